@@ -1,0 +1,34 @@
+"""The kernel of ruie: schema, prompts, parsing, grounding, scoring, the bundle and `Extractor`.
+
+    from ruie import Extractor, Schema
+
+Names are loaded when they are first used, so that `import ruie` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ruie.bundle import Bundle as Bundle
+    from ruie.extraction import Result as Result
+    from ruie.extractor import Extractor as Extractor
+    from ruie.schema import Schema as Schema
+
+_HOMES = {
+    "Bundle": "ruie.bundle",
+    "Extractor": "ruie.extractor",
+    "Result": "ruie.extraction",
+    "Schema": "ruie.schema",
+}
+
+__all__ = ["Bundle", "Extractor", "Result", "Schema", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ruie' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

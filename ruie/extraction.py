@@ -1,0 +1,115 @@
+"""Everything a schema asks for, over a list of texts: the first questions, then each event's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ruie.errors import CallError, FatalCallError
+from ruie.records import Argument, Entity, Event, Query, Relation, Task
+from ruie.schema import Schema
+
+if TYPE_CHECKING:
+    from ruie.extractor import Answer, Extractor, Question
+
+WAVE = 64
+"""Texts prepared at a time: enough to encode in full batches, few enough to start calling soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything found in one text. `errors` holds what failed; the rest is still there."""
+
+    text: str
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    events: tuple[Event, ...] = ()
+    answers: tuple[Answer, ...] = field(default=(), repr=False)
+    errors: tuple[CallError, ...] = ()
+
+
+async def extract_all(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:
+    """One `Result` a text, in order. Raises `FatalCallError`; other failures are in `errors`."""
+    results: list[Result] = []
+    for at in range(0, len(texts), WAVE):
+        results += await _wave(extractor, texts[at : at + WAVE], schema)
+    return results
+
+
+async def _wave(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:
+    first = [(i, query) for i, text in enumerate(texts) for query in schema.queries(text)]
+    outcomes = await _ask_all(extractor, [query for _, query in first])
+    answered: list[list[Answer]] = [[] for _ in texts]
+    failed: list[list[CallError]] = [[] for _ in texts]
+    for (i, _), outcome in zip(first, outcomes, strict=True):
+        _sort(outcome, answered[i], failed[i])
+    second = [
+        (i, query)
+        for i, answers in enumerate(answered)
+        for answer in answers
+        if answer.question.query.task is Task.ED
+        for item in answer.items
+        if (query := schema.argument_query(texts[i], item.type, item.spans[0]))
+    ]
+    outcomes = await _ask_all(extractor, [query for _, query in second])
+    for (i, _), outcome in zip(second, outcomes, strict=True):
+        _sort(outcome, answered[i], failed[i])
+    return [result(texts[i], answered[i], failed[i]) for i in range(len(texts))]
+
+
+def _sort(outcome: Answer | CallError, answered: list[Answer], failed: list[CallError]) -> None:
+    if isinstance(outcome, CallError):
+        failed.append(outcome)
+    else:
+        answered.append(outcome)
+
+
+async def _ask_all(extractor: Extractor, queries: Sequence[Query]) -> list[Answer | CallError]:
+    if not queries:
+        return []
+    # encoding is CPU work: in a thread, so that the loop goes on serving calls in flight
+    questions = await asyncio.to_thread(extractor.prepare, queries)
+
+    async def ask(question: Question) -> Answer | CallError:
+        try:
+            return await extractor.ask(question)
+        except FatalCallError:
+            raise
+        except CallError as error:
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ask(question)) for question in questions]
+    return [task.result() for task in tasks]
+
+
+def result(text: str, answers: Sequence[Answer], errors: Sequence[CallError] = ()) -> Result:
+    """Put a text's answers together; each event gets the arguments asked for at its trigger."""
+    entities: list[Entity] = []
+    relations: list[Relation] = []
+    detected: list[tuple[str, int, Event]] = []
+    arguments: dict[tuple[str, int], tuple[Argument, ...]] = {}
+    for answer in answers:
+        query = answer.question.query
+        match query.task:
+            case Task.NER:
+                entities += [Entity(i.type, i.spans[0]) for i in answer.items]
+            case Task.RE:
+                relations += [Relation(i.type, i.spans[0], i.spans[1]) for i in answer.items]
+            case Task.ED:
+                detected += [
+                    (i.type, i.spans[0].start, Event(i.type, i.spans[0])) for i in answer.items
+                ]
+            case Task.EAE if query.trigger:
+                arguments[query.trigger.type, query.trigger.span.start] = tuple(
+                    Argument(i.type, i.spans[0]) for i in answer.items
+                )
+    events = [
+        Event(event.type, event.trigger, arguments.get((kind, start), ()))
+        for kind, start, event in detected
+    ]
+    return Result(
+        text, tuple(entities), tuple(relations), tuple(events), tuple(answers), tuple(errors)
+    )

@@ -1,0 +1,226 @@
+"""`Extractor`: retrieve demonstrations, prompt, call, parse, ground. No queue and no database.
+
+    from ruie import Extractor, Schema
+    extractor = Extractor.open(bundle="bundle/", llm="http://127.0.0.1:8000/v1")
+    for result in extractor.extract(["Crude fell 2 % as OPEC ..."], Schema.load("oil.yaml")):
+        print(result.entities, result.relations, result.events)
+
+The workers run this same class, with a hook for limits and spend around each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from ruie import prompts
+from ruie.errors import OutputError, TruncatedError
+from ruie.extraction import Result, extract_all
+from ruie.llm import Call, CallHook, Completion, LLMClient
+from ruie.parsing import OutputForm, Parsed, parse
+from ruie.records import Demonstration, Item, Query
+from ruie.schema import Schema
+
+
+class Retriever(Protocol):
+    """What an extractor asks of a bundle."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What shapes an answer besides the model; part of every idempotency key."""
+
+    demonstrations: int = 8
+    max_tokens: int = 256
+    prompt_tokens: int = prompts.MAX_PROMPT_TOKENS
+    form: OutputForm = OutputForm.LINEAR
+    stop: tuple[str, ...] = ("\n",)
+
+    def body(self) -> dict[str, Any]:
+        """As plain JSON values, in a fixed order."""
+        return {
+            "demonstrations": self.demonstrations,
+            "max_tokens": self.max_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "form": str(self.form),
+            "stop": list(self.stop),
+            "temperature": 0,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query that is ready to be sent."""
+
+    query: Query
+    demonstrations: tuple[Demonstration, ...]
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one question."""
+
+    question: Question
+    completion: Completion
+    parsed: Parsed
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.parsed.items
+
+
+class Extractor:
+    """Asks one model about texts. Not thread-safe; one event loop."""
+
+    def __init__(
+        self,
+        retriever: Retriever | None,
+        llm: LLMClient,
+        model: str,
+        decoding: Decoding | None = None,
+    ) -> None:
+        self.retriever = retriever
+        self.llm = llm
+        self.model = model
+        self.decoding = decoding or Decoding()
+
+    @classmethod
+    def open(
+        cls,
+        bundle: str | Path | None,
+        llm: str,
+        model: str = "",
+        *,
+        api_key: str = "",
+        decoding: Decoding | None = None,
+        timeout_s: float = 120.0,
+        max_in_flight: int = 16,
+        threads: int | None = None,
+        hook: CallHook | None = None,
+    ) -> Self:
+        """Open a bundle (None: no demonstrations) and an endpoint.
+
+        `model` may be left out: the first that the endpoint lists is taken when it is needed.
+        Raises `BundleError`.
+        """
+        from ruie.bundle import Bundle
+
+        retriever = Bundle.open(Path(bundle), threads=threads) if bundle is not None else None
+        client = LLMClient(
+            llm, api_key, timeout_s=timeout_s, max_in_flight=max_in_flight, hook=hook
+        )
+        return cls(retriever, client, model, decoding)
+
+    def key(self, query: Query) -> str:
+        """The idempotency key (hex): the same key gives the same answer and is paid for once.
+
+        A hash over the text, the task with its types, the event, the prompt's version, the
+        model, the decoding and the bundle.
+        """
+        trigger = query.trigger
+        parts = [
+            query.text,
+            str(query.task),
+            query.schema,
+            list(query.labels.items()),
+            [trigger.type, trigger.span.start, trigger.span.end] if trigger else None,
+            prompts.PROMPT_VERSION,
+            self.model,
+            self.decoding.body(),
+            self.retriever.digest if self.retriever else None,
+        ]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+    def prepare(self, queries: Sequence[Query]) -> list[Question]:
+        """Retrieve and build prompts for many queries at once. CPU-bound; makes no call."""
+        k = self.decoding.demonstrations
+        if self.retriever is not None and k > 0:
+            retrieved = self.retriever.retrieve(queries, k)
+        else:
+            retrieved = [[] for _ in queries]
+        return [self._question(q, found) for q, found in zip(queries, retrieved, strict=True)]
+
+    def _question(self, query: Query, found: Sequence[Demonstration]) -> Question:
+        decoding = self.decoding
+        prompt = prompts.build(query, found, decoding.form, decoding.prompt_tokens)
+        as_json = decoding.form is OutputForm.JSON
+        response_format = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "strict": True, "schema": prompts.json_schema(query)},
+        }
+        call = Call(
+            model=self.model,
+            messages=prompt.messages,
+            max_tokens=decoding.max_tokens,
+            prompt_tokens=prompt.tokens,
+            key=self.key(query),
+            response_format=response_format if as_json else None,
+            stop=() if as_json else decoding.stop,
+        )
+        return Question(query, prompt.demonstrations, call)
+
+    async def ask(self, question: Question) -> Answer:
+        """Make the call and read the answer.
+
+        Raises `CallError`: `TruncatedError` if the answer ended at the output limit,
+        `OutputError` if nothing in it can be read.
+        """
+        completion = await self.llm.complete(question.call)
+        return self.read(question, completion)
+
+    def read(self, question: Question, completion: Completion) -> Answer:
+        """Parse and ground a completion. Raises `TruncatedError`, `OutputError`."""
+        if completion.finish_reason == "length":
+            raise TruncatedError(
+                f"The answer did not end within {question.call.max_tokens} tokens.",
+                "Raise RUIE_LLM_MAX_TOKENS.",
+                raw_output=completion.text,
+            )
+        parsed = parse(completion.text, question.query, question.demonstrations, self.decoding.form)
+        if not parsed.readable:
+            raise OutputError("The answer cannot be read.", raw_output=completion.text)
+        return Answer(question, completion, parsed)
+
+    def extract(self, texts: Iterable[str], schema: Schema) -> list[Result]:
+        """Everything the schema asks for, for each text, in order.
+
+        What fails for one text is in its `errors`. Works inside a notebook's event loop too.
+        Raises `FatalCallError` if no call can succeed (the key is refused, no such model).
+        """
+        results: list[list[Result]] = []
+        failures: list[BaseException] = []
+        listed = list(texts)
+
+        def work() -> None:
+            try:
+                results.append(asyncio.run(self._closing(listed, schema)))
+            except BaseException as error:
+                failures.append(error)
+
+        # A thread of its own: asyncio.run refuses to start inside a running loop (a notebook).
+        thread = threading.Thread(target=work, name="ruie-extract")
+        thread.start()
+        thread.join()
+        if failures:
+            raise failures[0]
+        return results[0]
+
+    async def _closing(self, texts: Sequence[str], schema: Schema) -> list[Result]:
+        try:
+            if not self.model:
+                self.model = (await self.llm.check(""))[0]
+            return await extract_all(self, texts, schema)
+        finally:
+            await self.llm.close()

@@ -1,0 +1,146 @@
+"""The linear output form: `type: span; type: span`, for relations `type: head, tail`, or `None`.
+
+Types and spans may hold `:`, `;` and `,` themselves. Where an output can be cut in more than one
+way, the cut is chosen whose pieces are known types and spans of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ruie.records import Item
+
+NOTHING = "None"
+MAX_CUTS = 64
+"""Semicolons up to which every cut is weighed; past it (a model gone astray) each one cuts."""
+MAX_COMMAS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the output: a label and its parts, or, with `label` None, something unreadable."""
+
+    raw: str
+    label: str | None
+    parts: tuple[str, ...]
+    good: bool
+    """The label is a known one and every part is in the text."""
+
+
+def render(items: Iterable[Item]) -> str:
+    """The gold answer as the model should write it."""
+    told = [f"{item.type}: {', '.join(one_line(s.text) for s in item.spans)}" for item in items]
+    return "; ".join(told) or NOTHING
+
+
+def one_line(text: str) -> str:
+    """White space collapsed: the form is one line, so what is shown must be one line too."""
+    return " ".join(text.split())
+
+
+def is_none(output: str) -> bool:
+    """Whether the output says that there is nothing."""
+    return output.strip().strip(".`'\"").lower() == NOTHING.lower()
+
+
+def split(
+    line: str, labels: Sequence[str], arity: int, contains: Callable[[str], bool]
+) -> list[Segment]:
+    """Cut one line of output into segments.
+
+    Every `;` may cut. Of all ways to cut, the one wins that leaves the most characters in good
+    segments, and of those the one with the most segments (a list of two names rather than one
+    long name, where the text has both). Dynamic programming over the cuts, O(cuts²).
+    """
+    if not line.strip():
+        return []
+    ends = [m.start() for m in re.finditer(";", line)] + [len(line)]
+    reader = _Reader(labels, arity, contains)
+    if len(ends) > MAX_CUTS:
+        pieces = [reader.segment(piece) for piece in line.split(";")]
+        return [piece for piece in pieces if piece.raw]
+    starts = [0] + [end + 1 for end in ends[:-1]]
+    # best[i]: (good characters, segments, cuts) for what is left of line[starts[i]:]
+    best: list[tuple[int, int, list[Segment]]] = [(0, 0, [])] * (len(ends) + 1)
+    for i in range(len(ends) - 1, -1, -1):
+        options = []
+        for j in range(i, len(ends)):
+            segment = reader.segment(line[starts[i] : ends[j]])
+            good, count, rest = best[j + 1]
+            if not segment.raw:
+                options.append((good, count, rest))
+                continue
+            gain = len(segment.raw) if segment.good else 0
+            options.append((good + gain, count + 1, [segment, *rest]))
+        best[i] = max(options, key=lambda option: option[:2])
+    return best[0][2]
+
+
+class _Reader:
+    """Reads one segment: `label: part` or `label: part, part`."""
+
+    def __init__(self, labels: Sequence[str], arity: int, contains: Callable[[str], bool]) -> None:
+        # The longest label first: with types `a` and `a: b`, `a: b: x` names the second.
+        self.labels = sorted(labels, key=len, reverse=True)
+        self.arity = arity
+        self.contains = contains
+        self.known: dict[str, bool] = {}
+
+    def segment(self, raw: str) -> Segment:
+        raw = raw.strip()
+        readings = [self._parts(raw, label) for label in self._labels(raw)]
+        for reading in readings:
+            if reading.good:
+                return reading
+        if readings:
+            return readings[0]
+        label, colon, rest = raw.partition(":")
+        parts = self._cut(rest.strip())
+        if not colon or not label.strip() or not parts:
+            return Segment(raw, None, (), False)
+        return Segment(raw, label.strip(), parts, False)
+
+    def _labels(self, raw: str) -> list[str]:
+        folded = raw.casefold()
+        found = []
+        for label in self.labels:
+            if folded.startswith(label.casefold()):
+                # casefold may change the length ('ß'), so the colon is looked for in the fold
+                rest = folded[len(label.casefold()) :].lstrip()
+                if rest.startswith(":"):
+                    found.append(label)
+        return found
+
+    def _parts(self, raw: str, label: str) -> Segment:
+        rest = self._after(raw, label)
+        parts = self._cut(rest)
+        good = bool(parts) and all(self._in_text(part) for part in parts)
+        return Segment(raw, label if parts else None, parts, good)
+
+    @staticmethod
+    def _after(raw: str, label: str) -> str:
+        """What follows the label and its colon."""
+        colons = label.count(":")
+        at = -1
+        for _ in range(colons + 1):
+            at = raw.index(":", at + 1)
+        return raw[at + 1 :].strip()
+
+    def _cut(self, rest: str) -> tuple[str, ...]:
+        """The parts, or () if there are too few."""
+        if self.arity == 1:
+            return (rest,) if rest else ()
+        commas = [m.start() for m in re.finditer(",", rest)][:MAX_COMMAS]
+        cuts = [(rest[:at].strip(), rest[at + 1 :].strip()) for at in commas]
+        cuts = [cut for cut in cuts if all(cut)]
+        for cut in cuts:
+            if all(self._in_text(part) for part in cut):
+                return cut
+        return cuts[0] if cuts else ()
+
+    def _in_text(self, part: str) -> bool:
+        if part not in self.known:
+            self.known[part] = self.contains(part)
+        return self.known[part]

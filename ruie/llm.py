@@ -1,0 +1,263 @@
+"""The LLM client: one chat completion at a time, over any OpenAI-compatible endpoint.
+
+The `openai` library does the talking, with its own retries off: whether, when and at whose cost a
+call is made again is decided where limits and spend are known, not inside a client. A `CallHook`
+stands around each call: that is where they plug in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ruie.errors import (
+    CallError,
+    ContentFilteredError,
+    ContextTooLongError,
+    FatalCallError,
+    ItemError,
+    RateLimitedError,
+    TransientCallError,
+    UnavailableError,
+)
+from ruie.prompts import Message
+from ruie.retry_after import retry_after_seconds
+
+if TYPE_CHECKING:
+    import openai
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `prompt_tokens` is an estimate, to reserve from a budget before the answer."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+    prompt_tokens: int
+    key: str = ""
+    """Idempotency key of the question, "" where nobody keeps answers."""
+    response_format: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer with what it cost: tokens as the provider counted them, latency in seconds."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class CallHook(Protocol):
+    """What happens around each call.
+
+    `before` may wait (a rate limit) or raise (`RateLimitedError`, a spent budget); what it
+    returns is given to `after`, which is called exactly once for each `before` that returned,
+    with the completion or the error, also when the call is cancelled.
+    """
+
+    async def before(self, call: Call) -> Any: ...
+
+    async def after(self, permit: Any, call: Call, outcome: Completion | CallError) -> None: ...
+
+
+class Unlimited:
+    """The hook of a notebook: every call goes through."""
+
+    async def before(self, call: Call) -> None:
+        return None
+
+    async def after(self, permit: Any, call: Call, outcome: Completion | CallError) -> None:
+        return None
+
+
+class LLMClient:
+    """Calls one endpoint with at most `max_in_flight` requests at a time.
+
+    timeout_s bounds a whole call, connection included. Every failure is a `CallError` whose class
+    says what it means for the work. A client belongs to the event loop it was first used in.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str = "",
+        *,
+        timeout_s: float = 120.0,
+        max_in_flight: int = 16,
+        hook: CallHook | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.hook: CallHook = hook or Unlimited()
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+        self._max_in_flight = max_in_flight
+        self._slots: asyncio.Semaphore | None = None
+        self._client: openai.AsyncOpenAI | None = None
+
+    def _opened(self) -> openai.AsyncOpenAI:
+        if self._client is None:
+            import openai
+            from httpx2 import Limits, Timeout
+
+            # aiohttp underneath: 2.8 ms of CPU a call where the default transport takes 4.5 ms
+            # (benchmarks/overhead.md), and 2 cores must carry 200 calls a second.
+            transport = openai.DefaultAioHttpClient(
+                timeout=Timeout(self._timeout_s, connect=min(10.0, self._timeout_s)),
+                limits=Limits(
+                    max_connections=self._max_in_flight + 4,
+                    max_keepalive_connections=self._max_in_flight + 4,
+                ),
+            )
+            self._client = openai.AsyncOpenAI(
+                base_url=self.base_url,
+                api_key=self._api_key or "none",
+                max_retries=0,
+                timeout=self._timeout_s,
+                http_client=transport,
+            )
+        return self._client
+
+    async def complete(self, call: Call) -> Completion:
+        """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs."""
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(self._max_in_flight)
+        async with self._slots:
+            permit = await self.hook.before(call)
+            outcome: Completion | CallError = TransientCallError("The call was cancelled.")
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    outcome = await self._send(call)
+            except CallError as error:
+                outcome = error
+                raise
+            except TimeoutError:
+                outcome = TransientCallError(
+                    f"{self.base_url} did not answer within {self._timeout_s:g} s.",
+                    "Raise RUIE_LLM_TIMEOUT_S if the model is slow.",
+                )
+                raise outcome from None
+            finally:
+                await asyncio.shield(self.hook.after(permit, call, outcome))
+        return outcome
+
+    async def _send(self, call: Call) -> Completion:
+        import openai
+
+        extra: dict[str, Any] = {}
+        if call.response_format is not None:
+            extra["response_format"] = call.response_format
+        if call.stop:
+            extra["stop"] = list(call.stop)
+        started = time.monotonic()
+        try:
+            raw = await self._opened().chat.completions.with_raw_response.create(
+                model=call.model,
+                messages=list(call.messages),  # type: ignore[arg-type]  # plain dicts are taken
+                temperature=0,
+                max_tokens=call.max_tokens,
+                **extra,
+            )
+            answer = raw.parse()
+        except openai.APIStatusError as error:
+            raise _from_status(error, self.base_url, call.model) from None
+        except openai.APITimeoutError:
+            raise TransientCallError(
+                f"{self.base_url} did not answer within {self._timeout_s:g} s."
+            ) from None
+        except openai.APIConnectionError as error:
+            raise TransientCallError(
+                f"{self.base_url} cannot be reached: {error.__cause__ or error}.",
+                "Check RUIE_LLM_BASE_URL and that the server runs.",
+            ) from None
+        except (openai.OpenAIError, ValueError) as error:
+            # an empty body, half a JSON document, the wrong type: the endpoint is unwell
+            raise TransientCallError(f"{self.base_url} answered nonsense: {error}.") from None
+        return _completion(answer, dict(raw.headers), time.monotonic() - started, call)
+
+    async def check(self, model: str) -> list[str]:
+        """The endpoint's models. Raises `UnavailableError`, or `FatalCallError` if `model` is not
+        one of them."""
+        import openai
+
+        try:
+            async with asyncio.timeout(min(10.0, self._timeout_s)):
+                page = await self._opened().models.list()
+            models = [entry.id for entry in page.data]
+        except openai.AuthenticationError:
+            raise FatalCallError(
+                f"{self.base_url} refuses the key.", "Set RUIE_LLM_API_KEY."
+            ) from None
+        except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+            raise UnavailableError(
+                f"The LLM at {self.base_url} does not answer ({type(error).__name__}).",
+                "Check RUIE_LLM_BASE_URL and that the server runs.",
+            ) from None
+        if models and model and model not in models:
+            raise FatalCallError(
+                f"{self.base_url} has no model '{model}'.",
+                f"Set RUIE_LLM_MODEL to one of: {', '.join(models[:8])}.",
+            )
+        return models
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _completion(
+    answer: Any, headers: Mapping[str, str], latency_s: float, call: Call
+) -> Completion:
+    """Read what came back, without trusting it: some servers leave out half of it."""
+    try:
+        choice = answer.choices[0]
+        text = choice.message.content or ""
+        finish = choice.finish_reason or "stop"
+    except (AttributeError, IndexError, TypeError):
+        raise TransientCallError("The endpoint's answer holds no message.") from None
+    if not isinstance(text, str):
+        raise TransientCallError("The endpoint's message is not text.")
+    if finish == "content_filter":
+        raise ContentFilteredError("The provider's content filter refused.", raw_output=text)
+    usage = getattr(answer, "usage", None)
+    return Completion(
+        text=text,
+        finish_reason=finish,
+        prompt_tokens=getattr(usage, "prompt_tokens", None) or call.prompt_tokens,
+        completion_tokens=getattr(usage, "completion_tokens", None) or 0,
+        latency_s=latency_s,
+        headers=headers,
+    )
+
+
+def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallError:
+    status = error.status_code
+    said = " ".join(str(getattr(error, "message", "") or error).split())[:300]
+    wait = retry_after_seconds(error.response.headers)
+    code = str(getattr(error, "code", "") or "")
+    if status == 429 or (status == 503 and wait is not None):
+        if code == "insufficient_quota":
+            return FatalCallError(f"{url}: the account's quota is spent: {said}")
+        return RateLimitedError(f"{url} limits the rate: {said}", retry_after=wait)
+    if status in (408, 409, 425) or status >= 500:
+        return TransientCallError(f"{url} answered {status}: {said}", retry_after=wait)
+    if status in (401, 403):
+        return FatalCallError(f"{url} refuses the key: {said}", "Set RUIE_LLM_API_KEY.")
+    if status == 404:
+        return FatalCallError(
+            f"{url} does not know the model '{model}': {said}", "Set RUIE_LLM_MODEL."
+        )
+    if code == "context_length_exceeded" or "context length" in said or "too long" in said:
+        return ContextTooLongError(f"The prompt is too long for the model: {said}")
+    if code == "content_filter":
+        return ContentFilteredError(f"The provider's content filter refused: {said}")
+    return ItemError(f"{url} answered {status}: {said}")

@@ -1,0 +1,155 @@
+"""Prompts: the task's instruction, k demonstrations with the most similar one last, the query.
+
+A prompt states the task and the types once, and then shows sentence and answer k times. The
+demonstrations share the query's types, so that repeating them would only cost tokens.
+
+`PROMPT_VERSION` is part of every idempotency key: change it whenever a prompt changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ruie import linear
+from ruie.parsing import OutputForm
+from ruie.records import Demonstration, Item, Query, Task, Trigger
+from ruie.tokens import estimate_tokens
+
+PROMPT_VERSION = "1"
+MAX_PROMPT_TOKENS = 1792  # the paper's input length
+
+Message = dict[str, str]
+
+_ASKS = {
+    Task.NER: ("Find the named entities in the sentence.", "Entity types", "Entities"),
+    Task.RE: (
+        "Find the relations between entities in the sentence.",
+        "Relation types",
+        "Relations",
+    ),
+    Task.ED: (
+        "Find the events in the sentence, each by the word that tells of it (its trigger).",
+        "Event types",
+        "Events",
+    ),
+    Task.EAE: (
+        "Find the arguments of the given event in the sentence.",
+        "Argument roles",
+        "Arguments",
+    ),
+}
+_FORMS = {
+    Task.NER: "type: entity; type: entity",
+    Task.RE: "type: head entity, tail entity; type: head entity, tail entity",
+    Task.ED: "type: trigger; type: trigger",
+    Task.EAE: "role: argument; role: argument",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Messages for a chat endpoint, and the demonstrations that found room in them."""
+
+    messages: tuple[Message, ...]
+    demonstrations: tuple[Demonstration, ...]
+    tokens: int
+    """Estimated by `ruie.tokens`."""
+
+
+def build(
+    query: Query,
+    demonstrations: Sequence[Demonstration],
+    form: OutputForm = OutputForm.LINEAR,
+    max_tokens: int = MAX_PROMPT_TOKENS,
+) -> Prompt:
+    """The prompt for a query. `demonstrations` come most similar first and are shown in reverse.
+
+    The least similar ones are left out until the estimate is within `max_tokens`. A query that is
+    too long by itself is sent as it is: cutting the document would lose records silently, and the
+    endpoint's own limit speaks if it must.
+    """
+    head = _instruction(query, form)
+    ask = _ask(query.task, query.text, query.trigger)
+    used = estimate_tokens(head) + estimate_tokens(ask)
+    shown: list[tuple[Demonstration, str, str]] = []
+    for demonstration in demonstrations:
+        sentence = _ask(demonstration.task, demonstration.text, demonstration.trigger)
+        answer = render(demonstration.items, demonstration.task, form)
+        cost = estimate_tokens(sentence) + estimate_tokens(answer)
+        if used + cost > max_tokens:
+            break
+        used += cost
+        shown.append((demonstration, sentence, answer))
+    examples = [f"{sentence}{answer}" for _, sentence, answer in reversed(shown)]
+    content = "\n\n".join([head, *examples, ask.rstrip()])
+    return Prompt(
+        ({"role": "user", "content": content},), tuple(demo for demo, _, _ in shown), used
+    )
+
+
+def render(items: Sequence[Item], task: Task, form: OutputForm) -> str:
+    """The gold answer in the form that is asked for."""
+    if form is OutputForm.LINEAR:
+        return linear.render(items)
+    name = "role" if task is Task.EAE else "type"
+    keys = ("head", "tail") if task is Task.RE else ("span",)
+    told = [
+        {
+            name: item.type,
+            **{k: linear.one_line(s.text) for k, s in zip(keys, item.spans, strict=True)},
+        }
+        for item in items
+    ]
+    return json.dumps({"items": told}, ensure_ascii=False)
+
+
+def json_schema(query: Query) -> Mapping[str, Any]:
+    """The JSON Schema of the answer, for `response_format`."""
+    name = "role" if query.task is Task.EAE else "type"
+    keys = ("head", "tail") if query.task is Task.RE else ("span",)
+    properties: dict[str, Any] = {name: {"type": "string", "enum": list(query.labels)}}
+    properties.update({key: {"type": "string"} for key in keys})
+    item = {
+        "type": "object",
+        "properties": properties,
+        "required": [name, *keys],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item}},
+        "required": ["items"],
+        "additionalProperties": False,
+    }
+
+
+def _instruction(query: Query, form: OutputForm) -> str:
+    task, types, _ = _ASKS[query.task]
+    lines = [task]
+    if any(query.labels.values()):
+        lines.append(f"{types}:")
+        lines += [f"- {k}: {v}" if v else f"- {k}" for k, v in query.labels.items()]
+    else:
+        lines.append(f"{types}: {', '.join(query.labels)}.")
+    if form is OutputForm.LINEAR:
+        lines.append(
+            f"Answer in one line as `{_FORMS[query.task]}`, or `{linear.NOTHING}` if there are "
+            "none. Copy each piece of text exactly from the sentence."
+        )
+    else:
+        lines.append(
+            'Answer as JSON: {"items": [...]}, with an empty list if there are none. '
+            "Copy each piece of text exactly from the sentence."
+        )
+    return "\n".join(lines)
+
+
+def _ask(task: Task, text: str, trigger: Trigger | None) -> str:
+    lines = [f"Sentence: {linear.one_line(text)}"]
+    if trigger is not None:
+        lines.append(f"Event: {trigger.type}: {linear.one_line(trigger.span.text)}")
+    lines.append(f"{_ASKS[task][2]}: ")
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""What is extracted: spans of text, items made of them, and the four tasks' names.
+
+One shape serves all four tasks. An `Item` is a type with one span (an entity, an event's trigger,
+an argument in its role) or two (a relation's head and tail). Rendering, parsing, grounding and
+scoring work on items; `Entity`, `Relation` and `Event` are how a reader sees them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """The four extraction tasks of RUIE (arXiv 2409.11673)."""
+
+    NER = "NER"  # named entity recognition: (type, span)
+    RE = "RE"  # relation extraction: (type, head, tail)
+    ED = "ED"  # event detection: (type, trigger)
+    EAE = "EAE"  # event argument extraction: (role, span), for one detected event
+
+    @property
+    def arity(self) -> int:
+        """How many spans an item of this task has."""
+        return 2 if self is Task.RE else 1
+
+
+class Grounding(StrEnum):
+    """How a span was found in its document, from the strictest to the loosest."""
+
+    EXACT = "exact"
+    NORMALISED = "normalised"
+    FUZZY = "fuzzy"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a document: `document[start:end] == text`. Offsets count Unicode characters.
+
+    A span that was not (yet) found in its document has `start == end == -1` and `Grounding.NONE`.
+    """
+
+    text: str
+    start: int = -1
+    end: int = -1
+    grounding: Grounding = Grounding.NONE
+
+    @property
+    def grounded(self) -> bool:
+        return self.start >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing extracted: a type (or role) and its spans; `Task.arity` says how many."""
+
+    type: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The event whose arguments an EAE query asks for."""
+
+    type: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to the LLM: a task over one text.
+
+    `labels` are the types that may be answered (for EAE: the event type's roles), in the schema's
+    order, each with its description ("" where it has none).
+    """
+
+    task: Task
+    text: str
+    schema: str
+    labels: dict[str, str] = field(hash=False)
+    trigger: Trigger | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """An annotated example: a query's text with its gold items.
+
+    `schema` names the corpus it was annotated in and `labels` everything that was looked for
+    there, so that an item's absence means something. `trigger` is set for EAE alone.
+    """
+
+    id: str
+    task: Task
+    schema: str
+    labels: tuple[str, ...]
+    text: str
+    items: tuple[Item, ...]
+    trigger: Trigger | None = None
+
+
+class RejectReason(StrEnum):
+    """Why a piece of the model's output did not become an item."""
+
+    UNKNOWN_TYPE = "unknown_type"
+    NOT_IN_TEXT = "not_in_text"
+    MALFORMED = "malformed"
+    REPEATED = "repeated"
+    LEAKED = "leaked"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A piece of the model's output that was refused, as the model wrote it."""
+
+    reason: RejectReason
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    type: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    type: str
+    head: Span
+    tail: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    role: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    type: str
+    trigger: Span
+    arguments: tuple[Argument, ...] = ()

@@ -1,0 +1,39 @@
+"""When the provider wants to be asked again: the Retry-After header (RFC 9110, 10.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MAX_WAIT_S = 3600.0
+"""A longer wait is cut: a wrong clock on the other side must not stop the work for days."""
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds to wait, or None if the headers do not say.
+
+    Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date.
+    """
+    if (wait := _number(headers.get("retry-after-ms"))) is not None:
+        return min(wait / 1000, MAX_WAIT_S)
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    if (wait := _number(value)) is not None:
+        return min(wait, MAX_WAIT_S)
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return min(max(0.0, (when - (now or datetime.now(UTC))).total_seconds()), MAX_WAIT_S)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        wait = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return wait if wait is not None and 0 <= wait < float("inf") else None

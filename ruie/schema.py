@@ -1,0 +1,256 @@
+"""The schema file: which entities, relations and events to look for.
+
+    name: oil-news
+    entities: {COMMODITY: traded goods, ORGANISATION: companies and bodies}   # or a plain list
+    relations: [produces, owned_by]
+    events: {Movement-up-gain: [Item, Attribute, Difference]}
+    demonstrations: demos.jsonl        # optional: annotated rows, relative to this file
+
+Each mistake is a `SchemaError` that names the file and the line and says what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from ruie.errors import SchemaError
+from ruie.records import Query, Span, Task, Trigger
+
+KEYS = ("name", "entities", "relations", "events", "demonstrations")
+MAX_LABEL = 100  # characters; a label is repeated in every prompt, so a sentence is a mistake
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Types to extract. `entities` and `relations` map a type to its description ("" if none);
+    `events` maps an event type to its roles."""
+
+    name: str
+    entities: Mapping[str, str] = field(default_factory=dict)
+    relations: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    demonstrations: Path | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a YAML (or JSON) schema file. Raises `SchemaError`."""
+        path = Path(path)
+        try:
+            source = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise SchemaError(
+                f"There is no schema file {path}.", "Check the path given with --schema."
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SchemaError(
+                f"The schema file {path} cannot be read: {error}.", "It must be UTF-8 text."
+            ) from None
+        return cls._read(source, str(path), path.parent)
+
+    @classmethod
+    def parse(cls, source: str, name: str = "<schema>") -> Self:
+        """Read a schema from a string; `name` stands for the file in messages."""
+        return cls._read(source, name, Path())
+
+    @classmethod
+    def _read(cls, source: str, file: str, folder: Path) -> Self:
+        try:
+            root = yaml.compose(source, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            what = getattr(error, "problem", None) or "not valid YAML"
+            raise SchemaError(
+                f"{file}, line {line}: {what}.", "Correct the YAML at this line."
+            ) from None
+        return cls(**_Reader(file, folder).schema(root))
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`, for a schema that was stored."""
+        return cls(
+            name=body["name"],
+            entities=dict(body.get("entities", {})),
+            relations=dict(body.get("relations", {})),
+            events={k: tuple(v) for k, v in body.get("events", {}).items()},
+        )
+
+    def body(self) -> dict[str, Any]:
+        """What the schema says, as plain JSON values, without the path of its demonstrations."""
+        return {
+            "name": self.name,
+            "entities": dict(self.entities),
+            "relations": dict(self.relations),
+            "events": {k: list(v) for k, v in self.events.items()},
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the body: the same types in the same order give the same digest."""
+        return hashlib.sha256(json.dumps(self.body(), ensure_ascii=False).encode()).hexdigest()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks asked of every text. EAE is not among them: each detected event asks for it."""
+        wanted = ((Task.NER, self.entities), (Task.RE, self.relations), (Task.ED, self.events))
+        return tuple(task for task, labels in wanted if labels)
+
+    def labels(self, task: Task, event_type: str = "") -> dict[str, str]:
+        """The types of a task (the roles of `event_type` for EAE), each with its description."""
+        match task:
+            case Task.NER:
+                return dict(self.entities)
+            case Task.RE:
+                return dict(self.relations)
+            case Task.ED:
+                return dict.fromkeys(self.events, "")
+            case Task.EAE:
+                return dict.fromkeys(self.events.get(event_type, ()), "")
+
+    def queries(self, text: str) -> Iterator[Query]:
+        """The first questions about a text: one a task."""
+        for task in self.tasks:
+            yield self.query(task, text)
+
+    def query(self, task: Task, text: str, trigger: Trigger | None = None) -> Query:
+        """One question; `trigger` is the event whose arguments an EAE query asks for."""
+        return Query(
+            task, text, self.name, self.labels(task, trigger.type if trigger else ""), trigger
+        )
+
+    def argument_query(self, text: str, event_type: str, trigger: Span) -> Query | None:
+        """The EAE question for a detected event, or None where its type has no roles."""
+        if not self.events.get(event_type):
+            return None
+        return self.query(Task.EAE, text, Trigger(event_type, trigger))
+
+
+class _Reader:
+    """Turns YAML nodes into a schema's fields; nodes know their lines, plain values do not."""
+
+    def __init__(self, file: str, folder: Path) -> None:
+        self.file = file
+        self.folder = folder
+
+    def fail(self, node: yaml.Node | None, message: str, hint: str) -> SchemaError:
+        line = node.start_mark.line + 1 if node is not None else 1
+        return SchemaError(f"{self.file}, line {line}: {message}", hint)
+
+    def schema(self, root: yaml.Node | None) -> dict[str, Any]:
+        if root is None:
+            raise self.fail(None, "the file is empty.", f"Write {_listed(KEYS)}.")
+        if not isinstance(root, yaml.MappingNode):
+            raise self.fail(root, "this is not a mapping.", f"Write keys: {_listed(KEYS)}.")
+        found: dict[str, yaml.Node] = {}
+        for key, node in root.value:
+            name = self.label(key, "key")
+            if name not in KEYS:
+                raise self.fail(key, f"unknown key '{name}'.", f"The keys are {_listed(KEYS)}.")
+            if name in found:
+                raise self.fail(key, f"'{name}' is written twice.", "Keep one of them.")
+            found[name] = node
+        if "name" not in found:
+            raise self.fail(root, "'name' is missing.", "Add a line such as 'name: my-schema'.")
+        fields: dict[str, Any] = {"name": self.label(found["name"], "name")}
+        if "entities" in found:
+            fields["entities"] = self.described(found["entities"], "entities")
+        if "relations" in found:
+            fields["relations"] = self.described(found["relations"], "relations")
+        if "events" in found:
+            fields["events"] = self.events(found["events"])
+        if not any(fields.get(key) for key in ("entities", "relations", "events")):
+            raise self.fail(
+                root, "nothing to look for.", "Add at least one of entities, relations, events."
+            )
+        if "demonstrations" in found:
+            fields["demonstrations"] = self.path(found["demonstrations"])
+        return fields
+
+    def label(self, node: yaml.Node, what: str) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.fail(node, f"a {what} must be text.", "Write it as one word or phrase.")
+        value = " ".join(node.value.split())
+        if not value:
+            raise self.fail(node, f"a {what} is empty.", "Write a name or remove the line.")
+        if len(value) > MAX_LABEL:
+            raise self.fail(
+                node,
+                f"a {what} of {len(value)} characters is too long (at most {MAX_LABEL}).",
+                "Give it a short name and put the rest into its description.",
+            )
+        return value
+
+    def described(self, node: yaml.Node, key: str) -> dict[str, str]:
+        if isinstance(node, yaml.SequenceNode):
+            return dict.fromkeys(self.distinct(node, f"type in {key}"), "")
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(
+                node,
+                f"'{key}' must be a list of types or a mapping from type to description.",
+                f"Write for example '{key}: [PERSON, PLACE]'.",
+            )
+        types: dict[str, str] = {}
+        for name, description in node.value:
+            label = self.label(name, f"type in {key}")
+            if label in types:
+                raise self.fail(name, f"'{label}' is written twice.", "Keep one of them.")
+            if not isinstance(description, yaml.ScalarNode):
+                raise self.fail(
+                    description, f"the description of '{label}' must be text.", "Write a phrase."
+                )
+            types[label] = " ".join(description.value.split())
+        return types
+
+    def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:
+        if isinstance(node, yaml.SequenceNode):
+            return dict.fromkeys(self.distinct(node, "event type"), ())
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(
+                node,
+                "'events' must map each event type to a list of roles.",
+                "Write for example 'events: {Attack: [Attacker, Target]}'.",
+            )
+        types: dict[str, tuple[str, ...]] = {}
+        for name, roles in node.value:
+            label = self.label(name, "event type")
+            if label in types:
+                raise self.fail(name, f"'{label}' is written twice.", "Keep one of them.")
+            if isinstance(roles, yaml.ScalarNode) and roles.value in ("", "null", "~"):
+                types[label] = ()
+            elif isinstance(roles, yaml.SequenceNode):
+                types[label] = tuple(self.distinct(roles, "role"))
+            else:
+                raise self.fail(
+                    roles, f"the roles of '{label}' must be a list.", "Write '[Role, Role]'."
+                )
+        return types
+
+    def distinct(self, node: yaml.SequenceNode, what: str) -> list[str]:
+        labels: list[str] = []
+        for child in node.value:
+            label = self.label(child, what)
+            if label in labels:
+                raise self.fail(child, f"'{label}' is written twice.", "Keep one of them.")
+            labels.append(label)
+        return labels
+
+    def path(self, node: yaml.Node) -> Path:
+        path = self.folder / self.label(node, "path")
+        if not path.exists():
+            raise self.fail(
+                node,
+                f"there is no demonstrations file {path}.",
+                "The path is relative to the schema file.",
+            )
+        return path
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,129 @@
+"""Every setting: `RUIE_*` in the environment, then ruie.toml, then the default below.
+
+The only place that reads the environment. One frozen object a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ruie.errors import SettingsError
+from ruie.parsing import OutputForm
+
+CONFIG_FILE = "ruie.toml"
+
+
+class Settings(BaseSettings):
+    """All settings of all processes; in the environment `RUIE_` and the name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="RUIE_", frozen=True, extra="forbid")
+
+    # Where things are
+    database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
+    redis_url: str = Field("", description="Redis URL; empty starts an embedded server")
+    bundle: Path = Field(Path("bundle"), description="directory of the bundle")
+    home: Path = Field(
+        Path(".ruie"), description="directory of the embedded Redis and of logs, made when needed"
+    )
+
+    cache_dir: Path = Field(
+        Path("~/.cache/ruie"), description="where a local model is kept once it is converted"
+    )
+
+    # The LLM
+    llm_base_url: str = Field("", description="OpenAI-compatible endpoint; empty: a local model")
+    llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="API key of the endpoint")
+    llm_timeout_s: float = Field(120.0, gt=0, description="longest time for one call, seconds")
+    llm_max_in_flight: int = Field(16, ge=1, description="calls in flight in one worker process")
+    llm_max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
+    llm_stop: list[str] = Field(
+        ["\n"], description="stop sequences of the linear form (a JSON list); [] for none"
+    )
+    llm_requests_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+
+    # Extraction
+    output_form: OutputForm = Field(OutputForm.LINEAR, description="linear, or json (by schema)")
+    demonstrations: int = Field(8, ge=0, description="demonstrations in a prompt (k)")
+    prompt_tokens: int = Field(1792, ge=1, description="longest prompt, estimated tokens")
+    encoder_threads: int = Field(1, ge=1, description="CPU threads of the encoder, each process")
+
+    # The fleet
+    concurrency: int = Field(0, ge=0, description="processes of one worker; 0: two for each core")
+    batch_size: int = Field(32, ge=1, description="work items in one message")
+    window: int = Field(2048, ge=1, description="work items sent or leased at a time, at most")
+    lease_s: float = Field(60.0, gt=0, description="a worker silent this long loses its lease")
+    dispatch_s: float = Field(120.0, gt=0, description="a message not taken by then is sent again")
+    max_attempts: int = Field(4, ge=1, description="attempts before an item is quarantined")
+    max_document_chars: int = Field(200_000, ge=1, description="longest document, characters")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, toml_file=CONFIG_FILE)
+        return init_settings, env_settings, file
+
+    def environment(self) -> dict[str, str]:
+        """These settings as `RUIE_*` variables, for child processes."""
+        values: dict[str, str] = {}
+        for name, value in self.model_dump(mode="json").items():
+            if isinstance(getattr(self, name), SecretStr):
+                value = getattr(self, name).get_secret_value()
+            if isinstance(value, list):
+                value = json.dumps(value)
+            values[f"RUIE_{name.upper()}"] = str(value)
+        return values
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings. Raises `SettingsError` that names each wrong setting."""
+    return load()
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings anew; `overrides` win over everything. Raises `SettingsError`."""
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("RUIE_") and name[5:].lower() not in Settings.model_fields
+    )
+    if unknown:
+        raise SettingsError(
+            f"There is no setting {unknown[0]}.", "The settings are listed in docs/settings.md."
+        )
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else "?"
+            problems.append(f"RUIE_{name.upper()}: {problem['msg'].lower()}")
+        raise SettingsError(
+            f"Wrong settings (environment or {CONFIG_FILE}): {'; '.join(problems)}.",
+            "The settings are listed in docs/settings.md.",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}.", "Correct it.") from None
+    except ValueError as error:
+        raise SettingsError(f"Wrong settings: {error}.", "See docs/settings.md.") from None
