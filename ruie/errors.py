@@ -36,6 +36,12 @@ class RuieError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
+    @property
+    def kind(self) -> str:
+        """The class as a stored word, which can be asked for: `rate_limited`, `output`, `item`."""
+        name = type(self).__name__.removesuffix("Error").removesuffix("Call")
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
 
 class UsageError(RuieError):
     """The command line is wrong."""

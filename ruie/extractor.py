@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -57,6 +57,17 @@ class Decoding:
             "stop": list(self.stop),
             "temperature": 0,
         }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`."""
+        return cls(
+            demonstrations=body["demonstrations"],
+            max_tokens=body["max_tokens"],
+            prompt_tokens=body["prompt_tokens"],
+            form=OutputForm(body["form"]),
+            stop=tuple(body["stop"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

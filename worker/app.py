@@ -1,0 +1,88 @@
+"""The composition root: the Celery application, with the reason for each of its settings.
+
+Redis is transport, never the only copy of anything: a message names a batch of work items that
+SQL holds. So every setting below prefers losing a message (the coordinator sends it again) to
+keeping one twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+from ruie.settings import Settings
+
+QUEUE = "ruie"
+BATCH_TASK = "ruie.batch"
+BATCH_TIME_LIMIT_S = 1800
+"""Hard limit of one batch; far above `worker.batch.BATCH_SECONDS`, by which a batch gives back
+what it has not begun, so that reaching it means a process that hangs."""
+
+
+def create_app(settings: Settings) -> Celery:
+    """The Celery application for these settings; makes no connection yet."""
+    app = Celery("ruie", set_as_current=True)
+    app.conf.update(
+        broker_url=settings.redis_url,
+        broker_connection_retry_on_startup=True,
+        # None: a worker that outlives a Redis outage of any length reconnects by itself.
+        broker_connection_max_retries=None,
+        broker_transport_options=transport_options(),
+        # No result backend: results are rows in SQL; result keys would only fill Redis.
+        result_backend=None,
+        task_ignore_result=True,
+        task_default_queue=QUEUE,
+        task_create_missing_queues=False,
+        # A batch's message is acknowledged when it is taken: the lease in SQL guards the work
+        # from here on, and a late ack would bring a second live copy after the visibility
+        # timeout, or loop a batch that kills its worker.
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        # One message ahead for each process, no more: a message held here is work that no other
+        # worker can take.
+        worker_prefetch_multiplier=1,
+        # Countdowns, Celery's retries and its rate limits are not used (they live in the
+        # worker's memory, pass by the prefetch limit and know only one worker): retry times are
+        # in SQL, limits in one Redis script.
+        worker_disable_rate_limits=True,
+        task_time_limit=BATCH_TIME_LIMIT_S,
+        # A fresh process now and then bounds what libraries leak; memory in KiB.
+        worker_max_tasks_per_child=500,
+        worker_max_memory_per_child=2 * 1024 * 1024,
+        # A lost connection says nothing about a batch in progress: its lease is in SQL.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # JSON only: nothing that a message holds can run code.
+        task_serializer="json",
+        accept_content=["json"],
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        # Chatter between workers that nobody here reads.
+        worker_gossip=False,
+        worker_mingle=False,
+        imports=("worker.tasks",),
+    )
+    return app
+
+
+def transport_options() -> dict[str, Any]:
+    """What kombu is told about Redis."""
+    return {
+        # No list of unacknowledged messages and no visibility timeout: see `task_acks_late`.
+        "ack_emulation": False,
+        "global_keyprefix": "ruie:",
+        # Without time-outs a consumer that lost its connection silently waits for ever.
+        "socket_timeout": 30,
+        "socket_connect_timeout": 10,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "retry_on_timeout": True,
+    }
+
+
+def celery_app() -> Celery:
+    """The application for the process's settings."""
+    from ruie.settings import settings
+
+    return create_app(settings())

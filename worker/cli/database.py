@@ -1,0 +1,34 @@
+"""`ruie db`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group("db")
+def database() -> None:
+    """Bring the database up to date, or check it."""
+
+
+@database.command()
+def upgrade() -> None:
+    """Create the tables, or change them to this version's. Safe to run at any time."""
+    from db import migrate
+    from db.engine import open_engine
+    from ruie.settings import settings
+
+    engine = open_engine(settings().database_url)
+    migrate.upgrade(engine)
+    click.echo(f"The database is up to date: {engine.url.render_as_string()}", err=True)
+
+
+@database.command()
+def check() -> None:
+    """Exit code 0 if the database is of this version, 4 if it is not."""
+    from db import migrate
+    from db.engine import open_engine
+    from ruie.settings import settings
+
+    engine = open_engine(settings().database_url)
+    migrate.check(engine)
+    click.echo(f"The database is of this version: {engine.url.render_as_string()}", err=True)

@@ -1,0 +1,108 @@
+"""`ruie doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ruie.errors import ExitCode, RuieError
+
+if TYPE_CHECKING:
+    from ruie.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: what was found, and what to do where it is not well."""
+
+    part: str
+    well: bool
+    found: str
+    mend: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong."""
+    from ruie.settings import settings
+    from worker.cli.output import console, print_json
+
+    config = settings()
+    checks = []
+    for part, look in _parts(config):
+        check = _look(part, look)
+        checks.append(check)
+        if not as_json:
+            mark = "[green]ok   [/]" if check.well else "[red]wrong[/]"
+            console.print(f"{mark}  {part:<10}", check.found, soft_wrap=True, markup=True)
+            if check.mend:
+                console.print(f"       {'':<10}", check.mend, soft_wrap=True, markup=False)
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    if not all(check.well for check in checks):
+        ctx.exit(int(ExitCode.FAILED))
+
+
+def _look(part: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(part, True, look())
+    except RuieError as error:
+        return Check(part, False, error.message, error.hint)
+
+
+def _parts(config: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "database", lambda: _database(config)
+    yield "redis", lambda: _redis(config)
+    yield "bundle", lambda: _bundle(config)
+    yield "llm", lambda: _llm(config)
+
+
+def _database(config: Settings) -> str:
+    from db import migrate
+    from db.engine import open_engine
+
+    engine = open_engine(config.database_url)
+    migrate.check(engine)
+    return f"{engine.url.render_as_string()}, of this version"
+
+
+def _redis(config: Settings) -> str:
+    from worker.embedded.redis_server import find_server
+    from worker.servers import check_redis
+
+    if not config.redis_url:
+        return f"embedded: `ruie up` starts {find_server().name}"
+    policy = check_redis(config.redis_url)
+    return f"answers, eviction policy {policy or 'unknown (it must be noeviction)'}"
+
+
+def _bundle(config: Settings) -> str:
+    from ruie.bundle import Bundle
+
+    bundle = Bundle.open(config.bundle)
+    return f"{config.bundle}, {bundle.manifest.demonstrations:,} demonstrations, every file whole"
+
+
+def _llm(config: Settings) -> str:
+    if not config.llm_base_url:
+        from worker.embedded.llm import find_model
+
+        return f"embedded: `ruie up` starts {find_model().name}"
+    models = asyncio.run(_models(config))
+    return f"{config.llm_base_url} answers, model {config.llm_model or models[0]}"
+
+
+async def _models(config: Settings) -> list[str]:
+    from ruie.llm import LLMClient
+
+    client = LLMClient(config.llm_base_url, config.llm_api_key.get_secret_value())
+    try:
+        return await client.check(config.llm_model)
+    finally:
+        await client.close()

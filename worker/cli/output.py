@@ -1,0 +1,76 @@
+"""What the commands print: tables for people, plain lines in a log, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=False)
+errors = Console(stderr=True, highlight=False)
+
+NUMBERS = (int, float)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", wrap: str = ""
+) -> Table:
+    """A calm table: numbers to the right, no grid. Only the column named `wrap` folds its text."""
+    listed = [list(row) for row in rows]
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
+    for i, name in enumerate(columns):
+        values = [row[i] for row in listed if row[i] is not None]
+        numeric = bool(values) and all(isinstance(value, NUMBERS) for value in values)
+        made.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold" if name == wrap else "ellipsis",
+            no_wrap=name != wrap,
+        )
+    for row in listed:
+        made.add_row(*(cell(value) for value in row))
+    return made
+
+
+def cell(value: Any) -> str:
+    """A value as text: thousands apart, reals with three digits, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    from rich.markup import escape
+
+    return escape(" ".join(str(value).split()))
+
+
+def start_logging() -> None:
+    """Plain lines for the long-running commands."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    for noisy in ("httpx2", "openai", "kombu", "celery.redirected", "amqp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,96 @@
+"""`ruie worker`, `ruie coordinator` and `ruie up`: the long-running commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from ruie.errors import SettingsError
+
+
+@click.command()
+@click.option("--concurrency", type=int, default=0, help="Processes; default: RUIE_CONCURRENCY.")
+def worker(concurrency: int) -> None:
+    """Work off batches until stopped. SIGTERM ends it when its batches are done."""
+    from ruie.bundle import Bundle
+    from ruie.settings import settings
+    from worker.app import create_app
+    from worker.cli.output import start_logging
+    from worker.client import Client
+    from worker.servers import check_redis
+
+    config = settings()
+    _needs_redis(config.redis_url)
+    start_logging()
+    # Everything that could be wrong is found here, once, and not by each child on its own.
+    check_redis(config.redis_url)
+    Client(config).engine.dispose()
+    Bundle.check(config.bundle)
+    _needs_llm(config.llm_base_url)
+    processes = concurrency or config.concurrency or 2 * (os.cpu_count() or 1)
+    app = create_app(config)
+    app.worker_main(
+        ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
+    )
+
+
+@click.command()
+def coordinator() -> None:
+    """Hand out work until stopped. Safe to run twice: one leads, the other takes over."""
+    from redis import Redis
+
+    from ruie.settings import settings
+    from worker.app import create_app
+    from worker.cli.output import start_logging
+    from worker.client import Client
+    from worker.coordinator import Coordinator
+    from worker.servers import check_redis
+
+    config = settings()
+    _needs_redis(config.redis_url)
+    start_logging()
+    check_redis(config.redis_url)
+    client = Client(config)
+    redis = Redis.from_url(config.redis_url, socket_timeout=10, socket_connect_timeout=5)
+    running = Coordinator(client.engine, create_app(config), redis, config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop.set())
+    running.run()
+
+
+@click.command()
+def up() -> None:
+    """Redis, local LLM, coordinator and worker on this machine, until Ctrl-C.
+
+    A server that is configured (RUIE_REDIS_URL, RUIE_LLM_BASE_URL) is used as it is; the others
+    are started here and end with this process.
+    """
+    import threading
+
+    from ruie.settings import settings
+    from worker.embedded.stack import Stack
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Stack(settings(), say=lambda text: click.echo(text, err=True)) as stack:
+        click.echo("Ready. `ruie enqueue` in another terminal gives it work; Ctrl-C ends it.")
+        while not stop.wait(0.5):
+            stack.check()
+        click.echo("Ending.", err=True)
+
+
+def _needs_redis(url: str) -> None:
+    if not url:
+        raise SettingsError(
+            "RUIE_REDIS_URL is not set.", "Set it, or use `ruie up`, which starts a server."
+        )
+
+
+def _needs_llm(url: str) -> None:
+    if not url:
+        raise SettingsError(
+            "RUIE_LLM_BASE_URL is not set.", "Set it, or use `ruie up`, which starts a model."
+        )

@@ -1,0 +1,139 @@
+"""`ruie status`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from db.progress import Progress
+    from worker.client import Client
+
+WATCH_S = 1.0
+
+
+@click.command()
+@click.argument("job", required=False)
+@click.option("--watch", is_flag=True, help="Keep showing until the job (or every job) has ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def status(job: str | None, watch: bool, as_json: bool) -> None:
+    """How far the jobs are, or one JOB in detail."""
+    from worker.client import Client
+
+    client = Client()
+    if watch and not as_json:
+        _watch(client, job)
+    else:
+        _once(client, job, as_json)
+
+
+def _once(client: Client, job: str | None, as_json: bool) -> None:
+    from worker.cli.output import console, print_json
+
+    if as_json:
+        listed = [client.progress(job)] if job else _all(client)
+        print_json(_plain(listed[0]) if job else [_plain(progress) for progress in listed])
+    elif job:
+        console.print(detail(client.progress(job)))
+    elif listed := _all(client):
+        console.print(overview(listed))
+    else:
+        console.print("There are no jobs yet. `ruie enqueue` makes one.")
+
+
+def _all(client: Client) -> list[Progress]:
+    return [client.progress(job.id) for job in client.jobs()]
+
+
+def _plain(progress: Progress) -> dict[str, Any]:
+    totals = {"items": progress.items, "open": progress.open, "done": progress.done}
+    return asdict(progress) | totals | {"quarantined": progress.quarantined}
+
+
+def _watch(client: Client, job: str | None) -> None:
+    """On a terminal a table that changes in place; in a log one line for each change."""
+    from rich.live import Live
+
+    from worker.cli.output import console
+
+    def look() -> list[Progress]:
+        return [client.progress(job)] if job else _all(client)
+
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                listed = look()
+                live.update(detail(listed[0]) if job else overview(listed), refresh=True)
+                if all(_ended(progress) for progress in listed):
+                    return
+                time.sleep(WATCH_S)
+    told = ""
+    while True:
+        listed = look()
+        lines = "\n".join(line(progress) for progress in listed)
+        if lines != told:
+            click.echo(lines)
+            told = lines
+        if all(_ended(progress) for progress in listed):
+            return
+        time.sleep(WATCH_S)
+
+
+def _ended(progress: Progress) -> bool:
+    return progress.state in ("done", "cancelled", "failed", "paused")
+
+
+def line(progress: Progress) -> str:
+    """A job on one line, for a log."""
+    return (
+        f"{progress.job_id} {progress.state}: {progress.done:,} of {progress.items:,} items done, "
+        f"{progress.quarantined:,} quarantined, {progress.calls:,} calls, "
+        f"{progress.prompt_tokens + progress.completion_tokens:,} tokens"
+    )
+
+
+def overview(listed: list[Progress]) -> Any:
+    """All jobs, one a row."""
+    from worker.cli.output import table
+
+    columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
+               "refused", "tokens")  # fmt: skip  # one line reads better
+    rows = [
+        (p.job_id, p.name, p.state, p.documents, p.items, p.done, p.open, p.quarantined,
+         p.input_errors, p.prompt_tokens + p.completion_tokens)
+        for p in listed
+    ]  # fmt: skip  # likewise
+    return table(columns, rows)
+
+
+def detail(progress: Progress) -> Group:
+    """One job: its counts, and its items by task."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    from worker.cli.output import table
+
+    head = f"{progress.job_id}  {progress.name}  {progress.state}"
+    if progress.reason:
+        head += f": {progress.reason}"
+    counts = (
+        f"{progress.documents:,} documents, {progress.input_errors:,} refused lines, "
+        f"{progress.calls:,} calls, {progress.prompt_tokens:,} + {progress.completion_tokens:,} "
+        f"tokens, {progress.cost_usd:.4f} USD"
+    )
+    tasks = table(
+        ("task", "items", "done", "pending", "leased", "retry", "quarantined", "cancelled"),
+        [
+            (str(t.task), t.items, t.done, t.pending, t.leased, t.retry, t.quarantined, t.cancelled)
+            for t in progress.tasks
+        ],
+    )
+    ended = progress.items - progress.open
+    bar = ProgressBar(total=max(1, progress.items), completed=ended, width=60)
+    return Group(Text(head), Text(counts), bar, tasks)

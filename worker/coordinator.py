@@ -1,0 +1,159 @@
+"""The coordinator: fills the window, takes back what was lost, closes what is done.
+
+Safe to run twice: one leads, and everything it does is in transactions that check, under its
+fencing token, that it still leads. Redis may lose everything at any moment: a marker in it tells
+that it did, and what was sent is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+from celery import Celery
+from kombu.exceptions import OperationalError as BrokerError
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from db import leadership, queue
+from db.engine import one_line
+from ruie.settings import Settings
+from worker.app import BATCH_TASK, QUEUE
+
+log = logging.getLogger("ruie.coordinator")
+
+MARKER = "ruie:coordinator:marker"
+LEADER_LEASE_S = 6.0
+BUSY_S = 0.1
+IDLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one round did."""
+
+    leading: bool
+    returned: int = 0
+    quarantined: int = 0
+    sent: int = 0
+    closed: int = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.returned or self.sent or self.closed)
+
+
+class Coordinator:
+    """One coordinator process; `run` returns when `stop` is set."""
+
+    def __init__(self, engine: Engine, app: Celery, redis: Redis, config: Settings) -> None:
+        self._engine = engine
+        self._app = app
+        self._redis = redis
+        self._config = config
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._token: int | None = None
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Round after round; a database or Redis that is away is waited for."""
+        log.info("coordinator %s is ready", self._name)
+        while not self.stop.is_set():
+            started = time.monotonic()
+            try:
+                tick = self.tick()
+                pause = BUSY_S if tick.busy else IDLE_S
+            except OperationalError as error:
+                log.warning("the database is away (%s), trying again", one_line(error))
+                pause = 1.0
+            except (RedisError, BrokerError, OSError) as error:
+                log.warning("Redis is away (%s), trying again", error)
+                pause = 1.0
+            self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        self._resign()
+
+    def tick(self) -> Tick:
+        """One round: lead, take back, fill the window, close."""
+        with self._engine.begin() as conn:
+            was = self._token
+            self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
+        if self._token is None:
+            if was is not None:
+                log.warning("another coordinator leads now")
+            return Tick(leading=False)
+        if was is None:
+            log.info("leading, token %d", self._token)
+        if self._redis_lost_everything():
+            with self._leading() as conn:
+                forgotten = queue.undispatch(conn)
+            if forgotten:
+                log.warning("Redis lost its messages, %d items are sent again", forgotten)
+            self._redis.set(MARKER, self._name)
+        with self._leading() as conn:
+            returned, quarantined = queue.reap(conn, self._config.max_attempts)
+        if returned or quarantined:
+            log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
+        sent = self._fill()
+        with self._leading() as conn:
+            closed = queue.close_jobs(conn)
+        for job_id in closed:
+            log.info("job %s is done", job_id)
+        return Tick(True, returned, quarantined, sent, len(closed))
+
+    def _fill(self) -> int:
+        """Send batches until the window is full. First SQL, then Redis: a message that is lost
+        between the two is sent again when its time is up."""
+        config = self._config
+        with self._leading() as conn:
+            room = config.window - queue.in_flight(conn)
+            if room <= 0:
+                return 0
+            batches = queue.dispatch(conn, None, room, config.batch_size, config.dispatch_s)
+        for batch in batches:
+            self._app.send_task(BATCH_TASK, args=[batch.id], queue=QUEUE, ignore_result=True)
+        return len(batches)
+
+    def _redis_lost_everything(self) -> bool:
+        return not self._redis.exists(MARKER)
+
+    def _leading(self) -> _Leading:
+        assert self._token is not None
+        return _Leading(self._engine, self._name, self._token)
+
+    def _resign(self) -> None:
+        """Let another coordinator lead at once."""
+        if self._token is None:
+            return
+        try:
+            with self._engine.begin() as conn:
+                leadership.resign(conn, self._name, self._token)
+        except OperationalError as error:
+            log.warning("could not resign (%s); the lease runs out by itself", one_line(error))
+
+
+class _Leading:
+    """A transaction that begins by checking, and locking, that this coordinator leads."""
+
+    def __init__(self, engine: Engine, name: str, token: int) -> None:
+        self._begin = engine.begin()
+        self._name = name
+        self._token = token
+
+    def __enter__(self) -> Connection:
+        conn = self._begin.__enter__()
+        try:
+            leadership.check(conn, self._name, self._token)
+        except BaseException as error:
+            self._begin.__exit__(type(error), error, error.__traceback__)
+            raise
+        return conn
+
+    def __exit__(self, *raised: object) -> None:
+        self._begin.__exit__(*raised)  # type: ignore[arg-type]  # passed through as they came

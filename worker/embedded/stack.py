@@ -1,0 +1,112 @@
+"""The whole system on one machine: what is not configured is started here, and ends with us."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from db import migrate
+from db.engine import open_engine
+from ruie.errors import UnavailableError
+from ruie.settings import Settings
+from worker.embedded.leash import Child
+from worker.embedded.redis_server import RedisServer, free_port
+
+LLM_START_S = 180.0
+
+
+class Stack:
+    """Redis, LLM, coordinator and worker. A context manager; `settings` has the servers' URLs."""
+
+    def __init__(self, config: Settings, say: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = config
+        self._say = say
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        config = self.settings
+        migrate.upgrade(open_engine(config.database_url))
+        if not config.redis_url:
+            server = RedisServer(config.home)
+            self._children.append(server.child)
+            config = config.model_copy(update={"redis_url": server.url})
+        if not config.llm_base_url:
+            child, url = start_llm(config)
+            self._children.append(child)
+            config = config.model_copy(update={"llm_base_url": url})
+        self.settings = config
+        environment = config.environment()
+        for name in ("coordinator", "worker"):
+            command = [sys.executable, "-m", "worker.cli", name]
+            self._children.append(Child(name, command, config.home / f"{name}.log", environment))
+        self._say(f"Redis        {config.redis_url}")
+        self._say(f"LLM          {config.llm_base_url}")
+        self._say(f"database     {open_engine(config.database_url).url.render_as_string()}")
+        self._say(f"logs         {config.home}/")
+
+    def check(self) -> None:
+        """Raises `UnavailableError` if a part has ended."""
+        for child in self._children:
+            child.check()
+
+    def stop(self) -> None:
+        """End everything, the workers first: they give back what they hold."""
+        while self._children:
+            self._children.pop().stop()
+
+
+def start_llm(config: Settings) -> tuple[Child, str]:
+    """Start the local LLM and wait until it answers; gives its base URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "worker.embedded.llm", "--port", str(port)]
+    child = Child("local LLM", command, config.home / "llm.log", config.environment())
+    deadline = time.monotonic() + LLM_START_S
+    try:
+        while time.monotonic() < deadline:
+            child.check()
+            try:
+                with urllib.request.urlopen(f"{url}/health", timeout=2):
+                    return child, f"{url}/v1"
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+    except BaseException:
+        child.stop()
+        raise
+    child.stop()
+    raise UnavailableError(
+        f"The local LLM did not start within {LLM_START_S:g} s.", f"See {child.log}."
+    )
+
+
+@contextmanager
+def local_llm(config: Settings) -> Iterator[Settings]:
+    """Settings with an endpoint: the configured one, or a local LLM for as long as this lasts."""
+    if config.llm_base_url:
+        yield config
+        return
+    child, url = start_llm(config)
+    with child:
+        yield config.model_copy(update={"llm_base_url": url})

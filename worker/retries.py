@@ -1,0 +1,79 @@
+"""What a failed call means for its item: a pure function, and a value as its answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from ruie.errors import (
+    CallError,
+    FatalCallError,
+    ItemError,
+    OutputError,
+    RateLimitedError,
+    TruncatedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after `delay_s` seconds. `counts`: whether this used up an attempt."""
+
+    delay_s: float
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEndpoint:
+    """Nobody calls this endpoint for `delay_s` seconds; the item then goes on, at no cost."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """The item is put aside, with all that is known, for a person to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseJob:
+    """No call of the job can succeed until somebody mends what the error says."""
+
+
+Decision = Retry | PauseEndpoint | Quarantine | PauseJob
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Times in seconds. An attempt is counted when an item is leased."""
+
+    max_attempts: int = 4
+    max_output_attempts: int = 2
+    base_delay_s: float = 2.0
+    max_delay_s: float = 300.0
+
+
+def decide(
+    error: CallError, attempts: int, policy: RetryPolicy, rng: random.Random | None = None
+) -> Decision:
+    """What to do after `error` on the attempt number `attempts` (from 1).
+
+    Delays grow exponentially with full jitter (a uniform draw from 0 to the bound), which spreads
+    a crowd that failed together; a wait that the provider asked for is a lower bound.
+    """
+    draw = (rng or random).uniform
+    match error:
+        case FatalCallError():
+            return PauseJob()
+        case RateLimitedError():
+            return PauseEndpoint(
+                error.retry_after if error.retry_after is not None else draw(1.0, 5.0)
+            )
+        case TruncatedError() | ItemError():
+            return Quarantine()
+        case OutputError() if attempts >= policy.max_output_attempts:
+            return Quarantine()
+    if attempts >= policy.max_attempts:
+        return Quarantine()
+    bound = min(policy.max_delay_s, policy.base_delay_s * 2 ** (attempts - 1))
+    return Retry(max(draw(0.0, bound), error.retry_after or 0.0))
