@@ -18,6 +18,7 @@ from ruie.scoring import Score, score_offsets, score_strings
 
 WAVE = 256
 """Queries prepared at a time."""
+NOTHING = Score()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Evaluation:
     task: Task
     queries: int = 0
     failed: int = 0
-    strings: Score = Score()
-    offsets: Score = Score()
+    strings: Score = NOTHING
+    offsets: Score = NOTHING
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
