@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, cast
 
-from ruie.errors import AnnotationError
+from ruie.errors import AnnotationError, SchemaError
 from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
 from ruie.schema import Schema
 
@@ -63,12 +64,14 @@ def demonstrations(row: AnnotatedRow, schema: Schema) -> Iterator[Demonstration]
 def load_corpus(path: Path, schema: Path | None = None) -> Corpus:
     """Read annotated rows (JSONL, or JSONL with gzip) with their schema.
 
-    The schema is the file given, or `schema.yaml` or `schema.json` beside the rows, or else the
-    types that the rows show. Raises `AnnotationError` naming file and line, `SchemaError`.
+    The schema is the file given; or one beside the rows, `oil.yaml` for `oil.train.jsonl`, else
+    `schema.yaml` or `schema.json`; or else the types that the rows show.
+    Raises `AnnotationError` naming file and line, `SchemaError`.
     """
     rows = tuple(read_rows(path))
     if schema is None:
-        beside = (path.parent / name for name in ("schema.yaml", "schema.yml", "schema.json"))
+        names = (f"{path.name.split('.')[0]}.yaml", "schema.yaml", "schema.json")
+        beside = (path.parent / name for name in names)
         schema = next((file for file in beside if file.exists()), None)
     return Corpus(load_schema(schema) if schema else infer_schema(path, rows), rows)
 
@@ -81,19 +84,27 @@ def load_schema(path: Path) -> Schema:
         except (OSError, ValueError):
             described = None
         if isinstance(described, dict) and {"dataset", "task", "labels"} <= described.keys():
-            return _described_schema(described)
+            return _described_schema(path, described)
     return Schema.load(path)
 
 
-def _described_schema(described: dict[str, Any]) -> Schema:
-    labels = described["labels"]
-    match described["task"]:
-        case "NER":
-            return Schema(described["dataset"], entities=dict.fromkeys(labels, ""))
-        case "RE":
-            return Schema(described["dataset"], relations=dict.fromkeys(labels, ""))
-        case _:
-            return Schema(described["dataset"], events={k: tuple(v) for k, v in labels.items()})
+def _described_schema(path: Path, described: dict[str, Any]) -> Schema:
+    name = str(described["dataset"])
+    match described["task"], described["labels"]:
+        case "NER", [*labels] if _words(labels):
+            return Schema(name, entities=dict.fromkeys(labels, ""))
+        case "RE", [*labels] if _words(labels):
+            return Schema(name, relations=dict.fromkeys(labels, ""))
+        case (("EE" | "ED"), dict(labels)) if all(_words(roles) for roles in labels.values()):
+            return Schema(name, events={event: tuple(roles) for event, roles in labels.items()})
+    raise SchemaError(
+        f"{path}: 'labels' does not fit 'task'.",
+        "For NER and RE it is a list of types, for EE a mapping from event types to their roles.",
+    )
+
+
+def _words(labels: object) -> bool:
+    return isinstance(labels, list) and all(isinstance(label, str) for label in labels)
 
 
 def infer_schema(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema:
@@ -122,51 +133,61 @@ def read_rows(path: Path) -> Iterator[AnnotatedRow]:
                     yield _row(line, f"{path}, line {number}", number)
     except FileNotFoundError:
         raise AnnotationError(f"There is no file {path}.", "Check the path.") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise AnnotationError(
             f"{path} cannot be read: {error}.", "It must be JSONL in UTF-8, or that with gzip."
         ) from None
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8"))
-    return path.open(encoding="utf-8")
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
-def _row(line: str, where: str, number: int) -> AnnotatedRow:
+def _row(line: bytes, where: str, number: int) -> AnnotatedRow:
     try:
-        raw = json.loads(line)
+        raw = json.loads(line.decode("utf-8-sig"))
         text = raw["text"]
         if not isinstance(text, str) or not text.strip():
             raise ValueError("'text' is empty")
         gold: dict[Task, tuple[Item, ...]] = {}
         arguments: list[tuple[Item, ...]] = []
         if "entities" in raw:
-            gold[Task.NER] = tuple(Item(e["type"], (_span(e, text),)) for e in raw["entities"])
+            gold[Task.NER] = tuple(
+                Item(_label(e, "type"), (_span(e, text),)) for e in raw["entities"]
+            )
         if "relations" in raw:
             gold[Task.RE] = tuple(
-                Item(r["type"], (_span(r["head"], text), _span(r["tail"], text)))
+                Item(_label(r, "type"), (_span(r["head"], text), _span(r["tail"], text)))
                 for r in raw["relations"]
             )
         if "events" in raw:
             gold[Task.ED] = tuple(
-                Item(e["type"], (_span(e["trigger"], text),)) for e in raw["events"]
+                Item(_label(e, "type"), (_span(e["trigger"], text),)) for e in raw["events"]
             )
             for event in raw["events"]:
                 found = event.get("arguments", ())
-                arguments.append(tuple(Item(a["role"], (_span(a, text),)) for a in found))
+                arguments.append(tuple(Item(_label(a, "role"), (_span(a, text),)) for a in found))
         if not gold:
             raise ValueError("none of 'entities', 'relations', 'events' is there")
     except KeyError as error:
         raise AnnotationError(f"{where}: {error} is missing.", "See docs/data.md.") from None
-    except (ValueError, TypeError) as error:
+    except UnicodeDecodeError:
+        raise AnnotationError(f"{where}: this is not UTF-8.", "Save the file as UTF-8.") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise AnnotationError(f"{where}: {error}.", "See docs/data.md for the layout.") from None
     return AnnotatedRow(str(raw.get("id", number)), text, gold, tuple(arguments))
 
 
+def _label(raw: dict[str, Any], key: str) -> str:
+    if not isinstance(label := raw[key], str) or not label.strip():
+        raise ValueError(f"'{key}' is not text")
+    return label
+
+
 def _span(raw: dict[str, Any], text: str) -> Span:
-    start, end = int(raw["start"]), int(raw["end"])
+    start, end = raw["start"], raw["end"]
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f"offsets {start!r} and {end!r} are not whole numbers")
     if not 0 <= start < end <= len(text):
         raise ValueError(f"offsets {start}:{end} are outside the text")
     if text[start:end] != raw.get("text", text[start:end]):

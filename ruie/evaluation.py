@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ruie.annotations import Corpus
 from ruie.errors import CallError, FatalCallError
+from ruie.extraction import together
 from ruie.extractor import Answer, Extractor, Question
 from ruie.records import Item, Query, Task
 from ruie.scoring import Score, score_offsets, score_strings
@@ -75,13 +76,8 @@ async def evaluate(
             progress(1)
             return _scored(question.query.task, gold, outcome)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(one(question, gold))
-                for question, (_, gold) in zip(questions, wave, strict=True)
-            ]
-        for done in tasks:
-            result = done.result()
+        asking = [one(question, gold) for question, (_, gold) in zip(questions, wave, strict=True)]
+        for result in await together(asking):
             totals[result.task] = totals.get(result.task, Evaluation(result.task)) + result
     return {task: totals[task] for task in Task if task in totals}
 

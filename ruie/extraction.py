@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ruie.errors import CallError, FatalCallError
 from ruie.records import Argument, Entity, Event, Query, Relation, Task
@@ -80,8 +80,20 @@ async def _ask_all(extractor: Extractor, queries: Sequence[Query]) -> list[Answe
         except CallError as error:
             return error
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ask(question)) for question in questions]
+    return await together([ask(question) for question in questions])
+
+
+T = TypeVar("T")
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Results in order. The first failure stops the rest and is raised as it is, not in a group:
+    callers are promised a `FatalCallError`."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
 
 

@@ -152,7 +152,9 @@ class Extractor:
             self.decoding.body(),
             self.retriever.digest if self.retriever else None,
         ]
-        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+        told = json.dumps(parts, ensure_ascii=False)
+        # half a surrogate pair, which damaged text may hold, has no UTF-8
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
         """Retrieve and build prompts for many queries at once. CPU-bound; makes no call."""

@@ -11,15 +11,17 @@ Three steps, the first that finds something wins:
    `FUZZY_MIN_CHARS` characters; the window's ends are moved to the ends of words.
 
 Which of several occurrences is meant: an occurrence that stands as whole words beats one inside a
-longer word. Among those, an entity or a trigger that is named for the n-th time is the n-th in
-the text; a relation takes the pair of head and tail with the fewest characters between them (the
-earlier on a tie); an argument takes the occurrence nearest to its trigger.
+longer word (where the script parts words: not in Chinese, Japanese, Thai and their like). Among
+those, an entity or a trigger that is named for the n-th time is the n-th in the text; a relation
+takes the pair of head and tail with the fewest characters between them (the earlier on a tie); an
+argument takes the occurrence nearest to its trigger.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -29,8 +31,19 @@ from ruie.records import Grounding, Span
 
 FUZZY_THRESHOLD = 0.85
 FUZZY_MIN_CHARS = 5
+ALIGNMENT_SLACK = 15
 MAX_OCCURRENCES = 200
 """Occurrences considered for one string: a bound for pairs in a pathological document."""
+
+MAX_MARKS = 30
+"""Marks on one letter that are sorted together, as in Unicode's Stream-Safe Text Format (UAX 15):
+sorting is quadratic, and a text may hold nothing but marks."""
+
+# Scripts written without spaces: Thai, Lao, Myanmar, Khmer; kana, bopomofo and Han.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u312f\u31a0-\u31bf"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
 
 _SAME = str.maketrans(
     {
@@ -55,7 +68,9 @@ class Grounder:
         """Whether the piece is in the text, exactly or in normalised form."""
         if not piece.strip():
             return False
-        return piece in self.text or (bool(form := normalise(piece)) and form in self._normal.text)
+        if piece in self.text:
+            return True
+        return any(True for _ in self._normal.find(normalise(piece)))
 
     def occurrences(self, piece: str) -> list[Span]:
         """Every place where the piece stands, in text order, all found by the same step.
@@ -70,7 +85,7 @@ class Grounder:
         form = normalise(piece)
         if not form:
             return []
-        if found := self._whole_words(self._normal.spans(_find_all(self._normal.text, form))):
+        if found := self._whole_words(self._normal.find(form)):
             return [Span(self.text[a:b], a, b, Grounding.NORMALISED) for a, b in found]
         if window := self._fuzzy(form):
             a, b = window
@@ -85,29 +100,29 @@ class Grounder:
 
     def _inside(self, at: int) -> bool:
         """Whether a word runs across position `at`."""
-        text = self.text
-        return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+        return 0 < at < len(self.text) and _joined(self.text[at - 1], self.text[at])
 
     def _fuzzy(self, form: str) -> tuple[int, int] | None:
         normal = self._normal.text
         if len(form) < FUZZY_MIN_CHARS or len(normal) < FUZZY_MIN_CHARS:
             return None
         cutoff = 100 * FUZZY_THRESHOLD
-        best = fuzz.partial_ratio_alignment(form, normal, score_cutoff=cutoff)
+        # The alignment looks at windows as long as `form`; the similar piece may be shorter or
+        # longer, and a window that ends inside a word is an artefact. So it is asked for with
+        # less, its ends are moved to the ends of words, and that is measured.
+        best = fuzz.partial_ratio_alignment(form, normal, score_cutoff=cutoff - ALIGNMENT_SLACK)
         if best is None:
             return None
-        start, end = best.dest_start, best.dest_end
-        windows = {(start, end), _to_words(normal, start, end)}
-        # A window that ends inside a word is an artefact of the alignment: prefer whole words
-        # where they are as similar as is asked for.
-        scored = [(fuzz.ratio(form, normal[a:b]), a, b) for a, b in windows if a < b]
-        whole = [s for s in scored if (s[1], s[2]) == _to_words(normal, s[1], s[2])]
-        score, a, b = max(whole or scored)
-        if score < cutoff:
-            score, a, b = max(scored)
-        if score < cutoff:
+        a, b = best.dest_start, best.dest_end
+        c, d = _trimmed(normal, a, b)
+        windows = {(a, b), (c, d), *(_to_words(normal, s, e) for s in (a, c) for e in (b, d))}
+        scored = [(fuzz.ratio(form, normal[s:e]), s, e) for s, e in windows if s < e]
+        similar = [window for window in scored if window[0] >= cutoff]
+        whole = [w for w in similar if w[1:] == _to_words(normal, *w[1:])]
+        if not similar:
             return None
-        return next(self._normal.spans(iter([(a, b)])), None)
+        _, start, end = max(whole or similar)
+        return self._normal.span(start, end)
 
 
 def normalise(piece: str) -> str:
@@ -129,10 +144,22 @@ class _Normal:
         self.starts = [starts[i] for i in keep]
         self.ends = [ends[i] for i in keep]
 
-    def spans(self, found: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Ranges of the normalised text as ranges of the source."""
-        for a, b in found:
-            yield self.starts[a], self.ends[b - 1]
+    def span(self, a: int, b: int) -> tuple[int, int]:
+        """A range of the normalised text as a range of the source."""
+        return self.starts[a], self.ends[b - 1]
+
+    def find(self, form: str) -> Iterator[tuple[int, int]]:
+        """Where the source has `form`, as ranges of the source.
+
+        What a character of the source decomposes to is taken whole or not at all: an `e` is not
+        found in an `é`, nor half a Hangul syllable in a longer one.
+        """
+        starts = self.starts
+        for a, b in _find_all(self.text, form):
+            cut_before = a > 0 and starts[a - 1] == starts[a]
+            cut_after = b < len(starts) and starts[b - 1] == starts[b]
+            if not cut_before and not cut_after:
+                yield self.span(a, b)
 
 
 def _ascii_clusters(source: str) -> tuple[list[str], list[int], list[int]]:
@@ -154,7 +181,7 @@ def _clusters(source: str) -> tuple[list[str], list[int], list[int]]:
     at = 0
     while at < len(source):
         end = at + 1
-        while end < len(source) and unicodedata.combining(source[end]):
+        while end < min(len(source), at + MAX_MARKS) and unicodedata.combining(source[end]):
             end += 1
         form = unicodedata.normalize("NFKD", source[at:end])
         form = unicodedata.normalize("NFKD", form.casefold()).translate(_SAME)
@@ -185,11 +212,21 @@ def _kept(chars: Sequence[str]) -> list[int]:
 
 
 def _word(char: str) -> bool:
-    return char.isalnum() or unicodedata.combining(char) != 0
+    # marks too: the vowel signs of Hindi and Thai are no letters to Python
+    return char.isalnum() or unicodedata.category(char)[0] == "M"
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether two neighbours belong to one word."""
+    if not (_word(before) and _word(after)):
+        return False
+    if unicodedata.category(after)[0] == "M":
+        return True
+    return not (_UNSPACED.match(before) or _UNSPACED.match(after))
 
 
 def _find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
-    at = text.find(piece)
+    at = text.find(piece) if piece else -1
     while at >= 0:
         yield at, at + len(piece)
         at = text.find(piece, at + len(piece))
@@ -197,10 +234,23 @@ def _find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
 
 def _to_words(text: str, start: int, end: int) -> tuple[int, int]:
     """Move both ends outwards to the ends of the words that they cut."""
-    while 0 < start < len(text) and text[start - 1].isalnum() and text[start].isalnum():
+    while 0 < start < len(text) and _joined(text[start - 1], text[start]):
         start -= 1
-    while 0 < end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
+    while 0 < end < len(text) and _joined(text[end - 1], text[end]):
         end += 1
+    return start, end
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Move both ends inwards past what is no word, and past the words that they cut."""
+    while 0 < start < end and _joined(text[start - 1], text[start]):
+        start += 1
+    while start < end < len(text) and _joined(text[end - 1], text[end]):
+        end -= 1
+    while start < end and not _word(text[start]):
+        start += 1
+    while start < end and not _word(text[end - 1]):
+        end -= 1
     return start, end
 
 
@@ -212,13 +262,15 @@ def nearest(occurrences: Sequence[Span], anchor: Span) -> Span:
 def nearest_pair(heads: Sequence[Span], tails: Sequence[Span]) -> tuple[Span, Span]:
     """The pair with the fewest characters between; spans that overlap only if nothing else is.
 
-    Both lists are in text order, so for each head only its neighbours can be the best tail.
+    Both lists are in text order, so for each head only its neighbours can be the best tail: those
+    that begin just before and after it begins, and the first that begins after it ends.
     """
     starts = [tail.start for tail in tails]
     pairs: list[tuple[bool, int, int, Span, Span]] = []
     for head in heads:
         after = bisect_right(starts, head.start)
-        for tail in tails[max(0, after - 2) : after + 2]:
+        beyond = bisect_left(starts, head.end)
+        for tail in (*tails[max(0, after - 2) : after + 2], *tails[beyond : beyond + 1]):
             overlap = head.start < tail.end and tail.start < head.end
             pairs.append((overlap, _gap(head, tail), min(head.start, tail.start), head, tail))
     best = min(pairs, key=lambda pair: pair[:3])

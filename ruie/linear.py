@@ -15,6 +15,8 @@ from ruie.records import Item
 NOTHING = "None"
 MAX_CUTS = 64
 """Semicolons up to which every cut is weighed; past it (a model gone astray) each one cuts."""
+MAX_JOINED = 16
+"""Pieces between semicolons that one segment may hold: a span with more is not looked for."""
 MAX_COMMAS = 64
 
 
@@ -50,9 +52,10 @@ def split(
 ) -> list[Segment]:
     """Cut one line of output into segments.
 
-    Every `;` may cut. Of all ways to cut, the one wins that leaves the most characters in good
-    segments, and of those the one with the most segments (a list of two names rather than one
-    long name, where the text has both). Dynamic programming over the cuts, O(cuts²).
+    Every `;` may cut. Of all ways to cut, the one wins that leaves the most characters (but for
+    the `;` and the space around them) in good segments, and of those the one with the most
+    segments (two items rather than one whose span reads like the second, where the text has
+    both). Dynamic programming over the cuts.
     """
     if not line.strip():
         return []
@@ -66,13 +69,14 @@ def split(
     best: list[tuple[int, int, list[Segment]]] = [(0, 0, [])] * (len(ends) + 1)
     for i in range(len(ends) - 1, -1, -1):
         options = []
-        for j in range(i, len(ends)):
+        for j in range(i, min(i + MAX_JOINED, len(ends))):
             segment = reader.segment(line[starts[i] : ends[j]])
             good, count, rest = best[j + 1]
-            if not segment.raw:
+            told = sum(len(piece.strip()) for piece in segment.raw.split(";"))
+            if not told:
                 options.append((good, count, rest))
                 continue
-            gain = len(segment.raw) if segment.good else 0
+            gain = told if segment.good else 0
             options.append((good + gain, count + 1, [segment, *rest]))
         best[i] = max(options, key=lambda option: option[:2])
     return best[0][2]
@@ -83,7 +87,7 @@ class _Reader:
 
     def __init__(self, labels: Sequence[str], arity: int, contains: Callable[[str], bool]) -> None:
         # The longest label first: with types `a` and `a: b`, `a: b: x` names the second.
-        self.labels = sorted(labels, key=len, reverse=True)
+        self.labels = [(label, label.casefold()) for label in sorted(labels, key=len, reverse=True)]
         self.arity = arity
         self.contains = contains
         self.known: dict[str, bool] = {}
@@ -105,13 +109,12 @@ class _Reader:
     def _labels(self, raw: str) -> list[str]:
         folded = raw.casefold()
         found = []
-        for label in self.labels:
-            if folded.startswith(label.casefold()):
-                # casefold may change the length ('ß'), so the colon is looked for in the fold
-                rest = folded[len(label.casefold()) :].lstrip()
-                if rest.startswith(":"):
-                    found.append(label)
-        return found
+        for label, fold in self.labels:
+            # casefold may change the length ('ß'), so the colon is looked for in the fold
+            if folded.startswith(fold) and folded[len(fold) :].lstrip().startswith(":"):
+                found.append(label)
+        # of two that differ in case alone, the one that is written
+        return sorted(found, key=lambda label: (-len(label), not raw.startswith(label)))
 
     def _parts(self, raw: str, label: str) -> Segment:
         rest = self._after(raw, label)
@@ -136,7 +139,9 @@ class _Reader:
         cuts = [(rest[:at].strip(), rest[at + 1 :].strip()) for at in commas]
         cuts = [cut for cut in cuts if all(cut)]
         for cut in cuts:
-            if all(self._in_text(part) for part in cut):
+            if not self._in_text(cut[0]):
+                break  # nor is a longer head
+            if self._in_text(cut[1]):
                 return cut
         return cuts[0] if cuts else ()
 

@@ -8,6 +8,7 @@ stands around each call: that is where they plug in.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from ruie.errors import (
 )
 from ruie.prompts import Message
 from ruie.retry_after import retry_after_seconds
+from ruie.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     import openai
@@ -130,6 +132,7 @@ class LLMClient:
         """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs."""
         if self._slots is None:
             self._slots = asyncio.Semaphore(self._max_in_flight)
+        self._opened()  # loading the library takes a second, which is not the endpoint's
         async with self._slots:
             permit = await self.hook.before(call)
             outcome: Completion | CallError = TransientCallError("The call was cancelled.")
@@ -151,22 +154,25 @@ class LLMClient:
 
     async def _send(self, call: Call) -> Completion:
         import openai
+        from httpx2 import Response
 
-        extra: dict[str, Any] = {}
+        body: dict[str, Any] = {
+            "model": call.model,
+            "messages": call.messages,
+            "temperature": 0,
+            "max_tokens": call.max_tokens,
+        }
         if call.response_format is not None:
-            extra["response_format"] = call.response_format
+            body["response_format"] = call.response_format
         if call.stop:
-            extra["stop"] = list(call.stop)
+            body["stop"] = call.stop
         started = time.monotonic()
         try:
-            raw = await self._opened().chat.completions.with_raw_response.create(
-                model=call.model,
-                messages=list(call.messages),  # type: ignore[arg-type]  # plain dicts are taken
-                temperature=0,
-                max_tokens=call.max_tokens,
-                **extra,
-            )
-            answer = raw.parse()
+            # The library's own door for requests whose types it need not check: `create` walks
+            # every message against every type it could be, and builds models of the answer, for
+            # half of the CPU time that a call takes here.
+            response = await self._opened().post("/chat/completions", cast_to=Response, body=body)
+            answer = json.loads(response.content)
         except openai.APIStatusError as error:
             raise _from_status(error, self.base_url, call.model) from None
         except openai.APITimeoutError:
@@ -178,10 +184,10 @@ class LLMClient:
                 f"{self.base_url} cannot be reached: {error.__cause__ or error}.",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
             ) from None
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, ValueError, RecursionError) as error:
             # an empty body, half a JSON document, the wrong type: the endpoint is unwell
             raise TransientCallError(f"{self.base_url} answered nonsense: {error}.") from None
-        return _completion(answer, dict(raw.headers), time.monotonic() - started, call)
+        return _completion(answer, response.headers, time.monotonic() - started, call)
 
     async def check(self, model: str) -> list[str]:
         """The endpoint's models. Raises `UnavailableError`, or `FatalCallError` if `model` is not
@@ -191,7 +197,7 @@ class LLMClient:
         try:
             async with asyncio.timeout(min(10.0, self._timeout_s)):
                 page = await self._opened().models.list()
-            models = [entry.id for entry in page.data]
+            models = [entry.id for entry in page.data if isinstance(entry.id, str)]
         except openai.AuthenticationError:
             raise FatalCallError(
                 f"{self.base_url} refuses the key.", "Set RUIE_LLM_API_KEY."
@@ -201,6 +207,10 @@ class LLMClient:
                 f"The LLM at {self.base_url} does not answer ({type(error).__name__}).",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
             ) from None
+        if not models and not model:
+            raise UnavailableError(
+                f"The LLM at {self.base_url} lists no model.", "Set RUIE_LLM_MODEL."
+            )
         if models and model and model not in models:
             raise FatalCallError(
                 f"{self.base_url} has no model '{model}'.",
@@ -212,6 +222,7 @@ class LLMClient:
         if self._client is not None:
             await self._client.close()
             self._client = None
+        self._slots = None  # it belongs to the event loop that ends here
 
 
 def _completion(
@@ -219,24 +230,33 @@ def _completion(
 ) -> Completion:
     """Read what came back, without trusting it: some servers leave out half of it."""
     try:
-        choice = answer.choices[0]
-        text = choice.message.content or ""
-        finish = choice.finish_reason or "stop"
-    except (AttributeError, IndexError, TypeError):
-        raise TransientCallError("The endpoint's answer holds no message.") from None
+        choice = answer["choices"][0]
+        text = choice["message"].get("content")
+        finish = str(choice.get("finish_reason") or "stop")
+    except (AttributeError, KeyError, IndexError, TypeError):
+        raise TransientCallError("The endpoint's answer is no chat completion.") from None
+    if text is None:
+        text = ""
     if not isinstance(text, str):
         raise TransientCallError("The endpoint's message is not text.")
     if finish == "content_filter":
         raise ContentFilteredError("The provider's content filter refused.", raw_output=text)
-    usage = getattr(answer, "usage", None)
+    usage = answer.get("usage")
     return Completion(
         text=text,
         finish_reason=finish,
-        prompt_tokens=getattr(usage, "prompt_tokens", None) or call.prompt_tokens,
-        completion_tokens=getattr(usage, "completion_tokens", None) or 0,
+        prompt_tokens=_count(usage, "prompt_tokens") or call.prompt_tokens,
+        completion_tokens=_count(usage, "completion_tokens") or estimate_tokens(text),
         latency_s=latency_s,
         headers=headers,
     )
+
+
+def _count(usage: object, name: str) -> int:
+    """A number of tokens; 0 where the endpoint does not say, or says something else: an answer
+    that was paid for is not thrown away over it."""
+    told = usage.get(name) if isinstance(usage, dict) else None
+    return told if isinstance(told, int) and told > 0 else 0
 
 
 def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallError:
@@ -244,9 +264,11 @@ def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallErro
     said = " ".join(str(getattr(error, "message", "") or error).split())[:300]
     wait = retry_after_seconds(error.response.headers)
     code = str(getattr(error, "code", "") or "")
+    if status == 402 or code == "insufficient_quota":
+        return FatalCallError(
+            f"{url}: the account's quota is spent: {said}", "Raise it, then resume the job."
+        )
     if status == 429 or (status == 503 and wait is not None):
-        if code == "insufficient_quota":
-            return FatalCallError(f"{url}: the account's quota is spent: {said}")
         return RateLimitedError(f"{url} limits the rate: {said}", retry_after=wait)
     if status in (408, 409, 425) or status >= 500:
         return TransientCallError(f"{url} answered {status}: {said}", retry_after=wait)
@@ -256,7 +278,8 @@ def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallErro
         return FatalCallError(
             f"{url} does not know the model '{model}': {said}", "Set RUIE_LLM_MODEL."
         )
-    if code == "context_length_exceeded" or "context length" in said or "too long" in said:
+    too_long = ("context length", "context size", "context window", "too long")
+    if code == "context_length_exceeded" or any(words in said.lower() for words in too_long):
         return ContextTooLongError(f"The prompt is too long for the model: {said}")
     if code == "content_filter":
         return ContentFilteredError(f"The provider's content filter refused: {said}")

@@ -7,9 +7,7 @@ the JSON form alike into candidates, then sorts them: known type? in the text? t
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,25 +63,32 @@ def _read_linear(
         return [], [], True
     candidates: list[Candidate] = []
     rejects: list[Reject] = []
+    said_none = False
     labels = tuple(query.labels)
     for line in output.splitlines():
         for segment in linear.split(line, labels, query.task.arity, grounder.contains):
             if segment.parts and segment.label is not None:
                 candidates.append(Candidate(segment.label, segment.parts, segment.raw))
-            elif not linear.is_none(segment.raw):
+            elif linear.is_none(segment.raw):
+                said_none = True
+            else:
                 rejects.append(Reject(RejectReason.MALFORMED, segment.raw))
-    return candidates, rejects, False
+    return candidates, rejects, said_none
 
 
-_FENCE = re.compile(r"^\s*```\w*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+def _unfenced(output: str) -> str:
+    """What stands in a Markdown code fence, or the output where it is no fence."""
+    first, _, rest = output.strip().partition("\n")
+    name = first.removeprefix("```").strip()
+    fenced = first.startswith("```") and (not name or name.isalnum()) and rest.endswith("```")
+    return rest.removesuffix("```") if fenced else output
 
 
 def _read_json(
     output: str, query: Query, grounder: Grounder
 ) -> tuple[list[Candidate], list[Reject], bool]:
-    fenced = _FENCE.match(output)
     try:
-        answer = json.loads(fenced.group(1) if fenced else output)
+        answer = json.loads(_unfenced(output))
     except (ValueError, RecursionError):
         return [], [Reject(RejectReason.MALFORMED, output)], False
     found = answer.get("items") if isinstance(answer, dict) else answer
@@ -94,7 +99,7 @@ def _read_json(
     candidates: list[Candidate] = []
     rejects: list[Reject] = []
     for entry in found:
-        raw = json.dumps(entry, ensure_ascii=False)
+        raw = _as_written(entry)
         told = [entry.get(key) for key in (name, *keys)] if isinstance(entry, dict) else []
         values = [value.strip() for value in told if isinstance(value, str) and value.strip()]
         if len(values) == 1 + len(keys):
@@ -102,6 +107,13 @@ def _read_json(
         else:
             rejects.append(Reject(RejectReason.MALFORMED, raw))
     return candidates, rejects, not found
+
+
+def _as_written(entry: object) -> str:
+    try:
+        return json.dumps(entry, ensure_ascii=False)
+    except RecursionError:  # it may be read at a depth that cannot be written
+        return "nested too deeply"
 
 
 def _sort(
@@ -112,12 +124,13 @@ def _sort(
 ) -> tuple[list[Item], list[Reject]]:
     items: list[Item] = []
     rejects: list[Reject] = []
-    told: Counter[tuple[str, ...]] = Counter()
     seen: set[tuple[object, ...]] = set()
-    known = {normalise(label): label for label in query.labels}
+    # two types that differ in case alone are told apart where the model writes them exactly
+    known = {normalise(label): label for label in reversed(query.labels)}
     shown: set[str] | None = None
     for candidate in candidates:
-        label = known.get(normalise(candidate.type))
+        exact = candidate.type in query.labels
+        label = candidate.type if exact else known.get(normalise(candidate.type))
         if label is None:
             rejects.append(Reject(RejectReason.UNKNOWN_TYPE, candidate.raw))
             continue
@@ -130,24 +143,25 @@ def _sort(
             reason = RejectReason.LEAKED if leaked else RejectReason.NOT_IN_TEXT
             rejects.append(Reject(reason, candidate.raw))
             continue
-        key = (label, *(normalise(part) for part in candidate.parts))
-        spans = _choose(found, query, told[key])
-        told[key] += 1
-        if spans is None or (place := (label, *((s.start, s.end) for s in spans))) in seen:
+        for spans in _choices(found, query):
+            place = (label, *((span.start, span.end) for span in spans))
+            if place not in seen:
+                seen.add(place)
+                items.append(Item(label, spans))
+                break
+        else:
             rejects.append(Reject(RejectReason.REPEATED, candidate.raw))
-            continue
-        seen.add(place)
-        items.append(Item(label, spans))
     return items, rejects
 
 
-def _choose(found: Sequence[list[Span]], query: Query, nth: int) -> tuple[Span, ...] | None:
-    """Which occurrence is meant (the rule is in ruie/grounding.py); None if used up."""
+def _choices(found: Sequence[list[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
+    """The occurrences that may be meant, in order (the rule is in ruie/grounding.py)."""
     if query.task is Task.RE:
-        return nearest_pair(found[0], found[1]) if nth == 0 else None
-    if query.task is Task.EAE and query.trigger is not None and query.trigger.span.grounded:
-        return (nearest(found[0], query.trigger.span),) if nth == 0 else None
-    return (found[0][nth],) if nth < len(found[0]) else None
+        yield nearest_pair(found[0], found[1])
+    elif query.task is Task.EAE and query.trigger is not None and query.trigger.span.grounded:
+        yield (nearest(found[0], query.trigger.span),)
+    else:
+        yield from ((span,) for span in found[0])
 
 
 def _shown(demonstrations: Sequence[Demonstration]) -> set[str]:

@@ -85,6 +85,8 @@ def build(
         shown.append((demonstration, sentence, answer))
     examples = [f"{sentence}{answer}" for _, sentence, answer in reversed(shown)]
     content = "\n\n".join([head, *examples, ask.rstrip()])
+    # half a surrogate pair, which damaged text may hold, cannot be sent
+    content = content.encode("utf-8", "replace").decode()
     return Prompt(
         ({"role": "user", "content": content},), tuple(demo for demo, _, _ in shown), used
     )

@@ -24,7 +24,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
         return min(wait, MAX_WAIT_S)
     try:
         when = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -48,9 +48,15 @@ class Schema:
             raise SchemaError(
                 f"There is no schema file {path}.", "Check the path given with --schema."
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
             raise SchemaError(
-                f"The schema file {path} cannot be read: {error}.", "It must be UTF-8 text."
+                f"{path}, line {line}: this is not UTF-8.", "Save it as UTF-8."
+            ) from None
+        except OSError as error:
+            raise SchemaError(
+                f"The schema file {path} cannot be read: {error.strerror or error}.",
+                "Check the path given with --schema.",
             ) from None
         return cls._read(source, str(path), path.parent)
 
@@ -63,6 +69,14 @@ class Schema:
     def _read(cls, source: str, file: str, folder: Path) -> Self:
         try:
             root = yaml.compose(source, Loader=yaml.SafeLoader)
+            fields = _Reader(file, folder).schema(root)
+        except RecursionError:
+            raise SchemaError(f"{file}, line 1: nested too deeply.", "See docs/data.md.") from None
+        except yaml.reader.ReaderError as error:
+            line = source.count("\n", 0, int(error.position)) + 1
+            raise SchemaError(
+                f"{file}, line {line}: a character that YAML does not allow.", "Remove it."
+            ) from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 1
@@ -70,7 +84,7 @@ class Schema:
             raise SchemaError(
                 f"{file}, line {line}: {what}.", "Correct the YAML at this line."
             ) from None
-        return cls(**_Reader(file, folder).schema(root))
+        return cls(**fields)
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
@@ -205,7 +219,8 @@ class _Reader:
                 raise self.fail(
                     description, f"the description of '{label}' must be text.", "Write a phrase."
                 )
-            types[label] = " ".join(description.value.split())
+            absent = description.tag == "tag:yaml.org,2002:null"
+            types[label] = "" if absent else " ".join(description.value.split())
         return types
 
     def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ruie.records import Item
 
-_AROUND_PUNCTUATION = re.compile(r"\s*([^\w\s])\s*")
+_AROUND_PUNCTUATION = re.compile(r" ?([^\w\s]) ?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,4 @@ def _offsets(item: Item) -> tuple[object, ...]:
 
 def plain(text: str) -> str:
     """The string form of one piece of text."""
-    return " ".join(_AROUND_PUNCTUATION.sub(r"\1", text.lower()).split())
+    return _AROUND_PUNCTUATION.sub(r"\1", " ".join(text.lower().split()))

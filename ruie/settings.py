@@ -125,5 +125,5 @@ def load(**overrides: Any) -> Settings:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}.", "Correct it.") from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"Wrong settings: {error}.", "See docs/settings.md.") from None

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -62,6 +63,7 @@ class _Work:
     """A batch in progress."""
 
     job: jobs.Job
+    schema: Schema
     extractor: Extractor
     items: dict[int, queue.LeasedItem]
     """Held and not yet ended, by id."""
@@ -100,11 +102,16 @@ class BatchRunner:
         )
         if not leased:
             return Outcome()
-        work: _Work | None = None
         held = {item.id: item for item in leased}
         try:
             job = await self._read(lambda conn: jobs.get_job(conn, leased[0].job_id))
-            work = _Work(job, self._open_extractor(job), held, Outcome(leased=len(leased)))
+            work = _Work(
+                job,
+                Schema.from_body(job.schema_body),
+                self._open_extractor(job),
+                held,
+                Outcome(leased=len(leased)),
+            )
             await self._until_stopped(work, leased)
             work.outcome.returned = len(held)
             return work.outcome
@@ -131,7 +138,7 @@ class BatchRunner:
             raise ended[0]
 
     async def _work_off(self, work: _Work, leased: Sequence[queue.LeasedItem]) -> None:
-        schema: Schema = work.job.schema
+        schema = work.schema
         extractor = work.extractor
         queries = {item.id: schema.query(item.task, item.text, item.trigger) for item in leased}
         keys = {item.id: extractor.key(queries[item.id]) for item in leased}
@@ -153,7 +160,7 @@ class BatchRunner:
         try:
             answer = await work.extractor.ask(question)
             extraction = new_extraction(work, question, answer)
-            roles = work.job.schema.events
+            roles = work.schema.events
             saved = await self._write(
                 lambda conn: results.save_result(conn, item, extraction, answer.items, roles)
             )
@@ -174,7 +181,7 @@ class BatchRunner:
     async def _reuse(
         self, work: _Work, item: queue.LeasedItem, paid: results.PaidExtraction
     ) -> None:
-        roles = work.job.schema.events
+        roles = work.schema.events
         linked = await self._write(lambda conn: results.reuse_result(conn, item, paid, roles=roles))
         work.items.pop(item.id, None)
         work.outcome.reused += bool(linked)
@@ -194,13 +201,13 @@ class BatchRunner:
         while True:
             await asyncio.sleep(min(self._lease_s / 3, WATCH_S))
             ids = list(work.items)
-            kept, running = await self._write(lambda conn, ids=ids: self._renew(conn, work, ids))
+            kept, running = await self._write(partial(self._renew, work, ids))
             for lost in set(ids) - kept:
                 work.items.pop(lost, None)
             if not running:
                 return
 
-    def _renew(self, conn: Connection, work: _Work, ids: Sequence[int]) -> tuple[set[int], bool]:
+    def _renew(self, work: _Work, ids: Sequence[int], conn: Connection) -> tuple[set[int], bool]:
         kept = queue.renew(conn, self._owner, ids, self._lease_s)
         return kept, jobs.get_job(conn, work.job.id).state == "running"
 
@@ -269,8 +276,8 @@ def new_extraction(work: _Work, question: Question, answer: Answer) -> results.N
         model=extractor.model,
         endpoint=extractor.llm.base_url,
         prompt_version=PROMPT_VERSION,
-        bundle_digest=extractor.retriever.digest if extractor.retriever else None,
-        schema_digest=work.job.schema.digest,
+        bundle_digest=extractor.retriever.digest if extractor.retriever else "",
+        schema_digest=work.job.schema_digest,
         demonstration_ids=[demo.id for demo in question.demonstrations],
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,

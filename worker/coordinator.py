@@ -31,6 +31,8 @@ log = logging.getLogger("ruie.coordinator")
 
 MARKER = "ruie:coordinator:marker"
 LEADER_LEASE_S = 6.0
+MAX_LOSSES = 3
+"""Workers that an item may lose before it is quarantined; it travels alone before the last."""
 BUSY_S = 0.1
 IDLE_S = 0.5
 
@@ -70,6 +72,10 @@ class Coordinator:
             try:
                 tick = self.tick()
                 pause = BUSY_S if tick.busy else IDLE_S
+            except leadership.NotLeadingError:
+                log.warning("another coordinator leads now")
+                self._token = None
+                pause = IDLE_S
             except OperationalError as error:
                 log.warning("the database is away (%s), trying again", one_line(error))
                 pause = 1.0
@@ -97,7 +103,7 @@ class Coordinator:
                 log.warning("Redis lost its messages, %d items are sent again", forgotten)
             self._redis.set(MARKER, self._name)
         with self._leading() as conn:
-            returned, quarantined = queue.reap(conn, self._config.max_attempts)
+            returned, quarantined = queue.reap(conn, MAX_LOSSES)
         if returned or quarantined:
             log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
         sent = self._fill()

@@ -101,13 +101,19 @@ def _line(line: bytes, source: str, number: int, max_chars: int) -> Read:
         reason = f"is not UTF-8 (byte {error.start + 1})"
         return NewInputError(source, number, reason, _excerpt(line))
     try:
-        row = json.loads(decoded)
+        row = json.loads(decoded, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        said = getattr(error, "msg", "nested too deeply")
+        nested = isinstance(error, RecursionError)
+        said = "nested too deeply" if nested else getattr(error, "msg", str(error))
         return NewInputError(source, number, f"is not JSON ({said})", _excerpt(line))
     if not isinstance(row, dict):
         return NewInputError(source, number, "is not a JSON object", _excerpt(line))
     return document_of(row, source, number, max_chars)
+
+
+def _no_number(name: str) -> float:
+    # Python reads NaN and Infinity, which are no JSON and which PostgreSQL refuses
+    raise ValueError(f"{name} is no JSON number")
 
 
 def document_of(
@@ -115,7 +121,10 @@ def document_of(
 ) -> Read:
     """One row as a document: `text` is needed; `id` defaults to the place; the rest is metadata."""
     text = row.get("text")
-    excerpt = json.dumps(row, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
+    try:
+        excerpt = json.dumps(row, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
+    except RecursionError:  # it may be read at a depth that cannot be written
+        return NewInputError(source, number, "is nested too deeply")
     if "text" not in row:
         return NewInputError(source, number, "lacks 'text'", excerpt)
     if not isinstance(text, str):

@@ -75,5 +75,5 @@ def decide(
             return Quarantine()
     if attempts >= policy.max_attempts:
         return Quarantine()
-    bound = min(policy.max_delay_s, policy.base_delay_s * 2 ** (attempts - 1))
+    bound = min(policy.max_delay_s, policy.base_delay_s * 2.0 ** min(attempts - 1, 60))
     return Retry(max(draw(0.0, bound), error.retry_after or 0.0))

@@ -86,7 +86,7 @@ def _bundle(config: Settings) -> str:
     from ruie.bundle import Bundle
 
     bundle = Bundle.open(config.bundle)
-    return f"{config.bundle}, {bundle.manifest.demonstrations:,} demonstrations, every file whole"
+    return f"{config.bundle}, {len(bundle):,} demonstrations, every file whole"
 
 
 def _llm(config: Settings) -> str:

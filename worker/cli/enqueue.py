@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,17 +62,13 @@ def enqueue(
         ctx.exit(int(ExitCode.FAILED))
 
 
-def _progress():  # type: ignore[no-untyped-def]  # a context manager that gives a callable
-    from contextlib import contextmanager
-
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A line with the count so far, on a terminal."""
     from worker.cli.output import errors
 
-    @contextmanager
-    def running():  # type: ignore[no-untyped-def]  # likewise
-        if not errors.is_terminal:
-            yield lambda _: None
-            return
-        with errors.status("enqueueing") as line:
-            yield lambda count: line.update(f"enqueueing: {count:,} documents")
-
-    return running()
+    if not errors.is_terminal:
+        yield lambda _: None
+        return
+    with errors.status("enqueueing") as line:
+        yield lambda count: line.update(f"enqueueing: {count:,} documents")

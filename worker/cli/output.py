@@ -11,8 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False, soft_wrap=False)
-errors = Console(stderr=True, highlight=False)
+LOG_WIDTH = 160
+"""Characters of a table's line where the output is no terminal: nothing there needs cutting."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else LOG_WIDTH)
 
 NUMBERS = (int, float)
 

@@ -27,7 +27,7 @@ def worker(concurrency: int) -> None:
     # Everything that could be wrong is found here, once, and not by each child on its own.
     check_redis(config.redis_url)
     Client(config).engine.dispose()
-    Bundle.check(config.bundle)
+    Bundle.open(config.bundle)
     _needs_llm(config.llm_base_url)
     processes = concurrency or config.concurrency or 2 * (os.cpu_count() or 1)
     app = create_app(config)

@@ -108,7 +108,7 @@ def overview(listed: list[Progress]) -> Any:
          p.input_errors, p.prompt_tokens + p.completion_tokens)
         for p in listed
     ]  # fmt: skip  # likewise
-    return table(columns, rows)
+    return table(columns, rows, wrap="name")
 
 
 def detail(progress: Progress) -> Group:

@@ -1,0 +1,263 @@
+"""Opening a database, for writing or for reading alone."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from ruie.errors import DatabaseError, SettingsError, UnavailableError
+
+BUSY_S = 30.0
+"""Seconds a SQLite writer waits for the one that holds the file."""
+
+CONNECT_S = 10
+"""Seconds to wait for PostgreSQL to answer at all."""
+
+STATEMENT_S = 120
+"""Seconds after which PostgreSQL ends one of our own statements: none of them is that long."""
+
+
+def database_url(url: str) -> URL:
+    """The URL as SQLAlchemy reads it, with the driver that is installed.
+
+    Raises SettingsError for a URL that cannot be read or a database that is not supported.
+    """
+    hint = "Set RUIE_DATABASE_URL to sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError("The database's URL cannot be read.", hint) from None
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            raise SettingsError("SQLite in memory cannot be shared between processes.", hint)
+        return parsed.set(drivername="sqlite")
+    raise SettingsError(f"{parsed.drivername} is not a database ruie can use.", hint)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine that has been connected once, for reading and writing.
+
+    A transaction on SQLite takes the write lock when it begins; use `reading` for those that only
+    read. Raises SettingsError (the URL) and UnavailableError (no connection).
+    """
+    parsed = database_url(url)
+    make = _sqlite if parsed.drivername == "sqlite" else _postgresql
+    return _connected(make(parsed))
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads: on SQLite it neither waits for a writer nor holds one up."""
+    with engine.connect() as conn:
+        yield conn.execution_options(ruie_reading=True)
+
+
+def _sqlite(url: URL) -> Engine:
+    # isolation_level=None: the driver begins no transaction by itself, `begin` below does.
+    engine = create_engine(url, connect_args={"isolation_level": None, "timeout": BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def pragmas(connection: sqlite3.Connection, _record: object) -> None:
+        cursor = connection.cursor()
+        # Readers go on while one writes, and a commit is one append. It stays in the file.
+        _write_ahead(cursor)
+        # With WAL, a crash of the process loses nothing and one of the machine at most the last
+        # commits, whose work is then done again; FULL would cost a disk flush for each document.
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        # SQLite checks foreign keys only where asked to, connection by connection.
+        cursor.execute("PRAGMA foreign_keys=ON")
+        # Sorting and temporary tables in memory, and 64 MiB of pages kept: files grow large.
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        # A transaction that reads first and then writes fails at once with "database is locked"
+        # when another wrote in between, whatever the time-out; one that starts as a writer waits.
+        reading = conn.get_execution_options().get("ruie_reading", False)
+        conn.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch to WAL. The switch fails at once where another process is switching; so again."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
+                return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return  # a file system without shared memory: the old journal works, more slowly
+        time.sleep(0.05)
+
+
+def _postgresql(url: URL) -> Engine:
+    arguments = _postgresql_args(
+        url,
+        statement_timeout=f"{STATEMENT_S}s",
+        # A client that hangs in a transaction holds locks and stops vacuum for everyone.
+        idle_in_transaction_session_timeout=f"{STATEMENT_S}s",
+    )
+    return create_engine(
+        url,
+        # A connection that died in the pool (a restart, a firewall) is replaced, not handed out.
+        pool_pre_ping=True,
+        # One process needs few: a document's result holds a connection for a millisecond or two.
+        pool_size=4,
+        max_overflow=12,
+        pool_recycle=1800,
+        connect_args=arguments,
+    )
+
+
+def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
+    """What psycopg connects with. The server's settings are sent with the first message, after
+    those that the URL has, and cost no round trip."""
+    options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]
+    if "options" in url.query:
+        options.insert(0, str(url.query["options"]))
+    return {
+        "options": " ".join(options),
+        "connect_timeout": CONNECT_S,
+        "application_name": url.query.get("application_name", "ruie"),
+        # A server that vanished without a word is noticed in about a minute, not in two hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+
+
+def open_readonly(url: str) -> Engine:
+    """An engine whose connections cannot write; for `db.query` and for people's own SQL.
+
+    SQLite: the file is opened read-only and an authorizer allows reading and nothing else.
+    PostgreSQL: every transaction is READ ONLY, and it cannot be made otherwise because a query has
+    already run in it; a statement is sent by the extended protocol, which takes only one.
+    Raises SettingsError (the URL) and UnavailableError (no connection, no such file).
+    """
+    parsed = database_url(url)
+    make = _sqlite_readonly if parsed.drivername == "sqlite" else _postgresql_readonly
+    return _connected(make(parsed))
+
+
+# What a statement may do. Not ATTACH (it opens other files), not PRAGMA with a value.
+_ALLOWED = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+    sqlite3.SQLITE_TRANSACTION,
+}
+# (SQLAlchemy asks read_uncommitted on connecting; it matters to shared caches alone.)
+_PRAGMAS = {
+    "read_uncommitted",
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+}
+
+
+def _authorize(action: int, first: str | None, *_: str | None) -> int:
+    if action in _ALLOWED:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def _sqlite_readonly(url: URL) -> Engine:
+    path = Path(str(url.database)).absolute()
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        connection.execute("PRAGMA query_only=ON")
+        connection.set_authorizer(_authorize)
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN"))
+    return engine.execution_options(ruie_path=str(path))
+
+
+def _postgresql_readonly(url: URL) -> Engine:
+    arguments = _postgresql_args(url, default_transaction_read_only="on")
+    engine = create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
+    engine = engine.execution_options(postgresql_readonly=True)
+
+    @event.listens_for(engine, "connect")
+    def one_statement_at_a_time(connection: Any, _record: object) -> None:
+        connection.prepare_threshold = 0  # prepared at once: the server refuses a second statement
+
+    @event.listens_for(engine, "begin")
+    def settle(conn: Connection) -> None:
+        # Once a query has run, PostgreSQL refuses to turn READ ONLY into READ WRITE.
+        conn.exec_driver_sql("SELECT 1")
+
+    return engine
+
+
+def _connected(engine: Engine) -> Engine:
+    """The engine, after one connection: what is wrong is said here, in one sentence."""
+    try:
+        with reading(engine) as conn:
+            # On SQLite this is what first reads the file: a SELECT without a table does not.
+            conn.exec_driver_sql(
+                "SELECT COUNT(*) FROM sqlite_master"
+                if conn.dialect.name == "sqlite"
+                else "SELECT 1"
+            )
+    except (DBAPIError, sqlite3.Error) as error:
+        engine.dispose()
+        raise unavailable(engine, error) from None
+    return engine
+
+
+def unavailable(engine: Engine, error: Exception) -> UnavailableError | DatabaseError:
+    """What to tell a person about a connection that failed; the password is never in it."""
+    words = one_line(error)
+    if engine.dialect.name == "sqlite":
+        path = engine.get_execution_options().get("ruie_path") or engine.url.database
+        if "not a database" in words:
+            return DatabaseError(
+                f"{path} is not a SQLite database.", "Set RUIE_DATABASE_URL to another file."
+            )
+        return UnavailableError(
+            f"The database {path} cannot be opened: {words}.",
+            "Check that the file and its folder exist and may be read and written,"
+            " or create it with `ruie db upgrade`.",
+        )
+    # The query may hold a password too; of it, only a socket's folder says where the server is.
+    query = {key: value for key, value in engine.url.query.items() if key in ("host", "port")}
+    shown = engine.url.set(query=query).render_as_string(hide_password=True)
+    return UnavailableError(
+        f"The database at {shown} cannot be reached: {words}.",
+        "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
+        " name and password.",
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """The database's own words: the first line, without the driver's decoration."""
+    original = getattr(error, "orig", None) or error
+    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
+    words = lines[0] if lines else type(original).__name__
+    return words.rstrip(".")

@@ -1,0 +1,246 @@
+"""Jobs: made, looked up, paused, resumed, cancelled, and how far they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
+from db.progress import Progress, TaskProgress, progress
+from db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new
+from db.types import utcnow
+from ruie.errors import DatabaseError
+
+__all__ = [
+    "Job",
+    "JobState",
+    "NewInputError",
+    "NewJob",
+    "Progress",
+    "TaskProgress",
+    "add_input_errors",
+    "create_job",
+    "finish_enqueueing",
+    "get_job",
+    "job_states",
+    "list_jobs",
+    "new_job_id",
+    "progress",
+    "retry_quarantined",
+    "schema_digest",
+    "set_job_state",
+]
+
+JobState = Literal["running", "paused", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is asked for. endpoint: base URL. settings: decoding (k, max_tokens, output
+    form, ...) as JSON. The highest priority is served first."""
+
+    name: str
+    schema_name: str
+    schema_body: Mapping[str, Any]
+    schema_digest: str
+    model: str
+    endpoint: str
+    bundle_digest: str
+    prompt_version: str
+    settings: Mapping[str, Any]
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is stored. enqueued_at: None while documents are still being added."""
+
+    id: str
+    name: str
+    state: JobState
+    reason: str | None
+    schema_name: str
+    schema_body: dict[str, Any]
+    schema_digest: str
+    model: str
+    endpoint: str
+    bundle_digest: str
+    prompt_version: str
+    settings: dict[str, Any]
+    priority: int
+    created_at: datetime
+    enqueued_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInputError:
+    """A piece of input that was refused: where (file, line from 1) and why."""
+
+    source: str | None
+    line: int | None
+    reason: str
+    excerpt: str | None = None
+
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # sorts as it counts; no i, l, o, u
+
+
+def new_job_id() -> str:
+    """ "job_" and 12 characters: 8 of the time in hundredths of a second, so that ids sort by age
+    (roughly: it is this machine's clock), and 4 at random."""
+    number = (int(time.time() * 100) << 20) | secrets.randbits(20)
+    return "job_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(55, -1, -5))
+
+
+def schema_digest(body: Mapping[str, Any]) -> str:
+    """The hash of a schema's content, hex; the order of its keys counts, as it does in prompts."""
+    return hashlib.sha256(json.dumps(body, ensure_ascii=True).encode()).hexdigest()
+
+
+def create_job(conn: Connection, job: NewJob) -> str:
+    """Store a running job and its schema; gives the id. `finish_enqueueing` says it is complete."""
+    conn.execute(
+        insert_new(conn, schemas),
+        {"digest": job.schema_digest, "name": job.schema_name, "body": dict(job.schema_body)},
+    )
+    job_id = new_job_id()
+    conn.execute(
+        insert(jobs).values(
+            id=job_id,
+            name=job.name,
+            state="running",
+            schema_digest=job.schema_digest,
+            model=job.model,
+            endpoint=job.endpoint,
+            bundle_digest=job.bundle_digest,
+            prompt_version=job.prompt_version,
+            settings=dict(job.settings),
+            priority=job.priority,
+        )
+    )
+    return job_id
+
+
+def finish_enqueueing(conn: Connection, job_id: str) -> None:
+    """All documents are in: from now on the job is done when no item is open."""
+    conn.execute(update(jobs).where(jobs.c.id == job_id).values(enqueued_at=utcnow()))
+
+
+_JOB = select(jobs, schemas.c.name.label("schema_name"), schemas.c.body.label("schema_body")).join(
+    schemas, schemas.c.digest == jobs.c.schema_digest
+)
+
+
+def get_job(conn: Connection, job_id: str) -> Job:
+    """The job. Raises DatabaseError where there is none of this id."""
+    row = conn.execute(_JOB.where(jobs.c.id == job_id)).one_or_none()
+    if row is None:
+        raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
+    return Job(**row._mapping)
+
+
+def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000) -> list[Job]:
+    """Jobs, the newest first."""
+    query = _JOB.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(jobs.c.state == state)
+    return [Job(**row._mapping) for row in conn.execute(query)]
+
+
+def job_states(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobState]:
+    """The jobs' states; what a worker asks before each call."""
+    rows = conn.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)))
+    return {row[0]: row[1] for row in rows}
+
+
+# What may follow what: a cancelled or failed job keeps what it has and takes nothing up again,
+# but a failed one may be resumed once its cause is mended.
+_FOLLOWS: dict[JobState, tuple[JobState, ...]] = {
+    "running": ("paused", "failed", "running"),
+    "paused": ("running", "paused"),
+    "cancelled": ("running", "paused", "failed", "cancelled"),
+    "failed": ("running", "paused", "failed"),
+    "done": ("running", "done"),
+}
+
+
+def set_job_state(
+    conn: Connection, job_id: str, state: JobState, reason: str | None = None
+) -> None:
+    """Pause, resume, cancel or fail a job; cancelling also cancels what is not in a worker's hands.
+
+    Raises DatabaseError where there is no such job, or where its state does not allow it.
+    """
+    if state not in JOB_STATES:
+        raise ValueError(f"no such state: {state}")
+    ends = state in ("cancelled", "failed", "done")
+    met = changed(
+        conn,
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(_FOLLOWS[state]))
+        .values(state=state, reason=reason, finished_at=utcnow() if ends else None),
+    )
+    if not met:
+        job = get_job(conn, job_id)
+        raise DatabaseError(
+            f"The job {job_id} is {job.state} and cannot become {state}.",
+            "`ruie status` shows the jobs' states.",
+        )
+    if state == "cancelled":
+        for old in (PENDING, RETRY):
+            conn.execute(
+                update(work_items)
+                .where(work_items.c.job_id == job_id, work_items.c.state == old)
+                .values(state=CANCELLED, batch=None, dispatched_until=None, updated_at=utcnow())
+            )
+
+
+def retry_quarantined(conn: Connection, job_id: str, error_class: str | None = None) -> int:
+    """Quarantined items, all or of one error class, become pending as if new; a job that was done
+    runs again. Gives how many items."""
+    chosen = select(work_items.c.id).where(
+        work_items.c.job_id == job_id, work_items.c.state == QUARANTINED
+    )
+    if error_class is not None:
+        chosen = chosen.where(work_items.c.error_class == error_class)
+    conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(chosen)))
+    again = changed(
+        conn,
+        update(work_items)
+        .where(work_items.c.id.in_(chosen))
+        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow()),
+    )
+    if again:
+        conn.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.state == "done")
+            .values(state="running", finished_at=None)
+        )
+    return again
+
+
+def add_input_errors(conn: Connection, job_id: str, errors: Sequence[NewInputError]) -> None:
+    """Record pieces of input that were not enqueued; the same line of a file once."""
+    if errors:
+        conn.execute(
+            insert_new(conn, input_errors),
+            [
+                {
+                    "job_id": job_id,
+                    "source": error.source,
+                    "line": error.line,
+                    "reason": error.reason,
+                    "excerpt": error.excerpt,
+                }
+                for error in errors
+            ],
+        )

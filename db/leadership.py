@@ -1,0 +1,70 @@
+"""One leader among several coordinators, by a lease in SQL with a fencing token.
+
+A leader that was stopped past its lease and comes back finds a higher token: `check` refuses it,
+inside the very transaction in which it wanted to act.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, or_, select, update
+
+from db.models import leadership
+from db.sql import changed, insert_new
+from db.types import utcnow
+from ruie.errors import DatabaseError
+
+COORDINATOR = "coordinator"
+
+
+class NotLeadingError(DatabaseError):
+    """Another process leads."""
+
+
+def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
+    """Take the lead or keep it for `ttl_s` seconds; gives the token, or None if another leads."""
+    conn.execute(insert_new(conn, leadership), {"role": COORDINATOR, "holder": None, "token": 0})
+    mine = leadership.c.holder == holder
+    free = or_(leadership.c.holder.is_(None), leadership.c.expires < utcnow())
+    kept = changed(
+        conn,
+        update(leadership)
+        .where(leadership.c.role == COORDINATOR, mine, leadership.c.expires >= utcnow())
+        .values(expires=utcnow(ttl_s)),
+    )
+    if not kept:
+        taken = changed(
+            conn,
+            update(leadership)
+            .where(leadership.c.role == COORDINATOR, free)
+            .values(holder=holder, token=leadership.c.token + 1, expires=utcnow(ttl_s)),
+        )
+        if not taken:
+            return None
+    token: int = conn.execute(
+        select(leadership.c.token).where(leadership.c.role == COORDINATOR)
+    ).scalar_one()
+    return token
+
+
+def check(conn: Connection, holder: str, token: int) -> None:
+    """Lock the lead for this transaction. Raises `NotLeadingError` if it went to another."""
+    statement = (
+        select(leadership.c.token)
+        .where(
+            leadership.c.role == COORDINATOR,
+            leadership.c.holder == holder,
+            leadership.c.token == token,
+        )
+        .with_for_update()
+    )
+    if conn.execute(statement).first() is None:
+        raise NotLeadingError("Another coordinator leads.")
+
+
+def resign(conn: Connection, holder: str, token: int) -> None:
+    """Let another lead at once."""
+    conn.execute(
+        update(leadership)
+        .where(leadership.c.holder == holder, leadership.c.token == token)
+        .values(holder=None)
+    )

@@ -1,0 +1,109 @@
+"""The database's version: brought up to date, or checked.
+
+The version's table is `ruie_version`, so that the database may be shared with other programs that
+use Alembic.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import one_line, reading
+from db.models import metadata
+from db.views import VIEWS
+from ruie.errors import DatabaseError
+
+VERSION_TABLE = "ruie_version"
+_LOCK = 0x72756965  # "ruie", the number of PostgreSQL's advisory lock
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file; env.py runs on `connection`."""
+    settings = Config()
+    # ConfigParser reads % as its own sign.
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    settings.set_main_option("script_location", folder)
+    settings.set_main_option("path_separator", "os")
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the database to the newest version, in one transaction: all or nothing. Safe to run in
+    several processes at once: one works, the others find it done.
+
+    Raises DatabaseError where the database is not ours or newer than this program.
+    """
+    try:
+        with engine.begin() as conn:
+            _lock(conn)
+            _refuse_strangers(conn, _revision(conn))
+            command.upgrade(config(conn), revision)
+    except DBAPIError as error:
+        raise DatabaseError(
+            f"The database cannot be brought up to date: {one_line(error)}.",
+            "Nothing was changed. The database's user must be allowed to create tables and views.",
+        ) from error
+
+
+def downgrade(engine: Engine, revision: str = "base") -> None:
+    """Take the database back to an older version; at base, the tables and their data are gone."""
+    with engine.begin() as conn:
+        _lock(conn)
+        command.downgrade(config(conn), revision)
+
+
+def check(engine: Engine) -> None:
+    """Raise DatabaseError unless the database is of exactly this program's version."""
+    with reading(engine) as conn:
+        found = _revision(conn)
+        _refuse_strangers(conn, found)
+    head = ScriptDirectory.from_config(config()).get_current_head()
+    if found is None:
+        raise DatabaseError("The database is empty.", "Run `ruie db upgrade`.")
+    if found != head:
+        raise DatabaseError(
+            f"The database is from another version of ruie: it has {found}, this is {head}.",
+            "Run `ruie db upgrade`.",
+        )
+
+
+def _lock(conn: Connection) -> None:
+    # On SQLite the transaction has been the only writer since it began.
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        # Rewriting a large table takes as long as it takes.
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
+def _revision(conn: Connection) -> str | None:
+    context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _refuse_strangers(conn: Connection, revision: str | None) -> None:
+    """Raise where the database is newer than this program, or has other tables with our names."""
+    if revision is None:
+        inspector = inspect(conn)
+        taken = {*inspector.get_table_names(), *inspector.get_view_names()}
+        taken &= {*metadata.tables, *VIEWS}
+        if taken:
+            raise DatabaseError(
+                f"The database has a table {min(taken)} that is not ruie's.",
+                "Set RUIE_DATABASE_URL to a database of its own, then run `ruie db upgrade`.",
+            )
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if revision not in known:
+        raise DatabaseError(
+            f"The database is from a newer version of ruie: it has {revision}, unknown here.",
+            "Install the newer ruie, or set RUIE_DATABASE_URL to another database and run"
+            " `ruie db upgrade`.",
+        )

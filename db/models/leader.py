@@ -1,0 +1,22 @@
+"""Which coordinator leads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+from db.types import UtcDateTime, Words, utcnow
+
+
+class Leadership(Base):
+    """One row for each thing that only one process may do at a time."""
+
+    __tablename__ = "leadership"
+
+    role: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str | None] = mapped_column(Words)
+    token: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every change of holder
+    expires: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())

@@ -1,0 +1,154 @@
+"""What comes out: extractions, one a successful call, and their records.
+
+Offsets are characters in the document; they are null where the span was not found in it. Two nulls
+are never equal in a unique constraint, so only located records are held apart by it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created, located, one_of
+from db.types import BigId, Json, Words
+from ruie.records import Grounding, Task
+
+
+class Extraction(Created, Base):
+    """One successful call and everything that made its records."""
+
+    __tablename__ = "extractions"
+    __table_args__ = (
+        one_of("task", Task),
+        # One result a key: of a chunk, and of an event where the same question is asked of two.
+        Index(
+            "uq_extractions_chunk", "chunk_id", "key", unique=True,
+            sqlite_where=text("event_id IS NULL"), postgresql_where=text("event_id IS NULL"),
+        ),
+        Index(
+            "uq_extractions_event", "event_id", "key", unique=True,
+            sqlite_where=text("event_id IS NOT NULL"),
+            postgresql_where=text("event_id IS NOT NULL"),
+        ),
+    )  # fmt: skip  # the two halves of one rule, side by side
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)  # the job that paid
+    chunk_id: Mapped[int] = mapped_column(ForeignKey("chunks.id"))
+    task: Mapped[str] = mapped_column(String(8))
+    # No foreign key: events has one to this table, and SQLite cannot add the second half later.
+    event_id: Mapped[int | None] = mapped_column(BigInteger)
+    key: Mapped[str] = mapped_column(String(64), index=True)  # the idempotency key, hex
+    model: Mapped[str] = mapped_column(Words)
+    endpoint: Mapped[str] = mapped_column(Words)
+    prompt_version: Mapped[str] = mapped_column(String(64))
+    bundle_digest: Mapped[str] = mapped_column(String(64))
+    schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
+    demonstration_ids: Mapped[Any] = mapped_column(Json)
+    prompt_tokens: Mapped[int] = mapped_column(Integer)
+    completion_tokens: Mapped[int] = mapped_column(Integer)
+    cost_usd: Mapped[Decimal | None] = mapped_column(Numeric(18, 9))
+    latency_s: Mapped[float] = mapped_column(Double)
+    raw_output: Mapped[str] = mapped_column(Words)
+    rejects: Mapped[Any] = mapped_column(Json)  # [{"reason": ..., "raw": ...}]
+    reused_from: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
+
+
+class EntityRow(Base):
+    __tablename__ = "entities"
+    __table_args__ = (
+        UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
+        located("char_start", "char_end"),
+        one_of("grounding", Grounding),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    type: Mapped[str] = mapped_column(Words)
+    text: Mapped[str] = mapped_column(Words)
+    char_start: Mapped[int | None] = mapped_column(Integer)
+    char_end: Mapped[int | None] = mapped_column(Integer)
+    grounding: Mapped[str] = mapped_column(String(16))
+
+
+class RelationRow(Base):
+    __tablename__ = "relations"
+    __table_args__ = (
+        UniqueConstraint(
+            "extraction_id", "type",
+            "head_start", "head_end", "tail_start", "tail_end",
+            name="uq_relations_located",
+        ),
+        located("head_start", "head_end", "head_grounding"),
+        located("tail_start", "tail_end", "tail_grounding"),
+        one_of("head_grounding", Grounding),
+        one_of("tail_grounding", Grounding),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    type: Mapped[str] = mapped_column(Words)
+    head_text: Mapped[str] = mapped_column(Words)
+    head_start: Mapped[int | None] = mapped_column(Integer)
+    head_end: Mapped[int | None] = mapped_column(Integer)
+    head_grounding: Mapped[str] = mapped_column(String(16))
+    tail_text: Mapped[str] = mapped_column(Words)
+    tail_start: Mapped[int | None] = mapped_column(Integer)
+    tail_end: Mapped[int | None] = mapped_column(Integer)
+    tail_grounding: Mapped[str] = mapped_column(String(16))
+
+
+class EventRow(Base):
+    """An event is its trigger's; its arguments come from calls of their own."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("extraction_id", "type", "trigger_start", "trigger_end"),
+        located("trigger_start", "trigger_end"),
+        one_of("grounding", Grounding),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    type: Mapped[str] = mapped_column(Words)
+    trigger_text: Mapped[str] = mapped_column(Words)
+    trigger_start: Mapped[int | None] = mapped_column(Integer)
+    trigger_end: Mapped[int | None] = mapped_column(Integer)
+    grounding: Mapped[str] = mapped_column(String(16))
+
+
+class ArgumentRow(Base):
+    __tablename__ = "event_arguments"
+    __table_args__ = (
+        UniqueConstraint(
+            "event_id", "extraction_id", "role", "char_start", "char_end",
+            name="uq_event_arguments_located",  # by rule it would be too long for PostgreSQL
+        ),
+        located("char_start", "char_end"),
+        one_of("grounding", Grounding),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
+    extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
+    role: Mapped[str] = mapped_column(Words)
+    text: Mapped[str] = mapped_column(Words)
+    char_start: Mapped[int | None] = mapped_column(Integer)
+    char_end: Mapped[int | None] = mapped_column(Integer)
+    grounding: Mapped[str] = mapped_column(String(16))

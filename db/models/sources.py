@@ -1,0 +1,116 @@
+"""What goes in: jobs with their schemas, documents with their origins, chunks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created, one_of
+from db.types import BigId, Json, UtcDateTime, Words
+
+JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
+
+
+class Schema(Created, Base):
+    """A schema as it was when a job used it; `digest` is the hash of its content."""
+
+    __tablename__ = "schemas"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(Words)
+    body: Mapped[Any] = mapped_column(Json)
+
+
+class Job(Created, Base):
+    """A set of documents, a schema and the way to ask about them."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (one_of("state", JOB_STATES),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(Words)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    reason: Mapped[str | None] = mapped_column(Words)  # why it is paused or failed
+    schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
+    model: Mapped[str] = mapped_column(Words)
+    endpoint: Mapped[str] = mapped_column(Words)  # base URL
+    bundle_digest: Mapped[str] = mapped_column(String(64))
+    prompt_version: Mapped[str] = mapped_column(String(64))
+    settings: Mapped[Any] = mapped_column(Json)  # decoding: k, max_tokens, output form, ...
+    priority: Mapped[int] = mapped_column(Integer, default=0)  # the highest first
+    # Null while documents are still being added: a job without open items is done only after it.
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Document(Created, Base):
+    """A text, known by the hash of its content wherever it came from."""
+
+    __tablename__ = "documents"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the text, hex
+    text: Mapped[str] = mapped_column(Words)
+    chars: Mapped[int] = mapped_column(Integer)
+
+
+class Origin(Base):
+    """Where a job found a document. One document may have several."""
+
+    __tablename__ = "origins"
+    __table_args__ = (
+        UniqueConstraint("job_id", "external_id"),
+        # The views look up a document's name in a job for each record.
+        Index("ix_origins_document_id", "document_id", "job_id", "external_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    external_id: Mapped[str] = mapped_column(Words)
+    source: Mapped[str | None] = mapped_column(Words)  # file
+    line: Mapped[int | None] = mapped_column(BigInteger)  # from 1
+    meta: Mapped[Any | None] = mapped_column("metadata", Json)
+
+
+class Chunk(Base):
+    """The part of a document that one call sees: `text[char_start:char_end]`."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        UniqueConstraint("document_id", "char_start", "char_end"),
+        CheckConstraint("char_start >= 0 AND char_end >= char_start", name="located"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    ordinal: Mapped[int] = mapped_column(Integer)
+    char_start: Mapped[int] = mapped_column(Integer)
+    char_end: Mapped[int] = mapped_column(Integer)
+    digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the chunk's text, hex
+
+
+class InputError(Created, Base):
+    """A piece of input that was not enqueued, and why."""
+
+    __tablename__ = "input_errors"
+    # An ingestion that starts again after an interruption reports the same line once.
+    __table_args__ = (UniqueConstraint("job_id", "source", "line"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    source: Mapped[str | None] = mapped_column(Words)
+    line: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Words)
+    excerpt: Mapped[str | None] = mapped_column(Words)

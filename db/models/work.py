@@ -1,0 +1,122 @@
+"""What is to be done: work items, quarantine, schedules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created, one_of
+from db.types import BigId, Json, UtcDateTime, Words, utcnow
+from ruie.records import Task
+
+ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
+RUN_STATES = ("due", "running", "done", "failed", "skipped")
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the few rows a query looks for, not of the millions that are done."""
+    return Index(
+        name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where)
+    )
+
+
+class WorkItem(Base):
+    """One (job, chunk, task), and for EAE the event; db/queue.py is its life."""
+
+    __tablename__ = "work_items"
+    __table_args__ = (
+        one_of("state", ITEM_STATES),
+        one_of("task", Task),
+        CheckConstraint("(task = 'EAE') = (event_id IS NOT NULL)", name="event"),
+        _partial(
+            "uq_work_items_chunk", "job_id", "chunk_id", "task",
+            where="event_id IS NULL", unique=True,
+        ),
+        _partial(
+            "uq_work_items_event", "job_id", "chunk_id", "task", "event_id",
+            where="event_id IS NOT NULL", unique=True,
+        ),
+        _partial("ix_work_items_pending", "job_id", "id", where="state = 'pending'"),
+        _partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
+        _partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
+        _partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
+        _partial("ix_work_items_extraction", "extraction_id", where="extraction_id IS NOT NULL"),
+        Index("ix_work_items_progress", "job_id", "state", "task"),
+    )  # fmt: skip  # one index a line reads as the table it is
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    chunk_id: Mapped[int] = mapped_column(ForeignKey("chunks.id"))
+    task: Mapped[str] = mapped_column(String(8))
+    event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    attempts: Mapped[int] = mapped_column(Integer, default=0)  # counted before the work
+    losses: Mapped[int] = mapped_column(Integer, default=0)  # leases that ended with no answer
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of a retry
+    batch: Mapped[str | None] = mapped_column(String(32))  # the message that names this item
+    dispatched_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_owner: Mapped[str | None] = mapped_column(Words)
+    lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every lease
+    extraction_id: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
+    error_class: Mapped[str | None] = mapped_column(Words)
+    error: Mapped[str | None] = mapped_column(Words)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
+
+
+class Quarantined(Created, Base):
+    """An item that was given up, with what is known about it."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (one_of("task", Task),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), unique=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    task: Mapped[str] = mapped_column(String(8))
+    error_class: Mapped[str] = mapped_column(Words)
+    error: Mapped[str] = mapped_column(Words)
+    raw_output: Mapped[str | None] = mapped_column(Words)
+    prompt: Mapped[Any | None] = mapped_column(Json)  # the messages
+    attempts: Mapped[int] = mapped_column(Integer)
+
+
+class Schedule(Created, Base):
+    """An ingestion that runs by the clock."""
+
+    __tablename__ = "schedules"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(Words, unique=True)
+    cron: Mapped[str] = mapped_column(Words)
+    timezone: Mapped[str] = mapped_column(Words)  # IANA name
+    spec: Mapped[Any] = mapped_column(Json)
+    enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+
+
+class ScheduleRun(Base):
+    """One due time of a schedule: the unique row is what makes it run once."""
+
+    __tablename__ = "schedule_runs"
+    __table_args__ = (UniqueConstraint("schedule_id", "due_at"), one_of("state", RUN_STATES))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedules.id"))
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
+    state: Mapped[str] = mapped_column(String(16), default="due")
+    error: Mapped[str | None] = mapped_column(Words)

@@ -1,0 +1,116 @@
+"""How far a job is, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from db.models import extractions, input_errors, jobs, origins, work_items
+from ruie.errors import DatabaseError
+from ruie.records import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskProgress:
+    """Work items of one task by state. `retry` are those that wait for their time."""
+
+    task: Task
+    pending: int = 0
+    leased: int = 0
+    retry: int = 0
+    done: int = 0
+    quarantined: int = 0
+    cancelled: int = 0
+
+    @property
+    def items(self) -> int:
+        return self.open + self.closed
+
+    @property
+    def open(self) -> int:
+        return self.pending + self.leased + self.retry
+
+    @property
+    def closed(self) -> int:
+        return self.done + self.quarantined + self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job at one moment. Tokens and cost (USD) are of the calls this job made itself."""
+
+    job_id: str
+    name: str
+    state: str
+    reason: str | None
+    enqueued: bool
+    """Whether all documents are in; the totals still grow while not."""
+    documents: int
+    """Pieces of input that were taken, a text that came twice counted twice."""
+    input_errors: int
+    tasks: tuple[TaskProgress, ...]
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+
+    @property
+    def items(self) -> int:
+        return sum(task.items for task in self.tasks)
+
+    @property
+    def open(self) -> int:
+        return sum(task.open for task in self.tasks)
+
+    @property
+    def done(self) -> int:
+        return sum(task.done for task in self.tasks)
+
+    @property
+    def quarantined(self) -> int:
+        return sum(task.quarantined for task in self.tasks)
+
+
+def progress(conn: Connection, job_id: str) -> Progress:
+    """The job's totals. Raises DatabaseError where there is no such job."""
+    job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    if job is None:
+        raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
+    spent = conn.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(extractions.c.prompt_tokens), 0),
+            func.coalesce(func.sum(extractions.c.completion_tokens), 0),
+            func.coalesce(func.sum(extractions.c.cost_usd), 0),
+        ).where(extractions.c.job_id == job_id, extractions.c.reused_from.is_(None))
+    ).one()
+    documents = select(func.count()).where(origins.c.job_id == job_id)
+    errors = select(func.count()).where(input_errors.c.job_id == job_id)
+    return Progress(
+        job_id=job.id,
+        name=job.name,
+        state=job.state,
+        reason=job.reason,
+        enqueued=job.enqueued_at is not None,
+        documents=conn.execute(documents).scalar_one(),
+        input_errors=conn.execute(errors).scalar_one(),
+        tasks=_tasks(conn, job_id),
+        calls=spent[0],
+        prompt_tokens=int(spent[1]),
+        completion_tokens=int(spent[2]),
+        cost_usd=float(spent[3]),
+    )
+
+
+def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:
+    """In the order of `Task`."""
+    query = (
+        select(work_items.c.task, work_items.c.state, func.count())
+        .where(work_items.c.job_id == job_id)
+        .group_by(work_items.c.task, work_items.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for task, state, count in conn.execute(query):
+        counts.setdefault(task, {})[state] = count
+    return tuple(TaskProgress(task, **counts[task]) for task in Task if task in counts)

@@ -1,0 +1,233 @@
+"""The work items' life as the coordinator sees it, and the whole queue under one name.
+
+    pending ─dispatch─▶ pending, named by a message ─lease─▶ leased ─save_result─▶ done
+       ▲                                                      │ │ └─quarantine─▶ quarantined
+       └──────── not_before passed ── retry ◀─────────────────┘ └─ reap: the worker was lost
+
+Every function takes a Connection in a transaction that the caller commits. All times are the
+database's, never this machine's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, exists, func, literal, or_, select, update
+
+from db.enqueue import Enqueued, NewDocument, enqueue_documents
+from db.lease import LeasedItem, lease, release, renew, retry
+from db.lease import quarantine_item as quarantine
+from db.models import chunks, jobs, work_items
+from db.models import quarantine as quarantined
+from db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, insert_new
+from db.types import utcnow
+
+__all__ = [
+    "WORKER_LOST",
+    "Batch",
+    "Enqueued",
+    "LeasedItem",
+    "NewDocument",
+    "close_jobs",
+    "dispatch",
+    "enqueue_documents",
+    "in_flight",
+    "lease",
+    "quarantine",
+    "reap",
+    "release",
+    "renew",
+    "retry",
+    "undispatch",
+]
+
+WORKER_LOST = "worker_lost"
+"""The error_class of an item whose worker went away with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one message names: `items` work items of one job."""
+
+    id: str
+    job_id: str
+    items: int
+
+
+def dispatch(
+    conn: Connection,
+    job_id: str | None,
+    limit: int,
+    batch_size: int,
+    ttl_s: float,
+    *,
+    max_losses: int = 3,
+) -> list[Batch]:
+    """Name at most `limit` items, oldest first, in batches to send; they stay pending.
+
+    job_id: of this job alone, or of all that run, by priority and age. ttl_s: seconds after which
+    a batch that nobody leased is named again. An item whose worker was lost travels in smaller
+    batches (half the size for each loss) and alone before its `max_losses`th, so that a document
+    that kills its worker is found, and nothing is quarantined for its company: pass the same
+    number to `reap`.
+    """
+    _release_due(conn)
+    running = (
+        select(jobs.c.id)
+        .where(jobs.c.state == "running")
+        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+    )
+    if job_id is not None:
+        running = running.where(jobs.c.id == job_id)
+    batches: list[Batch] = []
+    left = limit
+    for job in conn.scalars(running).all():
+        if left <= 0:
+            break
+        rows = conn.execute(
+            select(work_items.c.id, work_items.c.losses)
+            .where(
+                work_items.c.job_id == job,
+                work_items.c.state == PENDING,
+                or_(work_items.c.batch.is_(None), work_items.c.dispatched_until <= utcnow()),
+            )
+            .order_by(work_items.c.id)
+            .limit(left)
+            .with_for_update(skip_locked=True)
+        ).all()
+        left -= len(rows)
+        for ids in _group(((row[0], row[1]) for row in rows), batch_size, max_losses):
+            batch = Batch(uuid.uuid4().hex, job, len(ids))
+            conn.execute(
+                update(work_items)
+                .where(work_items.c.id.in_(ids))
+                .values(batch=batch.id, dispatched_until=utcnow(ttl_s))
+            )
+            batches.append(batch)
+    return batches
+
+
+def _release_due(conn: Connection) -> None:
+    conn.execute(
+        update(work_items)
+        .where(work_items.c.state == RETRY, work_items.c.not_before <= utcnow())
+        .values(state=PENDING, not_before=None)
+    )
+
+
+def _group(rows: Iterable[tuple[int, int]], size: int, max_losses: int) -> list[list[int]]:
+    """Ids in batches of equals: as many losses, as few companions."""
+    open_: dict[int, list[int]] = {}
+    full: list[list[int]] = []
+    for item, losses in rows:
+        fits = 1 if losses and losses >= max_losses - 1 else max(1, size >> losses)
+        batch = open_.setdefault(fits, [])
+        if not batch:
+            full.append(batch)
+        batch.append(item)
+        if len(batch) >= fits:
+            del open_[fits]
+    return full
+
+
+def in_flight(conn: Connection) -> int:
+    """Items that a message names or a worker holds: what the bounded window bounds."""
+    sent = select(func.count()).where(
+        work_items.c.batch.is_not(None), work_items.c.dispatched_until > utcnow()
+    )
+    held = select(func.count()).where(work_items.c.state == LEASED)
+    return int(conn.execute(sent).scalar_one() + conn.execute(held).scalar_one())
+
+
+def undispatch(conn: Connection) -> int:
+    """Forget every message that was sent and not leased: Redis lost them. Gives the items."""
+    return changed(
+        conn,
+        update(work_items)
+        .where(work_items.c.batch.is_not(None))
+        .values(batch=None, dispatched_until=None),
+    )
+
+
+def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
+    """Take back the items whose lease ran out: (returned to pending, quarantined).
+
+    An item that has now lost `max_losses` workers is quarantined as `worker_lost`. Items that a
+    worker gave back to a job which was cancelled meanwhile are cancelled here.
+    """
+    expired = (
+        select(work_items.c.id, work_items.c.losses)
+        .where(work_items.c.state == LEASED, work_items.c.lease_expires <= utcnow())
+        .with_for_update(skip_locked=True)
+    )
+    rows = conn.execute(expired).all()
+    lost = [row[0] for row in rows if row[1] + 1 >= max_losses]
+    back = [row[0] for row in rows if row[1] + 1 < max_losses]
+    words = "The worker that held this item was lost."
+    values = {
+        "losses": work_items.c.losses + 1,
+        "lease_owner": None,
+        "lease_expires": None,
+        "error_class": WORKER_LOST,
+        "updated_at": utcnow(),
+    }
+    for ids, state in ((back, PENDING), (lost, QUARANTINED)):
+        if ids:
+            # The fence rises too: whoever held the lease writes nothing from here on.
+            conn.execute(
+                update(work_items)
+                .where(work_items.c.id.in_(ids))
+                .values(state=state, fence=work_items.c.fence + 1, error=words, **values)
+            )
+    if lost:
+        columns = ["work_item_id", "job_id", "document_id", "task", "error_class", "error"]
+        known = (
+            select(
+                work_items.c.id,
+                work_items.c.job_id,
+                chunks.c.document_id,
+                work_items.c.task,
+                literal(WORKER_LOST),
+                literal(words),
+                work_items.c.attempts,
+                utcnow(),
+            )
+            .join(chunks, chunks.c.id == work_items.c.chunk_id)
+            .where(work_items.c.id.in_(lost))
+        )
+        conn.execute(
+            insert_new(conn, quarantined).from_select(
+                [*columns, "attempts", "created_at"], known, include_defaults=False
+            )
+        )
+    _cancel_leftovers(conn)
+    return len(back), len(lost)
+
+
+def _cancel_leftovers(conn: Connection) -> None:
+    cancelled = select(jobs.c.id).where(jobs.c.state == "cancelled")
+    for state in (PENDING, RETRY):
+        conn.execute(
+            update(work_items)
+            .where(work_items.c.job_id.in_(cancelled), work_items.c.state == state)
+            .values(state=CANCELLED, batch=None, dispatched_until=None, updated_at=utcnow())
+        )
+
+
+def close_jobs(conn: Connection) -> list[str]:
+    """Jobs that run, have all their documents and no open item, become done; gives their ids."""
+    # One condition a state: each is looked up in that state's own, small index.
+    nothing_open = [
+        ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
+        for state in (PENDING, LEASED, RETRY)
+    ]
+    return list(
+        conn.scalars(
+            update(jobs)
+            .where(jobs.c.state == "running", jobs.c.enqueued_at.is_not(None), *nothing_open)
+            .values(state="done", finished_at=utcnow())
+            .returning(jobs.c.id)
+        )
+    )

@@ -1,0 +1,235 @@
+"""Results into the database: the fence, the extraction, its records and what follows from them.
+
+Each function is one transaction's worth of statements on the caller's connection, in Core and with
+statements built once: this is the path every document takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, select, update
+
+from db.lease import HELD, LeasedItem
+from db.models import chunks, extractions, work_items
+from db.rows import add_argument_items, read_items, write_records
+from db.sql import DONE, insert_new_by_dialect
+from db.types import utcnow
+from ruie.records import Item, Reject
+
+Roles = Mapping[str, Sequence[str]]
+"""The schema's event types, each with its roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewExtraction:
+    """A successful call. key: the idempotency key, hex. cost_usd: None where no price is known."""
+
+    key: str
+    model: str
+    endpoint: str
+    prompt_version: str
+    bundle_digest: str
+    schema_digest: str
+    demonstration_ids: Sequence[str]
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+    raw_output: str
+    rejects: Sequence[Reject] = ()
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaidExtraction:
+    """An extraction that exists: its key need not be asked about again."""
+
+    id: int
+    key: str
+    chunk_id: int
+    chunk_start: int
+    event_id: int | None
+
+
+_HOLD = select(work_items.c.id).where(HELD).with_for_update()
+_FINISH = (
+    update(work_items)
+    .where(work_items.c.id == bindparam("item"))
+    .values(
+        state=DONE,
+        extraction_id=bindparam("extraction"),
+        updated_at=utcnow(),
+        batch=None,
+        dispatched_until=None,
+        lease_owner=None,
+        lease_expires=None,
+        error_class=None,
+        error=None,
+    )
+)
+_VALUES = [c for c in extractions.c if c.name != "id"]
+
+
+def _fenced_values(dialect: str) -> Select[Any]:
+    """The extraction's values as a row, if the lease is ours. So the fence and the insertion are
+    one statement, and the work item stays locked until the transaction ends."""
+
+    def value(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        if column.key == "created_at":
+            return utcnow()
+        given = bindparam(column.key, type_=column.type)
+        # PostgreSQL takes a selected parameter for text. (SQLite would take JSON for a number.)
+        return cast(given, column.type) if dialect == "postgresql" else given
+
+    return select(*map(value, _VALUES)).where(HELD).with_for_update()
+
+
+_ADD = {
+    dialect: statement.from_select(
+        [column.name for column in _VALUES], _fenced_values(dialect)
+    ).returning(extractions.c.id)
+    for dialect, statement in insert_new_by_dialect(extractions).items()
+}
+_SAME_CHUNK = select(extractions.c.id).where(
+    extractions.c.chunk_id == bindparam("chunk"),
+    extractions.c.key == bindparam("key"),
+    extractions.c.event_id.is_(None),
+)
+_SAME_EVENT = select(extractions.c.id).where(
+    extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key")
+)
+_PAID = (
+    select(
+        extractions.c.id,
+        extractions.c.key,
+        extractions.c.chunk_id,
+        chunks.c.char_start,
+        extractions.c.event_id,
+    )
+    .join(chunks, chunks.c.id == extractions.c.chunk_id)
+    .where(extractions.c.key.in_(bindparam("keys", expanding=True)))
+    .order_by(extractions.c.id.desc())  # the first made comes last and stays in the mapping
+)
+
+
+def save_result(
+    conn: Connection,
+    item: LeasedItem,
+    extraction: NewExtraction,
+    items: Sequence[Item],
+    roles: Roles | None = None,
+) -> bool:
+    """Write what a call gave and finish the work item. False, and nothing written: the lease was
+    lost to a later one.
+
+    items: spans with offsets in the chunk; they are stored as offsets in the document. roles: for
+    ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
+    under this key, that one is linked and nothing is added.
+    """
+    values = {
+        "job_id": item.job_id,
+        "chunk_id": item.chunk_id,
+        "task": str(item.task),
+        "event_id": item.event_id,
+        "key": extraction.key,
+        "model": extraction.model,
+        "endpoint": extraction.endpoint,
+        "prompt_version": extraction.prompt_version,
+        "bundle_digest": extraction.bundle_digest,
+        "schema_digest": extraction.schema_digest,
+        "demonstration_ids": list(extraction.demonstration_ids),
+        "prompt_tokens": extraction.prompt_tokens,
+        "completion_tokens": extraction.completion_tokens,
+        "cost_usd": extraction.cost_usd,
+        "latency_s": extraction.latency_s,
+        "raw_output": extraction.raw_output,
+        "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in extraction.rejects],
+        "reused_from": None,
+    }
+    return _store(conn, item, values, items, roles)
+
+
+def find_paid(conn: Connection, keys: Sequence[str]) -> dict[str, PaidExtraction]:
+    """The extractions that exist for these keys, in any job; the first made of each."""
+    if not keys:
+        return {}
+    return {
+        row.key: PaidExtraction(row.id, row.key, row.chunk_id, row.char_start, row.event_id)
+        for row in conn.execute(_PAID, {"keys": list(keys)})
+    }
+
+
+def reuse_result(
+    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
+) -> bool:
+    """Finish the item with a result that was paid for before: `link_result` where it is of this
+    chunk (and event), else `copy_result`. False: the lease was lost."""
+    if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
+        return link_result(conn, item, paid.id, roles)
+    return copy_result(conn, item, paid, roles)
+
+
+def link_result(
+    conn: Connection, item: LeasedItem, extraction_id: int, roles: Roles | None = None
+) -> bool:
+    """Finish the item with an extraction of the same chunk; for ED, see that this job has the EAE
+    items of its events. False: the lease was lost."""
+    if not _held(conn, item):
+        return False
+    add_argument_items(conn, item, extraction_id, roles)
+    conn.execute(_FINISH, {"item": item.id, "extraction": extraction_id})
+    return True
+
+
+def copy_result(
+    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
+) -> bool:
+    """Finish the item with a copy of an extraction of another chunk with the same text (or of
+    another event): its records at this chunk's offsets, `reused_from` set, nothing to pay.
+    False: the lease was lost."""
+    source = conn.execute(select(extractions).where(extractions.c.id == paid.id)).one()
+    values = dict(source._mapping) | {
+        "job_id": item.job_id,
+        "chunk_id": item.chunk_id,
+        "event_id": item.event_id,
+        "cost_usd": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "latency_s": 0.0,
+        "reused_from": source.reused_from or source.id,
+    }
+    del values["id"], values["created_at"]
+    items = read_items(conn, item.task, paid.id, paid.chunk_start)
+    return _store(conn, item, values, items, roles)
+
+
+def _held(conn: Connection, item: LeasedItem) -> bool:
+    """Whether the lease is still ours; if so its row is locked until the transaction ends."""
+    return conn.execute(_HOLD, {"item": item.id, "token": item.fence}).first() is not None
+
+
+def _store(
+    conn: Connection,
+    item: LeasedItem,
+    values: Mapping[str, Any],
+    items: Sequence[Item],
+    roles: Roles | None,
+) -> bool:
+    fenced = {**values, "item": item.id, "token": item.fence}
+    extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
+    if extraction_id is not None:
+        write_records(conn, item, extraction_id, items)
+    else:  # the lease was lost, or the same question was answered meanwhile or in another job
+        if not _held(conn, item):
+            return False
+        key = values["key"]
+        if item.event_id is None:
+            same = conn.execute(_SAME_CHUNK, {"chunk": item.chunk_id, "key": key})
+        else:
+            same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
+        extraction_id = same.scalar_one()
+    add_argument_items(conn, item, extraction_id, roles)
+    conn.execute(_FINISH, {"item": item.id, "extraction": extraction_id})
+    return True

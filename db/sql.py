@@ -1,0 +1,45 @@
+"""Statement parts the modules of this package share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Executable, Table, literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+
+from db.models import ITEM_STATES
+
+T = TypeVar("T")
+
+# As literals, not as parameters: a partial index (... WHERE state = 'pending') is used only by a
+# statement in which the planner can read the value.
+_STATES: dict[str, ColumnElement[str]] = {
+    state: literal_column(f"'{state}'") for state in ITEM_STATES
+}
+PENDING, LEASED, DONE, RETRY, QUARANTINED, CANCELLED = (_STATES[state] for state in ITEM_STATES)
+
+
+def insert_new_by_dialect(table: Table) -> dict[str, Any]:
+    """An INSERT that leaves out rows which a unique constraint refuses, for each dialect: to be
+    built once and kept."""
+    return {
+        "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+        "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
+    }
+
+
+def insert_new(conn: Connection, table: Table) -> Any:
+    """The same, for the connection at hand."""
+    return insert_new_by_dialect(table)[conn.dialect.name]
+
+
+def pieces(values: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
+    """`values` in parts that fit an IN list: the databases limit a statement's parameters."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def changed(conn: Connection, statement: Executable, parameters: Any = None) -> int:
+    """How many rows an UPDATE or DELETE met."""
+    return int(conn.execute(statement, parameters).rowcount)

@@ -1,0 +1,114 @@
+"""Column types and SQL constructs that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Double,
+    Integer,
+    Text,
+    literal,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+# SQLite numbers rows by itself only in a column that is declared INTEGER.
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. PostgreSQL: timestamptz. SQLite: text that sorts by time,
+    `2026-01-31 08:05:09.123000`."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be stored: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def storable(text: str) -> str:
+    """`text` with every character that a database cannot hold replaced by U+FFFD.
+
+    PostgreSQL refuses NUL, and neither database encodes a lone surrogate; both come out of models
+    and damaged files. One character stays one character, so offsets hold.
+    """
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
+
+
+class Words(TypeDecorator[str]):
+    """Text of any length that came from outside; see `storable`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else storable(value)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON that keeps the order of its keys (so not jsonb, which also refuses U+0000)."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+
+class utcnow(FunctionElement[datetime]):
+    """The DATABASE's clock, `offset_seconds` from now; never this machine's, which may be wrong.
+
+    On PostgreSQL it is the time the statement began, which an index can be compared with; on
+    SQLite it has a resolution of one millisecond.
+    """
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, offset_seconds: float | ColumnElement[float] | None = None) -> None:
+        if offset_seconds is None:
+            super().__init__()
+        elif isinstance(offset_seconds, ColumnElement):
+            super().__init__(offset_seconds)
+        else:
+            super().__init__(literal(float(offset_seconds), Double()))
+
+
+@compiles(utcnow, "postgresql")
+def _postgresql_now(element: utcnow, compiler: SQLCompiler, **kw: Any) -> str:
+    offset = compiler.process(element.clauses, **kw)
+    if not offset:
+        return "statement_timestamp()"
+    return f"(statement_timestamp() + make_interval(secs => CAST({offset} AS double precision)))"
+
+
+@compiles(utcnow, "sqlite")
+def _sqlite_now(element: utcnow, compiler: SQLCompiler, **kw: Any) -> str:
+    # Six digits, as SQLAlchemy writes a datetime there: times are compared as text.
+    offset = compiler.process(element.clauses, **kw)
+    modifier = f", printf('%+.3f seconds', {offset})" if offset else ""
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now'{modifier}) || '000')"

@@ -1,0 +1,192 @@
+"""`Bundle`: open a bundle, verified, and find the demonstrations most similar to a query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from ruie.bundle.encoder import Encoder, Vectors, available_threads
+from ruie.bundle.index import Index
+from ruie.bundle.manifest import (
+    DEMONSTRATIONS,
+    ENCODER,
+    FILES,
+    INDEX,
+    MANIFEST,
+    REBUILD,
+    TOKENIZER,
+    Manifest,
+    Partition,
+    digest,
+    file_card,
+)
+from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
+from ruie.bundle.table import Table
+from ruie.errors import BundleError
+from ruie.records import Demonstration, Query
+
+
+class Bundle:
+    """A verified bundle. Cheap to open before a fork: whatever has threads starts on first use."""
+
+    def __init__(self, path: Path, manifest: Manifest, name: str, threads: int | None) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.digest = name
+        """SHA-256 of the manifest, hexadecimal: equal for equal contents, wherever they lie."""
+        card = manifest.encoder
+        threads = threads or available_threads()
+        self.encoder = Encoder(
+            path / ENCODER,
+            path / TOKENIZER,
+            dimension=card.dimension,
+            max_tokens=card.max_tokens,
+            pad_id=card.pad_id,
+            threads=threads,
+        )
+        self.index = Index(path / INDEX, threads=threads)
+        self._table = Table(path / DEMONSTRATIONS)
+
+    @classmethod
+    def open(cls, path: Path | str, *, threads: int | None = None) -> Self:
+        """Open and verify the directory `path`.
+
+        threads: CPU threads for encoding and searching; None for all this process may use.
+        Raises `BundleError` naming the file that is missing, damaged or of another version.
+        """
+        path = Path(path)
+        manifest, raw = verify(path)
+        return cls(path, manifest, digest(raw), threads)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def check(self) -> None:
+        """Open what is otherwise opened on first use. Raises `BundleError` if the files are whole
+        but do not belong together."""
+        counts = {
+            DEMONSTRATIONS: len(self._table),
+            INDEX: self.index.rows,
+            "the partitions": sum(map(len, self.manifest.partitions)),
+        }
+        for name, count in counts.items():
+            if count != self.manifest.demonstrations:
+                raise BundleError(
+                    f"{self.path}: {name} has {count} rows, and the manifest says "
+                    f"{self.manifest.demonstrations}.",
+                    REBUILD,
+                )
+        self.encoder.encode(["A sentence."])
+
+    def demonstration(self, id: str) -> Demonstration:
+        """The demonstration of that id. Raises `KeyError`."""
+        return self._table.row(self._table.row_of[id])
+
+    def demonstrations(self) -> list[Demonstration]:
+        """All of them, in the order of the index."""
+        return self._table.rows()
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
+        """For each query its k most similar demonstrations, the most similar first.
+
+        Searched are the partitions of the query's task (for EAE: of its event type) whose label
+        set (for EAE: roles) equals the query's labels, contains them or is contained in them; one
+        of the query's own schema name with equal labels is searched alone. Items of types that the
+        query lacks are left out of what is returned, and their labels with them.
+
+        Never a demonstration with the query's own text (white space and case do not count), and
+        no demonstration twice. Fewer than k where there are fewer; none where no partition serves.
+        """
+        served = [serving(query, self.manifest.partitions) for query in queries]
+        asking = [index for index, partitions in enumerate(served) if partitions and k > 0]
+        found: list[list[Demonstration]] = [[] for _ in queries]
+        if not asking:
+            return found
+        vectors = self._encode_queries([queries[index] for index in asking])
+        candidates: list[list[tuple[float, int]]] = [[] for _ in asking]
+        by_partition: dict[int, list[int]] = {}
+        ranges: dict[int, Partition] = {}
+        for position, index in enumerate(asking):
+            for partition in served[index]:
+                ranges[partition.start] = partition
+                by_partition.setdefault(partition.start, []).append(position)
+        for start, positions in by_partition.items():
+            partition = ranges[start]
+            scores, rows = self.index.search(
+                vectors[positions], k + partition.repeats, start, partition.stop
+            )
+            for position, some_scores, some_rows in zip(positions, scores, rows, strict=True):
+                candidates[position].extend(
+                    zip(some_scores.tolist(), some_rows.tolist(), strict=True)
+                )
+        for position, index in enumerate(asking):
+            found[index] = self._best(queries[index], candidates[position], k)
+        return found
+
+    def _encode_queries(self, queries: Sequence[Query]) -> Vectors:
+        """One row a query. A text that several queries share (three tasks of one chunk) is encoded
+        once."""
+        prefix = self.manifest.encoder.query_prefix
+        texts = [prefix + retrieval_text(query) for query in queries]
+        place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        vectors = self.encoder.encode(list(place))
+        return vectors[[place[text] for text in texts]]
+
+    def _best(
+        self, query: Query, candidates: list[tuple[float, int]], k: int
+    ) -> list[Demonstration]:
+        own = text_key(query.text)
+        # Equal scores in the order of the rows, so that the same query always gets the same.
+        candidates.sort(key=lambda scored: (-scored[0], scored[1]))
+        chosen: list[Demonstration] = []
+        for _, row in candidates:
+            if text_key(self._table.texts[row]) == own:
+                continue
+            chosen.append(project(self._table.row(row), query))
+            if len(chosen) == k:
+                break
+        return chosen
+
+
+def read_manifest(path: Path) -> tuple[Manifest, bytes]:
+    """The manifest of the bundle in `path`, and its bytes. Raises `BundleError`."""
+    if not path.is_dir():
+        raise BundleError(
+            f"There is no bundle at {path}.",
+            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to where it is.",
+        )
+    file = path / MANIFEST
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(
+            f"{path} is not a bundle: {file.name} is missing.",
+            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to where it is.",
+        ) from None
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read: {error.strerror}.", REBUILD) from None
+    return Manifest.from_bytes(raw, file), raw
+
+
+def verify(path: Path) -> tuple[Manifest, bytes]:
+    """Compare every file with the manifest. Raises `BundleError` naming the first that differs."""
+    manifest, raw = read_manifest(path)
+    for name in FILES:
+        expected = manifest.files.get(name)
+        if expected is None:
+            raise BundleError(f"{path / MANIFEST} does not list {name}.", REBUILD)
+        try:
+            actual = file_card(path / name)
+        except FileNotFoundError:
+            raise BundleError(f"{path / name} is missing.", REBUILD) from None
+        except OSError as error:
+            raise BundleError(f"{path / name} cannot be read: {error.strerror}.", REBUILD) from None
+        if actual != expected:
+            what = (
+                f"{actual.size:,} bytes instead of {expected.size:,}"
+                if actual.size != expected.size
+                else "its SHA-256 is not the manifest's"
+            )
+            raise BundleError(f"{path / name} is damaged: {what}.", REBUILD)
+    return manifest, raw

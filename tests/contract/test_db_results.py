@@ -1,0 +1,253 @@
+"""Results: the fence, the records at their offsets, what ED makes, and paying once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from db import queue, results
+from db.models import chunks, documents, extractions, origins, work_items
+from ruie.records import Grounding, Item, Reject, RejectReason, Span, Task, Trigger
+
+House = Any  # the fixture's class lives in conftest.py, which is not a module to import
+Found = Callable[..., Item]
+TEXT = "Crude fell 2 % as OPEC met."
+ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
+
+
+class TestSaving:
+    def test_entities_with_their_provenance(self, house: House, found: Found) -> None:
+        job = house.job()
+        house.enqueue(job, {"a": TEXT})
+        (item,) = house.take()
+        rejects = [Reject(RejectReason.LEAKED, "ORGANISATION: \ud800")]
+        items = [found(TEXT, "COMMODITY", "Crude"), found(TEXT, "ORGANISATION", "OPEC")]
+        assert house.save(item, items, rejects=rejects)
+        assert house.states(job) == ["done"]
+        assert house.rows(
+            "SELECT type, text, char_start, char_end, grounding FROM entities ORDER BY id"
+        ) == [("COMMODITY", "Crude", 0, 5, "exact"), ("ORGANISATION", "OPEC", 18, 22, "exact")]
+        assert house.rows(
+            "SELECT model, prompt_tokens, completion_tokens, raw_output, reused_from"
+            " FROM extractions"
+        ) == [("small", 100, 10, "COMMODITY: Crude", None)]
+        with house.engine.connect() as conn:
+            row = conn.execute(extractions.select()).one()
+        assert row.demonstration_ids == ["d1", "d2"]
+        assert row.rejects == [{"reason": "leaked", "raw": "ORGANISATION: \ud800"}]
+        assert (float(row.cost_usd), row.latency_s) == (0.0015, 0.25)
+        linked = house.one("SELECT extraction_id FROM work_items")
+        assert linked == house.one("SELECT id FROM extractions")
+
+    def test_relations_have_two_sides(self, house: House, found: Found) -> None:
+        house.enqueue(house.job(), {"a": TEXT}, Task.RE)
+        (item,) = house.take()
+        house.save(item, [found(TEXT, "moved_by", "Crude", "OPEC")])
+        assert house.rows(
+            "SELECT type, head_text, head_start, head_end, tail_text, tail_start, tail_end,"
+            " tail_grounding FROM relations"
+        ) == [("moved_by", "Crude", 0, 5, "OPEC", 18, 22, "exact")]
+
+    def test_no_row_comes_twice(self, house: House, found: Found) -> None:
+        house.enqueue(house.job(), {"a": TEXT})
+        (item,) = house.take()
+        nowhere = Item("COMMODITY", (Span("gas"),))
+        house.save(item, [found(TEXT, "COMMODITY", "Crude")] * 2 + [nowhere, nowhere])
+        assert house.rows("SELECT text, char_start, grounding FROM entities ORDER BY id") == [
+            ("Crude", 0, "exact"),
+            ("gas", None, "none"),
+        ]
+
+    def test_a_stale_fence_writes_nothing(self, house: House, found: Found) -> None:
+        house.enqueue(house.job(), {"a": TEXT})
+        (old,) = house.take()
+        with house.engine.begin() as conn:
+            queue.release(conn, [old])
+        (new,) = house.take()
+        items = [found(TEXT, "COMMODITY", "Crude")]
+        assert not house.save(old, items)
+        assert house.one("SELECT COUNT(*) FROM extractions") == 0
+        assert house.save(new, items)
+        assert not house.save(new, items)
+        assert house.one("SELECT COUNT(*) FROM entities") == 1
+
+    def test_offsets_are_in_the_document(self, house: House, found: Found) -> None:
+        """A chunk in the middle of a document: text, trigger and spans are relative to it."""
+        job = house.job()
+        whole = "石油. " + TEXT
+        with house.engine.begin() as conn:
+            _second_chunk(conn, job, whole, len("石油. "), Task.ED)
+        (item,) = house.take()
+        assert (item.text, item.chunk_start) == (TEXT, 4)
+        house.save(item, [found(TEXT, "Movement", "fell")])
+        assert house.rows("SELECT trigger_start, trigger_end FROM events") == [(10, 14)]
+        (argument,) = house.take()
+        assert argument.trigger == Trigger("Movement", Span("fell", 6, 10, Grounding.EXACT))
+        house.save(argument, [found(TEXT, "Item", "Crude")])
+        ((text, start, end),) = house.rows("SELECT text, char_start, char_end FROM event_arguments")
+        assert whole[start:end] == text == "Crude"
+
+
+class TestEvents:
+    def test_each_event_with_roles_gets_one_argument_item(self, house: House, found: Found) -> None:
+        job = house.job()
+        house.enqueue(job, {"a": TEXT}, Task.ED)
+        (item,) = house.take()
+        events = [
+            found(TEXT, "Movement", "fell"),
+            found(TEXT, "Movement", "met"),
+            found(TEXT, "Caused", "as"),
+        ]
+        house.save(item, events)
+        first, second = house.take()
+        assert {first.task, second.task} == {Task.EAE}
+        assert [i.trigger.span.text for i in (first, second)] == ["fell", "met"]
+        assert first.event_id != second.event_id
+        house.save(first, [found(TEXT, "Item", "Crude"), found(TEXT, "Difference", "2 %")])
+        house.save(second, [found(TEXT, "Item", "OPEC")])
+        assert house.rows(
+            "SELECT v.trigger_text, a.role, a.text FROM event_arguments a"
+            " JOIN events v ON v.id = a.event_id ORDER BY a.id"
+        ) == [("fell", "Item", "Crude"), ("fell", "Difference", "2 %"), ("met", "Item", "OPEC")]
+        assert house.states(job) == ["done"] * 3
+
+    def test_one_key_for_two_events_gives_each_its_own_arguments(
+        self, house: House, found: Found
+    ) -> None:
+        house.enqueue(house.job(), {"a": TEXT}, Task.ED)
+        (item,) = house.take()
+        house.save(item, [found(TEXT, "Movement", "fell"), found(TEXT, "Movement", "met")])
+        for argument in house.take():
+            house.save(argument, [found(TEXT, "Item", "Crude")], key="same")
+        assert house.one("SELECT COUNT(DISTINCT event_id) FROM event_arguments") == 2
+
+
+class TestPayingOnce:
+    def _reuse(self, house: House, item: queue.LeasedItem, key: str) -> bool:
+        with house.engine.begin() as conn:
+            paid = results.find_paid(conn, [key, "unknown"])
+            return results.reuse_result(conn, item, paid[key], ROLES)
+
+    def test_nothing_is_paid_that_nobody_asked(self, house: House) -> None:
+        with house.engine.begin() as conn:
+            assert results.find_paid(conn, ["x"]) == {}
+            assert results.find_paid(conn, []) == {}
+
+    def test_the_same_chunk_in_a_second_job_is_linked(self, house: House, found: Found) -> None:
+        first, second = house.job(), house.job()
+        house.enqueue(first, {"a": TEXT})
+        house.enqueue(second, {"b": TEXT})
+        (item,) = house.take(first)
+        house.save(item, [found(TEXT, "COMMODITY", "Crude")], key="k")
+        (again,) = house.take(second)
+        assert self._reuse(house, again, "k")
+        assert not self._reuse(house, again, "k")  # the lease is over
+        assert house.one("SELECT COUNT(*) FROM extractions") == 1
+        assert house.one("SELECT COUNT(*) FROM entities") == 1
+        assert house.states(second) == ["done"]
+
+    def test_two_jobs_that_paid_at_once_share_the_first_answer(
+        self, house: House, found: Found
+    ) -> None:
+        made = [house.job(), house.job()]
+        for job in made:
+            house.enqueue(job, {job: TEXT})
+        for item in house.take():
+            assert house.save(item, [found(TEXT, "COMMODITY", "Crude")], key="k")
+        assert house.one("SELECT COUNT(*) FROM entities") == 1
+        assert house.one("SELECT COUNT(DISTINCT extraction_id) FROM work_items") == 1
+
+    def test_linked_events_have_argument_items_in_their_own_job(
+        self, house: House, found: Found
+    ) -> None:
+        first, second = house.job(), house.job()
+        house.enqueue(first, {"a": TEXT}, Task.ED)
+        house.enqueue(second, {"b": TEXT}, Task.ED)
+        (item,) = house.take(first)
+        house.save(item, [found(TEXT, "Movement", "fell")], key="k")
+        (argument,) = house.take(first)
+        house.save(argument, [found(TEXT, "Item", "Crude")], key="ka")
+        (again,) = house.take(second)
+        self._reuse(house, again, "k")
+        (its_argument,) = house.take(second)
+        assert its_argument.event_id == argument.event_id
+        self._reuse(house, its_argument, "ka")
+        assert house.one("SELECT COUNT(*) FROM event_arguments") == 1
+        assert [r[0] for r in house.rows("SELECT argument_text FROM event_mentions")] == [
+            "Crude"
+        ] * 2
+
+    @pytest.mark.parametrize(
+        ("task", "type_", "words"),
+        [
+            (Task.NER, "COMMODITY", ("Crude",)),
+            (Task.RE, "moved_by", ("Crude", "OPEC")),
+            (Task.ED, "Movement", ("fell",)),
+        ],
+    )
+    def test_another_chunk_with_equal_text_gets_a_copy_at_its_own_offsets(
+        self, house: House, found: Found, task: Task, type_: str, words: tuple[str, ...]
+    ) -> None:
+        job = house.job()
+        house.enqueue(job, {"a": TEXT}, task)
+        (item,) = house.take()
+        house.save(
+            item, [found(TEXT, type_, *words), Item(type_, (Span("gas"),) * len(words))], "k"
+        )
+        with house.engine.begin() as conn:
+            _second_chunk(conn, job, ">> " + TEXT, 3, task)
+        (other,) = [i for i in house.take() if i.task is task]
+        assert self._reuse(house, other, "k")
+        (copied,) = house.rows(
+            "SELECT cost_usd, prompt_tokens, reused_from FROM extractions"
+            " WHERE reused_from IS NOT NULL"
+        )
+        assert (float(copied[0]), copied[1]) == (0.0, 0)
+        table, start = {
+            Task.NER: ("entities", "char_start"),
+            Task.RE: ("relations", "tail_start"),
+            Task.ED: ("events", "trigger_start"),
+        }[task]
+        at = TEXT.index(words[-1])
+        starts = [r[0] for r in house.rows(f"SELECT {start} FROM {table} ORDER BY id")]
+        assert starts == [at, None, at + 3, None]
+
+    def test_a_copied_event_has_its_own_arguments(self, house: House, found: Found) -> None:
+        job = house.job()
+        house.enqueue(job, {"a": TEXT}, Task.ED)
+        (item,) = house.take()
+        house.save(item, [found(TEXT, "Movement", "fell")], "k")
+        (argument,) = house.take()
+        house.save(argument, [found(TEXT, "Item", "Crude")], "ka")
+        with house.engine.begin() as conn:
+            _second_chunk(conn, job, ">> " + TEXT, 3, Task.ED)
+        (other,) = house.take()
+        self._reuse(house, other, "k")
+        (its_argument,) = house.take()
+        assert its_argument.event_id != argument.event_id
+        self._reuse(house, its_argument, "ka")
+        assert house.rows("SELECT text, char_start FROM event_arguments ORDER BY id") == [
+            ("Crude", 0),
+            ("Crude", 3),
+        ]
+
+
+def _second_chunk(conn: Connection, job: str, text: str, start: int, task: Task) -> None:
+    """A document of which only the part from `start` on is a chunk, as long ones will have."""
+    document = conn.execute(
+        documents.insert()
+        .values(digest="d" * 64, text=text, chars=len(text))
+        .returning(documents.c.id)
+    ).scalar_one()
+    conn.execute(origins.insert().values(job_id=job, document_id=document, external_id="long"))
+    chunk = conn.execute(
+        chunks.insert()
+        .values(
+            document_id=document, ordinal=1, char_start=start, char_end=len(text), digest="c" * 64
+        )
+        .returning(chunks.c.id)
+    ).scalar_one()
+    conn.execute(work_items.insert().values(job_id=job, chunk_id=chunk, task=str(task)))

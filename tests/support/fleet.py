@@ -1,0 +1,115 @@
+"""A fleet of real processes for acceptance tests: Redis, coordinators, workers, an endpoint."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from support.waiting import wait_until
+
+from db import migrate
+from db.engine import open_engine
+from ruie.settings import Settings, load
+from worker.client import Client
+from worker.embedded.redis_server import RedisServer
+
+
+class Process:
+    """One of our commands in a process group of its own, so that all of it can be killed."""
+
+    def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
+        self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.cli", command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """`kill -9` of the process and all its children at once."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def terminate(self, timeout_s: float = 30) -> int:
+        """SIGTERM to the main process, as a service manager does; gives the exit code."""
+        self._process.terminate()
+        return self._process.wait(timeout_s)
+
+
+class Fleet:
+    """Everything on this machine, against one database. A context manager: nothing survives it."""
+
+    def __init__(self, folder: Path, database_url: str, bundle: Path, llm: str, **more: object):
+        self.folder = folder
+        self.redis = RedisServer(folder)
+        self.settings: Settings = load(
+            **{
+                "database_url": database_url,
+                "redis_url": self.redis.url,
+                "llm_base_url": llm,
+                "bundle": bundle,
+                "home": folder,
+                "lease_s": 3.0,
+                "dispatch_s": 4.0,
+                "concurrency": 1,
+                "batch_size": 8,
+                **more,
+            }
+        )
+        engine = open_engine(database_url)
+        migrate.upgrade(engine)
+        self.client = Client(self.settings, engine)
+        self.processes: list[Process] = []
+
+    def start(self, command: str) -> Process:
+        process = Process(command, self.folder, self.settings.environment())
+        self.processes.append(process)
+        return process
+
+    def restart_redis(self) -> None:
+        """Kill the server and start an empty one at the same place."""
+        port = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
+        self.redis.stop()
+        self.redis = RedisServer(self.folder, port)
+
+    def wait_done(self, job_id: str, timeout_s: float = 60) -> None:
+        wait_until(lambda: self.client.progress(job_id).state == "done", timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self.processes:
+            if process.alive:
+                process.kill()
+            if error is not None:
+                print(f"--- {process.log.name}\n{process.said()[-3000:]}")
+        self.redis.stop()
+        self.client.engine.dispose()

@@ -1,0 +1,22 @@
+"""`ruie demo`."""
+
+from __future__ import annotations
+
+import click
+
+from ruie.errors import ExitCode
+
+
+@click.command()
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """The main job on this machine: 72 real sentences in, SQL tables out.
+
+    Builds a bundle, starts Redis, a local LLM, the coordinator and a worker, and shows what came
+    out. Everything is kept in .ruie/demo/; exit code 1 if a job gave nothing.
+    """
+    from ruie.settings import settings
+    from worker.demo.run import run
+
+    if not run(settings()):
+        ctx.exit(int(ExitCode.FAILED))

@@ -1,0 +1,138 @@
+"""The demo, step by step: bundle, servers, enqueue, watch, report."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from db.progress import Progress as JobProgress
+from ruie.bundle import Bundle
+from ruie.errors import BundleError, RuieError, UnavailableError
+from ruie.settings import Settings
+from worker.cli.output import console
+from worker.client import Client
+from worker.demo import gold, report
+from worker.embedded.encoder import find_encoder
+from worker.embedded.stack import Stack
+
+LONGEST_S = 1800.0
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds since the start, for the lines that tell what happens."""
+
+    started: float
+
+    def say(self, text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - self.started:5.0f} s[/]  {text}", soft_wrap=True)
+
+
+def run(config: Settings) -> bool:
+    """The whole demo; gives whether every item ended well enough to be shown."""
+    clock = Clock(time.monotonic())
+    home = config.home / "demo"
+    home.mkdir(parents=True, exist_ok=True)
+    for old in home.glob("ruie.db*"):
+        old.unlink()
+    config = config.model_copy(
+        update={
+            "home": home,
+            "database_url": f"sqlite:///{home / 'ruie.db'}",
+            "bundle": home / "bundle",
+            # few processes and calls: the model itself needs this machine's cores
+            "concurrency": 2,
+            "batch_size": 12,
+            "llm_max_in_flight": 4,
+            "llm_timeout_s": 300.0,
+        }
+    )
+    build_bundle(config.bundle, clock)
+    clock.say("starting Redis, the local LLM, the coordinator and a worker")
+    with Stack(config, say=lambda line: clock.say(f"  {line}")) as stack:
+        client = Client(stack.settings)
+        job_ids = enqueue(client, clock)
+        watch(client, stack, list(job_ids.values()))
+        clock.say("done")
+    report.show(client.engine, stack.settings, job_ids, time.monotonic() - clock.started)
+    return all(client.progress(job_id).done > 0 for job_id in job_ids.values())
+
+
+def build_bundle(path: Path, clock: Clock) -> None:
+    """Make the demonstration index, unless it is there and whole."""
+    with contextlib.suppress(BundleError):
+        made = Bundle.open(path)
+        clock.say(f"the bundle is there: {len(made):,} demonstrations in {path}")
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    clock.say("building the bundle: encoder to ONNX, demonstrations to an index")
+    command = [sys.executable, "-m", "worker.cli", "bundle", "build"]
+    command += ["--encoder", str(find_encoder()), "--output", str(path), "--quantise", "int8"]
+    for file in gold.demonstrations():
+        command += ["--demonstrations", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = [line for line in done.stderr.strip().splitlines() if line.startswith("ruie: ")]
+        raise UnavailableError(
+            f"The bundle could not be built: {(said or [done.stderr.strip()[-300:]])[-1]}"
+        )
+    made = Bundle.open(path)
+    clock.say(f"  {len(made):,} demonstrations in {path}")
+
+
+def enqueue(client: Client, clock: Clock) -> dict[str, str]:
+    """One job a corpus; the sentences alone, without their gold answers."""
+    job_ids: dict[str, str] = {}
+    for name in gold.NAMES:
+        corpus = gold.corpus(name)
+        rows = [{"id": row.id, "text": row.text} for row in corpus.rows]
+        done = client.enqueue(rows, corpus.schema, name=f"demo {name}")
+        job_ids[name] = done.job_id
+        clock.say(f"enqueued {done.documents} sentences of {corpus.schema.name}: {done.job_id}")
+    return job_ids
+
+
+def watch(client: Client, stack: Stack, job_ids: list[str]) -> None:
+    """Show the work until every job is done: bars on a terminal, lines in a log."""
+    deadline = time.monotonic() + LONGEST_S
+    columns = (TextColumn("  {task.description:<4}"), BarColumn(40), MofNCompleteColumn(),
+               TimeElapsedColumn())  # fmt: skip  # one bar's parts
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        shown = {}
+        told = -1
+        while True:
+            stack.check()
+            jobs = [client.progress(job_id) for job_id in job_ids]
+            for job in jobs:
+                if job.state == "paused":
+                    raise RuieError(f"The job {job.job_id} is paused: {job.reason}")
+                for task in job.tasks:
+                    if task.task not in shown:
+                        shown[task.task] = bars.add_task(str(task.task))
+                    bars.update(shown[task.task], total=task.items, completed=task.closed)
+            told = _tell(jobs, told)
+            if all(job.state == "done" for job in jobs):
+                return
+            if time.monotonic() > deadline:
+                raise RuieError(
+                    f"The jobs did not end within {LONGEST_S:g} s.",
+                    f"The logs in {stack.settings.home}/ say why.",
+                )
+            time.sleep(0.5)
+
+
+def _tell(jobs: list[JobProgress], told: int) -> int:
+    """Where the output is no terminal: a line for each tenth of the work."""
+    items = sum(job.items for job in jobs)
+    tenth = 10 * sum(job.items - job.open for job in jobs) // max(1, items)
+    if not console.is_terminal and tenth > told:
+        ended = sum(job.items - job.open for job in jobs)
+        console.print(f"         {ended} of {items} work items ended")
+    return max(tenth, told)

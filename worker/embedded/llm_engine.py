@@ -1,0 +1,183 @@
+"""The engine of the local LLM: OpenVINO GenAI with continuous batching, one thread that steps it.
+
+Requests that arrive while others are being answered join the running batch at the next step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import queue
+import re
+import threading
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openvino_genai
+
+BATCH_TOKENS = 512  # prompt tokens computed in one step: benchmarks/local_llm.md
+SEQUENCES = 8  # requests in one batch; the others wait their turn
+CACHE_GIB = 1  # room for about 45,000 tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to decode. `max_tokens` counts output tokens; temperature 0 is greedy."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    json_schema: str | None = None  # JSON text; the output then follows it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`tokens` counts the output; `finish_reason` is `stop` or `length`."""
+
+    text: str
+    tokens: int
+    finish_reason: str
+
+
+class RefusedError(Exception):
+    """The engine will not run this request (a JSON schema that it cannot follow, say)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    tokens: Any  # openvino.Tensor, int64, 1 × length
+    sampling: Sampling
+    future: Future[Answer]
+    handle: Any = None
+
+
+class Engine:
+    """A loaded model. `model` is its name, `context_tokens` the most of prompt and answer."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        self.model: str = facts["model"]
+        self.context_tokens: int = facts["context_tokens"]
+        self._folder, self._threads = folder, threads
+        self._tokenizer = openvino_genai.Tokenizer(folder)
+        self._pipeline = self._load()
+        self._end = self._tokenizer.get_eos_token_id()
+        self._proven: set[str | None] = {None}  # schemas that the engine could follow
+        self._numbers = itertools.count(1)
+        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="llm-engine", daemon=True).start()
+
+    def _load(self) -> Any:
+        config = openvino_genai.SchedulerConfig()
+        config.cache_size = CACHE_GIB
+        config.max_num_seqs = SEQUENCES
+        config.max_num_batched_tokens = BATCH_TOKENS
+        config.enable_prefix_caching = True  # prompts of one schema begin alike
+        return openvino_genai.ContinuousBatchingPipeline(
+            self._folder, self._tokenizer, config, "CPU", INFERENCE_NUM_THREADS=self._threads
+        )
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """The prompt text, by the model's own chat template."""
+        return str(self._tokenizer.apply_chat_template(messages, True))
+
+    def tokenise(self, prompt: str) -> Any:
+        """Token ids of the text as it stands: an int64 tensor of shape (1, tokens)."""
+        return self._tokenizer.encode(prompt, add_special_tokens=False).input_ids
+
+    def submit(self, tokens: Any, sampling: Sampling) -> Future[Answer]:
+        """Answer a prompt. Cancelling the future stops the work; it may raise `RefusedError`."""
+        job = _Job(tokens, sampling, Future())
+        self._inbox.put(job)
+        return job.future
+
+    def _run(self) -> None:
+        running: list[_Job] = []
+        while True:
+            while not running or not self._inbox.empty():
+                if self._begin(job := self._inbox.get()):
+                    running.append(job)
+            try:
+                self._pipeline.step()
+                self._proven.update(job.sampling.json_schema for job in running)
+                running = [job for job in running if not self._settle(job)]
+            except RuntimeError as error:
+                running = self._recover(running, error)
+
+    def _begin(self, job: _Job) -> bool:
+        if job.future.cancelled():
+            return False
+        try:
+            config = self._generation(job.sampling)
+            job.handle = self._pipeline.add_request(next(self._numbers), job.tokens, config)
+        except (RuntimeError, ValueError, TypeError) as error:
+            _fail(job, RefusedError(_reason(error)))
+            return False
+        return True
+
+    def _recover(self, running: list[_Job], error: RuntimeError) -> list[_Job]:
+        """A new pipeline after a failed step: the old one keeps the request that it choked on.
+
+        A schema is compiled in its first step, so the requests with a new schema are to blame, if
+        there are any, and the others begin again. Gives the requests that run now.
+        """
+        blamed = [job for job in running if job.sampling.json_schema not in self._proven]
+        for job in blamed or running:
+            _fail(job, RefusedError(_reason(error)) if blamed else error)
+        self._pipeline = None  # before the new one is loaded: there may be no room for two
+        self._pipeline = self._load()
+        return [job for job in running if not job.future.done() and self._begin(job)]
+
+    def _generation(self, sampling: Sampling) -> Any:
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = sampling.max_tokens
+        config.eos_token_id = self._end
+        config.stop_token_ids = {self._end}
+        config.stop_strings = set(sampling.stop)
+        config.apply_chat_template = False  # the prompt has it already
+        config.do_sample = sampling.temperature > 0
+        if config.do_sample:
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.rng_seed = sampling.seed
+        if sampling.json_schema is not None:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(
+                json_schema=sampling.json_schema
+            )
+        return config
+
+    def _settle(self, job: _Job) -> bool:
+        """Whether the job needs no more steps; its future then has the answer."""
+        if job.future.cancelled():
+            job.handle.cancel()  # the caller has gone
+            return True
+        status = job.handle.get_status()
+        if status == openvino_genai.GenerationStatus.RUNNING:
+            return False
+        if status == openvino_genai.GenerationStatus.IGNORED:
+            _fail(job, RefusedError("The prompt does not fit the engine's cache."))
+            return True
+        output = job.handle.read_all()[0]
+        text = self._tokenizer.decode(output.generated_ids)
+        for stop in job.sampling.stop:
+            text = text.partition(stop)[0]
+        length = output.finish_reason == openvino_genai.GenerationFinishReason.LENGTH
+        answer = Answer(text, len(output.generated_ids), "length" if length else "stop")
+        with contextlib.suppress(InvalidStateError):  # cancelled just now
+            job.future.set_result(answer)
+        return True
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    with contextlib.suppress(InvalidStateError):  # the caller has gone
+        job.future.set_exception(error)
+
+
+def _reason(error: Exception) -> str:
+    # The engine's messages begin with the source file of its own that raised them.
+    return re.sub(r"^.*\.(cc|cpp|hpp|h):\d+:?\s*", "", str(error), flags=re.DOTALL).strip()
