@@ -154,7 +154,7 @@ class LLMClient:
 
     async def _send(self, call: Call) -> Completion:
         import openai
-        from httpx2 import Response
+        from httpx2 import ConnectTimeout, Response
 
         body: dict[str, Any] = {
             "model": call.model,
@@ -175,11 +175,13 @@ class LLMClient:
             answer = json.loads(response.content)
         except openai.APIStatusError as error:
             raise _from_status(error, self.base_url, call.model) from None
-        except openai.APITimeoutError:
-            raise TransientCallError(
-                f"{self.base_url} did not answer within {self._timeout_s:g} s."
-            ) from None
         except openai.APIConnectionError as error:
+            # the aiohttp transport calls a refused connection a time-out too
+            late = isinstance(error, openai.APITimeoutError)
+            if late and not isinstance(error.__cause__, ConnectTimeout):
+                raise TransientCallError(
+                    f"{self.base_url} did not answer within {self._timeout_s:g} s."
+                ) from None
             raise TransientCallError(
                 f"{self.base_url} cannot be reached: {error.__cause__ or error}.",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
@@ -203,8 +205,9 @@ class LLMClient:
                 f"{self.base_url} refuses the key.", "Set RUIE_LLM_API_KEY."
             ) from None
         except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+            why = str(error.__cause__ or error) or "too slow"
             raise UnavailableError(
-                f"The LLM at {self.base_url} does not answer ({type(error).__name__}).",
+                f"The LLM at {self.base_url} does not answer ({why}).",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
             ) from None
         if not models and not model:
