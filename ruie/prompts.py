@@ -1,7 +1,10 @@
 """Prompts: the task's instruction, k demonstrations with the most similar one last, the query.
 
-A prompt states the task and the types once, and then shows sentence and answer k times. The
-demonstrations share the query's types, so that repeating them would only cost tokens.
+A prompt is a conversation: each demonstration is a turn of the user (the sentence) and a turn of
+the assistant (the answer), so that a model sees by its own chat template what an answer looks
+like; the last turn is the query's. The instruction opens the first turn: some templates know no
+system message. The task and the types are stated once: the demonstrations share them, and
+repeating them would only cost tokens.
 
 `PROMPT_VERSION` is part of every idempotency key: change it whenever a prompt changes.
 """
@@ -16,7 +19,7 @@ from typing import Any
 from ruie import linear
 from ruie.parsing import OutputForm
 from ruie.records import Demonstration, Item, Query, Task, Trigger
-from ruie.tokens import estimate_tokens
+from ruie.tokens import MESSAGE_TOKENS, estimate_messages, estimate_tokens
 
 PROMPT_VERSION = "1"
 MAX_PROMPT_TOKENS = 1792  # the paper's input length
@@ -73,23 +76,29 @@ def build(
     """
     head = _instruction(query, form)
     ask = _ask(query.task, query.text, query.trigger)
-    used = estimate_tokens(head) + estimate_tokens(ask)
+    used = estimate_tokens(head) + estimate_tokens(ask) + MESSAGE_TOKENS
     shown: list[tuple[Demonstration, str, str]] = []
     for demonstration in demonstrations:
         sentence = _ask(demonstration.task, demonstration.text, demonstration.trigger)
         answer = render(demonstration.items, demonstration.task, form)
-        cost = estimate_tokens(sentence) + estimate_tokens(answer)
+        cost = estimate_tokens(sentence) + estimate_tokens(answer) + 2 * MESSAGE_TOKENS
         if used + cost > max_tokens:
             break
         used += cost
         shown.append((demonstration, sentence, answer))
-    examples = [f"{sentence}{answer}" for _, sentence, answer in reversed(shown)]
-    content = "\n\n".join([head, *examples, ask.rstrip()])
-    # half a surrogate pair, which damaged text may hold, cannot be sent
-    content = content.encode("utf-8", "replace").decode()
-    return Prompt(
-        ({"role": "user", "content": content},), tuple(demo for demo, _, _ in shown), used
-    )
+    messages: list[Message] = []
+    for _, sentence, answer in reversed(shown):
+        messages += [
+            {"role": "user", "content": sentence},
+            {"role": "assistant", "content": answer},
+        ]
+    messages.append({"role": "user", "content": ask})
+    messages[0] = {"role": "user", "content": f"{head}\n\n{messages[0]['content']}"}
+    for message in messages:
+        # half a surrogate pair, which damaged text may hold, cannot be sent
+        message["content"] = message["content"].encode("utf-8", "replace").decode()
+    demonstrated = tuple(demo for demo, _, _ in shown)
+    return Prompt(tuple(messages), demonstrated, estimate_messages(messages))
 
 
 def render(items: Sequence[Item], task: Task, form: OutputForm) -> str:
@@ -153,5 +162,5 @@ def _ask(task: Task, text: str, trigger: Trigger | None) -> str:
     lines = [f"Sentence: {linear.one_line(text)}"]
     if trigger is not None:
         lines.append(f"Event: {trigger.type}: {linear.one_line(trigger.span.text)}")
-    lines.append(f"{_ASKS[task][2]}: ")
+    lines.append(f"{_ASKS[task][2]}:")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     # Where things are
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
-    redis_url: str = Field("", description="Redis URL; empty starts an embedded server")
+    redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server of its own")
     bundle: Path = Field(Path("bundle"), description="directory of the bundle")
     home: Path = Field(
         Path(".ruie"), description="directory of the embedded Redis and of logs, made when needed"
@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     )
 
     # The LLM
-    llm_base_url: str = Field("", description="OpenAI-compatible endpoint; empty: a local model")
+    llm_base_url: str = Field(
+        "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
+    )
     llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
     llm_api_key: SecretStr = Field(SecretStr(""), description="API key of the endpoint")
     llm_timeout_s: float = Field(120.0, gt=0, description="longest time for one call, seconds")

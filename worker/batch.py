@@ -1,7 +1,8 @@
 """One batch from its message to its records: lease, reuse, prepare, ask, save.
 
-Each item ends in a transaction of its own, under the token that holds its lease. What was not
-begun when time is up, the job is paused or the worker is told to stop is given back unharmed.
+Each item ends in a transaction of its own, under the token that holds its lease. What has not
+ended when time is up or the job is paused is given back unharmed. A worker that is told to stop
+(SIGTERM) ends its batches first.
 """
 
 from __future__ import annotations

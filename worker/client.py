@@ -92,6 +92,20 @@ class Client:
         """Make a job and give it everything that was read."""
         with self.engine.begin() as conn:
             job_id = jobs.create_job(conn, self._new_job(schema, name, model))
+        try:
+            done = self._fill(job_id, read, schema, progress)
+        except BaseException:
+            # half a corpus must not be worked off as if it were the whole
+            with self.engine.begin() as conn:
+                jobs.set_job_state(conn, job_id, "cancelled", "enqueueing was interrupted")
+            raise
+        with self.engine.begin() as conn:
+            jobs.finish_enqueueing(conn, job_id)
+        return done
+
+    def _fill(
+        self, job_id: str, read: Iterable[Read], schema: Schema, progress: Callable[[int], None]
+    ) -> Enqueued:
         total: Counter[str] = Counter()
         kept: list[jobs.NewInputError] = []
         for chunk in _chunks(read):
@@ -107,8 +121,6 @@ class Client:
             total["refused"] += len(errors)
             kept += errors[: max(0, 20 - len(kept))]
             progress(total["documents"])
-        with self.engine.begin() as conn:
-            jobs.finish_enqueueing(conn, job_id)
         return Enqueued(
             job_id, total["documents"], total["new"], total["items"], total["refused"], tuple(kept)
         )

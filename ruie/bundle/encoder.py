@@ -21,6 +21,7 @@ measured in benchmarks/encode.md, 4,096 tokens are a fifth slower."""
 
 Vectors = npt.NDArray[np.float32]
 Ids = list[int]
+Feed = dict[str, npt.NDArray[np.int64]]
 
 
 def available_threads() -> int:
@@ -67,15 +68,13 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """float32, shape (len(texts), dimension), each row of length 1."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        # One by one and not encode_batch: that starts threads which a fork would leave behind,
-        # and tokenising is under 2 % of the time.
-        ids = [self._tokenizer.encode(text).ids or [self._pad_id] for text in texts]
-        batches = list(batches_by_length([len(each) for each in ids], BATCH_TOKENS))
         session = self._open()
 
-        def run(batch: list[int]) -> None:
-            vectors[batch] = session.run(None, _feed([ids[i] for i in batch], self._pad_id))[0]
+        def run(rows_and_feed: tuple[list[int], Feed]) -> None:
+            rows, feed = rows_and_feed
+            vectors[rows] = session.run(None, feed)[0]
 
+        batches = self.batches(texts)
         if self._threads == 1 or len(batches) == 1:
             for batch in batches:
                 run(batch)
@@ -84,6 +83,16 @@ class Encoder:
                 for _ in pool.map(run, batches):
                     pass
         return vectors
+
+    def batches(self, texts: Sequence[str]) -> list[tuple[list[int], Feed]]:
+        """The texts' indices and the encoder's inputs, batch by batch, longest texts first."""
+        # One by one and not encode_batch: that starts threads which a fork would leave behind,
+        # and tokenising is under 2 % of the time.
+        ids = [self._tokenizer.encode(text).ids or [self._pad_id] for text in texts]
+        return [
+            (rows, _feed([ids[row] for row in rows], self._pad_id))
+            for rows in batches_by_length([len(each) for each in ids], BATCH_TOKENS)
+        ]
 
     def _open(self) -> Any:
         if self._session_pid != os.getpid():
@@ -109,7 +118,7 @@ def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]
         start += size
 
 
-def _feed(rows: list[Ids], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+def _feed(rows: list[Ids], pad_id: int) -> Feed:
     width = max(map(len, rows))
     ids = np.full((len(rows), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)

@@ -39,7 +39,8 @@ class Request:
 
     @property
     def prompt(self) -> str:
-        return str(self.body["messages"][-1]["content"])
+        """What all turns say, a blank line between them."""
+        return "\n\n".join(message["content"] for message in self.body["messages"])
 
 
 class ScriptedEndpoint:

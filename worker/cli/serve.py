@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import click
@@ -15,6 +14,7 @@ from ruie.errors import SettingsError
 def worker(concurrency: int) -> None:
     """Work off batches until stopped. SIGTERM ends it when its batches are done."""
     from ruie.bundle import Bundle
+    from ruie.bundle.encoder import available_threads
     from ruie.settings import settings
     from worker.app import create_app
     from worker.cli.output import start_logging
@@ -29,7 +29,7 @@ def worker(concurrency: int) -> None:
     Client(config).engine.dispose()
     Bundle.open(config.bundle)
     _needs_llm(config.llm_base_url)
-    processes = concurrency or config.concurrency or 2 * (os.cpu_count() or 1)
+    processes = concurrency or config.concurrency or 2 * available_threads()
     app = create_app(config)
     app.worker_main(
         ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
