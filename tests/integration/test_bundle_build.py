@@ -1,0 +1,338 @@
+"""A real bundle, built from the real MiniLM: exported, searched, damaged, forked."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli import bundle as command
+from ruie.bundle import Bundle, Encoder, retrieval_text
+from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
+from ruie.bundle.retrieval import project, serving, text_key
+from ruie.errors import AnnotationError, BundleError
+from ruie.records import Demonstration, Query, Task
+
+SENTENCES = [
+    "Oil prices rose by 2 % on Monday .",
+    "",
+    "   ",
+    "Ein Satz auf Deutsch, mit Umlauten: äöü .",
+    "原油価格は月曜日に上昇した。",
+    "word " * 1000,  # longer than the encoder reads
+    "x",
+]
+
+
+@pytest.fixture(scope="module")
+def opened(bundle_path: Path) -> Bundle:
+    return Bundle.open(bundle_path, threads=2)
+
+
+@pytest.fixture(scope="module")
+def int8_path(
+    minilm: Path, some_demonstrations: list[Demonstration], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    from exporter.build import build_bundle
+
+    output = tmp_path_factory.mktemp("int8") / "bundle"
+    build_bundle(minilm, some_demonstrations, output, quantisation=Quantisation.INT8)
+    return output
+
+
+@pytest.fixture
+def copied(bundle_path: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle, to be damaged."""
+    return Path(shutil.copytree(bundle_path, tmp_path / "bundle"))
+
+
+def query_of(demonstration: Demonstration, text: str | None = None) -> Query:
+    return Query(
+        demonstration.task,
+        demonstration.text if text is None else text,
+        demonstration.schema,
+        dict.fromkeys(demonstration.labels, ""),
+        demonstration.trigger,
+    )
+
+
+def torch_reference(minilm: Path, texts: list[str]) -> Vectors:
+    """One sentence at a time, no padding, no batch: the plainest reading of the model."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    model = AutoModel.from_pretrained(minilm).eval()
+    rows = []
+    with torch.inference_mode():
+        for text in texts:
+            fed = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
+            mean = model(**fed).last_hidden_state[0].mean(0)
+            rows.append((mean / mean.norm()).numpy())
+    return np.stack(rows)
+
+
+def test_fp32_vectors_equal_torch(opened: Bundle, minilm: Path) -> None:
+    texts = SENTENCES + [row.text for row in opened.demonstrations()[:40]]
+    vectors = opened.encoder.encode(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, torch_reference(minilm, texts), atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert opened.encoder.encode([]).shape == (0, 384)
+
+
+def test_fp32_vectors_equal_sentence_transformers(opened: Bundle, minilm: Path) -> None:
+    reference = pytest.importorskip("sentence_transformers").SentenceTransformer(str(minilm))
+    expected = reference.encode(SENTENCES, normalize_embeddings=True)
+    np.testing.assert_allclose(opened.encoder.encode(SENTENCES), expected, atol=1e-4)
+
+
+def test_int8_vectors_stay_close(int8_path: Path, opened: Bundle) -> None:
+    int8 = Bundle.open(int8_path, threads=2)
+    parity = int8.manifest.parity
+    assert parity.cosine_mean >= 0.98
+    assert parity.top8_overlap >= 0.9
+    texts = [row.text for row in opened.demonstrations()[:100]]
+    cosines = (int8.encoder.encode(texts) * opened.encoder.encode(texts)).sum(1)
+    assert cosines.mean() >= 0.98
+    assert int8.manifest.files["encoder.onnx"].size < 0.5 * (
+        opened.manifest.files["encoder.onnx"].size
+    )
+
+
+def test_the_manifest_says_what_was_built(opened: Bundle) -> None:
+    manifest = opened.manifest
+    assert manifest.parity.cosine_min >= 0.9999
+    assert manifest.encoder.max_tokens == 256  # sentence_bert_config.json's, not the model's 512
+    assert manifest.encoder.pooling == "mean"
+    assert manifest.demonstrations == len(opened) == len(opened.demonstrations())
+    assert {part.task for part in manifest.partitions} == set(Task)
+    opened.check()
+
+
+def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None:
+    rows = opened.demonstrations()
+    vectors = opened.encoder.encode([retrieval_text(row) for row in rows])
+    queries = [query_of(rows[part.start]) for part in opened.manifest.partitions]
+    queries += [query_of(row, "Crude output fell in Libya .") for row in rows[::20]]
+    queries += [
+        Query(query.task, query.text, "another", query.labels, query.trigger)
+        for query in queries[::3]
+    ]
+    found = opened.retrieve(queries, 8)
+    for query, got in zip(queries, found, strict=True):
+        scores = vectors @ opened.encoder.encode([retrieval_text(query)])[0]
+        allowed = [
+            index
+            for part in serving(query, opened.manifest.partitions)
+            for index in range(part.start, part.stop)
+            if text_key(rows[index].text) != text_key(query.text)
+        ]
+        expected = sorted(allowed, key=lambda index: -scores[index])[:8]
+        by_id = {row.id: index for index, row in enumerate(rows)}
+        ours = [scores[by_id[demo.id]] for demo in got]
+        # Compared by score: two rows as similar as each other may come in either order.
+        np.testing.assert_allclose(ours, scores[expected], atol=1e-5)
+        assert [project(rows[by_id[demo.id]], query) for demo in got] == got
+
+
+def test_a_demonstration_with_the_querys_text_is_never_given(opened: Bundle) -> None:
+    rows = opened.demonstrations()
+    queries = [query_of(row, f"  {row.text.upper()}\n") for row in rows]
+    for query, found in zip(queries, opened.retrieve(queries, 3), strict=True):
+        assert text_key(query.text) not in {text_key(demo.text) for demo in found}
+        (part,) = serving(query, opened.manifest.partitions)
+        others = sum(
+            text_key(row.text) != text_key(query.text) for row in rows[part.start : part.stop]
+        )
+        assert len(found) == min(3, others)
+
+
+def test_a_query_that_nothing_serves_gets_nothing(opened: Bundle) -> None:
+    unknown = Query(Task.NER, "A text .", "new", {"SOMETHING": ""})
+    known = query_of(opened.demonstrations()[0], "A text .")
+    assert opened.retrieve([unknown], 8) == [[]]
+    assert [len(found) for found in opened.retrieve([unknown, known], 2)] == [0, 2]
+    assert opened.retrieve([known], 0) == [[]]
+    assert opened.retrieve([], 8) == []
+
+
+def test_items_of_other_types_are_left_out(opened: Bundle) -> None:
+    row = next(row for row in opened.demonstrations() if row.task is Task.NER)
+    label = row.labels[0]
+    query = Query(Task.NER, "A text .", row.schema, {label: ""})
+    for demo in opened.retrieve([query], 20)[0]:
+        assert demo.labels == (label,)
+        assert {item.type for item in demo.items} <= {label}
+
+
+def test_a_demonstration_is_found_by_its_id(opened: Bundle) -> None:
+    row = opened.demonstrations()[7]
+    assert opened.demonstration(row.id) == row
+    with pytest.raises(KeyError):
+        opened.demonstration("no such id")
+
+
+def test_the_digest_names_the_contents(bundle_path: Path, copied: Path, int8_path: Path) -> None:
+    assert Bundle.open(bundle_path).digest == Bundle.open(copied).digest
+    assert Bundle.open(bundle_path).digest != Bundle.open(int8_path).digest
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("where", [0.0, 0.5, 1.0])
+def test_one_flipped_byte_is_noticed(copied: Path, name: str, where: float) -> None:
+    file = copied / name
+    raw = bytearray(file.read_bytes())
+    raw[int(where * (len(raw) - 1))] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(BundleError, match=name.replace(".", r"\.")) as raised:
+        Bundle.open(copied)
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_a_missing_file_is_named(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    with pytest.raises(BundleError, match=name.replace(".", r"\.")):
+        Bundle.open(copied)
+
+
+def test_a_cut_file_is_named(copied: Path) -> None:
+    file = copied / "index.faiss"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BundleError, match=r"index\.faiss is damaged"):
+        Bundle.open(copied)
+
+
+def test_another_format_version_is_refused(copied: Path) -> None:
+    file = copied / MANIFEST
+    manifest = Manifest.from_bytes(file.read_bytes(), file)
+    later = manifest.model_copy(update={"format_version": FORMAT_VERSION + 1})
+    file.write_bytes(later.sealed(manifest.files).to_bytes())
+    with pytest.raises(BundleError, match="format version"):
+        Bundle.open(copied)
+
+
+@pytest.mark.parametrize("place", ["nowhere", "."])
+def test_what_is_no_bundle_is_named(tmp_path: Path, place: str) -> None:
+    with pytest.raises(BundleError, match="bundle") as raised:
+        Bundle.open(tmp_path / place)
+    assert "ruie bundle build" in raised.value.hint
+
+
+def in_child(function: Callable[[], int]) -> int:
+    """What `function` gives in a forked child; fails if the child does not end."""
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: queue.put(function()))
+    child.start()
+    child.join(60)
+    if child.is_alive():
+        child.kill()
+        pytest.fail("the forked child hangs")
+    assert child.exitcode == 0
+    return int(queue.get())
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_forked_child_encodes_and_searches(bundle_path: Path, used_before: bool) -> None:
+    fresh = Bundle.open(bundle_path, threads=2)
+    rows = [row for row in fresh.demonstrations() if row.task is Task.RE]
+    queries = [query_of(row, f"{row.text} Again .") for row in rows[:60]]
+    if used_before:
+        fresh.retrieve(queries, 8)
+    assert in_child(lambda: sum(map(len, fresh.retrieve(queries, 8)))) == 8 * len(queries)
+    assert sum(map(len, fresh.retrieve(queries, 8))) == 8 * len(queries)
+
+
+def test_threads_may_share_a_bundle(opened: Bundle) -> None:
+    texts = [row.text for row in opened.demonstrations()[:60]]
+    expected = opened.encoder.encode(texts)
+    found: list[bool] = []
+
+    def encode() -> None:
+        found.append(bool(np.allclose(opened.encoder.encode(texts), expected, atol=1e-5)))
+
+    threads = [threading.Thread(target=encode) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 4
+
+
+def test_an_encoder_is_made_in_the_process_that_uses_it(bundle_path: Path) -> None:
+    encoder = Encoder(
+        bundle_path / "encoder.onnx", bundle_path / "tokenizer.json", dimension=384, max_tokens=256
+    )
+    assert encoder._session is None
+    before = encoder.encode(["one"])
+    session = encoder._session
+    assert in_child(lambda: int(encoder.encode(["one"]).shape[0])) == 1
+    np.testing.assert_array_equal(encoder.encode(["one"]), before)
+    assert encoder._session is session
+
+
+def test_too_low_parity_writes_nothing(
+    minilm: Path,
+    some_demonstrations: list[Demonstration],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from exporter import parity
+    from exporter.build import build_bundle
+
+    monkeypatch.setattr(parity, "FP32_COSINE_MIN", 1.1)
+    with pytest.raises(BundleError, match="differs from torch"):
+        build_bundle(minilm, some_demonstrations[:5], tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_input_is_one_clear_sentence(minilm: Path, tmp_path: Path) -> None:
+    from exporter.build import build_bundle
+
+    with pytest.raises(AnnotationError, match="no demonstrations"):
+        build_bundle(minilm, [], tmp_path / "b")
+    row = Demonstration("1", Task.NER, "s", ("A",), "text", ())
+    with pytest.raises(BundleError, match="no-such-model"):
+        build_bundle(tmp_path / "no-such-model", [row], tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_builds_inspects_and_verifies(minilm: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    annotated = {"type": "PLACE", "text": "Bonn", "start": 8, "end": 12}
+    lines = [{"id": str(i), "text": f"Born in Bonn {i} .", "entities": [annotated]} for i in "ab"]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    output = tmp_path / "bundle"
+    arguments = ["build", "--encoder", str(minilm), "--demonstrations", str(rows), str(rows)]
+    arguments += ["--output", str(output)]
+    built = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+    assert built.exit_code == 0
+    assert json.loads(built.stdout)["manifest"]["demonstrations"] == 2  # the same file twice
+    shown = CliRunner().invoke(command, ["inspect", str(output)], catch_exceptions=False)
+    assert "all-MiniLM" in shown.stdout or "model" in shown.stdout
+    verified = CliRunner().invoke(command, ["verify", str(output)], catch_exceptions=False)
+    assert "is whole" in verified.stdout
+    again = CliRunner().invoke(command, arguments)
+    assert isinstance(again.exception, BundleError)
+
+
+def test_reading_a_bundle_needs_no_torch(bundle_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        "from exporter.cli import bundle\n"
+        "assert not {'numpy', 'onnxruntime', 'rich', 'pydantic'} & set(sys.modules)\n"
+        "bundle(['verify', sys.argv[1]], standalone_mode=False)\n"
+        "bundle(['inspect', sys.argv[1], '--json'], standalone_mode=False)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(bundle_path)], check=True)

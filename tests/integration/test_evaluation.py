@@ -1,0 +1,94 @@
+"""Evaluation: what is asked about annotated rows, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from support.endpoint import Reply, ScriptedEndpoint, answer, failure
+
+from ruie.annotations import AnnotatedRow, Corpus
+from ruie.errors import FatalCallError
+from ruie.evaluation import Evaluation, evaluate
+from ruie.extractor import Extractor
+from ruie.llm import LLMClient
+from ruie.records import Grounding, Item, Span, Task
+from ruie.schema import Schema
+from ruie.scoring import Score
+
+TEXT = "Ada met Grace; Ada left."
+SCHEMA = Schema("s", {"PER": ""}, {"met": ""}, {"Meet": ("Who",), "Leave": ()})
+
+
+def item(kind: str, *places: tuple[int, int]) -> Item:
+    spans = (Span(TEXT[a:b], a, b, Grounding.EXACT) for a, b in places)
+    return Item(kind, tuple(spans))
+
+
+CORPUS = Corpus(
+    SCHEMA,
+    (
+        AnnotatedRow(
+            "1",
+            TEXT,
+            {
+                Task.NER: (item("PER", (15, 18)), item("PER", (8, 13))),
+                Task.ED: (item("Meet", (4, 7)), item("Leave", (19, 23))),
+            },
+            ((item("Who", (0, 3)),), ()),
+        ),
+        AnnotatedRow("2", "Nobody came.", {Task.NER: ()}),
+        AnnotatedRow("3", TEXT, {Task.RE: (item("met", (0, 3), (8, 13)),)}),
+    ),
+)
+SAID = {
+    "Entities:": answer("PER: Ada; PER: Grace; PER: left", usage=(10, 5)),
+    "Events:": answer("Leave: met; Leave: left", usage=(20, 6)),
+    "Arguments:": answer("Who: Ada", usage=(30, 7)),
+    "Relations:": failure(500),
+}
+
+
+def script(body: dict[str, Any], number: int) -> Reply:
+    prompt = body["messages"][-1]["content"]
+    if "Sentence: Nobody" in prompt:
+        return answer("None", usage=(1, 1))
+    return SAID[prompt.rsplit("\n", 1)[-1]]
+
+
+def run(endpoint: ScriptedEndpoint, told: list[int]) -> dict[Task, Evaluation]:
+    async def evaluation() -> dict[Task, Evaluation]:
+        llm = LLMClient(endpoint.url)
+        try:
+            return await evaluate(Extractor(None, llm, "m"), CORPUS, told.append)
+        finally:
+            await llm.close()
+
+    return asyncio.run(evaluation())
+
+
+def test_counts() -> None:
+    told: list[int] = []
+    with ScriptedEndpoint(script) as endpoint:
+        found = run(endpoint, told)
+        events = [r.prompt for r in endpoint.requests if "\nEvent: " in r.prompt]
+    assert list(found) == list(Task)
+    entities, relations, triggers, arguments = found.values()
+    # `Ada` is found at its first place, while the annotation means the second
+    assert (entities.queries, entities.failed) == (2, 0)
+    assert (entities.strings, entities.offsets) == (Score(2, 3, 2), Score(2, 3, 1))
+    assert (entities.prompt_tokens, entities.completion_tokens) == (11, 6)
+    assert (relations.queries, relations.failed) == (1, 1)
+    assert relations.strings == relations.offsets == Score(1, 0, 0)
+    assert (relations.prompt_tokens, relations.completion_tokens) == (0, 0)
+    assert triggers.strings == triggers.offsets == Score(2, 2, 1)
+    # asked about the annotated event, which the model did not find
+    assert arguments.offsets == Score(1, 1, 1)
+    assert [prompt.splitlines()[-2] for prompt in events] == ["Event: Meet: met"]
+    assert sum(told) == sum(one.queries for one in found.values()) == 5
+
+
+def test_a_refused_key_ends_it() -> None:
+    with ScriptedEndpoint(failure(401)) as endpoint, pytest.raises(FatalCallError):
+        run(endpoint, [])

@@ -1,0 +1,84 @@
+"""Grounding holds for any Unicode text and any string from a model."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ruie.grounding import FUZZY_MIN_CHARS, Grounder, normalise
+from ruie.records import Grounding
+
+SAMPLES = (
+    "aA1 \t\n.,;'’“-–éÉßſİıﬁﬃ½Ａｶﾞガ한하국\u1112\u1161\u11ab中国ไทยกำहिन्दी"
+    "\u0301\u0323\u0345\u200b\u00ad👍🏽\ud800"
+)
+TEXTS = st.text(st.one_of(st.sampled_from(SAMPLES), st.characters(codec=None)), max_size=30)
+
+
+@st.composite
+def texts_and_slices(draw: Callable[..., object]) -> tuple[str, str]:
+    text = draw(TEXTS.filter(lambda text: bool(text.strip())))
+    start = draw(st.integers(0, len(text) - 1))
+    return text, text[start : draw(st.integers(start + 1, len(text)))]
+
+
+@given(TEXTS, TEXTS)
+def test_any_text_and_any_piece(text: str, piece: str) -> None:
+    spans = Grounder(text).occurrences(piece)
+    end = 0
+    for span in spans:
+        assert 0 <= span.start < span.end <= len(text)
+        assert text[span.start : span.end] == span.text
+        assert span.start >= end, "occurrences overlap or are out of order"
+        end = span.end
+        if span.grounding is Grounding.EXACT:
+            assert span.text == piece.strip()
+        elif span.grounding is Grounding.FUZZY:
+            assert len(normalise(piece)) >= FUZZY_MIN_CHARS
+    assert len({span.grounding for span in spans}) <= 1
+
+
+@given(texts_and_slices())
+def test_what_is_in_the_text_is_found_exactly(case: tuple[str, str]) -> None:
+    text, piece = case
+    spans = Grounder(text).occurrences(piece)
+    assert bool(spans) is bool(piece.strip())
+    assert all(span.grounding is Grounding.EXACT for span in spans)
+    assert Grounder(text).contains(piece) is bool(piece.strip())
+
+
+FORMS = ["NFC", "NFD", "NFKC", "NFKD"]
+
+
+@given(TEXTS, st.sampled_from(FORMS), st.sampled_from([str.lower, str.upper, str.title, str]))
+@example("ŉ x", "NFKD", str.upper)
+def test_the_whole_text_is_found_in_any_form_and_case(
+    text: str, form: str, case: Callable[[str], str]
+) -> None:
+    """Up to what `str` itself does not give back: `'ı'.upper().lower()` is `i`."""
+    written = unicodedata.normalize(form, text)
+    if not normalise(text) or normalise(case(written)) != normalise(text):
+        return
+    (span, *_) = Grounder(text).occurrences(case(written))
+    assert span.grounding in (Grounding.EXACT, Grounding.NORMALISED)
+
+
+@given(TEXTS)
+def test_unicode_forms_are_one(text: str) -> None:
+    assert len({normalise(unicodedata.normalize(form, text)) for form in FORMS}) == 1
+
+
+@given(TEXTS)
+def test_normalising_again_changes_nothing(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(TEXTS, TEXTS)
+def test_contains_agrees_with_occurrences(text: str, piece: str) -> None:
+    steps = {span.grounding for span in Grounder(text).occurrences(piece)}
+    contained = Grounder(text).contains(piece)
+    assert contained is bool(steps & {Grounding.EXACT, Grounding.NORMALISED})

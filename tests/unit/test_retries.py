@@ -1,0 +1,82 @@
+"""What a failed call means for its item."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ruie.errors import (
+    CallError,
+    ContentFilteredError,
+    ContextTooLongError,
+    FatalCallError,
+    ItemError,
+    OutputError,
+    RateLimitedError,
+    TransientCallError,
+    TruncatedError,
+)
+from worker.retries import PauseEndpoint, PauseJob, Quarantine, Retry, RetryPolicy, decide
+
+POLICY = RetryPolicy(max_attempts=4, max_output_attempts=2, base_delay_s=2.0, max_delay_s=5.0)
+
+
+class Highest(random.Random):
+    """Draws the upper bound, so that a bound can be read off."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class Lowest(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return a
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "expected"),
+    [
+        (TransientCallError("x"), 1, Retry(2.0)),
+        (TransientCallError("x"), 2, Retry(4.0)),
+        (TransientCallError("x"), 3, Retry(5.0)),  # 8 s is above the longest
+        (TransientCallError("x"), 4, Quarantine()),
+        (TransientCallError("x"), 9, Quarantine()),
+        (TransientCallError("x", retry_after=9.0), 1, Retry(9.0)),
+        (TransientCallError("x", retry_after=1.0), 1, Retry(2.0)),
+        (OutputError("x"), 1, Retry(2.0)),
+        (OutputError("x"), 2, Quarantine()),
+        (TruncatedError("x"), 1, Quarantine()),
+        (ItemError("x"), 1, Quarantine()),
+        (ContextTooLongError("x"), 1, Quarantine()),
+        (ContentFilteredError("x"), 1, Quarantine()),
+        (RateLimitedError("x", retry_after=30.0), 1, PauseEndpoint(30.0)),
+        (RateLimitedError("x", retry_after=0.0), 1, PauseEndpoint(0.0)),
+        (RateLimitedError("x"), 1, PauseEndpoint(5.0)),
+        (RateLimitedError("x", retry_after=1.0), 99, PauseEndpoint(1.0)),
+        (FatalCallError("x"), 1, PauseJob()),
+        (FatalCallError("x"), 99, PauseJob()),
+    ],
+)
+def test_decisions(error: CallError, attempts: int, expected: object) -> None:
+    assert decide(error, attempts, POLICY, Highest()) == expected
+
+
+def test_the_jitter_is_full() -> None:
+    assert decide(TransientCallError("x"), 1, POLICY, Lowest()) == Retry(0.0)
+    assert decide(RateLimitedError("x"), 1, POLICY, Lowest()) == PauseEndpoint(1.0)
+    drawn = random.Random(7)
+    delays = [decide(TransientCallError("x"), 1, POLICY, drawn) for _ in range(200)]
+    seconds = sorted(delay.delay_s for delay in delays if isinstance(delay, Retry))
+    assert len(seconds) == 200
+    assert 0 <= seconds[0] < 0.2
+    assert 1.8 < seconds[-1] <= 2.0
+
+
+def test_a_late_attempt_does_not_overflow() -> None:
+    patient = RetryPolicy(max_attempts=10**6)
+    assert decide(TransientCallError("x"), 5000, patient, Highest()) == Retry(300.0)
+
+
+def test_without_a_generator_it_still_decides() -> None:
+    assert isinstance(decide(TransientCallError("x"), 1, POLICY), Retry)

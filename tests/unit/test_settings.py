@@ -1,0 +1,138 @@
+"""Settings: where they come from, and what a wrong one says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ruie.errors import SettingsError
+from ruie.parsing import OutputForm
+from ruie.settings import CONFIG_FILE, Settings, load
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No settings from outside, in an empty folder."""
+    for name in list(os.environ):
+        if name.startswith("RUIE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults() -> None:
+    config = load()
+    assert config.database_url == "sqlite:///ruie.db"
+    assert (config.demonstrations, config.llm_max_tokens) == (8, 256)
+    assert config.output_form is OutputForm.LINEAR
+    assert config.llm_stop == ["\n"]
+
+
+def test_overrides_then_environment_then_file_then_default(
+    monkeypatch: pytest.MonkeyPatch, alone: Path
+) -> None:
+    (alone / CONFIG_FILE).write_text("window = 1\nbatch_size = 1\nconcurrency = 1\n")
+    monkeypatch.setenv("RUIE_WINDOW", "2")
+    monkeypatch.setenv("RUIE_BATCH_SIZE", "2")
+    config = load(window=3)
+    told = (config.window, config.batch_size, config.concurrency, config.max_attempts)
+    assert told == (3, 2, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("RUIE_LLM_STOP", "[]", "llm_stop", []),
+        ("RUIE_LLM_STOP", '["\\n\\n"]', "llm_stop", ["\n\n"]),
+        ("RUIE_OUTPUT_FORM", "json", "output_form", OutputForm.JSON),
+        ("RUIE_LEASE_S", "0.5", "lease_s", 0.5),
+        ("RUIE_BUNDLE", "a b", "bundle", Path("a b")),
+        ("RUIE_LLM_REQUESTS_PER_MINUTE", "0", "llm_requests_per_minute", 0),
+    ],
+)
+def test_values(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: object
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert getattr(load(), field) == expected
+
+
+WRONG = [
+    ("RUIE_WINDOW", "many", "RUIE_WINDOW: "),
+    ("RUIE_WINDOW", "", "RUIE_WINDOW: "),
+    ("RUIE_WINDOW", "0", "greater than or equal to 1"),
+    ("RUIE_LEASE_S", "-1", "RUIE_LEASE_S: "),
+    ("RUIE_OUTPUT_FORM", "xml", "'linear' or 'json'"),
+    ("RUIE_LLM_STOP", "abc", "llm_stop"),
+    ("RUIE_LLM_STOP", '"abc"', "RUIE_LLM_STOP: "),
+    ("RUIE_NO_SUCH", "1", "There is no setting RUIE_NO_SUCH."),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+def test_a_wrong_value_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert said in caught.value.message
+    assert "\n" not in str(caught.value)
+    assert "docs/settings.md" in caught.value.hint
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUIE_WINDOW", "x")
+    monkeypatch.setenv("RUIE_BATCH_SIZE", "y")
+    with pytest.raises(SettingsError, match=r"RUIE_BATCH_SIZE.*; RUIE_WINDOW|RUIE_WINDOW.*BATCH"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"window = ", "ruie.toml is not valid TOML"),
+        (b"windoww = 1", "RUIE_WINDOWW: "),
+        (b"window = 'x'", "RUIE_WINDOW: "),
+        (b"# Gr\xf6\xdfe", "Wrong settings: 'utf-8' codec"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(alone: Path, content: bytes, said: str) -> None:
+    (alone / CONFIG_FILE).write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.message.startswith(said) or said in caught.value.message
+    assert "\n" not in str(caught.value)
+
+
+def test_child_processes_get_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = load(
+        llm_api_key="sk-1 2",
+        llm_stop=["\n", '"'],
+        output_form="json",
+        bundle=Path("a b"),
+        lease_s=1.5,
+        window=7,
+    )
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == given
+    assert load().llm_api_key.get_secret_value() == "sk-1 2"
+
+
+def test_the_key_is_not_shown() -> None:
+    config = load(llm_api_key="sk-secret")
+    assert "sk-secret" not in repr(config)
+    assert "sk-secret" not in config.model_dump_json()
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().window = 3  # type: ignore[misc]  # that it is refused is the test
+
+
+def test_every_setting_is_described() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
