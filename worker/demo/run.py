@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from db.progress import Progress as JobProgress
 from ruie.bundle import Bundle
 from ruie.errors import BundleError, RuieError, UnavailableError
+from ruie.packaged import packaged_encoder
 from ruie.settings import Settings
 from worker.cli.output import console
 from worker.client import Client
 from worker.demo import gold, report
-from worker.embedded.encoder import find_encoder
 from worker.embedded.stack import Stack
 
 LONGEST_S = 1800.0
@@ -74,7 +74,7 @@ def build_bundle(path: Path, clock: Clock) -> None:
     shutil.rmtree(path, ignore_errors=True)
     clock.say("building the bundle: encoder to ONNX, demonstrations to an index")
     command = [sys.executable, "-m", "worker.cli", "bundle", "build"]
-    command += ["--encoder", str(find_encoder()), "--output", str(path), "--quantise", "int8"]
+    command += ["--encoder", str(packaged_encoder()), "--output", str(path), "--quantise", "int8"]
     for file in gold.demonstrations():
         command += ["--demonstrations", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
