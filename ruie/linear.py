@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ruie.records import Item
 
 NOTHING = "None"
+LOOP_ITEMS = 3
+"""Repeated items from which an answer counts as a loop."""
 MAX_CUTS = 64
 """Semicolons up to which every cut is weighed; past it (a model gone astray) each one cuts."""
 MAX_JOINED = 16
@@ -149,3 +151,18 @@ class _Reader:
         if part not in self.known:
             self.known[part] = self.contains(part)
         return self.known[part]
+
+
+def ended_in_a_loop(output: str) -> str | None:
+    """For an answer that ran into its length limit: what is complete, if the rest only repeats.
+
+    Small models that decode greedily fall into telling the same items over and over. If the
+    second half of the complete items holds nothing that the first half does not, more tokens
+    would bring nothing new: the answer without its last, broken item is all there is. None if the
+    answer was cut off while it still said new things.
+    """
+    complete = [" ".join(item.split()) for item in output.split(";")[:-1]]
+    half = len(complete) // 2
+    if half < LOOP_ITEMS or not set(complete[half:]) <= set(complete[:half]):
+        return None
+    return output.rpartition(";")[0]

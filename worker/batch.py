@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from db import jobs, queue, results
 from db.engine import one_line, reading
+from db.sql import pieces
 from ruie.errors import CallError, TransientCallError
 from ruie.extractor import Answer, Extractor, Question
 from ruie.prompts import PROMPT_VERSION
@@ -39,6 +40,8 @@ log = logging.getLogger("ruie.batch")
 
 BATCH_SECONDS = 600.0
 """A batch gives back what it has not begun by then; long waits for a rate limit belong in SQL."""
+PREPARED_AT_A_TIME = 16
+"""Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""
 WATCH_S = 5.0
 """How often a batch looks whether its job was paused, at least."""
 DATABASE_AWAY_S = 60.0
@@ -150,12 +153,15 @@ class BatchRunner:
                 await self._reuse(work, item, answered)
             else:
                 fresh.append(item)
-        if not fresh:
-            return
-        questions = await asyncio.to_thread(extractor.prepare, [queries[item.id] for item in fresh])
+        # The next few are encoded while the last few are being asked: a process never waits for
+        # its encoder with no call in flight.
         async with asyncio.TaskGroup() as group:
-            for item, question in zip(fresh, questions, strict=True):
-                group.create_task(self._one(work, item, question))
+            for few in pieces(fresh, PREPARED_AT_A_TIME):
+                questions = await asyncio.to_thread(
+                    work.extractor.prepare, [queries[item.id] for item in few]
+                )
+                for item, question in zip(few, questions, strict=True):
+                    group.create_task(self._one(work, item, question))
 
     async def _one(self, work: _Work, item: queue.LeasedItem, question: Question) -> None:
         try:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from exporter.cli import bundle as command
 from ruie.bundle import Bundle, Encoder, retrieval_text
+from ruie.bundle.encoder import Vectors
 from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import AnnotationError, BundleError

@@ -20,10 +20,10 @@ import openai  # after the skip
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from ruie.errors import UnavailableError
-from worker.embedded.llm import find_model
+from ruie.packaged import packaged_llm
 
 try:
-    find_model()
+    packaged_llm()
 except UnavailableError as error:
     pytest.skip(str(error), allow_module_level=True)
 
@@ -76,7 +76,7 @@ def ask(
 
 def test_lists_one_model_named_like_its_file(client: openai.OpenAI, model: str) -> None:
     assert [entry.id for entry in client.models.list()] == [model]
-    assert model == find_model().stem
+    assert model == packaged_llm().stem
 
 
 def test_usage_counts_the_prompt_in_the_models_own_chat_template(

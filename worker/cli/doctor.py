@@ -91,9 +91,9 @@ def _bundle(config: Settings) -> str:
 
 def _llm(config: Settings) -> str:
     if not config.llm_base_url:
-        from worker.embedded.llm import find_model
+        from ruie.packaged import packaged_llm
 
-        return f"embedded: `ruie up` starts {find_model().name}"
+        return f"embedded: `ruie up` starts {packaged_llm().name}"
     models = asyncio.run(_models(config))
     return f"{config.llm_base_url} answers, model {config.llm_model or models[0]}"
 

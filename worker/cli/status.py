@@ -19,7 +19,11 @@ WATCH_S = 1.0
 
 @click.command()
 @click.argument("job", required=False)
-@click.option("--watch", is_flag=True, help="Keep showing until the job, or every job, has ended or is paused.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Keep showing until the job, or every job, has ended or is paused.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status(job: str | None, watch: bool, as_json: bool) -> None:
     """How far the jobs are, or one JOB in detail."""

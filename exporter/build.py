@@ -1,0 +1,157 @@
+"""`ruie bundle build`: encoder → demonstrations → vectors → index → manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import ruie
+from exporter import onnx_export, parity, quantise
+from exporter.source import Source, load_source
+from ruie.annotations import load_corpus
+from ruie.bundle.encoder import Encoder, Vectors
+from ruie.bundle.index import write_index
+from ruie.bundle.layout import check_target, seal, staged
+from ruie.bundle.manifest import (
+    DEMONSTRATIONS,
+    ENCODER,
+    FORMAT_VERSION,
+    INDEX,
+    TOKENIZER,
+    EncoderCard,
+    Manifest,
+    Parity,
+    Quantisation,
+)
+from ruie.bundle.retrieval import arrange, retrieval_text
+from ruie.bundle.table import write_table
+from ruie.errors import AnnotationError
+from ruie.records import Demonstration
+
+Progress = Callable[[str, float], None]
+"""Called with a step's name and the share of it that is done, 0 to 1."""
+
+
+CALIBRATION_SENTENCES = 128
+"""Enough to see every outlier channel: they are the model's, and the same in every sentence."""
+
+
+def _silent(step: str, share: float) -> None:
+    """No progress shown."""
+
+
+def read_demonstrations(files: Sequence[Path], schema: Path | None = None) -> list[Demonstration]:
+    """The demonstrations of all files. Raises `AnnotationError` or `SchemaError`."""
+    return [demo for file in files for demo in load_corpus(file, schema).demonstrations()]
+
+
+def build_bundle(
+    encoder: str | Path,
+    demonstrations: Sequence[Demonstration],
+    output: Path,
+    *,
+    quantisation: Quantisation = Quantisation.NONE,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Progress = _silent,
+) -> Manifest:
+    """Export `encoder` and index `demonstrations` into the directory `output`.
+
+    encoder: a Hugging Face id or a local path. threads: of the encoder; None for all processors.
+    Repeated demonstrations are kept once. Raises `BundleError` (nothing is written then),
+    `AnnotationError` if there are no demonstrations, `UnavailableError` without torch.
+    """
+    check_target(output, overwrite=overwrite)
+    if not demonstrations:
+        raise AnnotationError(
+            "There are no demonstrations to put into a bundle.", "Give a file with annotated rows."
+        )
+    progress("load the encoder", 0)
+    source = load_source(str(encoder))
+    rows, partitions = arrange(demonstrations)
+    texts = [source.passage_prefix + retrieval_text(row) for row in rows]
+    with staged(output, overwrite=overwrite) as folder:
+        progress("export to ONNX", 0)
+        onnx_export.write_tokenizer(source, folder / TOKENIZER)
+        onnx_export.export(source, folder / ENCODER)
+        if quantisation is Quantisation.INT8:
+            progress("quantise to int8", 0)
+            _quantise(_encoder(source, folder, threads), folder, texts)
+        exported = _encoder(source, folder, threads)
+        figures = _parity(source, exported, texts, quantisation, progress)
+        write_index(folder / INDEX, _encode(exported, texts, progress))
+        write_table(folder / DEMONSTRATIONS, rows)
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            ruie_version=ruie.__version__,
+            encoder=_card(source, quantisation),
+            parity=figures,
+            demonstrations=len(rows),
+            partitions=partitions,
+            files={},
+        )
+        return seal(folder, manifest)
+
+
+def _encoder(source: Source, folder: Path, threads: int | None) -> Encoder:
+    return Encoder(
+        folder / ENCODER,
+        folder / TOKENIZER,
+        dimension=source.dimension,
+        max_tokens=source.max_tokens,
+        pad_id=source.pad_id,
+        threads=threads,
+    )
+
+
+def _quantise(encoder: Encoder, folder: Path, texts: Sequence[str]) -> None:
+    """Replace the fp32 encoder in `folder` by its int8 form."""
+    sentences = parity.sample(texts, CALIBRATION_SENTENCES)
+    fp32 = (folder / ENCODER).rename(folder / "fp32.onnx")
+    calibration = (feed for _, feed in encoder.batches(sentences))
+    quantise.quantise_int8(fp32, folder / ENCODER, calibration)
+    fp32.unlink()
+
+
+def _parity(
+    source: Source,
+    exported: Encoder,
+    texts: Sequence[str],
+    quantisation: Quantisation,
+    progress: Progress,
+) -> Parity:
+    progress("compare with torch", 0)
+    sentences = parity.sample(texts)
+    figures = parity.compare(parity.torch_vectors(source, sentences), exported.encode(sentences))
+    parity.check(figures, quantisation)
+    return figures
+
+
+def _encode(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Vectors:
+    """Each different text once: NER, RE and ED demonstrations of one sentence share its vector."""
+    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    distinct = list(place)
+    step = 2048  # few enough that progress is seen, many enough to sort by length
+    parts = []
+    for start in range(0, len(distinct), step):
+        progress("encode demonstrations", start / len(distinct))
+        parts.append(encoder.encode(distinct[start : start + step]))
+    progress("encode demonstrations", 1)
+    return np.concatenate(parts)[[place[text] for text in texts]]
+
+
+def _card(source: Source, quantisation: Quantisation) -> EncoderCard:
+    return EncoderCard(
+        base_model=source.name,
+        architecture=source.architecture,
+        query_prefix=source.query_prefix,
+        passage_prefix=source.passage_prefix,
+        pooling=source.pooling,
+        dimension=source.dimension,
+        max_tokens=source.max_tokens,
+        pad_id=source.pad_id,
+        opset=onnx_export.OPSET,
+        quantisation=quantisation,
+    )

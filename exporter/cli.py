@@ -1,0 +1,185 @@
+"""`ruie bundle`: build, inspect and verify a bundle.
+
+Loads nothing heavier than click until a command runs; `inspect` and `verify` need no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from exporter.build import Progress
+    from ruie.bundle.manifest import Manifest
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+
+
+@click.group()
+def bundle() -> None:
+    """Build, inspect and verify the bundle of encoder, index and demonstrations."""
+
+
+@bundle.command()
+@click.option(
+    "--encoder", required=True, metavar="MODEL", help="Hugging Face id, or a local model folder."
+)
+@click.option(
+    "--demonstrations",
+    "-d",
+    "first",
+    required=True,
+    multiple=True,
+    type=_FILE,
+    metavar="FILE...",
+    help="Annotated rows: JSONL, may be gzipped. More files may follow.",
+)
+@click.argument("more", nargs=-1, type=_FILE, metavar="")
+@click.option(
+    "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
+)
+@click.option("--output", "-o", required=True, type=_FOLDER, help="Directory to write.")
+@click.option(
+    "--quantise",
+    type=click.Choice(["none", "int8"]),
+    default="none",
+    show_default=True,
+    help="Weights of the encoder: int8 is a quarter of the size, and faster.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all.")
+@_JSON
+def build(
+    encoder: str,
+    first: tuple[Path, ...],
+    more: tuple[Path, ...],
+    schema: Path | None,
+    output: Path,
+    quantise: str,
+    overwrite: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Export an encoder to ONNX and index annotated rows with it.
+
+    The exported encoder is compared with the original; if it differs, nothing is written.
+    """
+    from rich.console import Console
+
+    from exporter.build import build_bundle, read_demonstrations
+    from ruie.bundle.manifest import Quantisation
+
+    rows = read_demonstrations([*first, *more], schema)
+    errors = Console(stderr=True)
+    with errors.status("starting") as status:
+
+        def show(step: str, share: float) -> None:
+            status.update(f"{step} … {share:.0%}" if share else f"{step} …")
+
+        progress: Progress = show
+        manifest = build_bundle(
+            encoder,
+            rows,
+            output,
+            quantisation=Quantisation(quantise),
+            overwrite=overwrite,
+            threads=threads,
+            progress=progress,
+        )
+    _print(output, manifest, as_json=as_json, read=len(rows))
+
+
+@bundle.command()
+@click.argument("directory", type=_FOLDER)
+@_JSON
+def inspect(directory: Path, as_json: bool) -> None:
+    """Show what a bundle holds. Reads its manifest alone."""
+    from ruie.bundle.bundle import read_manifest
+
+    _print(directory, read_manifest(directory)[0], as_json=as_json)
+
+
+@bundle.command()
+@click.argument("directory", type=_FOLDER)
+@_JSON
+def verify(directory: Path, as_json: bool) -> None:
+    """Compare every file of a bundle with its manifest, and open it."""
+    from ruie.bundle import Bundle
+
+    opened = Bundle.open(directory)
+    opened.check()
+    if as_json:
+        click.echo(json.dumps({"path": str(directory), "digest": opened.digest, "ok": True}))
+        return
+    size = sum(card.size for card in opened.manifest.files.values())
+    click.echo(f"{directory} is whole: {len(opened.manifest.files)} files, {_size(size)}.")
+    click.echo(f"digest {opened.digest}")
+
+
+def _print(directory: Path, manifest: Manifest, *, as_json: bool, read: int | None = None) -> None:
+    if as_json:
+        from ruie.bundle.manifest import digest
+
+        described = {
+            "path": str(directory),
+            "digest": digest(manifest.to_bytes()),
+            "manifest": manifest.model_dump(mode="json"),
+        }
+        click.echo(json.dumps(described, indent=1))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_facts(directory, manifest, read))
+    console.print()
+    console.print(_partitions(manifest))
+
+
+def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
+    from rich.table import Table
+
+    card, parity = manifest.encoder, manifest.parity
+    repeated = f" ({read - manifest.demonstrations} repeated ones left out)" if read else ""
+    facts = {
+        "bundle": str(directory),
+        "encoder": f"{card.base_model} ({card.architecture}), {card.dimension} dimensions, "
+        f"{card.pooling} pooling, {card.max_tokens} tokens",
+        "quantisation": f"{card.quantisation}, opset {card.opset}",
+        "against torch": f"cosine {parity.cosine_mean:.5f} on average, {parity.cosine_min:.5f} at "
+        f"worst; {parity.top8_overlap:.1%} of the nearest 8 agree ({parity.sentences} sentences)",
+        "demonstrations": f"{manifest.demonstrations:,}{repeated}",
+        "size": _size(sum(file.size for file in manifest.files.values())),
+        "written by": f"ruie {manifest.ruie_version}, format {manifest.format_version}",
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table
+
+
+def _partitions(manifest: Manifest) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("schema", "task", "event"):
+        table.add_column(name)
+    table.add_column("labels", justify="right")
+    table.add_column("demonstrations", justify="right")
+    for part in manifest.partitions:
+        labels = str(len(part.labels))
+        table.add_row(part.schema_name, part.task, part.event or "", labels, f"{len(part):,}")
+    return table
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
