@@ -23,7 +23,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from rapidfuzz import fuzz
 
@@ -125,6 +125,7 @@ class Grounder:
         return self._normal.span(start, end)
 
 
+@lru_cache(maxsize=16_384)  # labels and the spans of demonstrations come again and again
 def normalise(piece: str) -> str:
     """The normalised form of step 2."""
     return _Normal(piece).text

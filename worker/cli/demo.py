@@ -10,7 +10,7 @@ from ruie.errors import ExitCode
 @click.command()
 @click.pass_context
 def demo(ctx: click.Context) -> None:
-    """The main job on this machine: 72 real sentences in, SQL tables out.
+    """The main job on this machine: 60 real sentences in, SQL tables out.
 
     Builds a bundle, starts Redis, a local LLM, the coordinator and a worker, and shows what came
     out. Everything is kept in .ruie/demo/; exit code 1 if a job gave nothing.
