@@ -37,6 +37,7 @@ def table(
         box=None,
         pad_edge=False,
         header_style="dim",
+        show_header=any(columns),
     )
     for i, name in enumerate(columns):
         values = [row[i] for row in listed if row[i] is not None]
