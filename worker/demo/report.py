@@ -96,7 +96,8 @@ def show(engine: Engine, config: Settings, job_ids: Mapping[str, str], seconds: 
     heading("Next")
     console.print("Ask it something yourself:")
     console.print(
-        f'    RUIE_DATABASE_URL={config.database_url} ruie query "SELECT * FROM job_progress"',
+        f"    RUIE_DATABASE_URL={config.database_url} {Path(sys.argv[0])} query "
+        '"SELECT * FROM job_progress"',
         soft_wrap=True,
     )
 
