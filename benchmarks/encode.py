@@ -22,11 +22,11 @@ import numpy as np
 
 from exporter.build import build_bundle
 from exporter.parity import overlap
-from exporter.source import packaged_minilm
 from ruie.annotations import read_rows
 from ruie.bundle import Bundle
 from ruie.bundle.encoder import Vectors, available_threads
 from ruie.bundle.manifest import Quantisation
+from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration, Task
 
 DEMO = Path(__file__).parents[1] / "worker" / "demo" / "data"
@@ -47,7 +47,7 @@ def contenders(texts: list[str], folder: Path, threads: int) -> dict[str, Run]:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
-    minilm = packaged_minilm()
+    minilm = packaged_encoder()
     model: Any = SentenceTransformer(str(minilm), device="cpu")
     runs: dict[str, Run] = {}
     for size in BATCH_SIZES:

