@@ -74,7 +74,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command; every foreseen error is one sentence and an exit code."""
     try:
-        cli(standalone_mode=False)
+        # where click does not end the process itself it gives the code of `ctx.exit` back
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else int(ExitCode.OK))
     except RuieError as error:
         _complain(error.message, error.hint)
         sys.exit(int(error.exit_code))

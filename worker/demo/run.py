@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ruie.settings import Settings
 from worker.cli.output import console
 from worker.client import Client
 from worker.demo import gold, report
-from worker.embedded.stack import Stack
+from worker.embedded.stack import LocalLLM, Stack
 
 LONGEST_S = 1800.0
 
@@ -57,9 +57,14 @@ def run(config: Settings) -> bool:
             "llm_max_tokens": 96,
         }
     )
-    build_bundle(config.bundle, clock)
-    clock.say("starting Redis, the local LLM, the coordinator and a worker")
-    with Stack(config, say=lambda line: clock.say(f"  {line}")) as stack:
+    with ExitStack() as running:
+        # the model starts while the bundle is built: both spend much of their time on imports
+        llm = None if config.llm_base_url else running.enter_context(LocalLLM(config))
+        build_bundle(config.bundle, clock)
+        clock.say("starting Redis, the local LLM, the coordinator and a worker")
+        if llm is not None:
+            config = config.model_copy(update={"llm_base_url": llm.url()})
+        stack = running.enter_context(Stack(config, say=lambda line: clock.say(f"  {line}")))
         client = Client(stack.settings)
         job_ids = enqueue(client, clock)
         watch(client, stack, list(job_ids.values()))
@@ -70,7 +75,7 @@ def run(config: Settings) -> bool:
 
 def build_bundle(path: Path, clock: Clock) -> None:
     """Make the demonstration index, unless it is there and whole."""
-    with contextlib.suppress(BundleError):
+    with suppress(BundleError):
         made = Bundle.open(path)
         clock.say(f"the bundle is there: {len(made):,} demonstrations in {path}")
         return

@@ -53,9 +53,9 @@ class Stack:
             self._children.append(server.child)
             config = config.model_copy(update={"redis_url": server.url})
         if not config.llm_base_url:
-            child, url = start_llm(config)
-            self._children.append(child)
-            config = config.model_copy(update={"llm_base_url": url})
+            llm = LocalLLM(config)
+            self._children.append(llm.child)
+            config = config.model_copy(update={"llm_base_url": llm.url()})
         self.settings = config
         environment = config.environment()
         for name in ("coordinator", "worker"):
@@ -77,28 +77,34 @@ class Stack:
             self._children.pop().stop()
 
 
-def start_llm(config: Settings) -> tuple[Child, str]:
-    """Start the local LLM and wait until it answers; gives its base URL."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "worker.embedded.llm", "--port", str(port)]
-    child = Child("local LLM", command, config.home / "llm.log", config.environment())
-    deadline = time.monotonic() + LLM_START_S
-    try:
+class LocalLLM:
+    """The local model, starting. A context manager: it ends with it."""
+
+    def __init__(self, config: Settings) -> None:
+        self._port = free_port()
+        command = [sys.executable, "-m", "worker.embedded.llm", "--port", str(self._port)]
+        self.child = Child("local LLM", command, config.home / "llm.log", config.environment())
+
+    def url(self) -> str:
+        """The base URL, as soon as the model answers. Raises `UnavailableError`."""
+        url = f"http://127.0.0.1:{self._port}"
+        deadline = time.monotonic() + LLM_START_S
         while time.monotonic() < deadline:
-            child.check()
+            self.child.check()
             try:
                 with urllib.request.urlopen(f"{url}/health", timeout=2):
-                    return child, f"{url}/v1"
+                    return f"{url}/v1"
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-    except BaseException:
-        child.stop()
-        raise
-    child.stop()
-    raise UnavailableError(
-        f"The local LLM did not start within {LLM_START_S:g} s.", f"See {child.log}."
-    )
+        raise UnavailableError(
+            f"The local LLM did not start within {LLM_START_S:g} s.", f"See {self.child.log}."
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.stop()
 
 
 @contextmanager
@@ -107,6 +113,5 @@ def local_llm(config: Settings) -> Iterator[Settings]:
     if config.llm_base_url:
         yield config
         return
-    child, url = start_llm(config)
-    with child:
-        yield config.model_copy(update={"llm_base_url": url})
+    with LocalLLM(config) as llm:
+        yield config.model_copy(update={"llm_base_url": llm.url()})
