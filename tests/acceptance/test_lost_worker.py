@@ -110,6 +110,7 @@ def test_a_worker_killed_in_mid_batch_loses_nothing(
     assert 160 <= calls <= 160 + 2
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_redis_killed_and_empty_loses_nothing(fleet: Fleet) -> None:
     coordinator, worker = fleet.start("coordinator"), fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
@@ -123,6 +124,7 @@ def test_redis_killed_and_empty_loses_nothing(fleet: Fleet) -> None:
     audit(fleet, job_id)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_the_second_coordinator_takes_over(fleet: Fleet) -> None:
     first = fleet.start("coordinator")
     wait_until(lambda: "leading" in first.said(), 30)
@@ -139,6 +141,7 @@ def test_the_second_coordinator_takes_over(fleet: Fleet) -> None:
     audit(fleet, job_id)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_that_is_told_to_stop_finishes_its_batch(
     fleet: Fleet, endpoint: ScriptedEndpoint
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(
     assert endpoint.count == 160
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_same_corpus_again_costs_nothing(fleet: Fleet, endpoint: ScriptedEndpoint) -> None:
     fleet.start("coordinator")
     fleet.start("worker")

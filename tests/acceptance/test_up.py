@@ -1,0 +1,61 @@
+"""`ruie up`: one process that starts everything, does a job, and takes everything with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.endpoint import ScriptedEndpoint, answer
+from support.fleet import Process
+from support.waiting import wait_until
+
+from ruie.schema import Schema
+from ruie.settings import Settings, load
+from worker.client import Client
+
+SCHEMA = Schema("names", entities={"person": ""})
+
+
+@pytest.fixture
+def config(tmp_path: Path, bundle_path: Path) -> Iterator[Settings]:
+    with ScriptedEndpoint(answer("person: Ada")) as endpoint:
+        yield load(
+            home=tmp_path / "home",
+            database_url=f"sqlite:///{tmp_path / 'ruie.db'}",
+            bundle=bundle_path,
+            llm_base_url=endpoint.url,
+            concurrency=1,
+        )
+
+
+def started_by(config: Settings) -> set[int]:
+    """Processes that live with this test's settings: what `up` started, its own children too."""
+    mark = f"RUIE_HOME={config.home}".encode()
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes():
+                found.add(int(entry.name))
+        except OSError:
+            continue  # it ended meanwhile, or is not ours
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.Signals) -> None:
+    up = Process("up", tmp_path, config.environment())
+    wait_until(lambda: "Ready" in up.said() or not up.alive, 60)
+    assert up.alive, up.said()
+    client = Client(config)
+    job_id = client.enqueue([{"text": "Ada went to Rome ."}], SCHEMA).job_id
+    wait_until(lambda: client.progress(job_id).state == "done", 60)
+    assert len(started_by(config)) > 4  # the leashes, Redis, coordinator, worker and its process
+
+    os.kill(up.pid, end)
+
+    wait_until(lambda: not up.alive, 40)
+    wait_until(lambda: not started_by(config), 40)
