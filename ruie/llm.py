@@ -101,7 +101,7 @@ class LLMClient:
         self.hook: CallHook = hook or Unlimited()
         self._api_key = api_key
         self._timeout_s = timeout_s
-        self._max_in_flight = max_in_flight
+        self.max_in_flight = max_in_flight
         self._slots: asyncio.Semaphore | None = None
         self._client: openai.AsyncOpenAI | None = None
 
@@ -115,8 +115,8 @@ class LLMClient:
             transport = openai.DefaultAioHttpClient(
                 timeout=Timeout(self._timeout_s, connect=min(10.0, self._timeout_s)),
                 limits=Limits(
-                    max_connections=self._max_in_flight + 4,
-                    max_keepalive_connections=self._max_in_flight + 4,
+                    max_connections=self.max_in_flight + 4,
+                    max_keepalive_connections=self.max_in_flight + 4,
                 ),
             )
             self._client = openai.AsyncOpenAI(
@@ -131,7 +131,7 @@ class LLMClient:
     async def complete(self, call: Call) -> Completion:
         """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs."""
         if self._slots is None:
-            self._slots = asyncio.Semaphore(self._max_in_flight)
+            self._slots = asyncio.Semaphore(self.max_in_flight)
         self._opened()  # loading the library takes a second, which is not the endpoint's
         async with self._slots:
             permit = await self.hook.before(call)

@@ -153,15 +153,26 @@ class BatchRunner:
                 await self._reuse(work, item, answered)
             else:
                 fresh.append(item)
-        # The next few are encoded while the last few are being asked: a process never waits for
-        # its encoder with no call in flight.
+        # The next few are encoded while others are being asked: a process never waits for its
+        # encoder with no call in flight. Nor does it encode far ahead: the processes of a machine
+        # would all do so at once, and then all wait for answers.
+        room = asyncio.Semaphore(work.extractor.llm.max_in_flight + PREPARED_AT_A_TIME)
+
+        async def one(item: queue.LeasedItem, question: Question) -> None:
+            try:
+                await self._one(work, item, question)
+            finally:
+                room.release()
+
         async with asyncio.TaskGroup() as group:
             for few in pieces(fresh, PREPARED_AT_A_TIME):
+                for _ in few:
+                    await room.acquire()
                 questions = await asyncio.to_thread(
                     work.extractor.prepare, [queries[item.id] for item in few]
                 )
                 for item, question in zip(few, questions, strict=True):
-                    group.create_task(self._one(work, item, question))
+                    group.create_task(one(item, question))
 
     async def _one(self, work: _Work, item: queue.LeasedItem, question: Question) -> None:
         try:

@@ -35,6 +35,10 @@ SCHEMA = pa.schema(
 )
 
 
+KEPT_ROWS = 8192
+"""Demonstrations kept as objects, about 2 kB each."""
+
+
 class Table:
     """The demonstrations, kept in columns; only the rows asked for become objects."""
 
@@ -48,6 +52,7 @@ class Table:
         if not self._table.schema.equals(SCHEMA):
             raise BundleError(f"{path} has other columns than this ruie writes.", REBUILD)
         self._table = self._table.combine_chunks()
+        self._kept: dict[int, Demonstration] = {}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -64,7 +69,15 @@ class Table:
         return {name: row for row, name in enumerate(self._table.column("id").to_pylist())}
 
     def row(self, row: int) -> Demonstration:
-        """One demonstration."""
+        """One demonstration. The most asked for are kept as objects: some come again and again."""
+        if (kept := self._kept.get(row)) is not None:
+            return kept
+        if len(self._kept) >= KEPT_ROWS:
+            self._kept.clear()
+        made = self._kept[row] = self._read(row)
+        return made
+
+    def _read(self, row: int) -> Demonstration:
         return _demonstration(self._table.slice(row, 1).to_pylist()[0])
 
     def rows(self) -> list[Demonstration]:
