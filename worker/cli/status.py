@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from worker.client import Client
 
 WATCH_S = 1.0
+BAR_WIDTH = 60
 
 
 @click.command()
@@ -118,7 +119,6 @@ def overview(listed: list[Progress]) -> Any:
 def detail(progress: Progress) -> Group:
     """One job: its counts, and its items by task."""
     from rich.console import Group
-    from rich.progress_bar import ProgressBar
     from rich.text import Text
 
     from worker.cli.output import table
@@ -128,9 +128,11 @@ def detail(progress: Progress) -> Group:
         head += f": {progress.reason}"
     counts = (
         f"{progress.documents:,} documents, {progress.input_errors:,} refused lines, "
-        f"{progress.calls:,} calls, {progress.prompt_tokens:,} + {progress.completion_tokens:,} "
-        f"tokens, {progress.cost_usd:.4f} USD"
+        f"{progress.calls:,} calls, {progress.prompt_tokens:,} tokens in, "
+        f"{progress.completion_tokens:,} out"
     )
+    if progress.cost_usd:  # nothing is told where no price is known
+        counts += f", {progress.cost_usd:.4f} USD"
     tasks = table(
         ("task", "items", "done", "pending", "leased", "retry", "quarantined", "cancelled"),
         [
@@ -138,6 +140,6 @@ def detail(progress: Progress) -> Group:
             for t in progress.tasks
         ],
     )
-    ended = progress.items - progress.open
-    bar = ProgressBar(total=max(1, progress.items), completed=ended, width=60)
+    full = BAR_WIDTH * (progress.items - progress.open) // max(1, progress.items)
+    bar = Text("━" * full, style="green").append("─" * (BAR_WIDTH - full), style="dim")
     return Group(Text(head), Text(counts), bar, tasks)
