@@ -94,7 +94,7 @@ class FleetLimiter:
         self._redis = redis
         self._endpoint = endpoint
         self._limits = limits
-        self._free_until = 0.0
+        self._free_until: dict[str, float] = {}  # by model
         self._reserve = redis.register_script(_RESERVE)
         self._settle = redis.register_script(_SETTLE)
         self._pause = redis.register_script(_PAUSE)
@@ -106,7 +106,7 @@ class FleetLimiter:
     async def before(self, call: Call) -> int:
         """Wait until the call is admitted; returns the tokens reserved for it."""
         tokens = call.prompt_tokens + call.max_tokens
-        if self._limits == UNLIMITED and time.monotonic() < self._free_until:
+        if self._limits == UNLIMITED and time.monotonic() < self._free_until.get(call.model, 0.0):
             return tokens
         arguments = [self._limits.requests_per_minute, self._limits.tokens_per_minute, tokens]
         while True:
@@ -117,7 +117,7 @@ class FleetLimiter:
                 await asyncio.sleep(WAIT_FOR_REDIS_S)
                 continue
             if wait_us <= 0:
-                self._free_until = time.monotonic() + RECHECK_S
+                self._free_until[call.model] = time.monotonic() + RECHECK_S
                 return tokens
             await asyncio.sleep(wait_us / 1e6)
 
@@ -139,5 +139,5 @@ class FleetLimiter:
 
     async def pause(self, model: str, seconds: float) -> None:
         """Nobody calls this model for so long."""
-        self._free_until = 0.0
+        self._free_until.pop(model, None)
         await self._pause(keys=[self.key(model)], args=[seconds])
