@@ -1,6 +1,6 @@
 """Documents and calls a second from `enqueue` to records, with an endpoint that costs nothing.
 
-    python benchmarks/overhead.py [--documents 1500] [--database URL]
+    python benchmarks/overhead.py [--documents 1536] [--database URL]
 
 Two endpoints: one that answers at once (what the system itself costs), and one that answers after
 500 ms with 64 calls in flight (how much of the 128 calls a second that this allows is used); and
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--documents", type=int, default=1500)
+    parser.add_argument("--documents", type=int, default=1536)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")
