@@ -79,10 +79,3 @@ def transport_options() -> dict[str, Any]:
         "health_check_interval": 15,
         "retry_on_timeout": True,
     }
-
-
-def celery_app() -> Celery:
-    """The application for the process's settings."""
-    from ruie.settings import settings
-
-    return create_app(settings())

@@ -58,6 +58,9 @@ def fleet(
         yield running
 
 
+LEASED = "SELECT COUNT(*) FROM work_items WHERE state = 'leased'"
+
+
 def counts(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
     with engine.connect() as conn:
         return [tuple(row) for row in conn.execute(text(sql))]
@@ -97,10 +100,9 @@ def test_a_worker_killed_in_mid_batch_loses_nothing(
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
     wait_until_some_are_done(fleet, job_id, 12)
-    leased = "SELECT COUNT(*) FROM work_items WHERE state = 'leased'"
-    wait_until(lambda: counts(fleet.client.engine, leased)[0][0] > 0)
+    wait_until(lambda: counts(fleet.client.engine, LEASED)[0][0] > 0)
     worker.kill()
-    assert counts(fleet.client.engine, leased)[0][0] > 0, "it was not killed in mid-batch"
+    assert counts(fleet.client.engine, LEASED)[0][0] > 0, "it was not killed in mid-batch"
     fleet.start("worker")
 
     fleet.wait_done(job_id)
@@ -151,8 +153,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(
 
     wait_until_some_are_done(fleet, job_id, 12)
     assert worker.terminate() == 0
-    leased = "SELECT COUNT(*) FROM work_items WHERE state = 'leased'"
-    assert counts(fleet.client.engine, leased) == [(0,)]
+    assert counts(fleet.client.engine, LEASED) == [(0,)]
     fleet.start("worker")
 
     fleet.wait_done(job_id)
