@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -184,13 +184,13 @@ class Extractor:
         )
         return Question(query, prompt.demonstrations, call)
 
-    async def ask(self, question: Question) -> Answer:
-        """Make the call and read the answer.
+    async def ask(self, question: Question, sending: Callable[[], object] | None = None) -> Answer:
+        """Make the call and read the answer. `sending`: see `LLMClient.complete`.
 
         Raises `CallError`: `TruncatedError` if the answer ended at the output limit,
         `OutputError` if nothing in it can be read.
         """
-        completion = await self.llm.complete(question.call)
+        completion = await self.llm.complete(question.call, sending)
         return self.read(question, completion)
 
     def read(self, question: Question, completion: Completion) -> Answer:

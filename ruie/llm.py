@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,13 +128,19 @@ class LLMClient:
             )
         return self._client
 
-    async def complete(self, call: Call) -> Completion:
-        """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs."""
+    async def complete(self, call: Call, sending: Callable[[], object] | None = None) -> Completion:
+        """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs.
+
+        `sending` is called when the call has been admitted and goes out: until then it can be
+        cancelled at no cost.
+        """
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.max_in_flight)
         self._opened()  # loading the library takes a second, which is not the endpoint's
         async with self._slots:
             permit = await self.hook.before(call)
+            if sending is not None:
+                sending()
             outcome: Completion | CallError = TransientCallError("The call was cancelled.")
             try:
                 async with asyncio.timeout(self._timeout_s):

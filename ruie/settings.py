@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     window: int = Field(2048, ge=1, description="work items sent or leased at a time, at most")
     lease_s: float = Field(60.0, gt=0, description="a worker silent this long loses its lease")
     dispatch_s: float = Field(120.0, gt=0, description="a message not taken by then is sent again")
+    stop_grace_s: float = Field(
+        20.0, ge=0, description="SIGTERM: calls in flight may take so long to end, seconds"
+    )
     max_attempts: int = Field(4, ge=1, description="attempts before an item is quarantined")
     max_document_chars: int = Field(200_000, ge=1, description="longest document, characters")
 

@@ -1,7 +1,9 @@
 """What one worker process holds: its event loop, its database connection, its extractors.
 
 Made in the process that uses it, on its first task (see worker/tasks.py), and never carried
-across a fork.
+across a fork. The event loop runs in a thread of its own from task to task: Celery gives a
+process its next batch while the last answers of the one before are still awaited, so that its
+calls in flight never run dry.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import asyncio
 import logging
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, wait
 
 from redis.asyncio import Redis
 
@@ -20,9 +23,11 @@ from ruie.bundle import Bundle
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.settings import Settings, settings
-from worker.batch import BatchRunner
+from worker import stopping
+from worker.batch import BATCH_SECONDS, BatchRunner, Outcome
 from worker.limits import FleetLimiter, Limits
 from worker.retries import RetryPolicy
+from worker.store import Store
 
 log = logging.getLogger("ruie.worker")
 
@@ -33,7 +38,6 @@ class Process:
     def __init__(self, config: Settings) -> None:
         self.pid = os.getpid()
         self._config = config
-        self._loop = asyncio.Runner()
         self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._llm = LLMClient(
             config.llm_base_url,
@@ -45,23 +49,43 @@ class Process:
         self._default_model = config.llm_model
         self._extractors: dict[str, Extractor] = {}
         self._runner = BatchRunner(
-            open_engine(config.database_url),
+            Store(open_engine(config.database_url)),
             self._extractor,
-            ThreadPoolExecutor(max_workers=1, thread_name_prefix="ruie-sql"),
             owner=f"{socket.gethostname()}:{self.pid}",
+            max_in_flight=config.llm_max_in_flight,
             lease_s=config.lease_s,
+            grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
         )
+        self._batches: set[Future[Outcome]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._loop.call_soon(stopping.on_stop, self._loop, self._runner.stop)
+        threading.Thread(target=self._loop.run_forever, name="ruie-batches", daemon=True).start()
 
     def run(self, batch_id: str) -> None:
-        """Work off one batch."""
-        self._loop.run(self._run(batch_id))
+        """Work off one batch; returns as soon as there is room for another. Raises what went
+        wrong until then."""
+        handed_over = threading.Event()
+        batch = asyncio.run_coroutine_threadsafe(self._run(batch_id, handed_over), self._loop)
+        self._batches.add(batch)
+        batch.add_done_callback(self._batches.discard)
+        batch.add_done_callback(lambda _: handed_over.set())
+        handed_over.wait()
+        if batch.done():
+            batch.result()
+        else:
+            batch.add_done_callback(_log_failure)
 
-    async def _run(self, batch_id: str) -> None:
+    def close(self) -> None:
+        """Wait for the batches whose last answers are awaited; called when the process ends."""
+        wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
+
+    async def _run(self, batch_id: str, handed_over: threading.Event) -> Outcome:
         if not self._default_model:
             self._default_model = (await self._llm.check(""))[0]
-        outcome = await self._runner.run(batch_id)
+        outcome = await self._runner.run(batch_id, handed_over.set)
         log.info("batch %s: %s", batch_id, outcome)
+        return outcome
 
     def _extractor(self, job: Job) -> Extractor:
         """The extractor for a job: its model and decoding, this process's bundle and endpoint."""
@@ -86,6 +110,11 @@ def limiter(config: Settings) -> FleetLimiter:
     return FleetLimiter(redis, config.llm_base_url, limits)
 
 
+def _log_failure(batch: Future[Outcome]) -> None:
+    if error := batch.exception():
+        log.error("a batch failed: %s", error, exc_info=error)
+
+
 _process: Process | None = None
 
 
@@ -95,3 +124,9 @@ def process() -> Process:
     if _process is None or _process.pid != os.getpid():
         _process = Process(settings())
     return _process
+
+
+def close() -> None:
+    """End what this process holds, if it holds anything."""
+    if _process is not None and _process.pid == os.getpid():
+        _process.close()

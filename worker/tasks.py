@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from celery.signals import worker_process_shutdown
 
 from worker.app import BATCH_TASK
 
@@ -15,3 +16,11 @@ def batch(batch_id: str) -> None:
     from worker.process import process
 
     process().run(batch_id)
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def close(**_: object) -> None:
+    """A process that ends, for whatever reason, first waits for its last answers."""
+    from worker import process
+
+    process.close()

@@ -12,10 +12,14 @@ from ruie.errors import SettingsError
 @click.command()
 @click.option("--concurrency", type=int, default=0, help="Processes; default: RUIE_CONCURRENCY.")
 def worker(concurrency: int) -> None:
-    """Work off batches until stopped. SIGTERM ends it when its batches are done."""
+    """Work off batches until stopped.
+
+    SIGTERM: calls in flight may end within RUIE_STOP_GRACE_S; everything else is given back.
+    """
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
     from ruie.settings import settings
+    from worker import stopping
     from worker.app import create_app
     from worker.cli.output import start_logging
     from worker.client import Client
@@ -30,6 +34,7 @@ def worker(concurrency: int) -> None:
     Bundle.open(config.bundle)
     _needs_llm(config.llm_base_url)
     processes = concurrency or config.concurrency or 2 * available_threads()
+    stopping.prepare()
     app = create_app(config)
     app.worker_main(
         ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]

@@ -1,0 +1,62 @@
+"""The database as an event loop sees it: one thread of its own, so that a slow commit holds up no
+call in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from db.engine import one_line, reading
+
+log = logging.getLogger("ruie.store")
+
+AWAY_S = 60.0
+"""How long a database that is away is waited for."""
+
+T = TypeVar("T")
+
+
+class Store:
+    """Transactions on one engine, one at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ruie-sql")
+
+    async def write(self, action: Callable[[Connection], T]) -> T:
+        """One transaction. A database that is away is waited for: answers were paid for, and
+        every action is safe to repeat under its fencing token."""
+
+        def transaction() -> T:
+            with self._engine.begin() as conn:
+                return action(conn)
+
+        return await self._patiently(transaction)
+
+    async def read(self, action: Callable[[Connection], T]) -> T:
+        """One transaction that writes nothing."""
+
+        def transaction() -> T:
+            with reading(self._engine) as conn:
+                return action(conn)
+
+        return await self._patiently(transaction)
+
+    async def _patiently(self, transaction: Callable[[], T]) -> T:
+        deadline = time.monotonic() + AWAY_S
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await loop.run_in_executor(self._thread, transaction)
+            except OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the database is away (%s), trying again", one_line(error))
+                await asyncio.sleep(0.5)
