@@ -1,6 +1,6 @@
 """Documents and calls a second from `enqueue` to records, with an endpoint that costs nothing.
 
-    python benchmarks/overhead.py [--documents 1536] [--database URL]
+    python benchmarks/overhead.py [--documents 3072] [--database URL]
 
 Two endpoints: one that answers at once (what the system itself costs), and one that answers after
 500 ms with 64 calls in flight (how much of the 128 calls a second that this allows is used); and
@@ -110,13 +110,13 @@ def measure(
             lease_s=60.0,
             dispatch_s=120.0,
             concurrency=processes,
-            batch_size=192 if delay_s else 48,
+            batch_size=48,
             llm_max_in_flight=IN_FLIGHT // processes if delay_s else 8,
         ) as fleet,
     ):
         fleet.start("coordinator")
         fleet.start("worker")
-        # warm each process: it opens its encoder on its first task
+        # all at once, so that each process gets one: it opens its encoder on its first task
         warm = [
             fleet.client.enqueue(rows[documents + 64 * i :][:64], schema, name="warm").job_id
             for i in range(processes)
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--documents", type=int, default=1536)
+    parser.add_argument("--documents", type=int, default=3072)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")

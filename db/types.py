@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     Integer,
+    Numeric,
     Text,
     literal,
 )
@@ -23,6 +24,8 @@ from sqlalchemy.types import TypeDecorator
 
 # SQLite numbers rows by itself only in a column that is declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+# What a call cost. Sums that decide anything are made of whole billionths (db/spend.py).
+Usd = Numeric(18, 9, asdecimal=False)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

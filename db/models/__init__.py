@@ -3,8 +3,18 @@
 from db.models.base import Base, table
 from db.models.leader import Leadership
 from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
-from db.models.sources import JOB_STATES, Chunk, Document, InputError, Job, Origin, Schema
-from db.models.work import ITEM_STATES, Quarantined, Schedule, ScheduleRun, WorkItem
+from db.models.sources import (
+    JOB_STATES,
+    PAUSED_BY,
+    Chunk,
+    Document,
+    InputError,
+    Job,
+    Origin,
+    Schema,
+)
+from db.models.spend import SpendAccount, SpendRefund
+from db.models.work import ITEM_STATES, Attempt, Quarantined, Schedule, ScheduleRun, WorkItem
 
 metadata = Base.metadata
 
@@ -15,7 +25,10 @@ origins = table(Origin)
 chunks = table(Chunk)
 input_errors = table(InputError)
 work_items = table(WorkItem)
+attempts = table(Attempt)
 quarantine = table(Quarantined)
+spend_accounts = table(SpendAccount)
+spend_refunds = table(SpendRefund)
 extractions = table(Extraction)
 entities = table(EntityRow)
 relations = table(RelationRow)
@@ -28,7 +41,9 @@ leadership = table(Leadership)
 __all__ = [
     "ITEM_STATES",
     "JOB_STATES",
+    "PAUSED_BY",
     "ArgumentRow",
+    "Attempt",
     "Base",
     "Chunk",
     "Document",
@@ -44,7 +59,10 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "Schema",
+    "SpendAccount",
+    "SpendRefund",
     "WorkItem",
+    "attempts",
     "chunks",
     "documents",
     "entities",
@@ -61,5 +79,7 @@ __all__ = [
     "schedule_runs",
     "schedules",
     "schemas",
+    "spend_accounts",
+    "spend_refunds",
     "work_items",
 ]

@@ -6,7 +6,6 @@ are never equal in a unique constraint, so only located records are held apart b
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -15,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Numeric,
     String,
     UniqueConstraint,
     text,
@@ -23,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, located, one_of
-from db.types import BigId, Json, Words
+from db.types import BigId, Json, Usd, Words
 from ruie.records import Grounding, Task
 
 
@@ -60,7 +58,7 @@ class Extraction(Created, Base):
     demonstration_ids: Mapped[Any] = mapped_column(Json)
     prompt_tokens: Mapped[int] = mapped_column(Integer)
     completion_tokens: Mapped[int] = mapped_column(Integer)
-    cost_usd: Mapped[Decimal | None] = mapped_column(Numeric(18, 9))
+    cost_usd: Mapped[float | None] = mapped_column(Usd)
     latency_s: Mapped[float] = mapped_column(Double)
     raw_output: Mapped[str] = mapped_column(Words)
     rejects: Mapped[Any] = mapped_column(Json)  # [{"reason": ..., "raw": ...}]

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -20,6 +21,7 @@ from db.models.base import Base, Created, one_of
 from db.types import BigId, Json, UtcDateTime, Words
 
 JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
+PAUSED_BY = ("person", "error", "job_cap", "day_cap")
 
 
 class Schema(Created, Base):
@@ -36,7 +38,7 @@ class Job(Created, Base):
     """A set of documents, a schema and the way to ask about them."""
 
     __tablename__ = "jobs"
-    __table_args__ = (one_of("state", JOB_STATES),)
+    __table_args__ = (one_of("state", JOB_STATES), one_of("paused_by", PAUSED_BY))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(Words)
@@ -48,7 +50,10 @@ class Job(Created, Base):
     bundle_digest: Mapped[str] = mapped_column(String(64))
     prompt_version: Mapped[str] = mapped_column(String(64))
     settings: Mapped[Any] = mapped_column(Json)  # decoding: k, max_tokens, output form, ...
-    priority: Mapped[int] = mapped_column(Integer, default=0)  # the highest first
+    priority: Mapped[int] = mapped_column(Integer, default=0)  # 1 live, 0 normal, -1 backfill
+    cap_nusd: Mapped[int | None] = mapped_column(BigInteger)  # billionths of a US dollar
+    paused_by: Mapped[str | None] = mapped_column(String(16))
+    forced: Mapped[bool] = mapped_column(Boolean, default=False)  # ask again what was answered
     # Null while documents are still being added: a job without open items is done only after it.
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

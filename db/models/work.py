@@ -1,4 +1,4 @@
-"""What is to be done: work items, quarantine, schedules."""
+"""What is to be done: work items, the calls that failed, quarantine, schedules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, one_of
-from db.types import BigId, Json, UtcDateTime, Words, utcnow
+from db.types import BigId, Json, Usd, UtcDateTime, Words, utcnow
 from ruie.records import Task
 
 ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
@@ -72,9 +72,36 @@ class WorkItem(Base):
     lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fence: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every lease
     extraction_id: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
+    # How this item is asked where it differs from its job: another model, a longer answer after
+    # one that was cut off, fewer demonstrations after a prompt that was too long.
+    model: Mapped[str | None] = mapped_column(Words)
+    max_tokens: Mapped[int | None] = mapped_column(Integer)
+    demonstrations: Mapped[int | None] = mapped_column(Integer)
+    # Reserved for the call in flight, in billionths of a US dollar, and on which day's account.
+    reserved_nusd: Mapped[int | None] = mapped_column(BigInteger)
+    reserved_on: Mapped[str | None] = mapped_column(String(10))
     error_class: Mapped[str | None] = mapped_column(Words)
     error: Mapped[str | None] = mapped_column(Words)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
+
+
+class Attempt(Created, Base):
+    """A call that failed, or whose answer nobody could use, and what it cost."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), index=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    attempt: Mapped[int] = mapped_column(Integer)  # of the item, from 1
+    error_class: Mapped[str] = mapped_column(Words)
+    error: Mapped[str] = mapped_column(Words)
+    model: Mapped[str] = mapped_column(Words)
+    raw_output: Mapped[str | None] = mapped_column(Words)
+    prompt_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    completion_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    # What the provider charged; where nobody can know (a call cut off), the most it can have been.
+    cost_usd: Mapped[float | None] = mapped_column(Usd)
 
 
 class Quarantined(Created, Base):

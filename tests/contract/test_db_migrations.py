@@ -82,9 +82,8 @@ def test_a_newer_database(engine: Engine, act: Any) -> None:
         act(engine)
 
 
-def test_an_older_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripts = migrate.ScriptDirectory
-    monkeypatch.setattr(scripts, "get_current_head", lambda self: "0002")
+def test_an_older_database(engine: Engine) -> None:
+    migrate.downgrade(engine, "0001")
     with pytest.raises(DatabaseError, match=r"another version .* Run `ruie db upgrade`"):
         migrate.check(engine)
 

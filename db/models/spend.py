@@ -1,0 +1,33 @@
+"""What was spent or may be spent by calls in flight, for each job and each day.
+
+Amounts are whole billionths of a US dollar: sums of them are exact on both databases.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+from db.types import BigId
+
+
+class SpendAccount(Base):
+    """A job's account (its id) or a day's (`2026-01-31`, UTC)."""
+
+    __tablename__ = "spend_accounts"
+
+    account: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # Spent for certain and reserved for calls in flight, less the refunds not yet taken in.
+    committed_nusd: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class SpendRefund(Base):
+    """A part of a reservation that was not used. The next reservation takes it in: so a result is
+    saved without waiting for a row that every worker writes."""
+
+    __tablename__ = "spend_refunds"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account: Mapped[str] = mapped_column(String(32), index=True)
+    nusd: Mapped[int] = mapped_column(BigInteger)
