@@ -10,7 +10,7 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -24,6 +24,8 @@ from ruie.errors import SettingsError
 from ruie.parsing import OutputForm
 
 CONFIG_FILE = "ruie.toml"
+
+UsdPerMillion = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -55,8 +57,21 @@ class Settings(BaseSettings):
     llm_stop: list[str] = Field(
         ["\n"], description="stop sequences of the linear form (a JSON list); [] for none"
     )
-    llm_requests_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
-    llm_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_requests_per_minute: int = Field(
+        0, ge=0, description="fleet-wide limit; 0: none, or what the provider's headers tell"
+    )
+    llm_tokens_per_minute: int = Field(
+        0, ge=0, description="fleet-wide limit, input and output together; 0: as above"
+    )
+    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_prices: dict[str, tuple[UsdPerMillion, UsdPerMillion]] = Field(
+        {}, description="by model, USD for a million tokens in and out (a JSON object)"
+    )
+    llm_tokenizer: str = Field(
+        "", description="tokenizer.json of the model, to count tokens; empty: estimated"
+    )
 
     # Extraction
     output_form: OutputForm = Field(OutputForm.LINEAR, description="linear, or json (by schema)")
@@ -94,7 +109,7 @@ class Settings(BaseSettings):
         for name, value in self.model_dump(mode="json").items():
             if isinstance(getattr(self, name), SecretStr):
                 value = getattr(self, name).get_secret_value()
-            if isinstance(value, list):
+            if isinstance(value, list | dict):
                 value = json.dumps(value)
             values[f"RUIE_{name.upper()}"] = str(value)
         return values

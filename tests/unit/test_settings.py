@@ -50,6 +50,7 @@ def test_overrides_then_environment_then_file_then_default(
         ("RUIE_LEASE_S", "0.5", "lease_s", 0.5),
         ("RUIE_BUNDLE", "a b", "bundle", Path("a b")),
         ("RUIE_LLM_REQUESTS_PER_MINUTE", "0", "llm_requests_per_minute", 0),
+        ("RUIE_LLM_PRICES", '{"m": [0.15, 0.60]}', "llm_prices", {"m": (0.15, 0.6)}),
     ],
 )
 def test_values(
@@ -66,6 +67,8 @@ WRONG = [
     ("RUIE_LEASE_S", "-1", "RUIE_LEASE_S: "),
     ("RUIE_OUTPUT_FORM", "xml", "'linear' or 'json'"),
     ("RUIE_LLM_STOP", "abc", "llm_stop"),
+    ("RUIE_LLM_PRICES", '{"m": [0.15]}', "RUIE_LLM_PRICES: "),
+    ("RUIE_LLM_PRICES", '{"m": [-1, 0]}', "greater than or equal to 0"),
     ("RUIE_LLM_STOP", '"abc"', "RUIE_LLM_STOP: "),
     ("RUIE_NO_SUCH", "1", "There is no setting RUIE_NO_SUCH."),
 ]
@@ -111,6 +114,7 @@ def test_child_processes_get_the_same_settings(monkeypatch: pytest.MonkeyPatch) 
     given = load(
         llm_api_key="sk-1 2",
         llm_stop=["\n", '"'],
+        llm_prices={"m": (0.15, 0.6)},
         output_form="json",
         bundle=Path("a b"),
         lease_s=1.5,
