@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
 from db.progress import Progress, TaskProgress, progress
-from db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new
+from db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new, pieces
 from db.types import utcnow
 from ruie.errors import DatabaseError
 
@@ -24,6 +24,7 @@ __all__ = [
     "JobState",
     "NewInputError",
     "NewJob",
+    "PausedBy",
     "Progress",
     "TaskProgress",
     "add_input_errors",
@@ -36,16 +37,19 @@ __all__ = [
     "progress",
     "retry_quarantined",
     "schema_digest",
+    "set_cap",
     "set_job_state",
 ]
 
 JobState = Literal["running", "paused", "done", "cancelled", "failed"]
+PausedBy = Literal["person", "error", "job_cap", "day_cap"]
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job as it is asked for. endpoint: base URL. settings: decoding (k, max_tokens, output
-    form, ...) as JSON. The highest priority is served first."""
+    form, ...) as JSON. priority: 1 live, 0 normal, -1 backfill. cap_nusd: the most it may cost,
+    billionths of a US dollar. forced: ask again what was answered before."""
 
     name: str
     schema_name: str
@@ -57,11 +61,14 @@ class NewJob:
     prompt_version: str
     settings: Mapping[str, Any]
     priority: int = 0
+    cap_nusd: int | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it is stored. enqueued_at: None while documents are still being added."""
+    """A job as it is stored. enqueued_at: None while documents are still being added. cap_nusd:
+    the most it may spend, in billionths of a US dollar; None: no such limit."""
 
     id: str
     name: str
@@ -76,6 +83,9 @@ class Job:
     prompt_version: str
     settings: dict[str, Any]
     priority: int
+    cap_nusd: int | None
+    paused_by: str | None
+    forced: bool
     created_at: datetime
     enqueued_at: datetime | None
     finished_at: datetime | None
@@ -125,6 +135,8 @@ def create_job(conn: Connection, job: NewJob) -> str:
             prompt_version=job.prompt_version,
             settings=dict(job.settings),
             priority=job.priority,
+            cap_nusd=job.cap_nusd,
+            forced=job.forced,
         )
     )
     return job_id
@@ -174,9 +186,15 @@ _FOLLOWS: dict[JobState, tuple[JobState, ...]] = {
 
 
 def set_job_state(
-    conn: Connection, job_id: str, state: JobState, reason: str | None = None
+    conn: Connection,
+    job_id: str,
+    state: JobState,
+    reason: str | None = None,
+    *,
+    by: PausedBy = "person",
 ) -> None:
     """Pause, resume, cancel or fail a job; cancelling also cancels what is not in a worker's hands.
+    by: who pauses.
 
     Raises DatabaseError where there is no such job, or where its state does not allow it.
     """
@@ -187,7 +205,12 @@ def set_job_state(
         conn,
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state.in_(_FOLLOWS[state]))
-        .values(state=state, reason=reason, finished_at=utcnow() if ends else None),
+        .values(
+            state=state,
+            reason=reason,
+            paused_by=by if state == "paused" else None,
+            finished_at=utcnow() if ends else None,
+        ),
     )
     if not met:
         job = get_job(conn, job_id)
@@ -204,28 +227,55 @@ def set_job_state(
             )
 
 
-def retry_quarantined(conn: Connection, job_id: str, error_class: str | None = None) -> int:
+def retry_quarantined(
+    conn: Connection, job_id: str, error_class: str | None = None, model: str | None = None
+) -> int:
     """Quarantined items, all or of one error class, become pending as if new; a job that was done
-    runs again. Gives how many items."""
-    chosen = select(work_items.c.id).where(
-        work_items.c.job_id == job_id, work_items.c.state == QUARANTINED
-    )
-    if error_class is not None:
-        chosen = chosen.where(work_items.c.error_class == error_class)
-    conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(chosen)))
-    again = changed(
-        conn,
-        update(work_items)
-        .where(work_items.c.id.in_(chosen))
-        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow()),
-    )
-    if again:
-        conn.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.state == "done")
-            .values(state="running", finished_at=None)
+    runs again. Gives how many items.
+
+    model: ask this one instead, now and whenever these items are tried again; None: as before.
+    The history of failed calls stays. Raises DatabaseError where there is no such job, or it is
+    cancelled.
+    """
+    # locked, so that nobody cancels the job meanwhile and leaves pending items behind
+    state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
+    if state in (None, "cancelled"):
+        get_job(conn, job_id)
+        raise DatabaseError(
+            f"The job {job_id} is cancelled: nothing of it is asked again.",
+            "Enqueue the documents again; what was answered is not paid for twice.",
         )
-    return again
+    chosen = [work_items.c.job_id == job_id, work_items.c.state == QUARANTINED]
+    if error_class is not None:
+        chosen.append(work_items.c.error_class == error_class)
+    anew: dict[str, Any] = dict.fromkeys(("max_tokens", "demonstrations", "error", "error_class"))
+    if model is not None:
+        anew["model"] = model
+    again = conn.scalars(
+        update(work_items)
+        .where(*chosen)
+        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **anew)
+        .returning(work_items.c.id)
+    ).all()
+    for part in pieces(again):
+        conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(part)))
+    if again and state == "done":
+        conn.execute(
+            update(jobs).where(jobs.c.id == job_id).values(state="running", finished_at=None)
+        )
+    return len(again)
+
+
+def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
+    """The most a job may cost, in billionths of a US dollar (None: anything). A job that stopped
+    at its cap runs again if the new one is higher. Raises DatabaseError where there is no such
+    job."""
+    old = get_job(conn, job_id)
+    conn.execute(update(jobs).where(jobs.c.id == job_id).values(cap_nusd=cap_nusd))
+    higher = cap_nusd is None or (old.cap_nusd is not None and cap_nusd > old.cap_nusd)
+    if old.state == "paused" and old.paused_by == "job_cap" and higher:
+        set_job_state(conn, job_id, "running")
+    return get_job(conn, job_id)
 
 
 def add_input_errors(conn: Connection, job_id: str, errors: Sequence[NewInputError]) -> None:

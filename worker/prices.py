@@ -1,7 +1,8 @@
 """What a model's tokens cost: the setting `llm_prices` first, then the list below.
 
-The list holds only what a vendor's own page said, and its day is `AS_OF`. Prices change: what must be right belongs into the setting. Where a vendor has several prices for a model
-the list has the highest, so that a cap holds.
+The list holds only what a vendor's own page said, and its day is `AS_OF`. Prices change: what must
+be right belongs into the setting. Where a vendor has several prices for a model the list has the
+highest, so that a cap holds.
 """
 
 from __future__ import annotations

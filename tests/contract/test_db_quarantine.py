@@ -1,0 +1,184 @@
+"""What is in quarantine, and how it is tried again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from db import jobs, quarantine, queue
+from db.models import attempts, work_items
+from ruie.errors import DatabaseError, OutputError, TransientCallError, TruncatedError
+from ruie.records import Item, Task
+
+House = Any  # the fixture's class lives in conftest.py, which is not a module to import
+PROMPT = [{"role": "user", "content": "Sentence: a"}, {"role": "assistant", "content": "None"}]
+
+
+def give_up(house: House, job: str, *errors: Exception) -> list[queue.LeasedItem]:
+    """Enqueue a document for each error, and put its item into quarantine with it."""
+    house.enqueue(job, {f"doc-{n}": f"text {n}" for n in range(len(errors))})
+    items: list[queue.LeasedItem] = house.take(job)
+    with house.engine.begin() as conn:
+        for item, error in zip(items, errors, strict=True):
+            queue.quarantine(conn, item, error, raw_output="?\n??", prompt=PROMPT)
+    return items
+
+
+def failed_call(house: House, item: queue.LeasedItem, attempt: int, **changes: Any) -> None:
+    values = {
+        "work_item_id": item.id,
+        "job_id": item.job_id,
+        "attempt": attempt,
+        "error_class": "output",
+        "error": "The answer cannot be read.",
+        "model": "small",
+        "raw_output": "???",
+        "prompt_tokens": 100,
+        "completion_tokens": 10,
+        "cost_usd": 0.0015,
+    }
+    with house.engine.begin() as conn:
+        conn.execute(insert(attempts).values(values | changes))
+
+
+class TestList:
+    def test_the_newest_first_with_the_documents_name(self, house: House) -> None:
+        job = house.job()
+        first, second = give_up(house, job, OutputError("no line"), TransientCallError("timed out"))
+        with house.engine.connect() as conn:
+            listed = quarantine.list_quarantined(conn)
+        assert [(i.id, i.external_id, i.task, i.error_class, i.attempts) for i in listed] == [
+            (second.id, "doc-1", Task.NER, "transient", 1),
+            (first.id, "doc-0", Task.NER, "output", 1),
+        ]
+        assert {i.job_id for i in listed} == {job}
+        assert abs((listed[0].at - datetime.now(UTC)).total_seconds()) < 60
+
+    def test_of_one_job_of_one_class_and_not_more_than_asked_for(self, house: House) -> None:
+        one, other = house.job(), house.job()
+        give_up(house, one, OutputError("x"), OutputError("y"), TruncatedError("z"))
+        give_up(house, other, OutputError("x"))
+        with house.engine.connect() as conn:
+            assert len(quarantine.list_quarantined(conn)) == 4
+            assert len(quarantine.list_quarantined(conn, one)) == 3
+            assert len(quarantine.list_quarantined(conn, one, "output")) == 2
+            assert len(quarantine.list_quarantined(conn, one, limit=1)) == 1
+            assert quarantine.list_quarantined(conn, "job_none") == []
+            assert list(quarantine.count_quarantined(conn, one).items()) == [
+                ("output", 2),
+                ("truncated", 1),
+            ]
+            assert quarantine.count_quarantined(conn) == {"output": 3, "truncated": 1}
+            assert quarantine.count_quarantined(conn, "job_none") == {}
+
+
+class TestShow:
+    def test_all_that_is_known(self, house: House) -> None:
+        job = house.job()
+        (item,) = give_up(house, job, OutputError("no line"))
+        failed_call(house, item, 1, error_class="transient", raw_output=None, cost_usd=None)
+        failed_call(house, item, 2)
+        with house.engine.connect() as conn:
+            told = quarantine.get_quarantined(conn, item.id)
+        assert (told.item.id, told.model, told.event, told.text) == (
+            item.id,
+            "small",
+            None,
+            "text 0",
+        )
+        assert told.places == (quarantine.Place("doc-0", "news.jsonl", 1),)
+        assert told.prompt == tuple(PROMPT)
+        assert told.raw_output == "?\n??"
+        assert [(c.attempt, c.error_class, c.cost_usd) for c in told.history] == [
+            (1, "transient", None),
+            (2, "output", pytest.approx(0.0015)),
+        ]
+        assert told.history[1].at.tzinfo is not None
+
+    def test_of_arguments_the_event(self, house: House, found: Any) -> None:
+        job = house.job()
+        text = "Crude fell 2 %."
+        house.enqueue(job, {"a": text}, Task.ED)
+        (detection,) = house.take(job)
+        event: Item = found(text, "Movement", "fell")
+        house.save(detection, [event])
+        (item,) = house.take(job)
+        with house.engine.begin() as conn:
+            queue.quarantine(conn, item, OutputError("x"))
+            told = quarantine.get_quarantined(conn, item.id)
+        assert (told.event, told.prompt) == ("Movement: fell", None)
+
+    def test_an_item_that_is_not_there_or_not_in_quarantine_is_an_error(self, house: House) -> None:
+        house.enqueue(house.job(), ["a"])
+        (item,) = house.take()
+        with house.engine.connect() as conn:
+            with pytest.raises(DatabaseError, match="not in quarantine: it is leased"):
+                quarantine.get_quarantined(conn, item.id)
+            with pytest.raises(DatabaseError, match="There is no item 99"):
+                quarantine.get_quarantined(conn, 99)
+
+
+class TestRetry:
+    def test_they_become_as_if_new_and_their_history_stays(self, house: House) -> None:
+        job = house.job()
+        (item,) = give_up(house, job, TruncatedError("cut"))
+        failed_call(house, item, 1)
+        with house.engine.begin() as conn:
+            conn.execute(update(work_items).values(losses=2, max_tokens=512, demonstrations=2))
+            assert jobs.retry_quarantined(conn, job) == 1
+        assert house.rows(
+            "SELECT state, attempts, losses, max_tokens, demonstrations, model, error_class, error"
+            " FROM work_items"
+        ) == [("pending", 0, 0, None, None, None, None, None)]
+        assert house.one("SELECT COUNT(*) FROM quarantine") == 0
+        assert house.one("SELECT COUNT(*) FROM attempts") == 1
+        (again,) = house.take(job)
+        assert (again.id, again.attempts, again.losses) == (item.id, 1, 0)
+
+    def test_with_another_model(self, house: House) -> None:
+        job = house.job()
+        give_up(house, job, OutputError("x"), TransientCallError("y"))
+        with house.engine.begin() as conn:
+            assert jobs.retry_quarantined(conn, job, "output", "large") == 1
+        rows = "SELECT state, model FROM work_items ORDER BY id"
+        assert house.rows(rows) == [("pending", "large"), ("quarantined", None)]
+
+    def test_another_jobs_items_are_left_alone(self, house: House) -> None:
+        one, other = house.job(), house.job()
+        give_up(house, one, OutputError("x"))
+        give_up(house, other, OutputError("x"))
+        with house.engine.begin() as conn:
+            assert jobs.retry_quarantined(conn, one, "nonsense") == 0
+            assert jobs.retry_quarantined(conn, one) == 1
+            assert jobs.retry_quarantined(conn, one) == 0
+        assert house.states(other) == ["quarantined"]
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [("done", "running"), ("paused", "paused"), ("failed", "failed")]
+    )
+    def test_a_done_job_runs_again_and_others_stay_as_they_are(
+        self, house: House, before: Any, after: str
+    ) -> None:
+        job = house.job()
+        give_up(house, job, OutputError("x"))
+        with house.engine.begin() as conn:
+            jobs.set_job_state(conn, job, before)
+            assert jobs.retry_quarantined(conn, job, "nothing") == 0
+            assert jobs.get_job(conn, job).state == before
+            assert jobs.retry_quarantined(conn, job) == 1
+            assert jobs.get_job(conn, job).state == after
+
+    def test_a_cancelled_job_and_no_job_are_errors(self, house: House) -> None:
+        job = house.job()
+        give_up(house, job, OutputError("x"))
+        with house.engine.begin() as conn:
+            jobs.set_job_state(conn, job, "cancelled")
+        with house.engine.begin() as conn:
+            with pytest.raises(DatabaseError, match="is cancelled"):
+                jobs.retry_quarantined(conn, job)
+            with pytest.raises(DatabaseError, match="no job job_none"):
+                jobs.retry_quarantined(conn, "job_none")
+        assert house.states(job) == ["quarantined"]
