@@ -6,7 +6,7 @@ later lease exists, it changes nothing and says so. All times are the database's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from db.models import chunks, documents, events, jobs, quarantine, work_items
+from db.models import attempts, chunks, documents, events, jobs, quarantine, work_items
 from db.sql import LEASED, PENDING, QUARANTINED, RETRY, changed
 from db.types import utcnow
 from ruie.records import Grounding, Span, Task, Trigger
@@ -49,6 +49,12 @@ class LeasedItem:
     """Leases so far, this one included."""
     losses: int
     """Of these, how many ended without an answer because the worker was lost."""
+    model: str | None = None
+    """Where this item is asked otherwise than its job: the model, ..."""
+    max_tokens: int | None = None
+    """... the longest answer, tokens, ..."""
+    demonstrations: int | None = None
+    """... and how many demonstrations."""
 
 
 _FREE: dict[str, Any] = {
@@ -56,6 +62,8 @@ _FREE: dict[str, Any] = {
     "dispatched_until": None,
     "lease_owner": None,
     "lease_expires": None,
+    "reserved_nusd": None,
+    "reserved_on": None,
 }
 HELD = and_(
     work_items.c.id == bindparam("item"),
@@ -117,6 +125,9 @@ _ITEMS = (
         work_items.c.event_id,
         work_items.c.attempts,
         work_items.c.losses,
+        work_items.c.model,
+        work_items.c.max_tokens,
+        work_items.c.demonstrations,
         events.c.type,
         events.c.trigger_text,
         events.c.trigger_start,
@@ -152,6 +163,9 @@ def _leased(row: Any) -> LeasedItem:
         trigger=trigger,
         attempts=row.attempts,
         losses=row.losses,
+        model=row.model,
+        max_tokens=row.max_tokens,
+        demonstrations=row.demonstrations,
     )
 
 
@@ -200,8 +214,10 @@ def retry(
     error: BaseException,
     *,
     counts: bool,
+    otherwise: Mapping[str, int] | None = None,
 ) -> bool:
     """Try again after `delay_s` seconds. counts: whether this attempt is one of those allowed.
+    otherwise: `max_tokens` or `demonstrations`, if they shall be others than the job's.
 
     False where the lease had been lost: then nothing changed.
     """
@@ -212,6 +228,34 @@ def retry(
         state=RETRY,
         not_before=utcnow(max(0.0, delay_s)),
         attempts=work_items.c.attempts - (0 if counts else 1),
+        **(otherwise or {}),
+    )
+
+
+def record_attempt(
+    conn: Connection,
+    item: LeasedItem,
+    error: BaseException,
+    *,
+    model: str,
+    raw_output: str | None = None,
+    tokens: tuple[int, int] = (0, 0),
+    cost_usd: float | None = None,
+) -> None:
+    """Keep what is known of a call that failed. tokens: of the prompt and of the answer, as the
+    provider counted them. In the transaction that ends the item."""
+    conn.execute(
+        insert(attempts).values(
+            work_item_id=item.id,
+            job_id=item.job_id,
+            attempt=item.attempts,
+            model=model,
+            raw_output=raw_output,
+            prompt_tokens=tokens[0],
+            completion_tokens=tokens[1],
+            cost_usd=cost_usd,
+            **_words(error),
+        )
     )
 
 
@@ -243,7 +287,7 @@ def quarantine_item(
 
 
 def _end(
-    conn: Connection, item: LeasedItem, error: BaseException, **values: ColumnElement[Any]
+    conn: Connection, item: LeasedItem, error: BaseException, **values: ColumnElement[Any] | int
 ) -> bool:
     statement = (
         update(work_items)

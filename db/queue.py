@@ -14,12 +14,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, Double, exists, func, insert, literal, or_, select, update
 
 from db.enqueue import Enqueued, NewDocument, enqueue_documents
-from db.lease import LeasedItem, lease, release, renew, retry
+from db.lease import LeasedItem, lease, record_attempt, release, renew, retry
 from db.lease import quarantine_item as quarantine
-from db.models import chunks, jobs, work_items
+from db.models import attempts, chunks, jobs, work_items
 from db.models import quarantine as quarantined
 from db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, insert_new
 from db.types import utcnow
@@ -37,6 +37,7 @@ __all__ = [
     "lease",
     "quarantine",
     "reap",
+    "record_attempt",
     "release",
     "renew",
     "retry",
@@ -170,9 +171,38 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
         "losses": work_items.c.losses + 1,
         "lease_owner": None,
         "lease_expires": None,
+        "reserved_nusd": None,
+        "reserved_on": None,
         "error_class": WORKER_LOST,
         "updated_at": utcnow(),
     }
+    if rows:
+        # Nobody knows whether its call was sent and charged: what was reserved counts as spent.
+        columns = ["work_item_id", "job_id", "attempt", "error_class", "error", "model"]
+        known = (
+            select(
+                work_items.c.id,
+                work_items.c.job_id,
+                work_items.c.attempts,
+                literal(WORKER_LOST),
+                literal(words),
+                func.coalesce(work_items.c.model, jobs.c.model),
+                literal(0),
+                literal(0),
+                # PostgreSQL divides whole numbers by whole numbers
+                work_items.c.reserved_nusd / literal(1e9, Double()),
+                utcnow(),
+            )
+            .join(jobs, jobs.c.id == work_items.c.job_id)
+            .where(work_items.c.id.in_([*lost, *back]))
+        )
+        conn.execute(
+            insert(attempts).from_select(
+                [*columns, "prompt_tokens", "completion_tokens", "cost_usd", "created_at"],
+                known,
+                include_defaults=False,
+            )
+        )
     for ids, state in ((back, PENDING), (lost, QUARANTINED)):
         if ids:
             # The fence rises too: whoever held the lease writes nothing from here on.

@@ -65,6 +65,8 @@ _FINISH = (
         dispatched_until=None,
         lease_owner=None,
         lease_expires=None,
+        reserved_nusd=None,
+        reserved_on=None,
         error_class=None,
         error=None,
     )

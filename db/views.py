@@ -75,14 +75,22 @@ SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.t
 FROM jobs j
 LEFT JOIN work_items w ON w.job_id = j.id
 GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task""",
-    # Days in UTC. What was reused cost nothing and is no call.
+    # Days in UTC. What was reused cost nothing and is no call; what failed may have cost something.
     "spend_by_day": """
-SELECT {day} AS day, x.model AS model, COUNT(*) AS calls,
-    SUM(x.prompt_tokens) AS prompt_tokens, SUM(x.completion_tokens) AS completion_tokens,
-    SUM(x.cost_usd) AS cost_usd
-FROM extractions x
-WHERE x.reused_from IS NULL
-GROUP BY {day}, x.model""",
+SELECT day, model, SUM(calls) AS calls, SUM(failed) AS failed_calls,
+    SUM(prompt_tokens) AS prompt_tokens, SUM(completion_tokens) AS completion_tokens,
+    SUM(cost_usd) AS cost_usd
+FROM (
+    SELECT {day} AS day, x.model AS model, 1 AS calls, 0 AS failed,
+        x.prompt_tokens AS prompt_tokens, x.completion_tokens AS completion_tokens,
+        x.cost_usd AS cost_usd
+    FROM extractions x
+    WHERE x.reused_from IS NULL
+    UNION ALL
+    SELECT {day}, x.model, 0, 1, x.prompt_tokens, x.completion_tokens, x.cost_usd
+    FROM attempts x
+) spent
+GROUP BY day, model""",
 }
 
 _DAY = {

@@ -1,0 +1,63 @@
+"""What a provider's `x-ratelimit-*` headers say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One limit: `dimension` is "r" (requests) or "t" (tokens); amounts are for a minute."""
+
+    dimension: str
+    limit: float
+    remaining: float
+    reset_s: float
+
+
+def told(headers: Mapping[str, str]) -> list[Told]:
+    """The limits that the headers state; what is missing or unreadable is left out.
+
+    A limit that takes longer than two minutes to fill again is one of an hour or a day. How long
+    it takes follows from what is used of it and when it will be whole again.
+    """
+    found = []
+    for dimension, word in (("r", "requests"), ("t", "tokens")):
+        limit = _number(headers.get(f"x-ratelimit-limit-{word}"))
+        remaining = _number(headers.get(f"x-ratelimit-remaining-{word}"))
+        reset_s = seconds(headers.get(f"x-ratelimit-reset-{word}"))
+        if limit is None or remaining is None or reset_s is None or limit < 1:
+            continue
+        remaining = min(limit, max(0.0, remaining))
+        period = reset_s * limit / (limit - remaining) if remaining < limit else 60.0
+        if period > 120.0:
+            # Its even share of a minute; how much of it was used in this minute nobody says.
+            share = limit * 60.0 / period
+            found.append(Told(dimension, max(1.0, share), min(remaining, max(1.0, share)), 60.0))
+        else:
+            found.append(Told(dimension, limit, remaining, reset_s))
+    return found
+
+
+def seconds(text: str | None) -> float | None:
+    """`6m0s`, `120ms`, `1.5` or `1h2m` as seconds; None where it is something else."""
+    if not text:
+        return None
+    text = text.strip()
+    parts = _SPAN.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return _number(text)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e15 else None

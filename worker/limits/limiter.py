@@ -1,0 +1,107 @@
+"""The fleet's limiter as a process uses it: a hook around each call, by class of job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from redis.asyncio import Redis
+
+from ruie.errors import CallError, RateLimitedError
+from ruie.llm import Call, Completion
+from worker.limits.desk import Desk
+from worker.limits.headers import told
+from worker.limits.terms import FREE, MARKER, Limits, Permit, Priority, keys
+
+SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
+LEARN_S = 1.0
+"""How often one process passes on what the provider's headers say, at most."""
+
+
+class FleetLimiter:
+    """The limits of one endpoint, as one process sees them; it belongs to one event loop.
+
+    call_timeout_s: after it, and some, a call in flight whose process died is given up. guarded:
+    admit nothing until a coordinator has marked that this Redis remembers the last minute.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        endpoint: str,
+        limits: Limits,
+        *,
+        call_timeout_s: float = 120.0,
+        guarded: bool = False,
+    ) -> None:
+        self._script = redis.register_script(SCRIPT)
+        self._endpoint = endpoint
+        self._limits = limits
+        self._ttl_s = call_timeout_s + 30.0
+        self._guarded = guarded
+        self._desks: dict[tuple[str, Priority], Desk] = {}
+
+    def lane(self, priority: Priority = Priority.NORMAL) -> Lane:
+        """The hook for calls of jobs of this class."""
+        return Lane(self, priority)
+
+    def desk(self, model: str, priority: Priority) -> Desk:
+        """Where calls of this model and class wait."""
+        if (model, priority) not in self._desks:
+            names = [*keys(self._endpoint, model), MARKER]
+
+            async def run_script(document: str) -> Sequence[int]:
+                return cast(Sequence[int], await self._script(keys=names, args=[document]))
+
+            self._desks[model, priority] = Desk(
+                run_script, self._limits, priority, self._ttl_s, self._guarded
+            )
+        return self._desks[model, priority]
+
+
+class Lane:
+    """A `ruie.llm.CallHook`: reserve before a call, settle with the true usage after it."""
+
+    def __init__(self, limiter: FleetLimiter, priority: Priority) -> None:
+        self._limiter = limiter
+        self._priority = priority
+        self._learned_at = 0.0
+
+    async def before(self, call: Call) -> Permit:
+        """Wait until the call is admitted. Raises `RateLimitedError` where that takes longer than
+        a minute."""
+        desk = self._limiter.desk(call.model, self._priority)
+        return await desk.admit(call.prompt_tokens, call.max_tokens)
+
+    async def after(self, permit: Permit, call: Call, outcome: Completion | CallError) -> None:
+        """Give back what was not used. A call that failed may still have been counted by the
+        provider, so only its output's share is returned."""
+        desk = self._limiter.desk(call.model, self._priority)
+        if isinstance(outcome, Completion):
+            desk.settle(
+                permit,
+                0,
+                permit.prompt_tokens - outcome.prompt_tokens,
+                permit.completion_tokens - outcome.completion_tokens,
+            )
+            self._learn(desk, outcome)
+        else:
+            desk.settle(permit, 0, 0, permit.completion_tokens)
+            if isinstance(outcome, RateLimitedError):
+                desk.throttled(outcome.retry_after)
+
+    def _learn(self, desk: Desk, outcome: Completion) -> None:
+        if "x-ratelimit-limit-requests" not in outcome.headers and (
+            "x-ratelimit-limit-tokens" not in outcome.headers
+        ):
+            return
+        now = time.monotonic()
+        if now - self._learned_at >= LEARN_S:
+            self._learned_at = now
+            if limits := told(outcome.headers):
+                desk.learned(limits)
+
+
+__all__ = ["FREE", "FleetLimiter", "Lane"]

@@ -1,0 +1,210 @@
+-- One turn of one process at the limits of one endpoint and model: settle, then reserve.
+-- Nobody reads first and writes later, and the only clock is Redis's own.
+--
+-- KEYS  state (hash), window (hash), flight (sorted set: permit -> when it is given up for lost),
+--       marker (exists once the coordinator has restored what an emptied Redis forgot)
+-- ARGV  one JSON document:
+--   guarded   whether the marker must exist
+--   limits    {r, i, o, t}: requests, input, output and total tokens a minute; 0: none
+--   flight    calls in flight, 0: any number; ttl: seconds after which a permit is lost
+--   class     1 live, 2 normal, 3 backfill; weights of the classes
+--   settle    {{permit, slot, requests, input, output}}: what is given back
+--   throttle  seconds the provider asked us to wait, 0 where it did not say; absent: all is well
+--   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
+--   tally     calls let through since the last turn, where nothing binds
+--   ask       {{input, output}}, in order; owner and first name the permits
+-- Returns {admitted, microseconds to wait, slot, 1 where nothing binds, 1 where closed}.
+--
+-- state: sec: slot of the last eviction; w<d>: sum of the window; at, b<d>: buckets;
+--   L<d>: learned limits; pause: until when; a, g, c: ceiling in requests a second, its growth a
+--   second, since when; ba: its bucket; cut, p: the last throttling and how many in a row;
+--   e, et: decayed count of admissions; v<class>, u<class>, vnow: virtual time, waiting until.
+
+local SLOTS = 4      -- a second; what is admitted in one slot leaves the window together
+local KEPT = 61      -- seconds in the window: a minute, and one for the way to the endpoint
+local ask = cjson.decode(ARGV[1])
+if ask.guarded and redis.call('EXISTS', KEYS[4]) == 0 then return {0, 500000, 0, 0, 1} end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+local slot = math.floor(now * SLOTS)
+local state = {}
+local flat = redis.call('HGETALL', KEYS[1])
+for k = 1, #flat, 2 do state[flat[k]] = tonumber(flat[k + 1]) end
+
+-- Which limits bind: what is configured, else what the provider told.
+local limit, bound = {}, false
+for k, d in ipairs({'r', 'i', 'o', 't'}) do
+  local most = ask.limits[k]
+  if most == 0 then most = state['L' .. d] or 0 end
+  if most > 0 then limit[d] = most; bound = true end
+end
+
+-- The window: exact sums of the last minute, by slot of expiry.
+local fields
+local function window()
+  if not fields then
+    fields = {}
+    local raw = redis.call('HGETALL', KEYS[2])
+    for k = 1, #raw, 2 do
+      local at, d = string.match(raw[k], '^(%d+):(%a)$')
+      fields[#fields + 1] = {tonumber(at), d, tonumber(raw[k + 1]), raw[k]}
+    end
+    table.sort(fields, function(x, y) return x[1] < y[1] end)
+  end
+  return fields
+end
+if bound and state.sec ~= slot then
+  for d in pairs(limit) do state['w' .. d] = 0 end
+  for _, f in ipairs(window()) do
+    if f[1] <= slot then redis.call('HDEL', KEYS[2], f[4])
+    elseif limit[f[2]] then state['w' .. f[2]] = state['w' .. f[2]] + f[3] end
+  end
+  state.sec = slot
+end
+local function add(d, amount, at)
+  redis.call('HINCRBYFLOAT', KEYS[2], string.format('%d:%s', at, d), amount)
+  state['w' .. d] = (state['w' .. d] or 0) + amount
+  fields = nil
+end
+
+-- The buckets: a quarter of a second's worth goes out at once, the rest at an even rate.
+local elapsed = math.max(0, now - (state.at or now))
+local size, rate = {}, {}
+local function bucket(d, per_second)
+  rate[d] = per_second
+  size[d] = math.max(1, per_second / 4)
+  state['b' .. d] = math.min(size[d], (state['b' .. d] or size[d]) + elapsed * per_second)
+end
+for d, most in pairs(limit) do bucket(d, most / KEPT) end
+
+-- Learn from the provider, where nothing is configured.
+for _, told in ipairs(ask.learn or {}) do
+  local d = told[1]
+  if ask.limits[d == 'r' and 1 or 4] == 0 then
+    state['L' .. d] = told[2]
+    local foreign = told[2] - told[3] - (state['w' .. d] or 0)
+    if foreign > told[2] / 50 then
+      add(d, foreign, slot + 1 + math.floor(SLOTS * math.min(told[4], KEPT)))
+    end
+  end
+end
+
+for _, back in ipairs(ask.settle or {}) do
+  redis.call('ZREM', KEYS[3], back[1])
+  local amounts = {r = back[3], i = back[4], o = back[5], t = back[4] + back[5]}
+  for d in pairs(limit) do
+    local field = string.format('%d:%s', back[2], d)
+    if amounts[d] ~= 0 and redis.call('HEXISTS', KEYS[2], field) == 1 then
+      add(d, -amounts[d], back[2])
+      if size[d] then state['b' .. d] = math.min(size[d], state['b' .. d] + amounts[d]) end
+    end
+  end
+end
+
+-- How fast it went lately: calls in about the last LATELY seconds; pauses do not count.
+local LATELY = 5
+local function count(n)
+  state.e = (state.e or 0) * math.exp(-math.max(0, now - (state.et or now)) / LATELY) + n
+  state.et = math.max(now, state.et or now)
+end
+count(ask.tally or 0)
+
+-- Too much: everybody waits, then half as fast as it went, then faster by degrees (AIMD).
+local function ceiling()
+  if not state.c then return nil end
+  return state.a + state.g * math.max(0, now - state.c)
+end
+if ask.throttle then
+  local wait = ask.throttle
+  local paused = (state.pause or 0) > now  -- who was sent before the pause says nothing new
+  if not paused and now - (state.cut or 0) > 1 then
+    local base = math.min(state.e / LATELY, ceiling() or math.huge)
+    state.p = now - (state.pause or 0) < 30 and (state.p or 0) + 1 or 0
+    state.a, state.g, state.cut = math.max(base / 2, 1), math.max(base / 10, 0.2), now
+  end
+  if wait == 0 and not paused then wait = math.min(60, 2 ^ (state.p or 0)) end
+  state.pause = math.max(state.pause or 0, now + wait)
+  state.c, state.et = state.pause, state.pause
+end
+if state.c and now - state.c > 300 then state.c = nil; redis.call('HDEL', KEYS[1], 'c') end
+if state.c then bucket('a', ceiling()) end
+
+local flying = 0
+if ask.flight > 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+  flying = redis.call('ZCARD', KEYS[3])
+end
+
+-- Shares: while another class waits that had less for its weight, this one lets it go first.
+local mine = 'v' .. ask.class
+local ahead
+for class = 1, #ask.weights do
+  if class ~= ask.class and (state['u' .. class] or 0) > now then
+    ahead = math.min(ahead or math.huge, state['v' .. class] or 0)
+  end
+end
+if (state['u' .. ask.class] or 0) < now then
+  state[mine] = math.max(state[mine] or 0, state.vnow or 0)
+end
+
+local function until_free(d, amount)
+  for _, f in ipairs(window()) do
+    if f[2] == d then
+      amount = amount - f[3]
+      if amount <= 0 then return math.max(0.01, f[1] / SLOTS - now) end
+    end
+  end
+  return 1
+end
+
+local admitted, wait = 0, 0
+local binds = bound or ask.flight > 0 or state.c ~= nil
+local leaves = slot + SLOTS * KEPT + 1
+for k, tokens in ipairs(ask.ask or {}) do
+  local cost = {r = 1, i = tokens[1], o = tokens[2], t = tokens[1] + tokens[2], a = 1}
+  local share = 0
+  if (state.pause or 0) > now then wait = state.pause - now end
+  if binds and ahead and state[mine] > ahead then wait = math.max(wait, 0.1) end
+  for d in pairs(rate) do
+    -- One that is larger than the bucket goes when the bucket is full, and leaves it in debt.
+    local needed = math.min(cost[d], size[d])
+    if state['b' .. d] < needed - 1e-6 then
+      wait = math.max(wait, (needed - state['b' .. d]) / rate[d])
+    end
+    if limit[d] then
+      local over = (state['w' .. d] or 0) + math.min(cost[d], limit[d]) - limit[d]
+      if over > 1e-6 then wait = math.max(wait, until_free(d, over)) end
+    end
+    share = math.max(share, cost[d] / (rate[d] * KEPT))
+  end
+  if ask.flight > 0 and flying >= ask.flight then wait = math.max(wait, 0.1) end
+  if wait > 0 then break end
+  admitted = k
+  for d in pairs(rate) do state['b' .. d] = state['b' .. d] - cost[d] end
+  for d, most in pairs(limit) do
+    -- One that is larger than a minute's limit fills the window for as many minutes.
+    local minutes = math.max(1, cost[d] / most)
+    add(d, math.min(cost[d], most), leaves + math.floor(SLOTS * KEPT * (minutes - 1)))
+  end
+  if ask.flight > 0 then
+    flying = flying + 1
+    redis.call('ZADD', KEYS[3], now + ask.ttl, ask.owner .. ':' .. (ask.first + k - 1))
+    share = math.max(share, 1 / ask.flight)
+  end
+  state[mine] = state[mine] + share / ask.weights[ask.class]
+  state.vnow = state[mine]
+end
+count(admitted)
+if wait > 0 then state['u' .. ask.class] = now + wait + 0.3 end
+
+state.at = now
+local written = {}
+for name, value in pairs(state) do
+  written[#written + 1] = name
+  written[#written + 1] = string.format('%.17g', value)
+end
+redis.call('HSET', KEYS[1], unpack(written))
+for k = 1, 3 do redis.call('EXPIRE', KEYS[k], 7200) end
+local free = not binds and (state.pause or 0) <= now
+return {admitted, math.ceil(wait * 1e6), leaves, free and 1 or 0, 0}
