@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -30,3 +33,24 @@ def url(redis_url: str) -> str:
     """An empty server."""
     redis.Redis.from_url(redis_url).flushall()
     return redis_url
+
+
+@pytest.fixture
+def ruie(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command in an empty folder, with a schema in it, and a clean environment."""
+    (tmp_path / "news.yaml").write_text("name: news\nentities: [person, place]\n")
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
+        return subprocess.run(
+            [sys.executable, "-m", "worker.cli", *arguments],
+            cwd=tmp_path,
+            env={**clean, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.endpoint import ScriptedEndpoint, answer
 
-SCHEMA = "name: news\nentities: [person, place]\n"
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def ruie(tmp_path: Path) -> Run:
-    """Runs the command in an empty folder with a clean environment."""
-    (tmp_path / "news.yaml").write_text(SCHEMA)
-
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-        return subprocess.run(
-            [sys.executable, "-m", "worker.cli", *arguments],
-            cwd=tmp_path,
-            env={**clean, **settings},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
 
 
 def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Path) -> None:

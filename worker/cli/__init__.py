@@ -25,6 +25,8 @@ COMMANDS = {
     "pause": ("worker.cli.jobs:pause", "Stop a job for now."),
     "resume": ("worker.cli.jobs:resume", "Let a paused job go on."),
     "cancel": ("worker.cli.jobs:cancel", "End a job for good; it keeps what it has."),
+    "retry": ("worker.cli.retry:retry", "Ask again what is in quarantine."),
+    "quarantine": ("worker.cli.quarantine:quarantine", "Look at the items that were given up."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
     "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),

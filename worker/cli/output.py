@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -66,6 +67,16 @@ def cell(value: Any) -> str:
     from rich.markup import escape
 
     return escape(" ".join(str(value).split()))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 item`, `1,200 items`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(at: datetime) -> str:
+    """A time to the second, as it is stored: in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def start_logging() -> None:

@@ -1,0 +1,134 @@
+"""`ruie quarantine`: what was given up, and all that is known about it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from db.quarantine import FailedCall, QuarantinedDetail, QuarantinedItem
+
+SHOWN_CHARS = 4000
+"""Characters of a text, a message or an answer that are shown; --json has all."""
+
+
+@click.group()
+def quarantine() -> None:
+    """Look at the items that were given up; `ruie retry` asks them again."""
+
+
+@quarantine.command("list")
+@click.argument("job", required=False)
+@click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="So many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -> None:
+    """The items in quarantine, of all jobs or of one JOB, the newest first."""
+    from db import jobs
+    from db import quarantine as kept
+    from db.engine import reading
+    from worker.cli.output import console, print_json
+    from worker.client import Client
+
+    with reading(Client().engine) as conn:
+        if job is not None:
+            jobs.get_job(conn, job)
+        classes = kept.count_quarantined(conn, job)
+        items = kept.list_quarantined(conn, job, error_class, limit)
+    if as_json:
+        print_json({"classes": classes, "items": [asdict(item) for item in items]})
+        return
+    if items:
+        console.print(_table(items, with_job=job is None))
+    summary = ", ".join(f"{name} {count:,}" for name, count in classes.items())
+    chosen = sum(count for name, count in classes.items() if error_class in (None, name))
+    if chosen > len(items):
+        click.echo(f"the newest {len(items):,} of {chosen:,}: --limit shows more", err=True)
+    click.echo(f"in quarantine: {summary or 'nothing'}")
+
+
+def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
+    from worker.cli.output import moment, table
+
+    columns = ["item", "document", "task", "class", "attempts", "when (UTC)", "error"]
+    rows = [
+        # an item's number is its name: text, so that nothing stands between its thousands
+        [str(i.id), i.external_id, str(i.task), i.error_class, i.attempts, moment(i.at), i.error]
+        for i in items
+    ]
+    if with_job:
+        columns.insert(1, "job")
+        for row, item in zip(rows, items, strict=True):
+            row.insert(1, item.job_id)
+    return table(columns, rows)
+
+
+@quarantine.command()
+@click.argument("item", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def show(item: int, as_json: bool) -> None:
+    """All that is known about one ITEM: document, prompt, answer, failed calls."""
+    from db import quarantine as kept
+    from db.engine import reading
+    from worker.cli.output import print_json
+    from worker.client import Client
+
+    with reading(Client().engine) as conn:
+        detail = kept.get_quarantined(conn, item)
+    again = f"ruie retry {detail.item.job_id} --error {shlex.quote(detail.item.error_class)}"
+    if as_json:
+        print_json(asdict(detail) | {"retry": again})
+    else:
+        _tell(detail, again)
+
+
+def _tell(detail: QuarantinedDetail, again: str) -> None:
+    from worker.cli.output import console, counted, moment, table
+
+    item = detail.item
+    event = f" of {detail.event}" if detail.event else ""
+    facts = [
+        ("item", f"{item.id}, {item.task}{event}, of {item.job_id}"),
+        ("error", f"{item.error_class}: {item.error}"),
+        ("given up", f"{moment(item.at)} UTC, after {counted(item.attempts, 'attempt')}"),
+        ("model", detail.model or "the first that the endpoint lists"),
+    ]
+    for place in detail.places:
+        line = f":{place.line}" if place.line else ""
+        where = f"  {place.source}{line}" if place.source else ""
+        facts.append(("document", f"{place.external_id}{where}"))
+    for name, value in facts:
+        console.print(f"{name:<10}", value, soft_wrap=True, markup=False)
+    _block("text", detail.text)
+    for message in detail.prompt or ():
+        _block(f"prompt, {message['role']}", message["content"])
+    if detail.prompt is None:
+        _block("prompt", "(none is kept: no call was made, or its worker was lost)")
+    _block("answer", detail.raw_output or "(none)")
+    click.echo()
+    if detail.history:
+        console.print(table(COLUMNS, [_row(call) for call in detail.history], "failed calls"))
+        click.echo()
+    click.echo(f"to ask again: {again}")
+
+
+COLUMNS = ("attempt", "when (UTC)", "model", "class", "tokens in", "tokens out", "USD", "error")
+
+
+def _row(call: FailedCall) -> tuple[object, ...]:
+    from worker.cli.output import moment
+
+    cost = None if call.cost_usd is None else f"{call.cost_usd:.6f}"
+    return (call.attempt, moment(call.at), call.model, call.error_class, call.prompt_tokens,
+            call.completion_tokens, cost, call.error)  # fmt: skip  # in the columns' order
+
+
+def _block(title: str, text: str) -> None:
+    click.echo()
+    click.echo(f"--- {title}")
+    click.echo(text[:SHOWN_CHARS])
+    if len(text) > SHOWN_CHARS:
+        click.echo(f"(and {len(text) - SHOWN_CHARS:,} more characters: --json has all)")

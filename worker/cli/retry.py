@@ -1,0 +1,41 @@
+"""`ruie retry`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("job")
+@click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
+@click.option("--model", help="Ask this model instead of the job's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -> None:
+    """Take the items of JOB out of quarantine and ask them again, as if they were new.
+
+    A job that was done runs again. `ruie quarantine list` shows what there is and why.
+    """
+    from db import jobs, quarantine
+    from worker.cli.output import counted, print_json
+    from worker.client import Client
+
+    with Client().engine.begin() as conn:
+        there = quarantine.count_quarantined(conn, job)
+        again = jobs.retry_quarantined(conn, job, error_class, model)
+        state = jobs.get_job(conn, job).state
+    if as_json:
+        print_json(
+            {"job_id": job, "state": state, "retried": again, "error_class": error_class,
+             "model": model, "quarantined_before": there}
+        )  # fmt: skip  # two lines read better
+        return
+    if again:
+        whom = f" of {model}" if model else ""
+        click.echo(f"{counted(again, 'item')} of {job} will be asked again{whom}; it is {state}")
+        if state in ("paused", "failed"):
+            click.echo(f"Nothing is asked before `ruie resume {job}`.", err=True)
+    elif not there:
+        click.echo(f"{job} has nothing in quarantine")
+    else:
+        listed = ", ".join(f"{name} ({items:,})" for name, items in there.items())
+        click.echo(f"{job} has nothing of the class {error_class} in quarantine; it has {listed}")
