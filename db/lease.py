@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     and_,
     bindparam,
     delete,
@@ -195,16 +196,47 @@ def renew(conn: Connection, owner: str, item_ids: Sequence[int], ttl_s: float) -
     return set(conn.scalars(statement))
 
 
-def release(conn: Connection, items: Sequence[LeasedItem]) -> int:
-    """Give items back unharmed, as if they had not been leased; gives how many were still held."""
-    return sum(changed(conn, _RELEASE, {"item": item.id, "token": item.fence}) for item in items)
+def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0) -> int:
+    """Give items back unharmed, as if they had not been leased, to be handed out again after
+    `delay_s` seconds; gives how many were still held."""
+    statement = _DEFER if delay_s > 0 else _RELEASE
+    more = {"delay": delay_s} if delay_s > 0 else {}
+    return sum(
+        changed(conn, statement, {"item": item.id, "token": item.fence, **more}) for item in items
+    )
 
 
-_RELEASE = (
+_GIVE_BACK = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **_FREE}
+_RELEASE = update(work_items).where(HELD).values(state=PENDING, **_GIVE_BACK)
+_DEFER = (
     update(work_items)
     .where(HELD)
-    .values(state=PENDING, attempts=work_items.c.attempts - 1, updated_at=utcnow(), **_FREE)
+    .values(state=RETRY, not_before=utcnow(bindparam("delay", type_=Double())), **_GIVE_BACK)
 )
+
+
+def put_back(conn: Connection, batch_id: str, delay_s: float) -> None:
+    """The batch was not leased: send it again after `delay_s` seconds."""
+    conn.execute(
+        update(work_items)
+        .where(work_items.c.batch == batch_id, work_items.c.state == PENDING)
+        .values(dispatched_until=utcnow(delay_s))
+    )
+
+
+def others_wait(conn: Connection, priority: int) -> bool:
+    """Whether a batch of a job of another class was sent and not yet leased."""
+    sent = (
+        select(work_items.c.id)
+        .join(jobs, jobs.c.id == work_items.c.job_id)
+        .where(
+            work_items.c.batch.is_not(None),
+            work_items.c.state == PENDING,
+            jobs.c.state == "running",
+            jobs.c.priority != priority,
+        )
+    )
+    return conn.execute(sent.limit(1)).first() is not None
 
 
 def retry(

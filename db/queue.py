@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Double, exists, func, insert, literal, or_, select, update
 
 from db.enqueue import Enqueued, NewDocument, enqueue_documents
-from db.lease import LeasedItem, lease, record_attempt, release, renew, retry
+from db.lease import (
+    LeasedItem,
+    lease,
+    others_wait,
+    put_back,
+    record_attempt,
+    release,
+    renew,
+    retry,
+)
 from db.lease import quarantine_item as quarantine
 from db.models import attempts, chunks, jobs, work_items
 from db.models import quarantine as quarantined
@@ -30,11 +39,14 @@ __all__ = [
     "Enqueued",
     "LeasedItem",
     "NewDocument",
+    "classes",
     "close_jobs",
     "dispatch",
     "enqueue_documents",
     "in_flight",
     "lease",
+    "others_wait",
+    "put_back",
     "quarantine",
     "reap",
     "record_attempt",
@@ -55,6 +67,7 @@ class Batch:
     id: str
     job_id: str
     items: int
+    priority: int = 0
 
 
 def dispatch(
@@ -64,11 +77,13 @@ def dispatch(
     batch_size: int,
     ttl_s: float,
     *,
+    priority: int | None = None,
     max_losses: int = 3,
 ) -> list[Batch]:
     """Name at most `limit` items, oldest first, in batches to send; they stay pending.
 
-    job_id: of this job alone, or of all that run, by priority and age. ttl_s: seconds after which
+    job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
+    ttl_s: seconds after which
     a batch that nobody leased is named again. An item whose worker was lost travels in smaller
     batches (half the size for each loss) and alone before its `max_losses`th, so that a document
     that kills its worker is found, and nothing is quarantined for its company: pass the same
@@ -76,15 +91,17 @@ def dispatch(
     """
     _release_due(conn)
     running = (
-        select(jobs.c.id)
+        select(jobs.c.id, jobs.c.priority)
         .where(jobs.c.state == "running")
         .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
     )
     if job_id is not None:
         running = running.where(jobs.c.id == job_id)
+    if priority is not None:
+        running = running.where(jobs.c.priority == priority)
     batches: list[Batch] = []
     left = limit
-    for job in conn.scalars(running).all():
+    for job, its_priority in conn.execute(running).all():
         if left <= 0:
             break
         rows = conn.execute(
@@ -100,7 +117,7 @@ def dispatch(
         ).all()
         left -= len(rows)
         for ids in _group(((row[0], row[1]) for row in rows), batch_size, max_losses):
-            batch = Batch(uuid.uuid4().hex, job, len(ids))
+            batch = Batch(uuid.uuid4().hex, job, len(ids), its_priority)
             conn.execute(
                 update(work_items)
                 .where(work_items.c.id.in_(ids))
@@ -133,13 +150,28 @@ def _group(rows: Iterable[tuple[int, int]], size: int, max_losses: int) -> list[
     return full
 
 
-def in_flight(conn: Connection) -> int:
-    """Items that a message names or a worker holds: what the bounded window bounds."""
-    sent = select(func.count()).where(
-        work_items.c.batch.is_not(None), work_items.c.dispatched_until > utcnow()
-    )
-    held = select(func.count()).where(work_items.c.state == LEASED)
-    return int(conn.execute(sent).scalar_one() + conn.execute(held).scalar_one())
+def in_flight(conn: Connection) -> dict[int, int]:
+    """Items that a message names or a worker holds, by their job's priority: what the bounded
+    window bounds."""
+    sent = (work_items.c.batch.is_not(None)) & (work_items.c.dispatched_until > utcnow())
+    counts: dict[int, int] = {}
+    # One condition a query: each is looked up in its own, small index.
+    for condition in (sent, work_items.c.state == LEASED):
+        by_priority = (
+            select(jobs.c.priority, func.count())
+            .join_from(work_items, jobs, jobs.c.id == work_items.c.job_id)
+            .where(condition)
+            .group_by(jobs.c.priority)
+        )
+        for priority, count in conn.execute(by_priority):
+            counts[priority] = counts.get(priority, 0) + count
+    return counts
+
+
+def classes(conn: Connection) -> list[int]:
+    """The priorities of the jobs that run, the highest first."""
+    running = select(jobs.c.priority).where(jobs.c.state == "running").distinct()
+    return sorted(conn.scalars(running), reverse=True)
 
 
 def undispatch(conn: Connection) -> int:

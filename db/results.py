@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, select, update
 
-from db.lease import HELD, LeasedItem
+from db.lease import HELD, LeasedItem, record_attempt
 from db.models import chunks, extractions, work_items
 from db.rows import add_argument_items, read_items, write_records
 from db.sql import DONE, insert_new_by_dialect
 from db.types import utcnow
+from ruie.errors import RuieError
 from ruie.records import Item, Reject
 
 Roles = Mapping[str, Sequence[str]]
@@ -232,6 +233,24 @@ def _store(
         else:
             same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
         extraction_id = same.scalar_one()
+        if values["reused_from"] is None:
+            _record_duplicate(conn, item, values)
     add_argument_items(conn, item, extraction_id, roles)
     conn.execute(_FINISH, {"item": item.id, "extraction": extraction_id})
     return True
+
+
+def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, Any]) -> None:
+    """The call was paid for, though its answer is not kept."""
+    record_attempt(
+        conn,
+        item,
+        AnsweredElsewhereError("Another worker answered the same question first."),
+        model=values["model"],
+        tokens=(values["prompt_tokens"], values["completion_tokens"]),
+        cost_usd=values["cost_usd"],
+    )
+
+
+class AnsweredElsewhereError(RuieError):
+    """Not raised: the word under which such a call is counted."""

@@ -86,7 +86,7 @@ class UnavailableError(RuieError):
 
 
 class CallError(RuieError):
-    """An LLM call failed. `tokens`, if known, is what the provider charged for it."""
+    """An LLM call failed."""
 
     exit_code = ExitCode.UNAVAILABLE
 
@@ -97,8 +97,14 @@ class CallError(RuieError):
         *,
         retry_after: float | None = None,
         raw_output: str | None = None,
+        usage: tuple[int, int] | None = None,
+        maybe_charged: bool = False,
     ) -> None:
         super().__init__(message, hint)
+        self.usage = usage
+        """Tokens in and out that the provider charged all the same, or None."""
+        self.maybe_charged = maybe_charged
+        """Whether it was sent and nobody can know what it cost: a time-out, a cut connection."""
         self.retry_after = retry_after
         """Seconds the provider asked us to wait, or None."""
         self.raw_output = raw_output
@@ -110,7 +116,7 @@ class TransientCallError(CallError):
 
 
 class RateLimitedError(TransientCallError):
-    """HTTP 429, or 503 with Retry-After: nobody should call for `retry_after` seconds."""
+    """HTTP 429 or 503: nobody should call for `retry_after` seconds (None: it did not say)."""
 
 
 class ItemError(CallError):

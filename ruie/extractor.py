@@ -101,8 +101,11 @@ class Extractor:
         llm: LLMClient,
         model: str,
         decoding: Decoding | None = None,
+        salt: str = "",
     ) -> None:
+        """salt: makes keys that no other extractor makes, so that everything is asked again."""
         self.retriever = retriever
+        self.salt = salt
         self.llm = llm
         self.model = model
         self.decoding = decoding or Decoding()
@@ -151,6 +154,7 @@ class Extractor:
             self.model,
             self.decoding.body(),
             self.retriever.digest if self.retriever else None,
+            *([self.salt] if self.salt else []),
         ]
         told = json.dumps(parts, ensure_ascii=False)
         # half a surrogate pair, which damaged text may hold, has no UTF-8
@@ -197,6 +201,7 @@ class Extractor:
         """Parse and ground a completion. Raises `OutputError`, and `TruncatedError` if the answer
         was cut off while it still said new things."""
         text = completion.text
+        usage = (completion.prompt_tokens, completion.completion_tokens)
         if completion.finish_reason == "length":
             complete = None
             if self.decoding.form is OutputForm.LINEAR:
@@ -206,11 +211,12 @@ class Extractor:
                     f"The answer did not end within {question.call.max_tokens} tokens.",
                     "Raise RUIE_LLM_MAX_TOKENS.",
                     raw_output=text,
+                    usage=usage,
                 )
             text = complete
         parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
         if not parsed.readable:
-            raise OutputError("The answer cannot be read.", raw_output=completion.text)
+            raise OutputError("The answer cannot be read.", raw_output=completion.text, usage=usage)
         return Answer(question, completion, parsed)
 
     def extract(self, texts: Iterable[str], schema: Schema) -> list[Result]:

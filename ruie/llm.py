@@ -141,7 +141,9 @@ class LLMClient:
             permit = await self.hook.before(call)
             if sending is not None:
                 sending()
-            outcome: Completion | CallError = TransientCallError("The call was cancelled.")
+            outcome: Completion | CallError = TransientCallError(
+                "The call was cancelled.", maybe_charged=True
+            )
             try:
                 async with asyncio.timeout(self._timeout_s):
                     outcome = await self._send(call)
@@ -152,6 +154,7 @@ class LLMClient:
                 outcome = TransientCallError(
                     f"{self.base_url} did not answer within {self._timeout_s:g} s.",
                     "Raise RUIE_LLM_TIMEOUT_S if the model is slow.",
+                    maybe_charged=True,
                 )
                 raise outcome from None
             finally:
@@ -160,7 +163,7 @@ class LLMClient:
 
     async def _send(self, call: Call) -> Completion:
         import openai
-        from httpx2 import ConnectTimeout, Response
+        from httpx2 import ConnectError, ConnectTimeout, Response
 
         body: dict[str, Any] = {
             "model": call.model,
@@ -186,15 +189,19 @@ class LLMClient:
             late = isinstance(error, openai.APITimeoutError)
             if late and not isinstance(error.__cause__, ConnectTimeout):
                 raise TransientCallError(
-                    f"{self.base_url} did not answer within {self._timeout_s:g} s."
+                    f"{self.base_url} did not answer within {self._timeout_s:g} s.",
+                    maybe_charged=True,
                 ) from None
             raise TransientCallError(
                 f"{self.base_url} cannot be reached: {error.__cause__ or error}.",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
+                maybe_charged=not isinstance(error.__cause__, ConnectError | ConnectTimeout),
             ) from None
         except (openai.OpenAIError, ValueError, RecursionError) as error:
             # an empty body, half a JSON document, the wrong type: the endpoint is unwell
-            raise TransientCallError(f"{self.base_url} answered nonsense: {error}.") from None
+            raise TransientCallError(
+                f"{self.base_url} answered nonsense: {error}.", maybe_charged=True
+            ) from None
         return _completion(answer, response.headers, time.monotonic() - started, call)
 
     async def check(self, model: str) -> list[str]:
@@ -243,19 +250,27 @@ def _completion(
         text = choice["message"].get("content")
         finish = str(choice.get("finish_reason") or "stop")
     except (AttributeError, KeyError, IndexError, TypeError):
-        raise TransientCallError("The endpoint's answer is no chat completion.") from None
+        raise TransientCallError(
+            "The endpoint's answer is no chat completion.", maybe_charged=True
+        ) from None
     if text is None:
         text = ""
     if not isinstance(text, str):
-        raise TransientCallError("The endpoint's message is not text.")
-    if finish == "content_filter":
-        raise ContentFilteredError("The provider's content filter refused.", raw_output=text)
+        raise TransientCallError("The endpoint's message is not text.", maybe_charged=True)
     usage = answer.get("usage")
+    prompt_tokens = _count(usage, "prompt_tokens") or call.prompt_tokens
+    completion_tokens = _count(usage, "completion_tokens") or estimate_tokens(text)
+    if finish == "content_filter":
+        raise ContentFilteredError(
+            "The provider's content filter refused.",
+            raw_output=text,
+            usage=(prompt_tokens, completion_tokens),
+        )
     return Completion(
         text=text,
         finish_reason=finish,
-        prompt_tokens=_count(usage, "prompt_tokens") or call.prompt_tokens,
-        completion_tokens=_count(usage, "completion_tokens") or estimate_tokens(text),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
         latency_s=latency_s,
         headers=headers,
     )
@@ -277,7 +292,7 @@ def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallErro
         return FatalCallError(
             f"{url}: the account's quota is spent: {said}", "Raise it, then resume the job."
         )
-    if status == 429 or (status == 503 and wait is not None):
+    if status in (429, 503):
         return RateLimitedError(f"{url} limits the rate: {said}", retry_after=wait)
     if status in (408, 409, 425) or status >= 500:
         return TransientCallError(f"{url} answered {status}: {said}", retry_after=wait)

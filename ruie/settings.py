@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         "", description="tokenizer.json of the model, to count tokens; empty: estimated"
     )
 
+    spend_per_day_usd: float = Field(
+        0.0, ge=0, description="cap on what all jobs may spend in a day (UTC), USD; 0: none"
+    )
+
     # Extraction
     output_form: OutputForm = Field(OutputForm.LINEAR, description="linear, or json (by schema)")
     demonstrations: int = Field(8, ge=0, description="demonstrations in a prompt (k)")

@@ -12,9 +12,12 @@ from typing import Any
 from celery import Celery
 
 from ruie.settings import Settings
+from worker.limits import Priority
 
 QUEUE = "ruie"
 BATCH_TASK = "ruie.batch"
+MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
+"""On Redis the lowest number is taken first (and 0, 3, 6, 9 are the steps there are)."""
 BATCH_TIME_LIMIT_S = 1800
 """Hard limit of one batch; far above `worker.batch.BATCH_SECONDS`, by which a batch gives back
 what it has not begun, so that reaching it means a process that hangs."""
@@ -77,5 +80,7 @@ def transport_options() -> dict[str, Any]:
         "socket_connect_timeout": 10,
         "socket_keepalive": True,
         "health_check_interval": 15,
+        # One list for each class of jobs; a live job's messages are taken first.
+        "priority_steps": sorted(MESSAGE_PRIORITY.values()),
         "retry_on_timeout": True,
     }

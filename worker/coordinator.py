@@ -22,14 +22,15 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from db import leadership, queue
-from db.engine import one_line
+from db import leadership, queue, spend
+from db.engine import one_line, reading
 from ruie.settings import Settings
-from worker.app import BATCH_TASK, QUEUE
+from worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
+from worker.limits import MARKER, Priority
+from worker.restoring import WINDOW_S, recent_calls, restore
 
 log = logging.getLogger("ruie.coordinator")
 
-MARKER = "ruie:coordinator:marker"
 LEADER_LEASE_S = 6.0
 MAX_LOSSES = 3
 """Workers that an item may lose before it is quarantined; it travels alone before the last."""
@@ -62,6 +63,8 @@ class Coordinator:
         self._config = config
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._token: int | None = None
+        day_cap = config.spend_per_day_usd
+        self._day_cap_nusd = round(day_cap * spend.NUSD) if day_cap else None
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -101,29 +104,44 @@ class Coordinator:
                 forgotten = queue.undispatch(conn)
             if forgotten:
                 log.warning("Redis lost its messages, %d items are sent again", forgotten)
-            self._redis.set(MARKER, self._name)
+            with reading(self._engine) as conn:
+                restore(self._redis, recent_calls(conn, WINDOW_S), self._name)
         with self._leading() as conn:
             returned, quarantined = queue.reap(conn, MAX_LOSSES)
         if returned or quarantined:
             log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
         sent = self._fill()
         with self._leading() as conn:
+            resumed = spend.resume_within_caps(conn, self._day_cap_nusd)
             closed = queue.close_jobs(conn)
+        for job_id in resumed:
+            log.info("job %s goes on: the day's cap has room", job_id)
         for job_id in closed:
             log.info("job %s is done", job_id)
         return Tick(True, returned, quarantined, sent, len(closed))
 
     def _fill(self) -> int:
-        """Send batches until the window is full. First SQL, then Redis: a message that is lost
+        """Send batches until the window is full, which each class of jobs has for itself: a
+        backfill never stands in a live job's way. First SQL, then Redis: a message that is lost
         between the two is sent again when its time is up."""
         config = self._config
+        batches: list[queue.Batch] = []
         with self._leading() as conn:
-            room = config.window - queue.in_flight(conn)
-            if room <= 0:
-                return 0
-            batches = queue.dispatch(conn, None, room, config.batch_size, config.dispatch_s)
+            flying = queue.in_flight(conn)
+            for priority in queue.classes(conn):
+                room = config.window - flying.get(priority, 0)
+                if room > 0:
+                    batches += queue.dispatch(
+                        conn, None, room, config.batch_size, config.dispatch_s, priority=priority
+                    )
         for batch in batches:
-            self._app.send_task(BATCH_TASK, args=[batch.id], queue=QUEUE, ignore_result=True)
+            self._app.send_task(
+                BATCH_TASK,
+                args=[batch.id, batch.priority],
+                queue=QUEUE,
+                priority=MESSAGE_PRIORITY[Priority(batch.priority)],
+                ignore_result=True,
+            )
         return len(batches)
 
     def _redis_lost_everything(self) -> bool:

@@ -18,16 +18,18 @@ from concurrent.futures import Future, wait
 from redis.asyncio import Redis
 
 from db.engine import open_engine
-from db.jobs import Job
+from db.spend import NUSD
 from ruie.bundle import Bundle
-from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.settings import Settings, settings
 from worker import stopping
-from worker.batch import BATCH_SECONDS, BatchRunner, Outcome
-from worker.limits import FleetLimiter, Limits
+from worker.batch import BATCH_SECONDS, BatchRunner
+from worker.lanes import Lane
+from worker.limits import FleetLimiter, Limits, Priority
+from worker.prices import price_of
 from worker.retries import RetryPolicy
 from worker.store import Store
+from worker.work import Outcome
 
 log = logging.getLogger("ruie.worker")
 
@@ -39,38 +41,34 @@ class Process:
         self.pid = os.getpid()
         self._config = config
         self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
-        self._llm = LLMClient(
-            config.llm_base_url,
-            config.llm_api_key.get_secret_value(),
-            timeout_s=config.llm_timeout_s,
-            max_in_flight=config.llm_max_in_flight,
-            hook=limiter(config),
-        )
+        self._limiter = limiter(config)
+        self._lanes: dict[Priority, Lane] = {}
         self._default_model = config.llm_model
-        self._extractors: dict[str, Extractor] = {}
+        day_cap = config.spend_per_day_usd
         self._runner = BatchRunner(
             Store(open_engine(config.database_url)),
-            self._extractor,
+            self._lane,
             owner=f"{socket.gethostname()}:{self.pid}",
-            max_in_flight=config.llm_max_in_flight,
             lease_s=config.lease_s,
             grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
+            day_cap_nusd=round(day_cap * NUSD) if day_cap else None,
         )
         self._batches: set[Future[Outcome]] = set()
         self._loop = asyncio.new_event_loop()
         self._loop.call_soon(stopping.on_stop, self._loop, self._runner.stop)
         threading.Thread(target=self._loop.run_forever, name="ruie-batches", daemon=True).start()
 
-    def run(self, batch_id: str) -> None:
+    def run(self, batch_id: str, priority: int) -> None:
         """Work off one batch; returns as soon as there is room for another. Raises what went
         wrong until then."""
-        handed_over = threading.Event()
-        batch = asyncio.run_coroutine_threadsafe(self._run(batch_id, handed_over), self._loop)
+        entered = threading.Event()
+        running = self._run(batch_id, Priority(priority), entered)
+        batch = asyncio.run_coroutine_threadsafe(running, self._loop)
         self._batches.add(batch)
         batch.add_done_callback(self._batches.discard)
-        batch.add_done_callback(lambda _: handed_over.set())
-        handed_over.wait()
+        batch.add_done_callback(lambda _: entered.set())
+        entered.wait()
         if batch.done():
             batch.result()
         else:
@@ -80,25 +78,31 @@ class Process:
         """Wait for the batches whose last answers are awaited; called when the process ends."""
         wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
 
-    async def _run(self, batch_id: str, handed_over: threading.Event) -> Outcome:
+    async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
         if not self._default_model:
-            self._default_model = (await self._llm.check(""))[0]
-        outcome = await self._runner.run(batch_id, handed_over.set)
+            self._default_model = (await self._lane(priority).llm.check(""))[0]
+        outcome = await self._runner.run(batch_id, priority, entered.set)
         log.info("batch %s: %s", batch_id, outcome)
         return outcome
 
-    def _extractor(self, job: Job) -> Extractor:
-        """The extractor for a job: its model and decoding, this process's bundle and endpoint."""
-        if job.id not in self._extractors:
-            if len(self._extractors) > 100:
-                self._extractors.clear()
-            self._extractors[job.id] = Extractor(
-                self._bundle,
-                self._llm,
-                job.model or self._default_model,
-                Decoding.from_body(job.settings),
+    def _lane(self, priority: Priority) -> Lane:
+        config = self._config
+        if priority not in self._lanes:
+            client = LLMClient(
+                config.llm_base_url,
+                config.llm_api_key.get_secret_value(),
+                timeout_s=config.llm_timeout_s,
+                max_in_flight=config.llm_max_in_flight,
+                hook=self._limiter.lane(priority),
             )
-        return self._extractors[job.id]
+            self._lanes[priority] = Lane(
+                priority,
+                client,
+                self._bundle,
+                lambda: self._default_model,
+                lambda model: price_of(model, config.llm_prices),
+            )
+        return self._lanes[priority]
 
 
 def limiter(config: Settings) -> FleetLimiter:
@@ -106,8 +110,16 @@ def limiter(config: Settings) -> FleetLimiter:
     redis = Redis.from_url(
         config.redis_url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
     )
-    limits = Limits(config.llm_requests_per_minute, config.llm_tokens_per_minute)
-    return FleetLimiter(redis, config.llm_base_url, limits)
+    limits = Limits(
+        requests_per_minute=config.llm_requests_per_minute,
+        tokens_per_minute=config.llm_tokens_per_minute,
+        input_tokens_per_minute=config.llm_input_tokens_per_minute,
+        output_tokens_per_minute=config.llm_output_tokens_per_minute,
+        calls_in_flight=config.llm_calls_in_flight,
+    )
+    return FleetLimiter(
+        redis, config.llm_base_url, limits, call_timeout_s=config.llm_timeout_s, guarded=True
+    )
 
 
 def _log_failure(batch: Future[Outcome]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ruie.errors import (
     CallError,
+    ContextTooLongError,
     FatalCallError,
     ItemError,
     OutputError,
@@ -16,11 +18,25 @@ from ruie.errors import (
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """How the call that failed was made."""
+
+    number: int
+    """Of the item's attempts that count, from 1."""
+    max_tokens: int
+    demonstrations: int
+    lengthened: bool = False
+    """Whether `max_tokens` was raised already, after an answer that was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again after `delay_s` seconds. `counts`: whether this used up an attempt."""
+    """Try again after `delay_s` seconds. `counts`: whether this used up an attempt. `otherwise`:
+    `max_tokens` or `demonstrations`, where the next attempt shall have others."""
 
     delay_s: float
     counts: bool = True
+    otherwise: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +67,19 @@ class RetryPolicy:
     max_output_attempts: int = 2
     base_delay_s: float = 2.0
     max_delay_s: float = 300.0
+    lengthen: int = 2
+    """How many times as long the answer may be after one that was cut off."""
 
 
 def decide(
-    error: CallError, attempts: int, policy: RetryPolicy, rng: random.Random | None = None
+    error: CallError, attempt: Attempt, policy: RetryPolicy, rng: random.Random | None = None
 ) -> Decision:
-    """What to do after `error` on the attempt number `attempts` (from 1).
+    """What to do after `error`.
 
     Delays grow exponentially with full jitter (a uniform draw from 0 to the bound), which spreads
-    a crowd that failed together; a wait that the provider asked for is a lower bound.
+    a crowd that failed together; a wait that the provider asked for is a lower bound. What is
+    asked otherwise the next time (a longer answer once, ever fewer demonstrations) ends by
+    itself, and uses up no attempt.
     """
     draw = (rng or random).uniform
     match error:
@@ -69,11 +89,17 @@ def decide(
             return PauseEndpoint(
                 error.retry_after if error.retry_after is not None else draw(1.0, 5.0)
             )
+        case TruncatedError() if not attempt.lengthened:
+            longer = attempt.max_tokens * policy.lengthen
+            return Retry(0.0, counts=False, otherwise={"max_tokens": longer})
+        case ContextTooLongError() if attempt.demonstrations > 0:
+            fewer = attempt.demonstrations // 3
+            return Retry(0.0, counts=False, otherwise={"demonstrations": fewer})
         case TruncatedError() | ItemError():
             return Quarantine()
-        case OutputError() if attempts >= policy.max_output_attempts:
+        case OutputError() if attempt.number >= policy.max_output_attempts:
             return Quarantine()
-    if attempts >= policy.max_attempts:
+    if attempt.number >= policy.max_attempts:
         return Quarantine()
-    bound = min(policy.max_delay_s, policy.base_delay_s * 2.0 ** min(attempts - 1, 60))
+    bound = min(policy.max_delay_s, policy.base_delay_s * 2.0 ** min(attempt.number - 1, 60))
     return Retry(max(draw(0.0, bound), error.retry_after or 0.0))

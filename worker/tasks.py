@@ -9,13 +9,13 @@ from worker.app import BATCH_TASK
 
 
 @shared_task(name=BATCH_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
-def batch(batch_id: str) -> None:
+def batch(batch_id: str, priority: int = 0) -> None:
     """Work off one batch; its items and their leases are in SQL."""
     # Imported in the child, on its first task: ONNX Runtime and FAISS do not survive a fork, and
     # a child that takes seconds to start is killed in a loop.
     from worker.process import process
 
-    process().run(batch_id)
+    process().run(batch_id, priority)
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]

@@ -24,7 +24,7 @@ STATUSES = [
     (failure(429, retry_after_ms="250"), RateLimitedError, 0.25),
     (failure(429), RateLimitedError, None),
     (failure(503, retry_after="1"), RateLimitedError, 1.0),
-    (failure(503), TransientCallError, None),
+    (failure(503), RateLimitedError, None),
     (failure(500), TransientCallError, None),
     (failure(502), TransientCallError, None),
     (failure(529), TransientCallError, None),
