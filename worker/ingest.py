@@ -18,6 +18,8 @@ from ruie.errors import UsageError
 JSONL = (".jsonl", ".ndjson")
 TEXT = (".txt", ".text")
 EXCERPT_CHARS = 120
+CHUNK = 500
+"""Documents that are handled together: in one transaction, where they are written."""
 KEPT_KEYS = ("id", "text")
 
 Read = NewDocument | NewInputError
@@ -61,6 +63,24 @@ def read_sources(files: Iterable[Path], max_chars: int) -> Iterator[Read]:
                     yield from read_jsonl(stream, str(path), max_chars)
         except OSError as error:
             yield NewInputError(str(path), None, f"cannot be read: {error.strerror or error}")
+
+
+def in_chunks(read: Iterable[Read]) -> Iterator[list[Read]]:
+    """What is read, in lists of at most `CHUNK`."""
+    chunk: list[Read] = []
+    for row in read:
+        chunk.append(row)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def repeated(row: NewDocument) -> NewInputError:
+    """A document is refused because another one has its id."""
+    reason = f"repeats the id '{row.external_id}'"
+    return NewInputError(row.source, row.line, reason, row.text[:EXCERPT_CHARS])
 
 
 def _text_file(path: Path, max_chars: int) -> Read:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 AS_OF = "2026-11-22"
@@ -24,6 +24,8 @@ class Price:
 
     input: float
     output: float
+    stated: str = field(default="RUIE_LLM_PRICES", compare=False)
+    """By whom."""
 
 
 LISTED: dict[str, Price] = {
@@ -54,7 +56,7 @@ def price_of(model: str, given: Mapping[str, tuple[float, float]]) -> Price | No
     if name := _named(model, given):
         return Price(*given[name])
     if name := _named(model, LISTED):
-        return LISTED[name]
+        return replace(LISTED[name], stated=f"list price, as known on {AS_OF}")
     return None
 
 

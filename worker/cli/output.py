@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from db.jobs import NewInputError
 
 LOG_WIDTH = 160
 """Characters of a table's line where the output is no terminal: nothing there needs cutting."""
@@ -77,6 +81,23 @@ def counted(number: int, noun: str) -> str:
 def moment(at: datetime) -> str:
     """A time to the second, as it is stored: in UTC."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def refusals(refused: Iterable[NewInputError]) -> None:
+    """A line for each piece of input that was refused, with its place."""
+    for error in refused:
+        place = f"{error.source}:{error.line}" if error.line else str(error.source)
+        errors.print(f"refused  {place}  {error.reason}", soft_wrap=True, markup=False)
+
+
+@contextmanager
+def documents_read(doing: str) -> Iterator[Callable[[int], None]]:
+    """A line with the count so far, on a terminal."""
+    if not errors.is_terminal:
+        yield lambda _: None
+        return
+    with errors.status(doing) as line:
+        yield lambda count: line.update(f"{doing}: {count:,} documents")
 
 
 def start_logging() -> None:

@@ -1,0 +1,213 @@
+"""What is counted before anything is sent, on both databases: calls, those paid for, a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from db import jobs
+from db.past import past_calls, past_events
+from ruie.bundle import Bundle
+from ruie.extractor import Decoding, Extractor
+from ruie.llm import LLMClient
+from ruie.records import Item, Task
+from ruie.schema import Schema
+from ruie.settings import load
+from worker.estimate import Estimate, estimate
+from worker.ingest import Read, document_of
+from worker.survey import Sample, survey
+
+House = Any  # the fixture's class lives in conftest.py, which is not a module to import
+MODEL = "small"
+SCHEMA = Schema(
+    "oil", {"COMMODITY": ""}, {}, {"Movement": ("Item", "Difference"), "Caused": ()}
+)  # fmt: skip  # as the house's
+TEXTS = ["Crude fell 2 %.", "Gas rose.", "Crude fell and gas rose.", "Nothing happened."]
+
+
+def rows(texts: Iterable[str], name: str = "doc") -> list[Read]:
+    return [
+        document_of({"id": f"{name}-{n}", "text": text}, "news.jsonl", n, 100)
+        for n, text in enumerate(texts, 1)
+    ]
+
+
+def run_survey(engine: Engine, read: Iterable[Read], extractor: Extractor, sample: int = 10) -> Any:
+    return survey(read, SCHEMA, extractor, engine, sample=sample, seed=0, progress=lambda _: None)
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    return Extractor(None, LLMClient(""), MODEL, Decoding())
+
+
+def work_off(house: House, extractor: Extractor, texts: list[str], found: Any) -> str:
+    """A job over the texts in which ED finds a Movement at every "fell" and a Caused at "rose"."""
+    job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
+    house.enqueue(job, texts, *SCHEMA.tasks)
+    for _ in range(2):  # the second time: what followed from the events
+        for item in house.take(job):
+            query = SCHEMA.query(item.task, item.text, item.trigger)
+            events: list[Item] = []
+            if item.task is Task.ED:
+                events += [found(item.text, "Movement", "fell")] if "fell" in item.text else []
+                events += [found(item.text, "Caused", "rose")] if "rose" in item.text else []
+            house.save(
+                item, events, extractor.key(query),
+                schema_digest=SCHEMA.digest, completion_tokens=5 + len(item.text),
+            )  # fmt: skip  # two lines read better
+    assert set(house.states(job)) == {"done"}
+    return job
+
+
+class TestSurvey:
+    def test_each_text_is_asked_once_and_what_cannot_be_used_is_told(
+        self, engine: Engine, extractor: Extractor
+    ) -> None:
+        read = [*rows([*TEXTS, TEXTS[0]]), *rows(["again"]), *rows([""], "empty")]
+        found = run_survey(engine, read, extractor)
+        assert (found.documents, found.texts, found.refused) == (5, 4, 2)
+        assert [e.reason for e in found.errors] == ["repeats the id 'doc-1'", "'text' is empty"]
+        assert found.calls == {Task.NER: 4, Task.ED: 4}
+        assert not found.paid
+        assert {q.text for q in found.samples[Task.ED].queries()} == set(TEXTS)
+
+    def test_it_counts_what_enqueueing_would_make(self, house: House, extractor: Extractor) -> None:
+        texts = [f"Text {n % 700}." for n in range(1300)]
+        found = run_survey(house.engine, rows(texts), extractor)
+        job = house.job()
+        named = {f"doc-{n}": text for n, text in enumerate(texts)}
+        made = house.enqueue(job, named, *SCHEMA.tasks)
+        assert (found.documents, found.texts) == (made.added, made.new_documents)
+        assert found.calls.total() == made.new_items
+
+    def test_the_same_corpus_again_costs_nothing_and_nor_do_its_events(
+        self, house: House, extractor: Extractor, found: Any
+    ) -> None:
+        work_off(house, extractor, TEXTS, found)
+        again = run_survey(house.engine, rows(TEXTS, "other"), extractor)
+        assert again.calls == again.paid == {Task.NER: 4, Task.ED: 4, Task.EAE: 2}
+        more = run_survey(house.engine, rows([*TEXTS, "Tin fell."]), extractor)
+        assert more.calls - more.paid == {Task.NER: 1, Task.ED: 1}
+        other = Extractor(None, LLMClient(""), "large", Decoding())
+        assert not run_survey(house.engine, rows(TEXTS), other).paid
+
+    def test_events_that_are_known_and_not_asked_about_are_sampled(
+        self, house: House, extractor: Extractor, found: Any
+    ) -> None:
+        work_off(house, extractor, TEXTS, found)
+        with house.engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE work_items SET extraction_id = NULL WHERE task = 'EAE'")
+            conn.exec_driver_sql("DELETE FROM extractions WHERE task = 'EAE'")
+        again = run_survey(house.engine, rows(TEXTS), extractor)
+        assert again.calls - again.paid == {Task.EAE: 2}
+        (first, second) = again.samples[Task.EAE].queries()
+        assert {first.text, second.text} == {TEXTS[0], TEXTS[2]}
+        assert first.trigger.type == second.trigger.type == "Movement"
+        assert first.trigger.span.text == "fell"
+
+    def test_nothing_is_written(self, house: House, extractor: Extractor) -> None:
+        run_survey(house.engine, rows(TEXTS), extractor)
+        for table in ("jobs", "documents", "chunks", "work_items", "schemas"):
+            assert house.one(f"SELECT COUNT(*) FROM {table}") == 0
+
+
+class TestSample:
+    def test_it_is_the_same_in_whatever_order_and_for_every_task(self) -> None:
+        texts = [f"Text {n}." for n in range(1000)]
+
+        def drawn(texts: Iterable[str], task: Task, seed: int = 0) -> list[str]:
+            sample = Sample(20, seed)
+            for text in texts:
+                sample.offer(SCHEMA.query(task, text))
+            return [query.text for query in sample.queries()]
+
+        chosen = drawn(texts, Task.NER)
+        assert len(set(chosen)) == 20
+        assert drawn(reversed(texts), Task.ED) == chosen
+        assert drawn(texts, Task.NER, seed=1) != chosen
+        places = [texts.index(text) for text in chosen]
+        assert max(places) > 700
+        assert min(places) < 300
+
+
+class TestPast:
+    def test_answers_by_model_and_task_and_events_by_schema(
+        self, house: House, extractor: Extractor, found: Any
+    ) -> None:
+        work_off(house, extractor, TEXTS, found)
+        with house.engine.connect() as conn:
+            past = past_calls(conn, MODEL)
+            assert {task: calls.calls for task, calls in past.items()} == {
+                Task.NER: 4, Task.ED: 4, Task.EAE: 2,
+            }  # fmt: skip  # one line reads better
+            assert past[Task.NER].completion_tokens == sum(5 + len(text) for text in TEXTS)
+            assert past_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (4, 2)
+            assert past_events(conn, MODEL, "another", ["Movement"]) == (0, 0)
+            assert past_calls(conn, "large") == {}
+
+    def test_what_was_reused_is_no_call(
+        self, house: House, extractor: Extractor, found: Any
+    ) -> None:
+        work_off(house, extractor, TEXTS, found)
+        with house.engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE extractions SET reused_from = id WHERE task = 'NER'")
+            assert Task.NER not in past_calls(conn, MODEL)
+
+
+class TestEstimate:
+    @pytest.fixture
+    def ask(self, house: House, bundle_path: Path) -> Any:
+        def run(texts: Iterable[str], **settings: Any) -> Estimate:
+            config = load(bundle=bundle_path, **settings)
+            return estimate(config, house.engine, rows(texts), SCHEMA, MODEL, Decoding(), sample=50)
+
+        return run
+
+    def test_from_the_first_time_to_the_second(
+        self, house: House, ask: Any, bundle_path: Path, found: Any
+    ) -> None:
+        texts = [f"{text} ({n})" for n in range(10) for text in TEXTS]
+        first = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
+        by_task = {task.task: task for task in first.tasks}
+        assert (by_task[Task.NER].calls, by_task[Task.ED].calls) == (40, 40)
+        assert by_task[Task.NER].prompt_spread == 0  # all 40 prompts were built
+        assert first.cost_usd == pytest.approx(
+            (first.prompt_tokens + 10 * first.completion_tokens) / 1e6
+        )
+        # of these types the bundle has no demonstration
+        assert "nothing is known" in by_task[Task.EAE].calls_from
+        assert by_task[Task.NER].completion_tokens == 40 * Decoding().max_tokens
+        assert first.most_usd == first.cost_usd > 0
+
+        real = Extractor(Bundle.open(bundle_path), LLMClient(""), MODEL, Decoding())
+        asked = [
+            q.call.prompt_tokens for q in real.prepare([SCHEMA.query(Task.ED, t) for t in texts])
+        ]
+        assert by_task[Task.ED].prompt_tokens == sum(asked)
+
+        work_off(house, real, texts, found)
+        second = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
+        assert (second.calls, second.paid_before) == (0, 100)
+        assert (second.cost_usd, second.most_usd) == (0, 0)
+
+        other = ask([f"{text} again" for text in texts])
+        learned = {task.task: task for task in other.tasks}
+        assert learned[Task.EAE].calls == 20  # half of the past ED calls found a Movement
+        assert "past ED calls" in learned[Task.EAE].calls_from
+        assert "past answers" in learned[Task.ED].completion_from
+        assert (other.price, other.cost_usd, other.most_usd) == (None, None, None)
+        assert other.completion_tokens < other.most_completion_tokens
+
+    def test_without_a_document_there_is_nothing(self, ask: Any) -> None:
+        told = ask([], llm_prices={MODEL: (1.0, 10.0)})
+        assert (told.documents, told.calls, told.cost_usd) == (0, 0, 0)
+
+
+def test_no_job_was_made_for_it(house: House) -> None:
+    with house.engine.connect() as conn:
+        assert jobs.list_jobs(conn) == []

@@ -1,0 +1,165 @@
+"""One pass over a corpus: how many calls it needs, which were paid for, and a sample of the rest.
+
+Memory is bounded however large the corpus: what was seen is kept in a temporary file, and of the
+questions only the sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine
+
+from db.engine import reading
+from db.enqueue import digest
+from db.jobs import NewInputError
+from db.past import events_of
+from db.results import PaidExtraction, find_paid
+from db.sql import pieces
+from db.types import storable
+from ruie.extractor import Extractor
+from ruie.records import Query, Task
+from ruie.schema import Schema
+from worker.ingest import Read, in_chunks, repeated
+
+KEPT_ERRORS = 20
+
+
+class Sample:
+    """At most `size` of the questions offered, each as likely as any other.
+
+    Kept are those with the smallest hashes: the same corpus and seed give the same sample in
+    whatever order it is read, and the tasks of one text are in it together.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = size
+        self._seed = seed.to_bytes(8, "big", signed=True)
+        self._kept: list[tuple[int, int, Query]] = []
+        self._offered = 0
+
+    def offer(self, query: Query) -> None:
+        """Perhaps keep this one."""
+        self._offered += 1
+        told = f"{query.text}\0{query.trigger or ''}".encode("utf-8", "surrogatepass")
+        mark = hashlib.blake2b(told, digest_size=8, key=self._seed).digest()
+        entry = (-int.from_bytes(mark, "big"), self._offered, query)
+        if len(self._kept) < self._size:
+            heapq.heappush(self._kept, entry)
+        else:
+            heapq.heappushpop(self._kept, entry)
+
+    def queries(self) -> list[Query]:
+        """Those that were kept."""
+        return [query for _, _, query in sorted(self._kept, key=lambda entry: -entry[0])]
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the pass found. Calls are counted by task, EAE only where its events are known."""
+
+    samples: dict[Task, Sample]
+    documents: int = 0
+    texts: int = 0
+    """Documents without repetitions: each text is asked about once."""
+    refused: int = 0
+    errors: list[NewInputError] = field(default_factory=list)
+    """The first of those refused."""
+    calls: Counter[Task] = field(default_factory=Counter)
+    """All that the job would have, those that were paid for included."""
+    paid: Counter[Task] = field(default_factory=Counter)
+
+
+def survey(
+    read: Iterable[Read],
+    schema: Schema,
+    extractor: Extractor,
+    engine: Engine,
+    *,
+    sample: int,
+    seed: int,
+    progress: Callable[[int], None],
+) -> Survey:
+    """Go through everything that was read. Writes nothing but a temporary file."""
+    found = Survey({task: Sample(sample, seed) for task in Task})
+    with closing(_Seen()) as seen:
+        for chunk in in_chunks(read):
+            texts = list(_fresh(chunk, seen, found))
+            asked = [query for text in texts for query in schema.queries(text)]
+            with reading(engine) as conn:
+                followed = _tally(conn, asked, schema, extractor, found)
+                _tally(conn, followed, schema, extractor, found)
+            progress(found.documents)
+    return found
+
+
+class _Seen:
+    """What was seen before, in a database of its own that ends with it."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")  # "" is a temporary file, used as memory runs short
+        for kind in ("names", "texts"):
+            self._db.execute(f"CREATE TABLE {kind} (name BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def name(self, name: str) -> bool:
+        return self._first("names", hashlib.sha256(name.encode()).digest())
+
+    def text(self, text: str) -> bool:
+        return self._first("texts", bytes.fromhex(digest(text)))
+
+    def _first(self, table: str, key: bytes) -> bool:
+        return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?)", (key,)).rowcount == 1
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _fresh(chunk: Sequence[Read], seen: _Seen, found: Survey) -> Iterator[str]:
+    """The chunk's texts that were not seen before, as the database will have them."""
+    for row in chunk:
+        if isinstance(row, NewInputError):
+            _refuse(row, found)
+        elif not seen.name(storable(row.external_id)):
+            _refuse(repeated(row), found)
+        else:
+            found.documents += 1
+            if seen.text(row.text):
+                found.texts += 1
+                yield storable(row.text)
+
+
+def _refuse(error: NewInputError, found: Survey) -> None:
+    found.refused += 1
+    if len(found.errors) < KEPT_ERRORS:
+        found.errors.append(error)
+
+
+def _tally(
+    conn: Connection, asked: Sequence[Query], schema: Schema, extractor: Extractor, found: Survey
+) -> list[Query]:
+    """Count the questions, and sample those that nobody paid for. Gives the questions about
+    arguments that follow from the events that are known."""
+    keys = {extractor.key(query): query for query in asked}
+    paid: dict[str, PaidExtraction] = {}
+    for part in pieces(list(keys)):
+        paid |= find_paid(conn, part)
+    for key, query in keys.items():
+        found.calls[query.task] += 1
+        if key in paid:
+            found.paid[query.task] += 1
+        else:
+            found.samples[query.task].offer(query)
+    with_roles = [name for name, roles in schema.events.items() if roles]
+    detections = [paid[key] for key, query in keys.items() if query.task is Task.ED and key in paid]
+    known = events_of(conn, detections, with_roles)
+    return [
+        schema.query(Task.EAE, keys[key].text, trigger)
+        for key, triggers in known.items()
+        for trigger in triggers
+    ]
