@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,11 +24,15 @@ BACKENDS = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Server:
-    """A way to make databases: empty ones, and ones that are up to date."""
+    """A way to make databases: empty ones, and ones that are up to date.
+
+    crash ends the server at once, in the middle of whatever it does, and starts it again.
+    """
 
     empty: Callable[[], str]
     current: Callable[[], str]
     drop: Callable[[str], None]
+    crash: Callable[[], None] = lambda: None
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +116,15 @@ def postgresql_server() -> Iterator[Server]:
             with admin.connect() as conn:
                 conn.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
-    yield Server(create, current, drop)
+    def crash() -> None:
+        process = server.get_postmaster_info().process
+        assert process is not None
+        process.send_signal(signal.SIGQUIT)  # an "immediate" shutdown
+        process.wait(30)
+        server.ensure_postgres_running()
+        admin.dispose()
+
+    yield Server(create, current, drop, crash)
     admin.dispose()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

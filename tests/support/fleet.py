@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from redis import Redis
 from support.waiting import wait_until
 
 from db import migrate
@@ -24,6 +25,8 @@ class Process:
     """One of our commands in a process group of its own, so that all of it can be killed."""
 
     def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
+        self.command = command
+        self.who = command
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -51,6 +54,13 @@ class Process:
         """`kill -9` of the process and all its children at once."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop it and all its children where they are; `thaw` lets them go on."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def terminate(self, timeout_s: float = 30) -> int:
         """SIGTERM to the main process, as a service manager does; gives the exit code."""
@@ -83,14 +93,17 @@ class Fleet:
         self.client = Client(self.settings, engine)
         self.processes: list[Process] = []
 
-    def start(self, command: str) -> Process:
-        process = Process(command, self.folder, self.settings.environment())
+    def start(self, command: str, **env: str) -> Process:
+        """Start one of our commands; `env` is added to its environment."""
+        process = Process(command, self.folder, {**self.settings.environment(), **env})
         self.processes.append(process)
         return process
 
     def restart_redis(self) -> None:
-        """Kill the server and start an empty one at the same place."""
+        """`kill -9` the server and start an empty one at the same place."""
         port = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
+        with Redis.from_url(self.redis.url) as client:
+            os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
         self.redis.stop()
         self.redis = RedisServer(self.folder, port)
 

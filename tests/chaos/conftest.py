@@ -1,0 +1,66 @@
+"""One fleet for all scenes: starting it costs more than most of them. Each scene has documents,
+a job and books of its own, and repairs what it broke."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from support.databases import Server, postgresql_server
+from support.fleet import Fleet
+from support.metered import MeteredEndpoint
+from support.scene import PLAN, SETTINGS, Scene
+
+__all__ = ["postgresql_server"]
+
+_series = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("chaos")
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeteredEndpoint]:
+    with MeteredEndpoint(PLAN, tmp_path_factory.mktemp("endpoint")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql_server: Server,
+    bundle_path: Path,
+    endpoint: MeteredEndpoint,
+) -> Iterator[Fleet]:
+    url = postgresql_server.current()
+    folder = tmp_path_factory.mktemp("fleet")
+    with Fleet(folder, url, bundle_path, endpoint.url, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(fleet: Fleet, endpoint: MeteredEndpoint, postgresql_server: Server) -> Iterator[Scene]:
+    """A scene with the endpoint at its best, one coordinator and two workers."""
+    made = Scene(fleet, endpoint, postgresql_server, next(_series))
+    made.behave()
+    made.staff(workers=2)
+    yield made
+    made.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A scene that fails shows the last words of every process of the fleet."""
+    report = yield
+    fleet = getattr(item, "funcargs", {}).get("fleet")
+    if report.when == "call" and report.failed and fleet is not None:
+        for process in fleet.processes:
+            report.sections.append((process.log.name, process.said()[-1200:]))
+    return report

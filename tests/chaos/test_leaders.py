@@ -1,0 +1,88 @@
+"""Two coordinators, one of which dies or stops: the other leads in time, and never do both act."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from support.fleet import Process
+from support.scene import Scene
+from support.waiting import wait_until
+
+LEADER_S = 10.0
+"""By then another coordinator leads."""
+
+# Who did something, and who led then, in the words of the database: in one transaction with it.
+_WITNESS = """
+CREATE TABLE IF NOT EXISTS witnessed (
+    number BIGSERIAL, who TEXT, holder TEXT, token BIGINT);
+CREATE OR REPLACE FUNCTION witness() RETURNS trigger AS $$
+BEGIN
+    IF left(current_setting('application_name'), 11) = 'coordinator' THEN
+        INSERT INTO witnessed (who, holder, token)
+        SELECT current_setting('application_name'), holder, token FROM leadership;
+    END IF;
+    RETURN NULL;
+END $$ LANGUAGE plpgsql;
+CREATE TRIGGER witness AFTER UPDATE ON work_items FOR EACH ROW EXECUTE FUNCTION witness();
+CREATE TRIGGER witness_jobs AFTER UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION witness();
+"""
+_GONE = "DROP FUNCTION witness() CASCADE; DROP TABLE witnessed"
+
+
+@pytest.fixture
+def witness(scene: Scene) -> Iterator[None]:
+    with scene.engine.begin() as conn:
+        conn.exec_driver_sql(_WITNESS)
+    yield
+    with scene.engine.begin() as conn:
+        conn.exec_driver_sql(_GONE)
+
+
+def leader(scene: Scene) -> Process | None:
+    """The coordinator that leads, by the database."""
+    holder = scene.scalar("SELECT holder FROM leadership WHERE expires > statement_timestamp()")
+    pid = int(holder.split(":")[1]) if holder else 0
+    return next((p for p in scene.fleet.processes if p.pid == pid), None)
+
+
+def until_another_leads(scene: Scene, old: Process) -> None:
+    started = time.monotonic()
+    wait_until(lambda: leader(scene) not in (None, old), 30)
+    took = time.monotonic() - started
+    assert took < LEADER_S, f"another led after {took:.1f} s"
+
+
+@pytest.mark.usefixtures("witness")
+def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
+    scene.staff(workers=2, coordinators=2)
+    wait_until(lambda: leader(scene), 20)
+    scene.enqueue(200)
+
+    scene.until_done(80)
+    first = leader(scene)
+    assert first is not None
+    first.kill()
+    until_another_leads(scene, first)
+
+    scene.start("coordinator")
+    second = leader(scene)
+    assert second is not None
+    second.freeze()
+    until_another_leads(scene, second)
+    second.thaw()
+    scene.until_closed(60)
+
+    names = {f":{p.pid}:": p.who for p in scene.fleet.processes}
+    with scene.engine.connect() as conn:
+        seen = conn.execute(text("SELECT who, holder, token FROM witnessed ORDER BY number")).all()
+    others = [row for row in seen if not any(k in row[1] and names[k] == row[0] for k in names)]
+    assert not others, f"{len(others)} of {len(seen)} actions by a follower: {others[:5]}"
+    tokens = [row[2] for row in seen]
+    assert tokens == sorted(tokens), "an earlier leader acted after a later one"
+    assert len({row[0] for row in seen}) == 3, "three led, one after the other"
+    scene.audit(lost_calls=0)
+    for process in scene.alive("coordinator")[1:]:
+        process.terminate()

@@ -1,0 +1,96 @@
+"""Workers, coordinators and servers that die, stop, or have the wrong time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from datetime import datetime
+
+from support.fleet import Process
+from support.peers import children
+from support.scene import CLOCK, Scene
+from support.waiting import wait_until
+
+LEADER_S = 10.0
+"""By then another coordinator leads."""
+
+
+def test_workers_killed_at_random(scene: Scene) -> None:
+    """`kill -9` every two seconds: a worker with all its processes, or the one that works."""
+    scene.staff(workers=4)
+    scene.enqueue(150)
+    scene.until_done(40)
+    due = time.monotonic()
+
+    def kill_one() -> None:
+        nonlocal due
+        if time.monotonic() < due or scene.killed >= 5:
+            return
+        due = time.monotonic() + 2
+        worker = scene.rng.choice(scene.alive("worker"))
+        if scene.killed % 2:
+            for pid in children(worker.pid):
+                os.kill(pid, signal.SIGKILL)
+            scene.killed += 1
+        else:
+            scene.kill(worker)
+            scene.start("worker")
+
+    scene.until_closed(60, kill_one)
+    assert scene.killed >= 3
+    scene.audit()
+
+
+def test_redis_restarted_empty_three_times(scene: Scene) -> None:
+    scene.enqueue(150)
+    for share in (60, 200, 340):
+        scene.until_done(share)
+        scene.fleet.restart_redis()
+    scene.until_closed(60)
+    scene.audit(lost_calls=0)
+
+
+def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
+    """An immediate shutdown while a worker's transaction is open."""
+    busy = (
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name LIKE 'worker%'"
+        " AND state <> 'idle' AND pid <> pg_backend_pid()"
+    )
+    scene.enqueue(120)
+    for share in (60, 240):
+        scene.until_done(share)
+        wait_until(lambda: scene.scalar(busy))
+        scene.server.crash()
+    scene.until_closed(60)
+    scene.audit(lost_calls=0)
+
+
+def shown_clock(process: Process) -> float:
+    """Seconds after midnight in the last line that the process logged."""
+    times = re.findall(r"^(\d\d):(\d\d):(\d\d) ", process.said(), re.MULTILINE)
+    hours, minutes, seconds = (int(part) for part in times[-1])
+    return hours * 3600.0 + minutes * 60 + seconds
+
+
+def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
+    """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
+    also where the endpoint says by its own clock when to come back."""
+    for worker in scene.alive("worker"):
+        assert worker.terminate() == 0
+    path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH", "")]))
+    wrong = {
+        shift: scene.start("worker", PYTHONPATH=path, CHAOS_CLOCK_S=str(shift))
+        for shift in (-1800, 1800)
+    }
+    scene.behave(faults=0.05, kinds=("429 date", "500"))
+    scene.enqueue(60)
+    scene.until_closed(40)
+    today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    for shift, worker in wrong.items():
+        shown = shown_clock(worker) - (datetime.now() - today).total_seconds()
+        off = (shown - shift + 43200) % 86400 - 43200
+        assert abs(off) < 60, f"its clock is off by {shown:.0f} s, not by {shift}"
+        worker.terminate()
+    scene.audit()

@@ -1,0 +1,169 @@
+"""The process behind `support.metered`: `python -m support.metered_app FILE` writes its port there
+and serves until it is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+from aiohttp import web
+from support.corpus import POISON, asked, right_answer
+from support.metered import Entry, billed, read_plan
+from support.metering import Meter, Plan, answer_tokens, prompt_tokens
+from support.peers import peer_process
+from support.replies import JSON, MODEL, Reply, answer, failure
+
+
+class App:
+    """The endpoint's state: its plan, its meter and the log of every request."""
+
+    def __init__(self) -> None:
+        self.plan = Plan()
+        self.meter = Meter(self.plan.quota)
+        self.entries: list[Entry] = []
+        self.asked: dict[str, int] = {}  # how often each prompt came
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/chat/completions", self.chat),
+            web.get("/v1/models", self.models),
+            web.post("/plan", self.follow),
+            web.get("/count", self.count),
+            web.get("/log", self.log),
+        ]
+
+    async def models(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+    async def follow(self, request: web.Request) -> web.Response:
+        self.plan = read_plan(await request.json())
+        if self.plan.quota != self.meter.quota:
+            self.meter = Meter(self.plan.quota, in_flight=self.meter.in_flight)
+        return web.Response()
+
+    async def count(self, _: web.Request) -> web.Response:
+        return web.Response(text=str(len(self.entries)))
+
+    async def log(self, request: web.Request) -> web.Response:
+        since = int(request.query.get("since", 0))
+        return web.Response(text="\n".join(json.dumps(asdict(e)) for e in self.entries[since:]))
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        prompt = hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:16]
+        question = asked(body["messages"][-1]["content"])
+        entry = Entry(
+            number=len(self.entries),
+            at=time.monotonic(),
+            model=body["model"],
+            prompt=prompt,
+            person=question.person,
+            task=question.task,
+            prompt_tokens=prompt_tokens(body["messages"]),
+            max_tokens=body["max_tokens"],
+        )
+        self.entries.append(entry)
+        plan, meter = self.plan, self.meter
+        charge = meter.admit(entry.at, entry.prompt_tokens, entry.max_tokens)
+        headers = meter.headers(entry.at) if plan.tell_limits else {}
+        if isinstance(charge, str):
+            self._end(replace(entry, status=429, refused=charge))
+            return _plain(failure(429, "rate_limit_exceeded", f"{charge}", retry_after="1"), {})
+        nth = self.asked[prompt] = self.asked.get(prompt, -1) + 1
+        fault = "poison" if question.person.startswith(POISON) else plan.fault(prompt, nth)
+        text = right_answer(question)
+        if fault == "length":
+            text = text[: len(text) // 2]
+        entry = replace(entry, fault=fault, said=text, status=_status(fault))
+        tokens = entry.max_tokens if fault == "length" else answer_tokens(text)
+        if billed(entry):
+            cost = plan.cost(entry.prompt_tokens, tokens)
+            entry = replace(entry, completion_tokens=tokens, nusd=cost)
+        self.entries[entry.number] = entry
+        try:
+            if fault == "poison":
+                kill_peer(request)
+            await asyncio.sleep(3600 if fault in ("hang", "poison") else plan.delay(prompt, nth))
+        except asyncio.CancelledError:
+            entry = replace(entry, left=True)
+            raise
+        finally:
+            meter.settle(charge, entry.completion_tokens)
+            if meter is not self.meter:
+                self.meter.in_flight -= 1
+            self._end(entry)
+        return await _send(request, fault, text, entry, plan, headers)
+
+    def _end(self, entry: Entry) -> None:
+        self.entries[entry.number] = replace(entry, ended=time.monotonic())
+
+
+def kill_peer(request: web.Request) -> None:
+    """`kill -9` the process at the other end of the connection."""
+    assert request.transport is not None
+    pid = peer_process(request.transport.get_extra_info("peername")[1])
+    if pid and pid != os.getpid():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _status(fault: str) -> int:
+    return int(fault[:3]) if fault[:3].isdigit() else 200
+
+
+async def _send(
+    request: web.Request, fault: str, text: str, entry: Entry, plan: Plan, headers: dict[str, str]
+) -> web.StreamResponse:
+    usage = (entry.prompt_tokens, entry.completion_tokens)
+    good = answer(text, usage=usage, finish_reason="length" if fault == "length" else "stop")
+    if fault == "cut":
+        response = web.StreamResponse(headers=JSON)
+        response.content_length = len(good.body)
+        await response.prepare(request)
+        await response.write(good.body[: len(good.body) // 2])
+        if request.transport is not None:
+            request.transport.close()
+        return response
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=plan.retry_after), usegmt=True)
+    replies = {
+        "429 seconds": failure(429, "scripted", retry_after=str(plan.retry_after)),
+        "429 date": failure(429, "scripted", retry_after=date),
+        "429 bare": failure(429, "scripted"),
+        "500": failure(500),
+        "503": failure(503),
+        "garbage": Reply(b"<html>\xff\xfe Bad gateway"),
+        "half": Reply(good.body[: len(good.body) // 2]),
+        "empty": Reply(b""),
+        "type": Reply(b'["choices", 0]'),
+    }
+    return _plain(replies.get(fault, good), headers)
+
+
+def _plain(reply: Reply, headers: dict[str, str]) -> web.Response:
+    return web.Response(body=reply.body, status=reply.status, headers={**reply.headers, **headers})
+
+
+async def main(told: Path) -> None:
+    app = web.Application(client_max_size=2**24)
+    app.add_routes(App().routes())
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    ready = told.with_suffix(".new")
+    ready.write_text(str(runner.addresses[0][1]))
+    ready.rename(told)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,146 @@
+"""One scenario: a corpus of its own, a fleet to hurt meanwhile, and the books at the end."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, make_url, text
+from support.audit import Audit
+from support.corpus import SCHEMA, rows
+from support.databases import Server
+from support.fleet import Fleet, Process
+from support.metered import Entry, MeteredEndpoint
+from support.metering import Plan, Quota
+from support.waiting import wait_until
+
+from db import jobs
+from ruie.settings import Settings
+
+IN_FLIGHT = 4
+"""Calls in flight in one worker process: what one `kill -9` can cost."""
+CLOCK = Path(__file__).parent / "clock"
+QUOTA = Quota(requests=3000, tokens=600_000, input_tokens=500_000, output_tokens=250_000)
+PLAN = Plan(quota=QUOTA, input_nusd=1000, output_nusd=4000)
+
+
+def known(**settings: object) -> dict[str, object]:
+    """Those of the settings that this version of ruie has."""
+    return {name: value for name, value in settings.items() if name in Settings.model_fields}
+
+
+SETTINGS: dict[str, object] = {
+    "lease_s": 4.0,
+    "dispatch_s": 4.0,
+    "window": 96,
+    "batch_size": 8,
+    "concurrency": 1,
+    "demonstrations": 2,
+    "llm_model": "scripted",
+    "llm_max_tokens": 48,
+    "llm_max_in_flight": IN_FLIGHT,
+    "llm_timeout_s": 3.0,
+    "max_attempts": 6,
+    **known(
+        llm_requests_per_minute=QUOTA.requests,
+        llm_tokens_per_minute=QUOTA.tokens,
+        llm_input_tokens_per_minute=QUOTA.input_tokens,
+        llm_output_tokens_per_minute=QUOTA.output_tokens,
+        llm_prices={"scripted": (1.0, 4.0)},
+    ),
+}
+
+
+class Scene:
+    """A fleet and what happens to it. `series` tells its documents from those of other scenes."""
+
+    def __init__(
+        self, fleet: Fleet, endpoint: MeteredEndpoint, server: Server, series: int
+    ) -> None:
+        self.fleet = fleet
+        self.endpoint = endpoint
+        self.server = server
+        self.rng = random.Random(series)
+        self.corpus: list[dict[str, str]] = []
+        self.job_id = ""
+        self.killed = 0
+        self._series = series
+
+    @property
+    def engine(self) -> Engine:
+        return self.fleet.client.engine
+
+    def behave(self, **changes: Any) -> None:
+        """The endpoint's plan for this scene, where it differs from `PLAN`."""
+        self.endpoint.behave(Plan(**{**PLAN.__dict__, **changes}))
+
+    def alive(self, command: str) -> list[Process]:
+        return [p for p in self.fleet.processes if p.command == command and p.alive]
+
+    def staff(self, workers: int, coordinators: int = 1) -> None:
+        """At least so many of each."""
+        for command, count in (("coordinator", coordinators), ("worker", workers)):
+            for _ in range(count - len(self.alive(command))):
+                self.start(command)
+
+    def start(self, command: str, **env: str) -> Process:
+        """One more, known to PostgreSQL by a name of its own: `who`."""
+        name = f"{command}-{len(self.fleet.processes)}"
+        url = make_url(self.fleet.settings.database_url).update_query_dict(
+            {"application_name": name}
+        )
+        told = {"RUIE_DATABASE_URL": url.render_as_string(hide_password=False), **env}
+        process = self.fleet.start(command, **told)
+        process.who = name
+        return process
+
+    def enqueue(self, count: int, poison: int | None = None, **more: Any) -> str:
+        self.corpus = rows(count, self._series, poison)
+        self.job_id = self.fleet.client.enqueue(self.corpus, SCHEMA, **more).job_id
+        return self.job_id
+
+    def kill(self, process: Process) -> None:
+        process.kill()
+        self.killed += 1
+
+    def until_done(self, many: int, timeout_s: float = 60) -> None:
+        """Until so many items are done."""
+        wait_until(lambda: self.fleet.client.progress(self.job_id).done >= many, timeout_s)
+
+    def until_closed(self, timeout_s: float, meanwhile: Callable[[], object] = int) -> None:
+        """Until the job is done; then the books are checked, or if it is not: what is missing."""
+        end = time.monotonic() + timeout_s
+        while self.fleet.client.progress(self.job_id).state != "done" and time.monotonic() < end:
+            meanwhile()
+            time.sleep(0.1)
+
+    def scalar(self, sql: str, **values: object) -> Any:
+        with self.engine.connect() as conn:
+            return conn.execute(text(sql), values).scalar()
+
+    def audit(
+        self,
+        lost_calls: int | None = None,
+        log: Sequence[Entry] | None = None,
+        corpus: Sequence[Mapping[str, str]] | None = None,
+        **more: Any,
+    ) -> list[Entry]:
+        """Check the books; gives the endpoint's log. lost_calls: by default those of the kills."""
+        entries = list(log if log is not None else self.endpoint.log())
+        lost = IN_FLIGHT * self.killed if lost_calls is None else lost_calls
+        books = Audit(self.engine, self.job_id, corpus or self.corpus, entries, QUOTA, lost, **more)
+        books.check()
+        return entries
+
+    def end(self) -> None:
+        """Leave nothing behind that the next scene would work on, or wait for."""
+        done = not self.job_id or self.fleet.client.progress(self.job_id).state == "done"
+        with self.engine.begin() as conn:
+            for job in jobs.list_jobs(conn):
+                if job.state in ("running", "paused"):
+                    jobs.set_job_state(conn, job.id, "cancelled", "the scene is over")
+        if not done:
+            self.fleet.restart_redis()
