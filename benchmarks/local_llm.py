@@ -5,7 +5,8 @@
 
 DATA holds `crossner_ai` and `fewrel_wiki`. Each engine runs in a process of its own, in turns, on
 the same prompts: 8 requests at once, greedy, at most 64 output tokens. An engine that is not
-installed for this interpreter is reported as such; `--python` names another interpreter for it.
+installed for this interpreter is reported as such; `--python` names another interpreter for it,
+which needs psutil besides.
 With `--keep` every run is added to FILE, and the table is of all runs in it.
 The reference for the answers is transformers, with the file's weights widened to 32 bits.
 

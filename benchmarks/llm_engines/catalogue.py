@@ -32,7 +32,6 @@ class Engine:
 _TORCH = ("torch", "transformers", "accelerate", "gguf")
 _SERVER = (*_TORCH, "fastapi", "uvicorn", "starlette")
 _OPENVINO = ("openvino", "openvino-genai", "openvino-tokenizers")
-_CTRANSLATE = ("ctranslate2", "gguf")
 _ONNX = (("onnxruntime-genai",), (*_TORCH, "onnx-ir"))
 
 ENGINES = {
@@ -50,6 +49,5 @@ ENGINES = {
     "llama.cpp-bf16": Engine(partial(llama_cpp.stored_as, "BF16"), ("xllamacpp", "gguf")),
     "llama.cpp-q8_0": Engine(partial(llama_cpp.stored_as, "Q8_0"), ("xllamacpp", "gguf")),
     "llama.cpp-q4_1": Engine(llama_cpp.as_it_is, ("xllamacpp",)),
-    "ctranslate2-bf16": Engine(partial(ctranslate.computed_in, "bfloat16"), _CTRANSLATE),
-    "ctranslate2-int8": Engine(partial(ctranslate.computed_in, "int8"), _CTRANSLATE),
+    "ctranslate2-int8": Engine(ctranslate.int8, ("ctranslate2", "gguf")),
 }

@@ -13,15 +13,15 @@ _LAYER = [f"attn_{part}" for part in ("norm", "q", "k", "v", "output")]
 _LAYER += [f"ffn_{part}" for part in ("norm", "gate", "up", "down")]
 
 
-def computed_in(kind: str, model: Path, folder: Path) -> Generate:
-    """Weights and arithmetic in `kind`: int8, bfloat16 or float32."""
+def int8(model: Path, folder: Path) -> Generate:
+    """Weights and arithmetic in 8 bits."""
     import ctranslate2
 
     spec = _spec(model)
     spec.validate()
     spec.optimize()
     spec.save(str(folder))
-    generator = ctranslate2.Generator(str(folder), compute_type=kind, intra_threads=THREADS)
+    generator = ctranslate2.Generator(str(folder), compute_type="int8", intra_threads=THREADS)
     tokens = tokenizer(model)
 
     def generate(prompts: Sequence[str], max_tokens: int) -> list[tuple[str, int]]:

@@ -17,18 +17,17 @@ def measure(name: str, model: Path, asked: Sequence[str]) -> dict[str, Any]:
     """The engine's figures (seconds, CPU seconds, tokens) and its answers."""
     engine = ENGINES[name]
     sizes = {package: _installed_mb(package) for package in engine.packages}
-    others = {package: _installed_mb(package) for package in ("psutil", *engine.conversion)}
-    if missing := [package for package, size in (sizes | others).items() if size is None]:
+    tools = {package: _installed_mb(package) for package in ("psutil", *engine.conversion)}
+    if missing := [package for package, size in (sizes | tools).items() if size is None]:
         return {"missing": missing}
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         generate = engine.load(model, Path(folder))
         loaded = time.monotonic() - began
         generate(["warm"], 2)
-        (own, all_), began = _cpu(), time.monotonic()
+        (own, machine), start = _cpu(), time.monotonic()
         answers = generate(asked, MAX_TOKENS)
-        wall = time.monotonic() - began
-        own, all_ = (after - before for after, before in zip(_cpu(), (own, all_), strict=True))
+        wall, cpu = time.monotonic() - start, _cpu()[0] - own
         began = time.monotonic()
         # begun in another way, so that no prefix is in a cache
         generate([text.replace("Find", "Now find", 1) for text in asked[:CONCURRENT]], 1)
@@ -37,11 +36,13 @@ def measure(name: str, model: Path, asked: Sequence[str]) -> dict[str, Any]:
         counted = [f"{number}, {number + 1}, {number + 2}," for number in range(CONCURRENT)]
         tokens = sum(count for _, count in generate(counted, MAX_TOKENS))
         decode = time.monotonic() - began
+        own, machine = (now - before for now, before in zip(_cpu(), (own, machine), strict=True))
+        others = max(machine - own, 0) / (time.monotonic() - start)
     return {
         "load_s": loaded,
         "wall_s": wall,
-        "cpu_s": own,
-        "others_cpu_s": max(all_ - own, 0),
+        "cpu_s": cpu,
+        "others_cores": others,
         "prefill_s": prefill,
         "decode_tokens_per_s": tokens / decode,
         "installed_mb": sum(size for size in sizes.values() if size is not None),
