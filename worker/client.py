@@ -9,23 +9,49 @@ Only the database is needed: the coordinator finds the work there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Engine
 
 from db import jobs, migrate, queue
 from db.engine import open_engine, reading
+from db.spend import NUSD
+from ruie.errors import UsageError
 from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
-from worker.ingest import Read, document_of, find_sources, read_sources
+from worker.ingest import (
+    Read,
+    document_of,
+    find_sources,
+    in_chunks,
+    read_sources,
+    repeated,
+)
+from worker.prices import price_of
 
-CHUNK = 500
-"""Documents in one transaction."""
+if TYPE_CHECKING:
+    from worker.estimate import Estimate
+
+
+PRIORITIES = {"live": 1, "normal": 0, "backfill": -1}
+
+
+class Options(TypedDict, total=False):
+    """How a job is done, where it is not as the settings say."""
+
+    name: str
+    model: str
+    cap_usd: float | None
+    """The most it may cost: it pauses before a call that could cost more."""
+    priority: Literal["live", "normal", "backfill"]
+    """Its share of a quota while others wait for it too: 16, 4 or 1."""
+    force: bool
+    """Ask again what was answered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +81,39 @@ class Client:
         self,
         rows: Iterable[Mapping[str, Any]],
         schema: Schema | str | Path,
-        *,
-        name: str = "",
-        model: str = "",
+        **options: Unpack[Options],
     ) -> Enqueued:
         """Enqueue rows with `text`, perhaps `id`, and anything else as metadata."""
         limit = self.config.max_document_chars
         read = (document_of(dict(r), None, i, limit) for i, r in enumerate(rows, start=1))
-        return self.enqueue_documents(read, _schema(schema), name=name, model=model)
+        return self.enqueue_documents(read, _schema(schema), **options)
 
     def enqueue_files(
         self,
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
-        *,
-        name: str = "",
-        model: str = "",
         progress: Callable[[int], None] = lambda _: None,
+        **options: Unpack[Options],
     ) -> Enqueued:
         """Enqueue files and folders. Raises `UsageError` before anything is written."""
         loaded = _schema(schema)
         files = find_sources(sources)
         read = read_sources(files, self.config.max_document_chars)
-        title = name or ", ".join(path.name for path in files[:3])
-        return self.enqueue_documents(read, loaded, name=title, model=model, progress=progress)
+        if not options.get("name"):
+            options["name"] = ", ".join(path.name for path in files[:3])
+        return self.enqueue_documents(read, loaded, progress, **options)
 
     def enqueue_documents(
         self,
         read: Iterable[Read],
         schema: Schema,
-        *,
-        name: str,
-        model: str,
         progress: Callable[[int], None] = lambda _: None,
+        **options: Unpack[Options],
     ) -> Enqueued:
         """Make a job and give it everything that was read."""
+        new = self._new_job(schema, options)
         with self.engine.begin() as conn:
-            job_id = jobs.create_job(conn, self._new_job(schema, name, model))
+            job_id = jobs.create_job(conn, new)
         try:
             done = self._fill(job_id, read, schema, progress)
         except BaseException:
@@ -108,12 +130,12 @@ class Client:
     ) -> Enqueued:
         total: Counter[str] = Counter()
         kept: list[jobs.NewInputError] = []
-        for chunk in _chunks(read):
+        for chunk in in_chunks(read):
             documents = [row for row in chunk if isinstance(row, queue.NewDocument)]
             errors = [row for row in chunk if isinstance(row, jobs.NewInputError)]
             with self.engine.begin() as conn:
                 done = queue.enqueue_documents(conn, job_id, documents, schema.tasks)
-                errors += [_repeated(documents[i]) for i in done.duplicates]
+                errors += [repeated(documents[i]) for i in done.duplicates]
                 jobs.add_input_errors(conn, job_id, errors)
             total["documents"] += done.added + done.known
             total["new"] += done.new_documents
@@ -125,18 +147,56 @@ class Client:
             job_id, total["documents"], total["new"], total["items"], total["refused"], tuple(kept)
         )
 
-    def _new_job(self, schema: Schema, name: str, model: str) -> jobs.NewJob:
+    def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
         config = self.config
+        model = options.get("model") or config.llm_model
+        cap_usd = options.get("cap_usd")
+        if cap_usd is not None:
+            check_cap(cap_usd, model, config)
         return jobs.NewJob(
-            name=name or schema.name,
+            name=options.get("name") or schema.name,
             schema_name=schema.name,
             schema_body=schema.body(),
             schema_digest=schema.digest,
-            model=model or config.llm_model,
+            model=model,
             endpoint=config.llm_base_url,
             bundle_digest="",
             prompt_version=PROMPT_VERSION,
             settings=decoding(config).body(),
+            priority=PRIORITIES[options.get("priority", "normal")],
+            cap_nusd=None if cap_usd is None else round(cap_usd * NUSD),
+            forced=options.get("force", False),
+        )
+
+    def estimate(
+        self,
+        sources: Sequence[str | Path],
+        schema: Schema | str | Path,
+        *,
+        model: str = "",
+        sample: int = 200,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Estimate:
+        """What a job of these files and folders would cost; makes none, and sends no text.
+
+        sample: questions of each task that prompts are built for. Only where no model is named is
+        the endpoint asked, for the list of its models. Raises `UsageError`, `BundleError`,
+        `SettingsError`, `UnavailableError`.
+        """
+        from worker.estimate import estimate, first_model  # heavy: enqueueing needs no bundle
+
+        loaded = _schema(schema)
+        read = read_sources(find_sources(sources), self.config.max_document_chars)
+        named = model or self.config.llm_model or first_model(self.config)
+        return estimate(
+            self.config,
+            self.engine,
+            read,
+            loaded,
+            named,
+            decoding(self.config),
+            sample=sample,
+            progress=progress,
         )
 
     def progress(self, job_id: str) -> jobs.Progress:
@@ -148,6 +208,18 @@ class Client:
         """All jobs, the newest first."""
         with reading(self.engine) as conn:
             return jobs.list_jobs(conn)
+
+
+def check_cap(cap_usd: float, model: str, config: Settings) -> None:
+    """Raises `UsageError` unless a cap can be held: it needs the model's price."""
+    if cap_usd <= 0:
+        raise UsageError(f"A cap of {cap_usd:g} USD allows nothing.", "Give a positive amount.")
+    if price_of(model, config.llm_prices) is None:
+        raise UsageError(
+            f"A cap needs a price, and none is known for {model or 'a model that nobody named'}.",
+            """Name the model, and set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """
+            "million tokens.",
+        )
 
 
 def decoding(config: Settings) -> Decoding:
@@ -163,20 +235,3 @@ def decoding(config: Settings) -> Decoding:
 
 def _schema(schema: Schema | str | Path) -> Schema:
     return schema if isinstance(schema, Schema) else Schema.load(schema)
-
-
-def _chunks(read: Iterable[Read]) -> Iterator[list[Read]]:
-    chunk: list[Read] = []
-    for row in read:
-        chunk.append(row)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _repeated(row: queue.NewDocument) -> jobs.NewInputError:
-    return jobs.NewInputError(
-        row.source, row.line, f"repeats the id '{row.external_id}'", row.text[:120]
-    )

@@ -139,6 +139,16 @@ def refuse(
         jobs.set_job_state(conn, job_id, "paused", reason, by=denied.by)
 
 
+def refuse_unpriced(
+    conn: Connection, job_id: str, unsent: Sequence[queue.LeasedItem], model: str
+) -> None:
+    """A cap cannot be held where nobody knows what a call costs: the job pauses."""
+    give_back(conn, [(item, None) for item in unsent])
+    if jobs.job_states(conn, [job_id]).get(job_id) == "running":
+        reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
+        jobs.set_job_state(conn, job_id, "paused", reason, by="error")
+
+
 def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: Sent) -> None:
     """Keep the call that failed and settle what it cost, or the most it can have cost."""
     cost: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -92,6 +92,11 @@ class Work:
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
         fresh = await self._reuse()
+        if self._day_cap is not None or self.job.cap_nusd is not None:
+            models = {self._lane.extractor(self.job, item).model for item in fresh}
+            if unpriced := next((m for m in models if self._lane.price(m) is None), None):
+                await self._refuse(partial(endings.refuse_unpriced, model=unpriced))
+                return
         for few in pieces(fresh, PREPARED_AT_A_TIME):
             taken = 0
             try:
@@ -111,7 +116,7 @@ class Work:
                 for _ in range(taken):
                     self._lane.room.release()
             if full is not None:
-                await self._refuse(full)
+                await self._refuse(partial(endings.refuse, denied=full))
                 return
 
     async def _reuse(self) -> list[queue.LeasedItem]:
@@ -168,11 +173,11 @@ class Work:
         free = {item.id for item, _ in ready} - {item.id for item, _ in wanted}
         return [each for each in ready if each[0].id in reserved or each[0].id in free], denied
 
-    async def _refuse(self, denied: spend.Denied) -> None:
+    async def _refuse(self, refuse: Callable[..., None]) -> None:
         """What found no room under a cap goes back, with all that comes after it."""
         started = {item_id for item_id, sent in self._sent.items() if sent.reservation}
         rest = [item for item in self.items.values() if item.id not in started]
-        await self._store.write(lambda conn: endings.refuse(conn, self.job.id, rest, denied))
+        await self._store.write(partial(refuse, job_id=self.job.id, unsent=rest))
         for item in rest:
             self.items.pop(item.id, None)
         self.outcome.returned += len(rest)

@@ -93,7 +93,7 @@ class TestDispatch:
         assert [(b.job_id, b.items) for b in batches] == [(first, 2), (first, 1), (second, 1)]
         assert house.dispatch() == []
         with house.engine.connect() as conn:
-            assert queue.in_flight(conn) == 4
+            assert queue.in_flight(conn) == {0: 4}
 
     def test_the_limit_holds_and_the_oldest_go_first(self, house: House) -> None:
         job = house.job()
@@ -123,7 +123,7 @@ class TestDispatch:
         house.lease(first.id)
         with house.engine.begin() as conn:
             assert queue.undispatch(conn) == 1
-            assert queue.in_flight(conn) == 1
+            assert queue.in_flight(conn) == {0: 1}
         assert [b.items for b in house.dispatch()] == [1]
 
     def test_paused_jobs_wait(self, house: House) -> None:

@@ -13,53 +13,76 @@ from redis.asyncio import Redis
 
 from ruie.llm import Call, Completion
 from worker.limits import FleetLimiter, Limits
+from worker.limits.terms import keys
 
 T = TypeVar("T")
 MODEL = "m"
+ENDPOINT = "http://llm"
 
 
 def call(prompt_tokens: int = 10, max_tokens: int = 90, model: str = MODEL) -> Call:
     return Call(model, (), max_tokens=max_tokens, prompt_tokens=prompt_tokens)
 
 
-def used(prompt_tokens: int, completion_tokens: int) -> Completion:
-    return Completion("x", "stop", prompt_tokens, completion_tokens, 0.1)
+def used(prompt_tokens: int, completion_tokens: int, **headers: str) -> Completion:
+    told = {f"x-ratelimit-{name.replace('_', '-')}": value for name, value in headers.items()}
+    return Completion("x", "stop", prompt_tokens, completion_tokens, 0.1, told)
 
 
-def limited(url: str, limits: Limits, use: Callable[[FleetLimiter], Awaitable[T]]) -> T:
+def limited(
+    url: str,
+    limits: Limits,
+    use: Callable[[FleetLimiter], Awaitable[T]],
+    *,
+    call_timeout_s: float = 120.0,
+    guarded: bool = False,
+) -> T:
     async def run() -> T:
         async with Redis.from_url(url) as client:
-            return await use(FleetLimiter(client, "http://llm", limits))
+            limiter = FleetLimiter(
+                client, ENDPOINT, limits, call_timeout_s=call_timeout_s, guarded=guarded
+            )
+            given = await use(limiter)
+            await asyncio.sleep(0.05)  # what is being settled
+            return given
 
     return asyncio.run(run())
 
 
-def tokens_left(url: str, limiter: FleetLimiter) -> float:
-    told = redis.Redis.from_url(url).hget(limiter.key(MODEL), "tokens")
+def state(url: str, name: str, model: str = MODEL) -> float:
+    """A number of the script's state; its names are explained in worker/limits/script.lua."""
+    told = redis.Redis.from_url(url).hget(keys(ENDPOINT, model)[0], name)
     assert isinstance(told, bytes)
     return float(told)
 
 
+def in_window(url: str, dimension: str, model: str = MODEL) -> float:
+    """What the window holds of requests (r), input (i), output (o) or all tokens (t)."""
+    told = redis.Redis.from_url(url).hgetall(keys(ENDPOINT, model)[1])
+    assert isinstance(told, dict)
+    return sum(float(told[field]) for field in told if field.decode().endswith(f":{dimension}"))
+
+
 @contextmanager
-def admissions(url: str) -> Iterator[list[float]]:
-    """The times, on Redis's clock in seconds, of what is admitted meanwhile: each admission
-    writes its time. (A client's own clock would show when it was scheduled.)"""
-    times: list[float] = []
+def admissions(url: str, dimension: str = "r") -> Iterator[list[tuple[float, float]]]:
+    """When, on Redis's clock in seconds, and how much of a dimension is admitted meanwhile. (A
+    client's own clock would show when it was scheduled.)"""
+    found: list[tuple[float, float]] = []
     with redis.Redis.from_url(url).monitor() as monitor:
         end = threading.Event()
 
         def listen() -> None:
             for command in monitor.listen():
                 words = command["command"].split()
-                if words[0] == "HSET" and words[2] == "at":
-                    times.append(float(words[3]))
+                if words[0] == "HINCRBYFLOAT" and words[2].endswith(f":{dimension}"):
+                    found.append((command["time"], float(words[3])))
                 if words[0] == "PING" and end.is_set():
                     return
 
         thread = threading.Thread(target=listen)
         thread.start()
         try:
-            yield times
+            yield found
         finally:
             end.set()
             redis.Redis.from_url(url).ping()

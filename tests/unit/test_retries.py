@@ -17,9 +17,13 @@ from ruie.errors import (
     TransientCallError,
     TruncatedError,
 )
-from worker.retries import PauseEndpoint, PauseJob, Quarantine, Retry, RetryPolicy, decide
+from worker.retries import Attempt, PauseEndpoint, PauseJob, Quarantine, Retry, RetryPolicy, decide
 
 POLICY = RetryPolicy(max_attempts=4, max_output_attempts=2, base_delay_s=2.0, max_delay_s=5.0)
+
+
+def made(number: int) -> Attempt:
+    return Attempt(number, 256, 8)
 
 
 class Highest(random.Random):
@@ -46,9 +50,7 @@ class Lowest(random.Random):
         (TransientCallError("x", retry_after=1.0), 1, Retry(2.0)),
         (OutputError("x"), 1, Retry(2.0)),
         (OutputError("x"), 2, Quarantine()),
-        (TruncatedError("x"), 1, Quarantine()),
         (ItemError("x"), 1, Quarantine()),
-        (ContextTooLongError("x"), 1, Quarantine()),
         (ContentFilteredError("x"), 1, Quarantine()),
         (RateLimitedError("x", retry_after=30.0), 1, PauseEndpoint(30.0)),
         (RateLimitedError("x", retry_after=0.0), 1, PauseEndpoint(0.0)),
@@ -59,14 +61,29 @@ class Lowest(random.Random):
     ],
 )
 def test_decisions(error: CallError, attempts: int, expected: object) -> None:
-    assert decide(error, attempts, POLICY, Highest()) == expected
+    assert decide(error, made(attempts), POLICY, Highest()) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "expected"),
+    [
+        (TruncatedError("x"), Attempt(1, 256, 8), Retry(0.0, False, {"max_tokens": 512})),
+        (TruncatedError("x"), Attempt(4, 256, 8), Retry(0.0, False, {"max_tokens": 512})),
+        (TruncatedError("x"), Attempt(1, 512, 8, lengthened=True), Quarantine()),
+        (ContextTooLongError("x"), Attempt(1, 256, 8), Retry(0.0, False, {"demonstrations": 2})),
+        (ContextTooLongError("x"), Attempt(9, 256, 2), Retry(0.0, False, {"demonstrations": 0})),
+        (ContextTooLongError("x"), Attempt(1, 256, 0), Quarantine()),
+    ],
+)
+def test_what_is_asked_otherwise(error: CallError, attempt: Attempt, expected: object) -> None:
+    assert decide(error, attempt, POLICY, Highest()) == expected
 
 
 def test_the_jitter_is_full() -> None:
-    assert decide(TransientCallError("x"), 1, POLICY, Lowest()) == Retry(0.0)
-    assert decide(RateLimitedError("x"), 1, POLICY, Lowest()) == PauseEndpoint(1.0)
+    assert decide(TransientCallError("x"), made(1), POLICY, Lowest()) == Retry(0.0)
+    assert decide(RateLimitedError("x"), made(1), POLICY, Lowest()) == PauseEndpoint(1.0)
     drawn = random.Random(7)
-    delays = [decide(TransientCallError("x"), 1, POLICY, drawn) for _ in range(200)]
+    delays = [decide(TransientCallError("x"), made(1), POLICY, drawn) for _ in range(200)]
     seconds = sorted(delay.delay_s for delay in delays if isinstance(delay, Retry))
     assert len(seconds) == 200
     assert 0 <= seconds[0] < 0.2
@@ -75,8 +92,8 @@ def test_the_jitter_is_full() -> None:
 
 def test_a_late_attempt_does_not_overflow() -> None:
     patient = RetryPolicy(max_attempts=10**6)
-    assert decide(TransientCallError("x"), 5000, patient, Highest()) == Retry(300.0)
+    assert decide(TransientCallError("x"), made(5000), patient, Highest()) == Retry(300.0)
 
 
 def test_without_a_generator_it_still_decides() -> None:
-    assert isinstance(decide(TransientCallError("x"), 1, POLICY), Retry)
+    assert isinstance(decide(TransientCallError("x"), made(1), POLICY), Retry)

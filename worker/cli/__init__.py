@@ -19,6 +19,10 @@ COMMANDS = {
     "demo": ("worker.cli.demo:demo", "The main job on this machine: sentences in, tables out."),
     "up": ("worker.cli.serve:up", "Redis, local LLM, coordinator and worker, one process."),
     "enqueue": ("worker.cli.enqueue:enqueue", "Add documents as a job; prints the job's id."),
+    "estimate": (
+        "worker.cli.estimate:estimate",
+        "Calls, tokens and cost, before anything is sent.",
+    ),
     "worker": ("worker.cli.serve:worker", "Work off batches until stopped."),
     "coordinator": ("worker.cli.serve:coordinator", "Hand out work until stopped."),
     "status": ("worker.cli.status:status", "How far the jobs are."),
@@ -27,6 +31,7 @@ COMMANDS = {
     "cancel": ("worker.cli.jobs:cancel", "End a job for good; it keeps what it has."),
     "retry": ("worker.cli.retry:retry", "Ask again what is in quarantine."),
     "quarantine": ("worker.cli.quarantine:quarantine", "Look at the items that were given up."),
+    "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
     "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),

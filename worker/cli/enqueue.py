@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,6 +16,14 @@ from ruie.errors import ExitCode
 @click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
 @click.option("--name", default="", help="A name for the job; default: the files' names.")
 @click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
+@click.option("--cap", type=float, help="The most the job may cost, USD; there it pauses.")
+@click.option(
+    "--priority",
+    type=click.Choice(["live", "normal", "backfill"]),
+    default="normal",
+    help="Its share of a quota that others wait for too: 16, 4 or 1.",
+)
+@click.option("--force", is_flag=True, help="Ask again what was answered (and paid) before.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def enqueue(
@@ -25,6 +32,9 @@ def enqueue(
     schema: Path,
     name: str,
     model: str,
+    cap: float | None,
+    priority: Literal["live", "normal", "backfill"],
+    force: bool,
     as_json: bool,
 ) -> None:
     """Add SOURCES (JSONL and text files, or folders of them) as a job; prints the job's id.
@@ -33,19 +43,26 @@ def enqueue(
     `ruie status`; the rest is enqueued. Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from worker.cli.output import errors, print_json
+    from worker.cli.output import documents_read, errors, print_json, refusals
     from worker.client import Client
 
     loaded = Schema.load(schema)
     client = Client()
-    with _progress() as advance:
-        done = client.enqueue_files(sources, loaded, name=name, model=model, progress=advance)
+    with documents_read("enqueueing") as advance:
+        done = client.enqueue_files(
+            sources,
+            loaded,
+            advance,
+            name=name,
+            model=model,
+            cap_usd=cap,
+            priority=priority,
+            force=force,
+        )
     if as_json:
         print_json(asdict(done))
     else:
-        for error in done.errors:
-            place = f"{error.source}:{error.line}" if error.line else str(error.source)
-            errors.print(f"refused  {place}  {error.reason}", soft_wrap=True, markup=False)
+        refusals(done.errors)
         if done.refused > len(done.errors):
             errors.print(
                 f"refused  and {done.refused - len(done.errors):,} more: ruie query "
@@ -60,15 +77,3 @@ def enqueue(
         click.echo(done.job_id)
     if not done.documents:
         ctx.exit(int(ExitCode.FAILED))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """A line with the count so far, on a terminal."""
-    from worker.cli.output import errors
-
-    if not errors.is_terminal:
-        yield lambda _: None
-        return
-    with errors.status("enqueueing") as line:
-        yield lambda count: line.update(f"enqueueing: {count:,} documents")

@@ -1,4 +1,4 @@
-"""`ruie pause`, `ruie resume` and `ruie cancel`: a job's state, in SQL, where workers look."""
+"""`ruie pause`, `resume`, `cancel` and `cap`: a job's state, in SQL, where workers look."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ def resume(job: str) -> None:
 def cancel(job: str) -> None:
     """End JOB for good; it keeps what it has."""
     _set(job, "cancelled", "cancelled by hand")
+
+
+@click.command()
+@click.argument("job")
+@click.argument("usd", type=float, required=False)
+@click.option("--none", "without", is_flag=True, help="No cap at all.")
+def cap(job: str, usd: float | None, without: bool) -> None:
+    """Set the most JOB may cost, in US dollars; without an amount, show it.
+
+    A job that stopped at its cap goes on when the new one is higher.
+    """
+    from db import jobs, spend
+    from worker.client import Client, check_cap
+
+    client = Client()
+    with client.engine.begin() as conn:
+        known = jobs.get_job(conn, job)
+        if usd is not None and not without:
+            check_cap(usd, known.model, client.config)
+        if usd is not None or without:
+            nusd = None if without or usd is None else round(usd * spend.NUSD)
+            known = jobs.set_cap(conn, job, nusd)
+        committed = spend.committed_nusd(conn, job) / spend.NUSD
+    most = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
+    click.echo(f"{job} is {known.state}: {most}, ${committed:,.4f} spent or reserved", err=True)
 
 
 def _set(job: str, state: JobState, reason: str | None) -> None:

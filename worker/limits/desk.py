@@ -30,7 +30,7 @@ FREE_S = 0.25
 """Where nothing binds, how old that knowledge may be: asking before every call would be a fifth
 of what a call costs us."""
 REDIS_AWAY_S = 1.0
-LONGEST_S = 60.0
+LONGEST_S = 90.0
 """A longer wait is not spent in a worker's hands: the items go back to SQL with their time."""
 
 Turn = Callable[[str], Awaitable[Sequence[int]]]
@@ -64,7 +64,7 @@ class Desk:
         self._pump: asyncio.Task[None] | None = None
 
     async def admit(self, prompt_tokens: int, completion_tokens: int) -> Permit:
-        """Wait for a turn. Raises `RateLimitedError` where that takes longer than a minute."""
+        """Wait for a turn. Raises `RateLimitedError` where that takes longer than LONGEST_S."""
         if not self._waiting and time.monotonic() < self._free_until:
             self._tally += 1
             return FREE
@@ -88,7 +88,8 @@ class Desk:
 
     def throttled(self, retry_after: float | None) -> None:
         """The provider said it was too much: nobody calls for so long, then more slowly."""
-        self._news["throttle"] = max(self._news.get("throttle", 0.0), retry_after or 0.0)
+        wait_s = -1.0 if retry_after is None else retry_after
+        self._news["throttle"] = max(self._news.get("throttle", -1.0), wait_s)
         self._free_until = 0.0
         self._wake()
 

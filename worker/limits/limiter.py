@@ -70,8 +70,8 @@ class Lane:
         self._learned_at = 0.0
 
     async def before(self, call: Call) -> Permit:
-        """Wait until the call is admitted. Raises `RateLimitedError` where that takes longer than
-        a minute."""
+        """Wait until the call is admitted. Raises `RateLimitedError` where that takes too
+        long to be spent in a worker's hands."""
         desk = self._limiter.desk(call.model, self._priority)
         return await desk.admit(call.prompt_tokens, call.max_tokens)
 

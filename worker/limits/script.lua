@@ -9,7 +9,7 @@
 --   flight    calls in flight, 0: any number; ttl: seconds after which a permit is lost
 --   class     1 live, 2 normal, 3 backfill; weights of the classes
 --   settle    {{permit, slot, requests, input, output}}: what is given back
---   throttle  seconds the provider asked us to wait, 0 where it did not say; absent: all is well
+--   throttle  seconds the provider asked us to wait, -1: it did not say; absent: all is well
 --   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
 --   tally     calls let through since the last turn, where nothing binds
 --   ask       {{input, output}}, in order; owner and first name the permits
@@ -123,7 +123,7 @@ if ask.throttle then
     state.p = now - (state.pause or 0) < 30 and (state.p or 0) + 1 or 0
     state.a, state.g, state.cut = math.max(base / 2, 1), math.max(base / 10, 0.2), now
   end
-  if wait == 0 and not paused then wait = math.min(60, 2 ^ (state.p or 0)) end
+  if wait < 0 then wait = paused and 0 or math.min(60, 2 ^ (state.p or 0)) end
   state.pause = math.max(state.pause or 0, now + wait)
   state.c, state.et = state.pause, state.pause
 end
