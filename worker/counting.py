@@ -35,7 +35,7 @@ def token_counter(model: str, tokenizer: str) -> TokenCounter:
     if tokenizer:
         return _from_file(Path(tokenizer))
     return _tiktoken(model) or TokenCounter(
-        "estimated: a token for 4 ASCII characters, and for each other character", estimate_tokens
+        "estimated (4 ASCII characters a token)", estimate_tokens
     )
 
 

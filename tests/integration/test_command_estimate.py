@@ -44,7 +44,7 @@ def test_the_table_and_where_each_number_is_from(ask: Run) -> None:
         "0.4 USD for a million tokens in, 1.6 out (RUIE_LLM_PRICES)",
         "EAE: ",
         "for each of 20 ED calls, as in the demonstrations most like the sampled texts",
-        "prompts built for 20 ED, 20 EAE (seed 0), estimated: a token for 4 ASCII characters",
+        "prompts of 20 ED, 20 EAE (seed 0), estimated (4 ASCII characters a token)",
         "ED, EAE: the mean of the demonstrations' answers",
     ):
         assert said in done.stdout, said

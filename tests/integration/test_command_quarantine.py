@@ -101,7 +101,9 @@ def test_retry_asks_again_and_says_how_many(ruie: Run, job: str) -> None:
         "transient (1)\n"
     )
     done = ruie("retry", job, "--error", "output", "--model", "large")
-    assert done.stdout == f"1 item of {job} will be asked again of large; it is running\n"
+    assert done.stdout == (
+        f"1 item of {job} will be asked again, of the model large; the job is running\n"
+    )
     told = json.loads(ruie("retry", job, "--json").stdout)
     assert (told["retried"], told["state"]) == (1, "running")
     assert told["quarantined_before"] == {"transient": 1}
@@ -118,7 +120,7 @@ def test_retry_of_a_paused_job_says_what_is_next_and_a_cancelled_one_refuses(
     ruie("retry", job, "--error", "output")
     ruie("pause", job)
     done = ruie("retry", job)
-    assert "it is paused" in done.stdout
+    assert "the job is paused" in done.stdout
     assert f"ruie resume {job}" in done.stderr
     ruie("cancel", job)
     refused = ruie("retry", job)

@@ -98,7 +98,7 @@ def _notes(found: Estimate) -> list[tuple[str, str]]:
     else:
         notes = [
             ("cost", f"{found.cost_usd:,.4f} USD; at most {found.most_usd:,.4f} USD, if every "
-             f"answer is {found.max_tokens:,} tokens long; calls made again come on top"),
+             f"answer has {found.max_tokens:,} tokens; without calls made again"),
             ("price", f"{price.input:g} USD for a million tokens in, {price.output:g} out "
              f"({price.stated})"),
         ]  # fmt: skip  # a line each
@@ -106,8 +106,8 @@ def _notes(found: Estimate) -> list[tuple[str, str]]:
     notes += _grouped("calls", [(task, task.calls_from) for task in found.tasks])
     if asked:
         built = ", ".join(f"{task.sampled:,} {task.task}" for task in asked)
-        notes.append(("tokens in", f"prompts built for {built} (seed {found.seed}), "
-                      f"{found.tokens_from}; ± is two standard errors"))  # fmt: skip  # one note
+        how = f"{found.tokens_from}; ± two standard errors"
+        notes.append(("tokens in", f"prompts of {built} (seed {found.seed}), {how}"))
     notes += _grouped("tokens out", [(task, task.completion_from) for task in asked])
     return notes
 

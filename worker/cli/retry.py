@@ -30,8 +30,9 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
         )  # fmt: skip  # two lines read better
         return
     if again:
-        whom = f" of {model}" if model else ""
-        click.echo(f"{counted(again, 'item')} of {job} will be asked again{whom}; it is {state}")
+        whom = f", of the model {model}" if model else ""
+        items = counted(again, "item")
+        click.echo(f"{items} of {job} will be asked again{whom}; the job is {state}")
         if state in ("paused", "failed"):
             click.echo(f"Nothing is asked before `ruie resume {job}`.", err=True)
     elif not there:
