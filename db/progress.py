@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
-from db.models import extractions, input_errors, jobs, origins, work_items
+from db.models import attempts, extractions, input_errors, jobs, origins, work_items
 from ruie.errors import DatabaseError
 from ruie.records import Task
 
@@ -38,7 +38,8 @@ class TaskProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job at one moment. Tokens and cost (USD) are of the calls this job made itself."""
+    """A job at one moment. Calls, tokens and cost (USD) are of the calls this job made itself,
+    those that failed included."""
 
     job_id: str
     name: str
@@ -51,9 +52,11 @@ class Progress:
     input_errors: int
     tasks: tuple[TaskProgress, ...]
     calls: int
+    failed_calls: int
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float
+    cap_usd: float | None
 
     @property
     def items(self) -> int:
@@ -77,14 +80,10 @@ def progress(conn: Connection, job_id: str) -> Progress:
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
         raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
-    spent = conn.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(extractions.c.prompt_tokens), 0),
-            func.coalesce(func.sum(extractions.c.completion_tokens), 0),
-            func.coalesce(func.sum(extractions.c.cost_usd), 0),
-        ).where(extractions.c.job_id == job_id, extractions.c.reused_from.is_(None))
-    ).one()
+    answered = _spent(
+        conn, extractions, extractions.c.job_id == job_id, extractions.c.reused_from.is_(None)
+    )
+    failed = _spent(conn, attempts, attempts.c.job_id == job_id)
     documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return Progress(
@@ -96,11 +95,28 @@ def progress(conn: Connection, job_id: str) -> Progress:
         documents=conn.execute(documents).scalar_one(),
         input_errors=conn.execute(errors).scalar_one(),
         tasks=_tasks(conn, job_id),
-        calls=spent[0],
-        prompt_tokens=int(spent[1]),
-        completion_tokens=int(spent[2]),
-        cost_usd=float(spent[3]),
+        calls=int(answered[0] + failed[0]),
+        failed_calls=int(failed[0]),
+        prompt_tokens=int(answered[1] + failed[1]),
+        completion_tokens=int(answered[2] + failed[2]),
+        cost_usd=answered[3] + failed[3],
+        cap_usd=None if job.cap_nusd is None else job.cap_nusd / 1e9,
     )
+
+
+def _spent(
+    conn: Connection, calls: Table, *conditions: ColumnElement[bool]
+) -> tuple[float, float, float, float]:
+    """Calls, tokens in and out, and what they cost."""
+    row = conn.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(calls.c.prompt_tokens), 0),
+            func.coalesce(func.sum(calls.c.completion_tokens), 0),
+            func.coalesce(func.sum(calls.c.cost_usd), 0),
+        ).where(*conditions)
+    ).one()
+    return row[0], row[1], row[2], float(row[3])
 
 
 def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:

@@ -128,11 +128,13 @@ def detail(progress: Progress) -> Group:
         head += f": {progress.reason}"
     counts = (
         f"{progress.documents:,} documents, {progress.input_errors:,} refused lines, "
-        f"{progress.calls:,} calls, {progress.prompt_tokens:,} tokens in, "
-        f"{progress.completion_tokens:,} out"
+        f"{progress.calls:,} calls ({progress.failed_calls:,} failed), "
+        f"{progress.prompt_tokens:,} tokens in, {progress.completion_tokens:,} out"
     )
-    if progress.cost_usd:  # nothing is told where no price is known
+    if progress.cost_usd or progress.cap_usd:  # nothing is told where no price is known
         counts += f", {progress.cost_usd:.4f} USD"
+    if progress.cap_usd:
+        counts += f" of at most {progress.cap_usd:.4f}"
     tasks = table(
         ("task", "items", "done", "pending", "leased", "retry", "quarantined", "cancelled"),
         [
