@@ -126,3 +126,12 @@ def test_retry_of_a_paused_job_says_what_is_next_and_a_cancelled_one_refuses(
     refused = ruie("retry", job)
     assert (refused.returncode, "is cancelled" in refused.stderr) == (4, True)
     assert ruie("retry", "job_0").returncode == 4
+
+
+def test_a_job_with_a_cap_asks_no_model_whose_price_nobody_stated(ruie: Run, job: str) -> None:
+    prices = {"RUIE_LLM_PRICES": '{"small": [0.4, 1.6], "large": [2, 8]}'}
+    other = ruie("enqueue", "in.jsonl", "--schema", "news.yaml", "--model", "small",
+                 "--cap", "1", **prices).stdout.strip()  # fmt: skip  # one call
+    refused = ruie("retry", other, "--model", "larg", **prices)
+    assert (refused.returncode, "none is known for larg" in refused.stderr) == (2, True)
+    assert ruie("retry", other, "--model", "large", **prices).returncode == 0

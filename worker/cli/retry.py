@@ -15,11 +15,15 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
 
     A job that was done runs again. `ruie quarantine list` shows what there is and why.
     """
-    from db import jobs, quarantine
+    from db import jobs, quarantine, spend
     from worker.cli.output import counted, print_json
-    from worker.client import Client
+    from worker.client import Client, check_cap
 
-    with Client().engine.begin() as conn:
+    client = Client()
+    with client.engine.begin() as conn:
+        known = jobs.get_job(conn, job)
+        if model and known.cap_nusd is not None:
+            check_cap(known.cap_nusd / spend.NUSD, model, client.config)
         there = quarantine.count_quarantined(conn, job)
         again = jobs.retry_quarantined(conn, job, error_class, model)
         state = jobs.get_job(conn, job).state
