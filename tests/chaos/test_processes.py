@@ -13,14 +13,11 @@ from support.peers import children
 from support.scene import CLOCK, Scene
 from support.waiting import wait_until
 
-LEADER_S = 10.0
-"""By then another coordinator leads."""
-
 
 def test_workers_killed_at_random(scene: Scene) -> None:
     """`kill -9` every two seconds: a worker with all its processes, or the one that works."""
     scene.staff(workers=4)
-    scene.enqueue(150)
+    scene.enqueue(120)
     scene.until_done(40)
     due = time.monotonic()
 
@@ -44,8 +41,8 @@ def test_workers_killed_at_random(scene: Scene) -> None:
 
 
 def test_redis_restarted_empty_three_times(scene: Scene) -> None:
-    scene.enqueue(150)
-    for share in (60, 200, 340):
+    scene.enqueue(100)
+    for share in (60, 160, 260):
         scene.until_done(share)
         scene.fleet.restart_redis()
     scene.until_closed(60)

@@ -27,6 +27,7 @@ class Process:
     def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
         self.command = command
         self.who = command
+        self.frozen = False
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -58,9 +59,11 @@ class Process:
     def freeze(self) -> None:
         """Stop it and all its children where they are; `thaw` lets them go on."""
         os.killpg(self._process.pid, signal.SIGSTOP)
+        self.frozen = True
 
     def thaw(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)
+        self.frozen = False
 
     def terminate(self, timeout_s: float = 30) -> int:
         """SIGTERM to the main process, as a service manager does; gives the exit code."""

@@ -117,6 +117,11 @@ class Scene:
             meanwhile()
             time.sleep(0.1)
 
+    def mine(self) -> list[Entry]:
+        """What the endpoint was asked about this scene's documents."""
+        people = {row["text"].split()[0] for row in self.corpus}
+        return [entry for entry in self.endpoint.log() if entry.person in people]
+
     def scalar(self, sql: str, **values: object) -> Any:
         with self.engine.connect() as conn:
             return conn.execute(text(sql), values).scalar()
@@ -138,6 +143,9 @@ class Scene:
     def end(self) -> None:
         """Leave nothing behind that the next scene would work on, or wait for."""
         done = not self.job_id or self.fleet.client.progress(self.job_id).state == "done"
+        for process in self.fleet.processes:
+            if process.frozen and process.alive:
+                process.kill()
         with self.engine.begin() as conn:
             for job in jobs.list_jobs(conn):
                 if job.state in ("running", "paused"):

@@ -1,0 +1,105 @@
+"""All of it together: a minute in CI, ten of them on demand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from support.corpus import POISON
+from support.fleet import Process
+from support.peers import children
+from support.scene import IN_FLIGHT, Scene
+
+DOCUMENTS_A_SECOND = 3.0
+"""What the fleet of these scenes gets done while it is being hurt, so that it never runs dry."""
+
+
+class Troubles:
+    """One at a time, at random; each leaves the fleet so that it can go on."""
+
+    def __init__(self, scene: Scene, every_s: float, last: float) -> None:
+        self._scene = scene
+        self._every_s = every_s
+        self._due = time.monotonic() + every_s
+        self._last = last
+        self._frozen: tuple[Process, float] | None = None
+        self.made: Counter[str] = Counter()
+        self._kinds: list[Callable[[], None]] = [
+            self.worker_killed,
+            self.child_killed,
+            self.redis_emptied,
+            self.postgresql_crashed,
+            self.coordinator_killed,
+            self.coordinator_frozen,
+        ]
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if self._frozen and now > self._frozen[1]:
+            self._frozen[0].thaw()
+            self._frozen = None
+        if now < self._due or now > self._last:
+            return
+        self._due = now + self._every_s
+        # each kind once before any comes again
+        trouble = self._kinds[self.made.total() % len(self._kinds)]
+        if self.made.total() % len(self._kinds) == 0:
+            self._scene.rng.shuffle(self._kinds)
+            trouble = self._kinds[0]
+        trouble()
+        self.made[trouble.__name__] += 1
+
+    def worker_killed(self) -> None:
+        self._scene.kill(self._scene.rng.choice(self._scene.alive("worker")))
+        self._scene.start("worker")
+
+    def child_killed(self) -> None:
+        worker = self._scene.rng.choice(self._scene.alive("worker"))
+        for pid in children(worker.pid):
+            os.kill(pid, signal.SIGKILL)
+        self._scene.killed += 1
+
+    def redis_emptied(self) -> None:
+        self._scene.fleet.restart_redis()
+
+    def postgresql_crashed(self) -> None:
+        self._scene.server.crash()
+
+    def coordinator_killed(self) -> None:
+        if self._frozen is None:
+            self._scene.alive("coordinator")[0].kill()
+            self._scene.start("coordinator")
+
+    def coordinator_frozen(self) -> None:
+        if self._frozen is None:
+            first = self._scene.alive("coordinator")[0]
+            first.freeze()
+            self._frozen = (first, time.monotonic() + 8)
+
+    def end(self) -> None:
+        if self._frozen:
+            self._frozen[0].thaw()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every_s", "faults"),
+    [
+        pytest.param(40, 6.0, 0.05, id="a minute"),
+        pytest.param(600, 8.0, 0.2, id="ten minutes", marks=pytest.mark.slow),
+    ],
+)
+def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults: float) -> None:
+    scene.staff(workers=3, coordinators=2)
+    scene.behave(faults=faults)
+    scene.enqueue(int(seconds * DOCUMENTS_A_SECOND), poison=11)
+    troubles = Troubles(scene, every_s, time.monotonic() + seconds)
+    scene.until_closed(seconds + 60, troubles)
+    troubles.end()
+    assert troubles.made.total() >= 4, f"too little went wrong: {troubles.made}"
+    log = scene.endpoint.log()
+    kills = sum(entry.person.startswith(POISON) and entry.fault == "poison" for entry in log)
+    scene.audit(lost_calls=IN_FLIGHT * (scene.killed + kills), log=log)
