@@ -19,7 +19,7 @@ def worker(concurrency: int) -> None:
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
     from ruie.settings import settings
-    from worker import stopping
+    from worker import stopping, watchdog
     from worker.app import create_app
     from worker.cli.output import start_logging
     from worker.client import Client
@@ -34,8 +34,9 @@ def worker(concurrency: int) -> None:
     Bundle.open(config.bundle)
     _needs_llm(config.llm_base_url)
     processes = concurrency or config.concurrency or 2 * available_threads()
-    stopping.prepare()
     app = create_app(config)
+    stopping.prepare()
+    watchdog.prepare(app)
     app.worker_main(
         ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
     )

@@ -1,0 +1,75 @@
+"""A worker that takes no messages although there are some ends, so that it is started anew.
+
+A connection to Redis can die in ways that leave a consumer waiting for ever while the process
+answers every ping. So progress is what counts: messages wait, this worker does nothing, and it
+has taken none for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from celery import Celery
+from celery.signals import task_received, worker_ready
+from celery.worker import state
+from kombu.exceptions import OperationalError
+
+from worker.app import QUEUE
+
+log = logging.getLogger("ruie.watchdog")
+
+SILENT_S = 60.0
+LOOK_S = 10.0
+
+_taken = time.monotonic()
+
+
+def prepare(app: Celery) -> None:
+    """In the main process, before it starts: watch from the moment it is ready."""
+
+    def started(**_: object) -> None:
+        threading.Thread(target=watch, args=(app, end), name="ruie-watchdog", daemon=True).start()
+
+    worker_ready.connect(started, weak=False)
+    task_received.connect(_received)
+
+
+def watch(
+    app: Celery,
+    on_silence: Callable[[], None],
+    silent_s: float = SILENT_S,
+    look_s: float = LOOK_S,
+) -> None:
+    """Look every `look_s` seconds; calls `on_silence` once messages have waited for `silent_s`
+    seconds while nothing was taken and nothing is at work here, and returns."""
+    waiting_since: float | None = None
+    while True:
+        time.sleep(look_s)
+        try:
+            with app.connection_for_read() as connection:
+                waiting = connection.default_channel.queue_declare(QUEUE).message_count > 0
+        except (OperationalError, OSError):
+            waiting = False  # Redis is away: nobody can take anything
+        if not waiting or state.active_requests or state.reserved_requests:
+            waiting_since = None
+            continue
+        waiting_since = waiting_since or time.monotonic()
+        if time.monotonic() - max(waiting_since, _taken) >= silent_s:
+            log.critical("messages wait and none was taken for %.0f s: ending", silent_s)
+            on_silence()
+            return
+
+
+def end() -> None:
+    """Stop as after SIGTERM; whoever runs workers starts them again."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _received(**_: object) -> None:
+    global _taken
+    _taken = time.monotonic()
