@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
     llm_api_key: SecretStr = Field(SecretStr(""), description="API key of the endpoint")
     llm_timeout_s: float = Field(120.0, gt=0, description="longest time for one call, seconds")
-    llm_max_in_flight: int = Field(16, ge=1, description="calls in flight in one worker process")
+    llm_max_in_flight: int = Field(
+        16, ge=1, description="calls in flight in one worker process, for each class of jobs"
+    )
     llm_max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
     llm_stop: list[str] = Field(
         ["\n"], description="stop sequences of the linear form (a JSON list); [] for none"
