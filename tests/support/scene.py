@@ -23,8 +23,8 @@ from ruie.settings import Settings
 IN_FLIGHT = 4
 """Calls in flight in one worker process: what one `kill -9` can cost."""
 CLOCK = Path(__file__).parent / "clock"
-QUOTA = Quota(requests=3000, tokens=600_000, input_tokens=500_000, output_tokens=250_000)
-PLAN = Plan(quota=QUOTA, input_nusd=1000, output_nusd=4000)
+QUOTA = Quota(requests=4800, tokens=960_000, input_tokens=800_000, output_tokens=400_000)
+PLAN = Plan(quota=QUOTA, delay_s=(0.03, 0.15), input_nusd=1000, output_nusd=4000)
 
 
 def known(**settings: object) -> dict[str, object]:
@@ -33,8 +33,8 @@ def known(**settings: object) -> dict[str, object]:
 
 
 SETTINGS: dict[str, object] = {
-    "lease_s": 4.0,
-    "dispatch_s": 4.0,
+    "lease_s": 3.0,
+    "dispatch_s": 3.0,
     "window": 96,
     "batch_size": 8,
     "concurrency": 1,
@@ -111,7 +111,7 @@ class Scene:
         wait_until(lambda: self.fleet.client.progress(self.job_id).done >= many, timeout_s)
 
     def until_closed(self, timeout_s: float, meanwhile: Callable[[], object] = int) -> None:
-        """Until the job is done; then the books are checked, or if it is not: what is missing."""
+        """Until the job is done, or the time is up: the audit says then what is missing."""
         end = time.monotonic() + timeout_s
         while self.fleet.client.progress(self.job_id).state != "done" and time.monotonic() < end:
             meanwhile()
