@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from support.corpus import POISON
-from support.metering import FAULTS
+from support.metering import FAULTS, MIXED
 from support.scene import IN_FLIGHT, Scene
 
 
@@ -22,9 +22,7 @@ def test_an_endpoint_of_which_a_fifth_goes_wrong(
     scene: Scene, documents: int, patience_s: float
 ) -> None:
     """Every kind of fault; an item is given up only where its answer was cut short."""
-    usual = [kind for kind in FAULTS if not kind.startswith("429")]
-    # 429s a little less often than others: each slows the whole fleet down for seconds
-    scene.behave(faults=0.2, kinds=(*FAULTS, *usual, *usual))
+    scene.behave(faults=0.2, kinds=MIXED)
     scene.enqueue(documents)
     scene.until_closed(patience_s)
     log = scene.audit()

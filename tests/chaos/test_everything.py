@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from support.corpus import POISON
 from support.fleet import Process
+from support.metering import MIXED
 from support.peers import children
 from support.scene import IN_FLIGHT, Scene
 
@@ -97,7 +98,7 @@ class Troubles:
 )
 def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults: float) -> None:
     scene.staff(workers=3, coordinators=2)
-    scene.behave(faults=faults)
+    scene.behave(faults=faults, kinds=MIXED)
     scene.enqueue(int(seconds * DOCUMENTS_A_SECOND), poison=11)
     troubles = Troubles(scene, every_s, time.monotonic() + seconds)
     scene.until_closed(1.5 * seconds + 30, troubles)

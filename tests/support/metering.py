@@ -26,6 +26,8 @@ FAULTS = (
     "type",
     "length",
 )
+MIXED = (*FAULTS, *(2 * [kind for kind in FAULTS if not kind.startswith("429")]))
+"""429s a little less often than others: each slows the whole fleet down for seconds."""
 BILLED_FAULTS = ("hang", "cut", "garbage", "half", "empty", "type", "length")
 """The model did its work: it is charged for, whatever became of the answer."""
 
