@@ -81,7 +81,7 @@ class Naive:
 
 
 def hook(told: dict[str, Any]) -> CallHook:
-    redis = Redis.from_url(told["redis"])
+    redis = Redis.from_url(told["redis"], max_connections=1024)
     if told["naive"]:
         return Naive(redis, told["requests"], told["tokens"])
     return ours(redis, told["endpoint"], told["requests"], told["tokens"])
@@ -199,8 +199,9 @@ def main() -> None:
     table = Table(*columns)
     for naive in (False, True):
         with tempfile.TemporaryDirectory() as folder:
-            row = shares(options, naive, Path(folder))
-            table.add_row(*row, f"{alone(naive, Path(folder)):,.0f}")
+            row = [*shares(options, naive, Path(folder)), f"{alone(naive, Path(folder)):,.0f}"]
+            print("  ".join(row), flush=True)
+            table.add_row(*row)
     Console(width=120).print(table)
 
 

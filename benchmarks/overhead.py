@@ -110,7 +110,7 @@ def measure(
             lease_s=60.0,
             dispatch_s=120.0,
             concurrency=processes,
-            batch_size=48,
+            batch_size=32,
             llm_max_in_flight=IN_FLIGHT // processes if delay_s else 8,
         ) as fleet,
     ):

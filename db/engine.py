@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
 
@@ -43,15 +43,22 @@ def database_url(url: str) -> URL:
     raise SettingsError(f"{parsed.drivername} is not a database ruie can use.", hint)
 
 
-def open_engine(url: str) -> Engine:
+AWAY = (OperationalError, InternalError)
+"""What a database that is away raises in the middle of a transaction: the connection broke, or
+PostgreSQL ended the transaction of a process that had been frozen. Doing it again is safe."""
+
+
+def open_engine(url: str, *, idle_s: float = STATEMENT_S) -> Engine:
     """An engine that has been connected once, for reading and writing.
 
     A transaction on SQLite takes the write lock when it begins; use `reading` for those that only
-    read. Raises SettingsError (the URL) and UnavailableError (no connection).
+    read. idle_s: PostgreSQL ends a transaction in which nothing happens for so long, and frees its
+    locks. Raises SettingsError (the URL) and UnavailableError (no connection).
     """
     parsed = database_url(url)
-    make = _sqlite if parsed.drivername == "sqlite" else _postgresql
-    return _connected(make(parsed))
+    if parsed.drivername == "sqlite":
+        return _connected(_sqlite(parsed))
+    return _connected(_postgresql(parsed, idle_s))
 
 
 @contextmanager
@@ -105,12 +112,12 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
         time.sleep(0.05)
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, idle_s: float) -> Engine:
     arguments = _postgresql_args(
         url,
         statement_timeout=f"{STATEMENT_S}s",
         # A client that hangs in a transaction holds locks and stops vacuum for everyone.
-        idle_in_transaction_session_timeout=f"{STATEMENT_S}s",
+        idle_in_transaction_session_timeout=f"{1000 * idle_s:.0f}ms",
     )
     return create_engine(
         url,

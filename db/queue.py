@@ -34,6 +34,7 @@ from db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, inse
 from db.types import utcnow
 
 __all__ = [
+    "ALONE_FROM",
     "WORKER_LOST",
     "Batch",
     "Enqueued",
@@ -56,6 +57,8 @@ __all__ = [
     "undispatch",
 ]
 
+ALONE_FROM = 2
+"""From so many lost workers on, an item is alone in its batch and in the process that has it."""
 WORKER_LOST = "worker_lost"
 """The error_class of an item whose worker went away with it."""
 
@@ -78,16 +81,13 @@ def dispatch(
     ttl_s: float,
     *,
     priority: int | None = None,
-    max_losses: int = 3,
 ) -> list[Batch]:
     """Name at most `limit` items, oldest first, in batches to send; they stay pending.
 
     job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
-    ttl_s: seconds after which
-    a batch that nobody leased is named again. An item whose worker was lost travels in smaller
-    batches (half the size for each loss) and alone before its `max_losses`th, so that a document
-    that kills its worker is found, and nothing is quarantined for its company: pass the same
-    number to `reap`.
+    ttl_s: seconds after which a batch that nobody leased is named again. An item whose worker was
+    lost travels in a batch of half the size, and from its second loss on alone, so that a document
+    that kills its worker is found, and nothing is quarantined for its company.
     """
     _release_due(conn)
     running = (
@@ -116,7 +116,7 @@ def dispatch(
             .with_for_update(skip_locked=True)
         ).all()
         left -= len(rows)
-        for ids in _group(((row[0], row[1]) for row in rows), batch_size, max_losses):
+        for ids in _group(((row[0], row[1]) for row in rows), batch_size):
             batch = Batch(uuid.uuid4().hex, job, len(ids), its_priority)
             conn.execute(
                 update(work_items)
@@ -135,12 +135,12 @@ def _release_due(conn: Connection) -> None:
     )
 
 
-def _group(rows: Iterable[tuple[int, int]], size: int, max_losses: int) -> list[list[int]]:
+def _group(rows: Iterable[tuple[int, int]], size: int) -> list[list[int]]:
     """Ids in batches of equals: as many losses, as few companions."""
     open_: dict[int, list[int]] = {}
     full: list[list[int]] = []
     for item, losses in rows:
-        fits = 1 if losses and losses >= max_losses - 1 else max(1, size >> losses)
+        fits = 1 if losses >= ALONE_FROM else max(1, size >> losses)
         batch = open_.setdefault(fits, [])
         if not batch:
             full.append(batch)

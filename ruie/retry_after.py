@@ -13,7 +13,9 @@ MAX_WAIT_S = 3600.0
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, or None if the headers do not say.
 
-    Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date.
+    Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date. A date is by the
+    clock of who sent it: it is compared with the answer's own `date`, and with `now`, this
+    machine's clock, only where that is missing.
     """
     if (wait := _number(headers.get("retry-after-ms"))) is not None:
         return min(wait / 1000, MAX_WAIT_S)
@@ -22,13 +24,21 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
         return None
     if (wait := _number(value)) is not None:
         return min(wait, MAX_WAIT_S)
+    when = _date(value)
+    if when is None:
+        return None
+    sent = _date(headers.get("date")) or now or datetime.now(UTC)
+    return min(max(0.0, (when - sent).total_seconds()), MAX_WAIT_S)
+
+
+def _date(value: str | None) -> datetime | None:
     try:
-        when = parsedate_to_datetime(value)
+        when = parsedate_to_datetime(value) if value else None
     except (ValueError, TypeError, OverflowError):
         return None
-    if when.tzinfo is None:
+    if when is not None and when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return min(max(0.0, (when - (now or datetime.now(UTC))).total_seconds()), MAX_WAIT_S)
+    return when
 
 
 def _number(value: str | None) -> float | None:

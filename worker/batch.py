@@ -11,9 +11,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 from db import jobs, queue
+from worker.company import Company
 from worker.lanes import Lane
 from worker.limits import Priority
 from worker.retries import RetryPolicy
@@ -58,6 +60,7 @@ class BatchRunner:
         self._day_cap_nusd = day_cap_nusd
         self._stopping = asyncio.Event()
         self._encoder = asyncio.Lock()
+        self._company = Company()
 
     def stop(self) -> None:
         """Send nothing more; every batch ends within the grace period."""
@@ -85,32 +88,32 @@ class BatchRunner:
                 lane.feeding.release()
 
         try:
-            leased = await self._store.write(
-                lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
-            )
-            if not leased:
-                return Outcome()
-            try:
-                job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
-                work = Work(
-                    self._store,
-                    lane,
-                    job,
-                    leased,
-                    self._policy,
-                    self._day_cap_nusd,
-                    self._encoder,
-                )
-            except BaseException:
-                await self._store.write(lambda conn: queue.release(conn, leased))
-                raise
-            try:
-                await self._to_its_end(work, handed_over)
-            finally:
-                await work.give_back()
-            return work.outcome
+            async with self._company.joined():
+                return await self._lease_and_work(lane, batch_id, handed_over)
         finally:
             handed_over()
+
+    async def _lease_and_work(
+        self, lane: Lane, batch_id: str, handed_over: Callable[[], object]
+    ) -> Outcome:
+        leased = await self._store.write(
+            lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
+        )
+        if not leased:
+            return Outcome()
+        try:
+            job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+            work = Work(
+                self._store, lane, job, leased, self._policy, self._day_cap_nusd, self._encoder
+            )
+        except BaseException:
+            await self._store.write(lambda conn: queue.release(conn, leased))
+            raise
+        try:
+            await self._to_its_end(work, handed_over)
+        finally:
+            await work.give_back()
+        return work.outcome
 
     async def _enter(self, lane: Lane, batch_id: str) -> bool:
         """Wait for the lane. False: the batch was put back, because the worker stops, or because
@@ -130,6 +133,10 @@ class BatchRunner:
         """Work until every item has ended or was called off."""
 
         async def work_off() -> None:
+            async with self._company.alone() if work.suspect else nullcontext():
+                await feed()
+
+        async def feed() -> None:
             async with asyncio.TaskGroup() as group:
                 await work.feed(group)
                 handed_over()

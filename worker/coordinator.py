@@ -20,10 +20,9 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
 from db import leadership, queue, spend
-from db.engine import one_line, reading
+from db.engine import AWAY, one_line, reading
 from ruie.settings import Settings
 from worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from worker.limits import MARKER, Priority
@@ -32,8 +31,9 @@ from worker.restoring import WINDOW_S, recent_calls, restore
 log = logging.getLogger("ruie.coordinator")
 
 LEADER_LEASE_S = 6.0
-MAX_LOSSES = 3
-"""Workers that an item may lose before it is quarantined; it travels alone before the last."""
+MAX_LOSSES = 5
+"""Workers that an item may lose before it is quarantined. From its second loss on it is alone in
+its process (db.queue.ALONE_FROM), so that the last three have no other cause but by chance."""
 BUSY_S = 0.1
 IDLE_S = 0.5
 
@@ -65,6 +65,7 @@ class Coordinator:
         self._token: int | None = None
         day_cap = config.spend_per_day_usd
         self._day_cap_nusd = round(day_cap * spend.NUSD) if day_cap else None
+        self._reap_from = 0.0
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -79,8 +80,10 @@ class Coordinator:
                 log.warning("another coordinator leads now")
                 self._token = None
                 pause = IDLE_S
-            except OperationalError as error:
+            except AWAY as error:
                 log.warning("the database is away (%s), trying again", one_line(error))
+                # Leases may have run out meanwhile only because nobody could renew them.
+                self._reap_from = time.monotonic() + self._config.lease_s
                 pause = 1.0
             except (RedisError, BrokerError, OSError) as error:
                 log.warning("Redis is away (%s), trying again", error)
@@ -106,8 +109,10 @@ class Coordinator:
                 log.warning("Redis lost its messages, %d items are sent again", forgotten)
             with reading(self._engine) as conn:
                 restore(self._redis, recent_calls(conn, WINDOW_S), self._name)
-        with self._leading() as conn:
-            returned, quarantined = queue.reap(conn, MAX_LOSSES)
+        returned = quarantined = 0
+        if time.monotonic() >= self._reap_from:
+            with self._leading() as conn:
+                returned, quarantined = queue.reap(conn, MAX_LOSSES)
         if returned or quarantined:
             log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
         sent = self._fill()
@@ -158,7 +163,7 @@ class Coordinator:
         try:
             with self._engine.begin() as conn:
                 leadership.resign(conn, self._name, self._token)
-        except OperationalError as error:
+        except AWAY as error:
             log.warning("could not resign (%s); the lease runs out by itself", one_line(error))
 
 

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
-from db.engine import one_line, reading
+from db.engine import AWAY, one_line, reading
 
 log = logging.getLogger("ruie.store")
 
@@ -55,7 +54,7 @@ class Store:
         while True:
             try:
                 return await loop.run_in_executor(self._thread, transaction)
-            except OperationalError as error:
+            except AWAY as error:
                 if time.monotonic() > deadline:
                     raise
                 log.warning("the database is away (%s), trying again", one_line(error))

@@ -65,9 +65,16 @@ class Work:
         self._flying: set[int] = set()
         self._unsent: set[asyncio.Task[None]] = set()
         """What can still be called off: nothing of it has been sent."""
+        self._called_off = False
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it may kill its process: then nothing else should be in it."""
+        return any(item.losses >= queue.ALONE_FROM for item in self.items.values())
 
     def call_off(self) -> None:
         """Send nothing more; what was not sent is given back when the rest has ended."""
+        self._called_off = True
         for task in list(self._unsent):
             task.cancel()
 
@@ -85,6 +92,8 @@ class Work:
 
     async def feed(self, group: asyncio.TaskGroup) -> None:
         """Give every item a task of its own, as there is room."""
+        if self._called_off:
+            return
         feeding = group.create_task(self._feed(group))
         self._unsent.add(feeding)
         await asyncio.wait({feeding})  # it may be called off, which is no error

@@ -10,10 +10,6 @@ from support.metering import FAULTS, MIXED
 from support.scene import IN_FLIGHT, Scene
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="429s now and then: the fleet's pauses grow to a minute, its pace to nothing",
-)
 @pytest.mark.parametrize(
     ("documents", "patience_s"),
     [(40, 40), pytest.param(400, 600, marks=pytest.mark.slow)],
@@ -30,9 +26,6 @@ def test_an_endpoint_of_which_a_fifth_goes_wrong(
     assert len(kinds) >= len(FAULTS) - 3, f"too little went wrong: {kinds}"
 
 
-@pytest.mark.xfail(
-    strict=False, reason="items of other batches in the killed process are quarantined with it"
-)
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     """It is quarantined alone, as lost workers; everything else is done."""
     scene.enqueue(30, poison=17)

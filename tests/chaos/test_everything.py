@@ -86,9 +86,6 @@ class Troubles:
             self._frozen[0].thaw()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="items that lost their worker three times by chance are quarantined"
-)
 @pytest.mark.parametrize(
     ("seconds", "every_s", "faults"),
     [

@@ -103,9 +103,6 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     scene.audit(lost_calls=0)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="its transaction locks the lead until PostgreSQL ends it, after 120 s"
-)
 @pytest.mark.usefixtures("witness")
 def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
     scene.staff(workers=2, coordinators=2)

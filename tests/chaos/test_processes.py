@@ -8,7 +8,6 @@ import signal
 import time
 from datetime import datetime
 
-import pytest
 from support.fleet import Process
 from support.peers import children
 from support.scene import CLOCK, Scene
@@ -72,9 +71,6 @@ def shown_clock(process: Process) -> float:
     return hours * 3600.0 + minutes * 60 + seconds
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a Retry-After that is a date is compared with the worker's own clock"
-)
 def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
     also where the endpoint says by its own clock when to come back."""

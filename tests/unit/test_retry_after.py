@@ -29,6 +29,14 @@ NOW = datetime(2026, 10, 21, 7, 28, 0, tzinfo=UTC)
         ({"retry-after": "Wed, 21 Oct 2026 07:28:30 -0000"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT"}, 0.0),
         ({"retry-after": "Wed, 21 Oct 2048 07:28:00 GMT"}, MAX_WAIT_S),
+        (
+            {
+                "retry-after": "Wed, 21 Oct 2026 03:00:30 GMT",
+                "date": "Wed, 21 Oct 2026 03:00:00 GMT",
+            },
+            30.0,
+        ),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "today"}, 30.0),
         ({"retry-after": "999999999"}, MAX_WAIT_S),
         ({"retry-after-ms": "1e12"}, MAX_WAIT_S),
         ({"retry-after": "-5"}, None),

@@ -47,18 +47,20 @@ def coordinator() -> None:
     """Hand out work until stopped. Safe to run twice: one leads, the other takes over."""
     from redis import Redis
 
+    from db.engine import open_engine
     from ruie.settings import settings
     from worker.app import create_app
     from worker.cli.output import start_logging
     from worker.client import Client
-    from worker.coordinator import Coordinator
+    from worker.coordinator import LEADER_LEASE_S, Coordinator
     from worker.servers import check_redis
 
     config = settings()
     _needs_redis(config.redis_url)
     start_logging()
     check_redis(config.redis_url)
-    client = Client(config)
+    # A leader that freezes in a transaction must not hold its locks longer than its lease.
+    client = Client(config, open_engine(config.database_url, idle_s=LEADER_LEASE_S))
     redis = Redis.from_url(config.redis_url, socket_timeout=10, socket_connect_timeout=5)
     running = Coordinator(client.engine, create_app(config), redis, config)
     for number in (signal.SIGTERM, signal.SIGINT):

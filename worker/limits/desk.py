@@ -58,7 +58,7 @@ class Desk:
         self._waiting: deque[tuple[asyncio.Future[Permit], int, int]] = deque()
         self._settlements: list[tuple[str, int, int, int, int]] = []
         self._news: dict[str, Any] = {}
-        self._tally = 0
+        self._tally = self._good = 0
         self._free_until = 0.0
         self._ended = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -85,6 +85,10 @@ class Desk:
         if permit is not FREE:
             self._settlements.append((permit.id, permit.slot, requests, prompt, completion))
             self._wake()
+
+    def succeeded(self) -> None:
+        """A call was answered: pauses need not grow."""
+        self._good += 1
 
     def throttled(self, retry_after: float | None) -> None:
         """The provider said it was too much: nobody calls for so long, then more slowly."""
@@ -120,6 +124,7 @@ class Desk:
             first = next(self._numbers)
             document = self._fixed | news
             document |= {"tally": tally, "settle": settled, "first": first * AT_ONCE}
+            document["good"], self._good = self._good, 0
             document["ask"] = [(prompt, completion) for _, prompt, completion in asked]
             try:
                 told = await self._run_script(json.dumps(document))

@@ -80,6 +80,7 @@ class Lane:
         provider, so only its output's share is returned."""
         desk = self._limiter.desk(call.model, self._priority)
         if isinstance(outcome, Completion):
+            desk.succeeded()
             desk.settle(
                 permit,
                 0,

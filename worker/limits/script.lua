@@ -11,13 +11,14 @@
 --   settle    {{permit, slot, requests, input, output}}: what is given back
 --   throttle  seconds the provider asked us to wait, -1: it did not say; absent: all is well
 --   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
+--   good      calls that succeeded since the last turn
 --   tally     calls let through since the last turn, where nothing binds
 --   ask       {{input, output}}, in order; owner and first name the permits
 -- Returns {admitted, microseconds to wait, slot, 1 where nothing binds, 1 where closed}.
 --
 -- state: sec: slot of the last eviction; w<d>: sum of the window; at, b<d>: buckets;
 --   L<d>: learned limits; pause: until when; a, g, c: ceiling in requests a second, its growth a
---   second, since when; ba: its bucket; cut, p: the last throttling and how many in a row;
+--   second, since when; ba: its bucket; cut, p: the last throttling, how many more in a row;
 --   e, et: decayed count of admissions; v<class>, u<class>, vnow: virtual time, waiting until.
 
 local SLOTS = 4      -- a second; what is admitted in one slot leaves the window together
@@ -115,13 +116,14 @@ local function ceiling()
   if not state.c then return nil end
   return state.a + state.g * math.max(0, now - state.c)
 end
+if (ask.good or 0) > 0 and (state.pause or 0) <= now then state.p = -1 end
 if ask.throttle then
   local wait = ask.throttle
   local paused = (state.pause or 0) > now  -- who was sent before the pause says nothing new
   if not paused and now - (state.cut or 0) > 1 then
     local base = math.min(state.e / LATELY, ceiling() or math.huge)
-    state.p = now - (state.pause or 0) < 30 and (state.p or 0) + 1 or 0
-    state.a, state.g, state.cut = math.max(base / 2, 1), math.max(base / 10, 0.2), now
+    if wait < 0 then state.p = now - (state.pause or 0) < 30 and (state.p or -1) + 1 or 0 end
+    state.a, state.g, state.cut = math.max(base / 2, 1), math.max(base / 10, 0.5), now
   end
   if wait < 0 then wait = paused and 0 or math.min(60, 2 ^ (state.p or 0)) end
   state.pause = math.max(state.pause or 0, now + wait)
