@@ -12,7 +12,7 @@ from support.scene import IN_FLIGHT, Scene
 
 @pytest.mark.parametrize(
     ("documents", "patience_s"),
-    [(40, 40), pytest.param(400, 600, marks=pytest.mark.slow)],
+    [(30, 120), pytest.param(400, 600, marks=pytest.mark.slow)],
 )
 def test_an_endpoint_of_which_a_fifth_goes_wrong(
     scene: Scene, documents: int, patience_s: float
@@ -29,7 +29,7 @@ def test_an_endpoint_of_which_a_fifth_goes_wrong(
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     """It is quarantined alone, as lost workers; everything else is done."""
     scene.enqueue(30, poison=17)
-    scene.until_closed(40)
+    scene.until_closed(120)
     log = scene.endpoint.log()
     kills = sum(entry.fault == "poison" for entry in log)
     scene.audit(lost_calls=IN_FLIGHT * kills, log=log, may_fail=("poison",))

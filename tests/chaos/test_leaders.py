@@ -98,7 +98,7 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     freeze(scene, second, "idle")
     until_another_leads(scene, second)
     second.thaw()
-    scene.until_closed(40)
+    scene.until_closed(120)
     check_actions(scene, leaders=3)
     scene.audit(lost_calls=0)
 
@@ -108,12 +108,12 @@ def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
     scene.staff(workers=2, coordinators=2)
     wait_until(lambda: leader(scene), 20)
     scene.enqueue(60)
-    scene.until_done(20)
+    scene.until_done(40)
     first = leader(scene)
     assert first is not None
     freeze(scene, first, "idle in transaction")
     until_another_leads(scene, first)
     first.thaw()
-    scene.until_closed(40)
+    scene.until_closed(120)
     check_actions(scene, leaders=2)
     scene.audit(lost_calls=0)

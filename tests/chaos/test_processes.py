@@ -18,7 +18,7 @@ def test_workers_killed_at_random(scene: Scene) -> None:
     """`kill -9` every second and a half: a worker with all its processes, or the one that works."""
     scene.staff(workers=4)
     scene.enqueue(100)
-    scene.until_done(30)
+    scene.until_done(40)
     due = time.monotonic()
 
     def kill_one() -> None:
@@ -35,7 +35,7 @@ def test_workers_killed_at_random(scene: Scene) -> None:
             scene.kill(worker)
             scene.start("worker")
 
-    scene.until_closed(60, kill_one)
+    scene.until_closed(120, kill_one)
     assert scene.killed >= 3
     scene.audit()
 
@@ -45,7 +45,7 @@ def test_redis_restarted_empty_three_times(scene: Scene) -> None:
     for share in (60, 160, 260):
         scene.until_done(share)
         scene.fleet.restart_redis()
-    scene.until_closed(60)
+    scene.until_closed(120)
     scene.audit(lost_calls=0)
 
 
@@ -60,7 +60,7 @@ def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
         scene.until_done(share)
         wait_until(lambda: scene.scalar(busy))
         scene.server.crash()
-    scene.until_closed(60)
+    scene.until_closed(120)
     scene.audit(lost_calls=0)
 
 
@@ -75,6 +75,7 @@ def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
     also where the endpoint says by its own clock when to come back."""
     for worker in scene.alive("worker"):
+        wait_until(lambda worker=worker: "ready" in worker.said(), 60)
         assert worker.terminate() == 0
     path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH", "")]))
     wrong = {
@@ -82,8 +83,8 @@ def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
         for shift in (-1800, 1800)
     }
     scene.behave(faults=0.05, kinds=("429 date", "500"))
-    scene.enqueue(40)
-    scene.until_closed(25)
+    scene.enqueue(25)
+    scene.until_closed(120)
     today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     for shift, worker in wrong.items():
         shown = shown_clock(worker) - (datetime.now() - today).total_seconds()

@@ -17,10 +17,10 @@ def test_a_job_pauses_at_its_cap_and_goes_on_when_it_is_raised(scene: Scene) -> 
     """With faults that are paid for, and a worker killed with calls in flight."""
     scene.behave(faults=0.1, kinds=("500", "hang", "cut", "garbage"))
     scene.enqueue(50, cap_usd=CAP_USD)
-    scene.until_done(30)
+    scene.until_done(40)
     scene.kill(scene.alive("worker")[0])
     scene.start("worker")
-    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 40)
+    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 90)
     # nothing is sent any more, and what was in flight has ended
     wait_until(lambda: all(entry.ended for entry in scene.mine()), 10)
 
@@ -31,7 +31,7 @@ def test_a_job_pauses_at_its_cap_and_goes_on_when_it_is_raised(scene: Scene) -> 
 
     with scene.engine.begin() as conn:
         jobs.set_cap(conn, scene.job_id, 10 * round(most))
-    scene.until_closed(60)
+    scene.until_closed(120)
     scene.audit(cap_nusd=10 * round(most))
 
 
@@ -52,7 +52,7 @@ def test_a_day_has_a_cap(scene: Scene) -> None:
     for command in ("coordinator", "worker", "worker"):
         scene.start(command, RUIE_SPEND_PER_DAY_USD=f"{cap:.9f}")
     scene.enqueue(60)
-    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 60)
+    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 90)
     wait_until(lambda: all(entry.ended for entry in scene.mine()), 10)
     bill = sum(entry.nusd for entry in scene.mine())
     assert CAP_USD * NUSD / 2 < bill <= CAP_USD * NUSD
@@ -60,5 +60,5 @@ def test_a_day_has_a_cap(scene: Scene) -> None:
     for process in (*scene.alive("worker"), *scene.alive("coordinator")):
         process.terminate()
     scene.staff(workers=2)  # without a cap on the day: the job goes on by itself
-    scene.until_closed(60)
+    scene.until_closed(120)
     scene.audit(lost_calls=IN_FLIGHT * scene.killed)

@@ -66,9 +66,9 @@ def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
     free, held, admitted = limited(url, Limits(), use)
     assert 0.5 < held < 2
     assert free < held / 2
-    # about 45 calls in 5 s are 9 a second; half of it, and growing
-    assert 2 <= admitted <= 20
-    assert state(url, "a") < 10
+    # it went at about 40 a second at best: half of what it was, and growing
+    assert 5 <= admitted <= 30
+    assert state(url, "a") < 0.6 * state(url, "m")
 
 
 def test_without_a_word_how_long_the_pause_grows(url: str) -> None:

@@ -19,7 +19,8 @@
 -- state: sec: slot of the last eviction; w<d>: sum of the window; at, b<d>: buckets;
 --   L<d>: learned limits; pause: until when; a, g, c: ceiling in requests a second, its growth a
 --   second, since when; ba: its bucket; cut, p: the last throttling, how many more in a row;
---   e, et: decayed count of admissions; v<class>, u<class>, vnow: virtual time, waiting until.
+--   e, et: decayed count of admissions; m: the best of late, calls a second;
+--   v<class>, u<class>, vnow: virtual time, waiting until.
 
 local SLOTS = 4      -- a second; what is admitted in one slot leaves the window together
 local KEPT = 61      -- seconds in the window: a minute, and one for the way to the endpoint
@@ -103,10 +104,12 @@ for _, back in ipairs(ask.settle or {}) do
   end
 end
 
--- How fast it went lately: calls in about the last LATELY seconds; pauses do not count.
-local LATELY = 5
+-- How fast it goes, over about two seconds, and how fast it went at best in about the last minute;
+-- pauses do not count.
 local function count(n)
-  state.e = (state.e or 0) * math.exp(-math.max(0, now - (state.et or now)) / LATELY) + n
+  local passed = math.max(0, now - (state.et or now))
+  state.e = (state.e or 0) * math.exp(-passed / 2) + n
+  state.m = math.max(state.e / 2, (state.m or 0) * math.exp(-passed / 60))
   state.et = math.max(now, state.et or now)
 end
 count(ask.tally or 0)
@@ -121,9 +124,12 @@ if ask.throttle then
   local wait = ask.throttle
   local paused = (state.pause or 0) > now  -- who was sent before the pause says nothing new
   if not paused and now - (state.cut or 0) > 1 then
-    local base = math.min(state.e / LATELY, ceiling() or math.huge)
+    local base = math.min(state.m, ceiling() or math.huge)
     if wait < 0 then state.p = now - (state.pause or 0) < 30 and (state.p or -1) + 1 or 0 end
-    state.a, state.g, state.cut = math.max(base / 2, 1), math.max(base / 10, 0.5), now
+    -- back at what is allowed, or went well lately, in about ten seconds
+    local usual = limit.r and limit.r / KEPT or state.m
+    state.g, state.cut = math.max(usual / 10, 0.1), now
+    state.a = math.max(base / 2, state.g)
   end
   if wait < 0 then wait = paused and 0 or math.min(60, 2 ^ (state.p or 0)) end
   state.pause = math.max(state.pause or 0, now + wait)
