@@ -1,14 +1,14 @@
 """Documents and calls a second from `enqueue` to records, with an endpoint that costs nothing.
 
-    python benchmarks/overhead.py [--documents 3072] [--database URL]
+    python benchmarks/overhead.py [--calls 9216] [--database URL]
 
 Two endpoints: one that answers at once (what the system itself costs), and one that answers after
 500 ms with 64 calls in flight (how much of the 128 calls a second that this allows is used); and
 two schemas: entities alone (a call a document), and entities, relations and events (three calls a
-document, which share its encoding). Everything is real: Redis, a coordinator, a worker with its
-processes, the encoder, SQL; and all of it, the endpoint included, runs on this machine. Workers
-are warm before the clock starts. The encoder alone, on all cores, is measured in the same run: no
-document can be faster than its encoding.
+document, which share its encoding); as many calls in each run. Everything is real: Redis, a
+coordinator, a worker with its processes, the encoder, SQL; and all of it, the endpoint included,
+runs on this machine. Workers are warm before the clock starts. The encoder alone, on all cores, is
+measured in the same run: no document can be faster than its encoding.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def measure(
 ) -> tuple[float, float]:
     """One run; gives documents and calls a second."""
     folder.mkdir()
-    processes, documents = options.processes, options.documents
+    processes, documents = options.processes, options.calls // len(schema.tasks)
     rows = sentences(documents + 64 * processes)
     with (
         endpoint(delay_s, "None") as llm,
@@ -135,7 +135,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Options:
-    documents: int
+    calls: int
     processes: int
 
 
@@ -143,14 +143,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--documents", type=int, default=3072)
+    parser.add_argument("--calls", type=int, default=9216, help="in each run")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")
     parser.add_argument("--quantise", default="int8", choices=["none", "int8"])
     parser.add_argument("--bundle", type=Path, help="default: one is built")
     given = parser.parse_args()
-    options = Options(given.documents, given.processes)
+    options = Options(given.calls, given.processes)
     folder = Path(tempfile.mkdtemp(prefix="ruie-overhead-"))
     schemas = {"entities": gold.corpus("entities").schema, "all three": everything()}
     measured: dict[tuple[str, float], list[tuple[float, float]]] = {}
