@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_burst_s: float = Field(
+        0.25, ge=0, le=60, description="seconds' worth of a limit that may go out at once"
+    )
     llm_prices: dict[str, tuple[UsdPerMillion, UsdPerMillion]] = Field(
         {}, description="by model, USD for a million tokens in and out (a JSON object)"
     )

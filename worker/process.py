@@ -116,6 +116,7 @@ def limiter(config: Settings) -> FleetLimiter:
         input_tokens_per_minute=config.llm_input_tokens_per_minute,
         output_tokens_per_minute=config.llm_output_tokens_per_minute,
         calls_in_flight=config.llm_calls_in_flight,
+        burst_s=config.llm_burst_s,
     )
     return FleetLimiter(
         redis, config.llm_base_url, limits, call_timeout_s=config.llm_timeout_s, guarded=True

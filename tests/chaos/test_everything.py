@@ -89,7 +89,7 @@ class Troubles:
 @pytest.mark.parametrize(
     ("seconds", "every_s", "faults"),
     [
-        pytest.param(30, 5.0, 0.05, id="a minute"),
+        pytest.param(60, 5.0, 0.05, id="a minute"),
         pytest.param(600, 8.0, 0.2, id="ten minutes", marks=pytest.mark.slow),
     ],
 )

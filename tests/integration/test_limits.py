@@ -79,6 +79,18 @@ def test_a_request_larger_than_the_minute_is_admitted_and_paid_as_debt(url: str)
     assert 140 < limited(url, Limits(tokens_per_minute=600), use) < 155
 
 
+def test_without_a_burst_no_second_holds_more_than_a_sixtieth(url: str) -> None:
+    async def crowd(limiter: FleetLimiter) -> None:
+        await asyncio.gather(*(limiter.lane().before(call()) for _ in range(60)))
+
+    with admissions(url) as admitted:
+        limited(url, Limits(requests_per_minute=1200, burst_s=0.0), crowd)
+    times = [at for at, _ in admitted]
+    assert len(times) == 60
+    assert max(sum(start <= at < start + 1.0 for at in times) for start in times) <= 20
+    assert times[-1] - times[0] < 4.5  # 59 at 19.7 a second take 3.0 s
+
+
 def test_two_processes_share_one_quota(url: str) -> None:
     program = f"""
 import asyncio

@@ -6,7 +6,7 @@ by one Lua script (script.lua) on Redis's own clock.
 
 Two things hold at once. The window: in no 60 s is more admitted than the limit, exactly, with a
 second to spare for what is on its way. The bucket: what the limit allows goes out evenly, a
-quarter of a second's worth at most at once. When Redis cannot be reached nothing is admitted:
+burst's worth at most at once. When Redis cannot be reached nothing is admitted:
 calls wait until it is back; and a Redis that came back empty admits nothing until the coordinator
 has restored the last minute from SQL (worker/restoring.py).
 """

@@ -48,6 +48,7 @@ class Desk:
         self._fixed = {
             "guarded": guarded,
             "limits": limits.per_minute,
+            "burst": limits.burst_s,
             "flight": limits.calls_in_flight,
             "ttl": ttl_s,
             "class": 1 + classes.index(priority),

@@ -6,6 +6,7 @@
 -- ARGV  one JSON document:
 --   guarded   whether the marker must exist
 --   limits    {r, i, o, t}: requests, input, output and total tokens a minute; 0: none
+--   burst     seconds' worth of a limit that may go out at once
 --   flight    calls in flight, 0: any number; ttl: seconds after which a permit is lost
 --   class     1 live, 2 normal, 3 backfill; weights of the classes
 --   settle    {{permit, slot, requests, input, output}}: what is given back
@@ -70,12 +71,12 @@ local function add(d, amount, at)
   fields = nil
 end
 
--- The buckets: a quarter of a second's worth goes out at once, the rest at an even rate.
+-- The buckets: a burst's worth goes out at once (one request at least), the rest at an even rate.
 local elapsed = math.max(0, now - (state.at or now))
 local size, rate = {}, {}
 local function bucket(d, per_second)
   rate[d] = per_second
-  size[d] = math.max(1, per_second / 4)
+  size[d] = math.max(1, per_second * ask.burst)
   state['b' .. d] = math.min(size[d], (state['b' .. d] or size[d]) + elapsed * per_second)
 end
 for d, most in pairs(limit) do bucket(d, most / KEPT) end

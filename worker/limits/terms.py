@@ -30,7 +30,10 @@ WEIGHTS = {Priority.LIVE: 16, Priority.NORMAL: 4, Priority.BACKFILL: 1}
 class Limits:
     """For each endpoint and model; 0 means no limit, or what the provider's headers tell.
 
-    Tokens are input and output together, or apart, as the provider counts.
+    Tokens are input and output together, or apart, as the provider counts. burst_s: how much may
+    go out at once, in seconds' worth of a limit (one request always may). In any second goes out
+    one second's worth and the burst: 0 is for a provider that counts seconds strictly, and costs a
+    little of the quota where processes are busy.
     """
 
     requests_per_minute: int = 0
@@ -38,6 +41,7 @@ class Limits:
     input_tokens_per_minute: int = 0
     output_tokens_per_minute: int = 0
     calls_in_flight: int = 0
+    burst_s: float = 0.25
 
     @property
     def per_minute(self) -> tuple[int, int, int, int]:
