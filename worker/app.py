@@ -19,8 +19,9 @@ BATCH_TASK = "ruie.batch"
 MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
 """On Redis the lowest number is taken first (and 0, 3, 6, 9 are the steps there are)."""
 BATCH_TIME_LIMIT_S = 1800
-"""Hard limit of one batch; far above `worker.batch.BATCH_SECONDS`, by which a batch gives back
-what it has not begun, so that reaching it means a process that hangs."""
+"""Hard limit of a task, which waits until the batch before it has been handed out; far above
+`worker.batch.BATCH_SECONDS`, by which that gives back what it has not sent, so that reaching it
+means a process that hangs."""
 
 
 def create_app(settings: Settings) -> Celery:
