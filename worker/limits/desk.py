@@ -113,7 +113,7 @@ class Desk:
 
     async def _turns(self) -> None:
         """Turn after turn, until nobody waits and nothing is left to say."""
-        away = False
+        away = closed = False
         while self._waiting or self._settlements or self._news:
             self._ended.clear()
             while self._waiting and self._waiting[0][0].done():
@@ -140,6 +140,9 @@ class Desk:
             if away:
                 log.info("limits: Redis is back")
                 away = False
+            if told[4] and not closed:
+                log.warning("limits: Redis was emptied, calls wait for a coordinator to restore it")
+            closed = bool(told[4])
             await self._told(asked, first * AT_ONCE, *told)
 
     async def _told(

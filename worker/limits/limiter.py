@@ -13,7 +13,7 @@ from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
 from worker.limits.desk import Desk
 from worker.limits.headers import told
-from worker.limits.terms import FREE, MARKER, Limits, Permit, Priority, keys
+from worker.limits.terms import MARKER, Limits, Permit, Priority, keys
 
 SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
 LEARN_S = 1.0
@@ -103,6 +103,3 @@ class Lane:
             self._learned_at = now
             if limits := told(outcome.headers):
                 desk.learned(limits)
-
-
-__all__ = ["FREE", "FleetLimiter", "Lane"]
