@@ -65,7 +65,10 @@ def check_actions(scene: Scene, leaders: int) -> None:
     assert not others, f"{len(others)} of {len(seen)} actions by a follower: {others[:5]}"
     tokens = [row[2] for row in seen]
     assert tokens == sorted(tokens), "an earlier leader acted after a later one"
-    assert len({row[0] for row in seen}) == leaders, "so many led, one after the other"
+    # One that led for a moment alone may have had nothing to do.
+    acted = {row[0] for row in seen}
+    assert leaders - 1 <= len(acted) <= leaders, f"one after the other led, and {acted} acted"
+    assert len(acted) > 1, "only one ever acted"
 
 
 def freeze(scene: Scene, process: Process, state: str) -> None:
