@@ -8,7 +8,9 @@ import signal
 import time
 from datetime import datetime
 
+import pytest
 from support.fleet import Process
+from support.metering import Quota
 from support.peers import children
 from support.scene import CLOCK, Scene
 from support.waiting import wait_until
@@ -62,6 +64,27 @@ def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
         scene.server.crash()
     scene.until_closed(120)
     scene.audit(lost_calls=0)
+
+
+@pytest.mark.slow
+def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
+    """The limit binds all the time. Whatever Redis forgot, no minute holds more than it allows."""
+    for worker in scene.alive("worker"):
+        scene.kill(worker)
+    quota = Quota(requests=600, requests_per_second=20)
+    scene.behave(quota=quota)
+    for _ in range(3):
+        scene.start("worker", RUIE_LLM_REQUESTS_PER_MINUTE=str(quota.requests))
+    scene.enqueue(350)
+    for share in (200, 600, 1000):
+        scene.until_done(share, 240)
+        scene.fleet.restart_redis()
+    scene.until_closed(300)
+    for worker in scene.alive("worker"):
+        assert worker.terminate() == 0
+    log = scene.audit(lost_calls=0, log=scene.mine(), quota=quota)
+    took = max(entry.at for entry in log) - min(entry.at for entry in log)
+    assert took > 60 * (len(log) / quota.requests - 1), "the limit did not bind"
 
 
 def shown_clock(process: Process) -> float:

@@ -131,12 +131,13 @@ class Scene:
         lost_calls: int | None = None,
         log: Sequence[Entry] | None = None,
         corpus: Sequence[Mapping[str, str]] | None = None,
+        quota: Quota = QUOTA,
         **more: Any,
     ) -> list[Entry]:
         """Check the books; gives the endpoint's log. lost_calls: by default those of the kills."""
         entries = list(log if log is not None else self.endpoint.log())
         lost = IN_FLIGHT * self.killed if lost_calls is None else lost_calls
-        books = Audit(self.engine, self.job_id, corpus or self.corpus, entries, QUOTA, lost, **more)
+        books = Audit(self.engine, self.job_id, corpus or self.corpus, entries, quota, lost, **more)
         books.check()
         return entries
 
