@@ -31,12 +31,6 @@ class Price:
 LISTED: dict[str, Price] = {
     # platform.claude.com, the pricing page and the pages of the models
     "claude-haiku-4-5": Price(1.0, 5.0),
-    "claude-opus-4-5": Price(5.0, 25.0),
-    "claude-opus-4-6": Price(5.0, 25.0),
-    "claude-opus-4-7": Price(5.0, 25.0),
-    "claude-opus-4-8": Price(5.0, 25.0),
-    "claude-opus-5": Price(5.0, 25.0),
-    "claude-opus-5-5": Price(4.0, 20.0),
     # api-docs.deepseek.com, at peak hours and without its cache; off-peak is half of it
     "deepseek-flash": Price(0.30, 1.20),
     "deepseek-v4-pro": Price(1.32, 3.96),
