@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -25,6 +26,7 @@ __all__ = [
     "NewInputError",
     "NewJob",
     "PausedBy",
+    "Priority",
     "Progress",
     "TaskProgress",
     "add_input_errors",
@@ -45,10 +47,18 @@ JobState = Literal["running", "paused", "done", "cancelled", "failed"]
 PausedBy = Literal["person", "error", "job_cap", "day_cap"]
 
 
+class Priority(IntEnum):
+    """A job's class: its share of a quota while others wait for it too."""
+
+    BACKFILL = -1
+    NORMAL = 0
+    LIVE = 1
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job as it is asked for. endpoint: base URL. settings: decoding (k, max_tokens, output
-    form, ...) as JSON. priority: 1 live, 0 normal, -1 backfill. cap_nusd: the most it may cost,
+    form, ...) as JSON. priority: see `Priority`. cap_nusd: the most it may cost,
     billionths of a US dollar. forced: ask again what was answered before."""
 
     name: str

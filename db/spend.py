@@ -33,6 +33,11 @@ NUSD = 1_000_000_000
 """Billionths in a US dollar."""
 
 
+def to_nusd(usd: float | None) -> int | None:
+    """A cap as the accounts know it; None stays None, which is no cap."""
+    return None if usd is None else round(usd * NUSD)
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """The most a call can cost, and the day whose account it stands in."""
@@ -193,5 +198,6 @@ __all__ = [
     "reserve",
     "resume_within_caps",
     "settle",
+    "to_nusd",
     "today",
 ]

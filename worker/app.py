@@ -11,8 +11,8 @@ from typing import Any
 
 from celery import Celery
 
+from db.jobs import Priority
 from ruie.settings import Settings
-from worker.limits import Priority
 
 QUEUE = "ruie"
 BATCH_TASK = "ruie.batch"

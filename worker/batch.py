@@ -15,9 +15,9 @@ from contextlib import nullcontext
 from functools import partial
 
 from db import jobs, queue
+from db.jobs import Priority
 from worker.company import Company
 from worker.lanes import Lane
-from worker.limits import Priority
 from worker.retries import RetryPolicy
 from worker.store import Store
 from worker.work import Outcome, Work

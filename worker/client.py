@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from db import jobs, migrate, queue
 from db.engine import open_engine, reading
-from db.spend import NUSD
+from db.spend import to_nusd
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
@@ -36,9 +36,6 @@ from worker.prices import price_of
 
 if TYPE_CHECKING:
     from worker.estimate import Estimate
-
-
-PRIORITIES = {"live": 1, "normal": 0, "backfill": -1}
 
 
 class Options(TypedDict, total=False):
@@ -163,8 +160,8 @@ class Client:
             bundle_digest="",
             prompt_version=PROMPT_VERSION,
             settings=decoding(config).body(),
-            priority=PRIORITIES[options.get("priority", "normal")],
-            cap_nusd=None if cap_usd is None else round(cap_usd * NUSD),
+            priority=jobs.Priority[options.get("priority", "normal").upper()],
+            cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
         )
 

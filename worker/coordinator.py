@@ -23,9 +23,10 @@ from sqlalchemy import Connection, Engine
 
 from db import leadership, queue, spend
 from db.engine import AWAY, one_line, reading
+from db.jobs import Priority
 from ruie.settings import Settings
 from worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
-from worker.limits import MARKER, Priority
+from worker.limits import MARKER
 from worker.restoring import WINDOW_S, recent_calls, restore
 
 log = logging.getLogger("ruie.coordinator")
@@ -63,8 +64,7 @@ class Coordinator:
         self._config = config
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._token: int | None = None
-        day_cap = config.spend_per_day_usd
-        self._day_cap_nusd = round(day_cap * spend.NUSD) if day_cap else None
+        self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._reap_from = 0.0
         self.stop = threading.Event()
 

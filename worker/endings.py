@@ -6,6 +6,7 @@ transaction that ends the item, and only where that still held the lease.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,11 @@ class Sent:
 def most_nusd(price: Price, question: Question) -> int:
     """The most a call can cost. No tokenizer makes more tokens than a text has bytes; each message
     is given 16 more for the chat template around it."""
-    prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in question.call.messages)
-    return cost_nusd(price, prompt, question.call.max_tokens)
+    call = question.call
+    prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in call.messages)
+    if call.response_format is not None:  # it goes into the prompt too
+        prompt += len(json.dumps(call.response_format))
+    return cost_nusd(price, prompt, call.max_tokens)
 
 
 def save(
@@ -99,8 +103,7 @@ def fail(
             )
         case PauseJob():
             held = queue.retry(conn, item, 0.0, error, counts=False)
-            if jobs.job_states(conn, [item.job_id]).get(item.job_id) == "running":
-                jobs.set_job_state(conn, item.job_id, "paused", reason=str(error), by="error")
+            _pause(conn, item.job_id, str(error), "error")
     if held and not isinstance(decision, PauseEndpoint):
         _book(conn, item, error, sent)
     elif held and sent.reservation is not None:
@@ -128,7 +131,7 @@ def refuse(
 ) -> None:
     """Items for which a cap left no room go back; the job pauses where nothing can change that."""
     give_back(conn, [(item, None) for item in unsent], 0.0 if denied.certain else CAPPED_S)
-    if denied.certain and jobs.job_states(conn, [job_id]).get(job_id) == "running":
+    if denied.certain:
         cap, spent = denied.cap_nusd / spend.NUSD, denied.committed_nusd / spend.NUSD
         which, mend = (
             ("job's cap", f"`ruie cap {job_id} USD` raises it")
@@ -136,7 +139,7 @@ def refuse(
             else ("day's cap", "it goes on tomorrow (UTC), or with a higher RUIE_SPEND_PER_DAY_USD")
         )
         reason = f"the {which} of ${cap:,.4f} is reached, ${spent:,.4f} are spent: {mend}"
-        jobs.set_job_state(conn, job_id, "paused", reason, by=denied.by)
+        _pause(conn, job_id, reason, denied.by)
 
 
 def refuse_unpriced(
@@ -144,9 +147,14 @@ def refuse_unpriced(
 ) -> None:
     """A cap cannot be held where nobody knows what a call costs: the job pauses."""
     give_back(conn, [(item, None) for item in unsent])
+    reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
+    _pause(conn, job_id, reason, "error")
+
+
+def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:
+    """Pause a job that runs; one that somebody paused or ended meanwhile stays as it is."""
     if jobs.job_states(conn, [job_id]).get(job_id) == "running":
-        reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
-        jobs.set_job_state(conn, job_id, "paused", reason, by="error")
+        jobs.set_job_state(conn, job_id, "paused", reason, by=by)
 
 
 def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: Sent) -> None:

@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from db.jobs import Job
+from db.jobs import Job, Priority
 from db.queue import LeasedItem
 from ruie.extractor import Decoding, Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.records import Query
-from worker.limits import Priority
 from worker.prices import Price
 
 PREPARED_AT_A_TIME = 16

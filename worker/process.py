@@ -18,14 +18,15 @@ from concurrent.futures import Future, wait
 from redis.asyncio import Redis
 
 from db.engine import open_engine
-from db.spend import NUSD
+from db.jobs import Priority
+from db.spend import to_nusd
 from ruie.bundle import Bundle
 from ruie.llm import LLMClient
 from ruie.settings import Settings, settings
 from worker import stopping
 from worker.batch import BATCH_SECONDS, BatchRunner
 from worker.lanes import Lane
-from worker.limits import FleetLimiter, Limits, Priority
+from worker.limits import FleetLimiter, Limits
 from worker.prices import price_of
 from worker.retries import RetryPolicy
 from worker.store import Store
@@ -44,7 +45,6 @@ class Process:
         self._limiter = limiter(config)
         self._lanes: dict[Priority, Lane] = {}
         self._default_model = config.llm_model
-        day_cap = config.spend_per_day_usd
         self._runner = BatchRunner(
             Store(open_engine(config.database_url)),
             self._lane,
@@ -52,7 +52,7 @@ class Process:
             lease_s=config.lease_s,
             grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
-            day_cap_nusd=round(day_cap * NUSD) if day_cap else None,
+            day_cap_nusd=to_nusd(config.spend_per_day_usd or None),
         )
         self._batches: set[Future[Outcome]] = set()
         self._loop = asyncio.new_event_loop()

@@ -61,6 +61,7 @@ class Work:
         self._queries = {
             item.id: self._schema.query(item.task, item.text, item.trigger) for item in leased
         }
+        self._keys = {item.id: lane.key(job, item, self._queries[item.id]) for item in leased}
         self._sent: dict[int, Sent] = {}
         self._flying: set[int] = set()
         self._unsent: set[asyncio.Task[None]] = set()
@@ -81,7 +82,7 @@ class Work:
     async def give_back(self) -> None:
         """Everything that is still held goes back: unharmed, or with what it may have cost."""
         left = list(self.items.values())
-        self.outcome.returned = len(left)
+        self.outcome.returned += len(left)
         unsent = [(i, self._sent.get(i.id)) for i in left if i.id not in self._flying]
         if unsent:
             await self._store.write(lambda conn: endings.give_back(conn, unsent))
@@ -131,11 +132,11 @@ class Work:
     async def _reuse(self) -> list[queue.LeasedItem]:
         """Link the items whose question was answered before; gives the others."""
         items = list(self.items.values())
-        keys = {item.id: self._lane.key(self.job, item, self._queries[item.id]) for item in items}
-        paid = await self._store.read(lambda conn: results.find_paid(conn, list(keys.values())))
+        asked = [self._keys[item.id] for item in items]
+        paid = await self._store.read(lambda conn: results.find_paid(conn, asked))
         fresh = []
         for item in items:
-            answered = paid.get(keys[item.id])
+            answered = paid.get(self._keys[item.id])
             if answered is None:
                 fresh.append(item)
                 continue
@@ -203,7 +204,7 @@ class Work:
 
         try:
             answer = await extractor.ask(question, sending)
-            key = self._lane.key(self.job, item, question.query)
+            key = self._keys[item.id]
             saved = await self._store.write(
                 lambda conn: endings.save(
                     conn, self.job, item, extractor, answer, key, sent, self._schema.events

@@ -49,8 +49,7 @@ def cap(job: str, usd: float | None, without: bool) -> None:
         if usd is not None and not without:
             check_cap(usd, known.model, client.config)
         if usd is not None or without:
-            nusd = None if without or usd is None else round(usd * spend.NUSD)
-            known = jobs.set_cap(conn, job, nusd)
+            known = jobs.set_cap(conn, job, spend.to_nusd(None if without else usd))
         committed = spend.committed_nusd(conn, job) / spend.NUSD
     most = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
     click.echo(f"{job} is {known.state}: {most}, ${committed:,.4f} spent or reserved", err=True)

@@ -12,6 +12,6 @@ has restored the last minute from SQL (worker/restoring.py).
 """
 
 from worker.limits.limiter import FleetLimiter, Lane
-from worker.limits.terms import MARKER, UNLIMITED, Limits, Priority
+from worker.limits.terms import MARKER, UNLIMITED, Limits
 
-__all__ = ["MARKER", "UNLIMITED", "FleetLimiter", "Lane", "Limits", "Priority"]
+__all__ = ["MARKER", "UNLIMITED", "FleetLimiter", "Lane", "Limits"]

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from enum import IntEnum
+
+from db.jobs import Priority
 
 MARKER = "ruie:coordinator:marker"
 """The Redis key that says: nothing was forgotten."""
-
-
-class Priority(IntEnum):
-    """A job's class, as it is stored in `jobs.priority`."""
-
-    BACKFILL = -1
-    NORMAL = 0
-    LIVE = 1
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
 
 
 WEIGHTS = {Priority.LIVE: 16, Priority.NORMAL: 4, Priority.BACKFILL: 1}
