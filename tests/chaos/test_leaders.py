@@ -48,6 +48,17 @@ def leader(scene: Scene) -> Process | None:
     return next((p for p in scene.fleet.processes if p.pid == pid), None)
 
 
+def at_work(scene: Scene, documents: int) -> Process:
+    """Two coordinators and two workers in the middle of a job; gives the one that leads."""
+    scene.staff(workers=2, coordinators=2)
+    wait_until(lambda: leader(scene), 20)
+    scene.enqueue(documents)
+    scene.until_done(40)
+    first = leader(scene)
+    assert first is not None
+    return first
+
+
 def until_another_leads(scene: Scene, old: Process) -> Process:
     """The new leader, which must be there within `LEADER_S`."""
     wait_until(lambda: leader(scene) not in (None, old), LEADER_S)
@@ -89,12 +100,7 @@ WHERE application_name = :who AND datname = current_database()"""
 @pytest.mark.usefixtures("witness")
 def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     """The second is stopped past its lease, between two transactions, and comes back."""
-    scene.staff(workers=2, coordinators=2)
-    wait_until(lambda: leader(scene), 20)
-    scene.enqueue(120)
-    scene.until_done(40)
-    first = leader(scene)
-    assert first is not None
+    first = at_work(scene, 120)
     first.kill()
     scene.start("coordinator")
     second = until_another_leads(scene, first)
@@ -108,12 +114,7 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("witness")
 def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
-    scene.staff(workers=2, coordinators=2)
-    wait_until(lambda: leader(scene), 20)
-    scene.enqueue(60)
-    scene.until_done(40)
-    first = leader(scene)
-    assert first is not None
+    first = at_work(scene, 60)
     freeze(scene, first, "idle in transaction")
     until_another_leads(scene, first)
     first.thaw()
