@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from support.fleet import Process
 from support.scene import Scene
 from support.waiting import wait_until
@@ -37,8 +38,15 @@ def witness(scene: Scene) -> Iterator[None]:
     with scene.engine.begin() as conn:
         conn.exec_driver_sql(_WITNESS)
     yield
-    with scene.engine.begin() as conn:
-        conn.exec_driver_sql(_GONE)
+    for attempt in range(5):
+        try:
+            with scene.engine.begin() as conn:
+                conn.exec_driver_sql(_GONE)
+            return
+        except OperationalError:  # a deadlock: the fleet still writes to both tables
+            if attempt == 4:
+                raise
+            time.sleep(0.5)
 
 
 def leader(scene: Scene) -> Process | None:
