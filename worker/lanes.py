@@ -50,6 +50,9 @@ class Lane:
         # encoder with no call in flight. Nor does it encode far ahead: the processes of a machine
         # would all do so at once, and then all wait for answers.
         self.room = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
+        # A call is in flight until what came back is saved. So a crash never costs more calls than
+        # this, also where the database is slower than the endpoint.
+        self.in_flight = asyncio.Semaphore(llm.max_in_flight)
 
     def extractor(self, job: Job, item: LeasedItem | None = None) -> Extractor:
         """The extractor for a job: its model and decoding, or what an item has instead."""

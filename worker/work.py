@@ -116,7 +116,7 @@ class Work:
                 ready = await self._prepare(few)
                 ready, full = await self._reserve(ready)
                 for item, question in ready:
-                    task = group.create_task(self._one(item, question))
+                    task = group.create_task(self._in_flight(item, question))
                     self._unsent.add(task)
                     # however the task ends, also if it never began
                     task.add_done_callback(lambda _: self._lane.room.release())
@@ -191,6 +191,10 @@ class Work:
         for item in rest:
             self.items.pop(item.id, None)
         self.outcome.returned += len(rest)
+
+    async def _in_flight(self, item: queue.LeasedItem, question: Question) -> None:
+        async with self._lane.in_flight:
+            await self._one(item, question)
 
     async def _one(self, item: queue.LeasedItem, question: Question) -> None:
         extractor = self._lane.extractor(self.job, item)
