@@ -7,19 +7,54 @@ for ED's. A query that failed counts as one that found nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ruie.annotations import Corpus
-from ruie.errors import CallError, FatalCallError
+from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import together
-from ruie.extractor import Answer, Extractor, Question
+from ruie.extractor import Extractor, Question
+from ruie.llm import Completion
+from ruie.mistakes import Mistake, mistakes
+from ruie.parsing import Parsed, parse
 from ruie.records import Item, Query, Task
 from ruie.scoring import Score, score_offsets, score_strings
 
 WAVE = 256
 """Queries prepared at a time."""
 NOTHING = Score()
+NOT_PARSED = Parsed((), (), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that the corpus has a gold answer to."""
+
+    row: int
+    """Index of its sentence in the corpus."""
+    name: str
+    """The row's id, and what was asked of it: `7#NER`, `7#EAE0`."""
+    query: Query
+    gold: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one question came to, and how right it is."""
+
+    asked: Asked
+    key: str
+    demonstrations: tuple[str, ...]
+    """The ids of those in the prompt, in the order of the retriever."""
+    completion: Completion | None
+    parsed: Parsed
+    error: CallError | None
+    usage: tuple[int, int]
+    """Tokens in and out, also of a failed call that was charged."""
+    strings: Score
+    offsets: Score
+    mistakes: Counter[Mistake]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +68,7 @@ class Evaluation:
     offsets: Score = NOTHING
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    mistakes: Counter[Mistake] = field(default_factory=Counter)
 
     def __add__(self, other: Evaluation) -> Evaluation:
         return Evaluation(
@@ -43,19 +79,21 @@ class Evaluation:
             self.offsets + other.offsets,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.mistakes + other.mistakes,
         )
 
 
-def gold_queries(corpus: Corpus) -> Iterator[tuple[Query, tuple[Item, ...]]]:
+def gold_queries(corpus: Corpus) -> Iterator[Asked]:
     """Every question that the corpus has a gold answer to."""
     schema = corpus.schema
-    for row in corpus.rows:
+    for index, row in enumerate(corpus.rows):
         for task, items in row.gold.items():
             if schema.labels(task):
-                yield schema.query(task, row.text), items
-        for event, found in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
+                yield Asked(index, f"{row.id}#{task}", schema.query(task, row.text), items)
+        events = zip(row.gold.get(Task.ED, ()), row.arguments, strict=True)
+        for number, (event, found) in enumerate(events):
             if query := schema.argument_query(row.text, event.type, event.spans[0]):
-                yield query, found
+                yield Asked(index, f"{row.id}#{Task.EAE}{number}", query, found)
 
 
 async def evaluate(
@@ -65,40 +103,96 @@ async def evaluate(
 
     Raises `FatalCallError` if no call can succeed.
     """
+    return totals(await outcomes(extractor, corpus, told=lambda _: progress(1)))
+
+
+def totals(found: Iterable[Outcome]) -> dict[Task, Evaluation]:
+    """The sums of each task, in the order of the tasks."""
+    sums: dict[Task, Evaluation] = {}
+    for one in found:
+        task = one.asked.query.task
+        sums[task] = sums.get(task, Evaluation(task)) + Evaluation(
+            task, 1, one.error is not None, one.strings, one.offsets, *one.usage, one.mistakes
+        )
+    return {task: sums[task] for task in Task if task in sums}
+
+
+async def outcomes(
+    extractor: Extractor,
+    corpus: Corpus,
+    *,
+    saved: Mapping[str, Completion] | None = None,
+    told: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Ask everything, and say what each question came to.
+
+    saved: by key, what was answered before; it is not asked again, nor is a question that comes
+    twice. told: called with each outcome as soon as it is there. Raises `FatalCallError` if no
+    call can succeed.
+    """
+    known = dict(saved or {})
     asked = list(gold_queries(corpus))
-    totals: dict[Task, Evaluation] = {}
+    found: list[Outcome] = []
+
+    async def one(same: Sequence[tuple[Asked, Question]]) -> list[Outcome]:
+        question = same[0][1]
+        key = question.call.key
+        completion, parsed, error = await _read(extractor, question, known.get(key))
+        if completion is not None and error is None:
+            known[key] = completion
+        made = [_outcome(each, question, completion, parsed, error) for each, _ in same]
+        for outcome in made:
+            told(outcome)
+        return made
+
     for at in range(0, len(asked), WAVE):
         wave = asked[at : at + WAVE]
-        questions = await asyncio.to_thread(extractor.prepare, [query for query, _ in wave])
-
-        async def one(question: Question, gold: tuple[Item, ...]) -> Evaluation:
-            outcome = await _ask(extractor, question)
-            progress(1)
-            return _scored(question.query.task, gold, outcome)
-
-        asking = [one(question, gold) for question, (_, gold) in zip(questions, wave, strict=True)]
-        for result in await together(asking):
-            totals[result.task] = totals.get(result.task, Evaluation(result.task)) + result
-    return {task: totals[task] for task in Task if task in totals}
+        questions = await asyncio.to_thread(extractor.prepare, [each.query for each in wave])
+        shared: dict[str, list[tuple[Asked, Question]]] = {}
+        for pair in zip(wave, questions, strict=True):
+            shared.setdefault(pair[1].call.key, []).append(pair)
+        for made in await together([one(same) for same in shared.values()]):
+            found += made
+    return found
 
 
-async def _ask(extractor: Extractor, question: Question) -> Answer | None:
+async def _read(
+    extractor: Extractor, question: Question, completion: Completion | None
+) -> tuple[Completion | None, Parsed, CallError | None]:
     try:
-        return await extractor.ask(question)
+        if completion is None:
+            completion = await extractor.llm.complete(question.call)
+        return completion, extractor.read(question, completion).parsed, None
     except FatalCallError:
         raise
-    except CallError:
-        return None
+    except CallError as error:
+        parsed = NOT_PARSED
+        if isinstance(error, OutputError) and not isinstance(error, TruncatedError):
+            said, form = error.raw_output or "", extractor.decoding.form
+            parsed = parse(said, question.query, question.demonstrations, form)
+        return completion, parsed, error
 
 
-def _scored(task: Task, gold: tuple[Item, ...], answer: Answer | None) -> Evaluation:
-    items = answer.items if answer else ()
-    return Evaluation(
-        task,
-        queries=1,
-        failed=answer is None,
-        strings=score_strings(gold, items),
-        offsets=score_offsets(gold, items),
-        prompt_tokens=answer.completion.prompt_tokens if answer else 0,
-        completion_tokens=answer.completion.completion_tokens if answer else 0,
+def _outcome(
+    asked: Asked,
+    question: Question,
+    completion: Completion | None,
+    parsed: Parsed,
+    error: CallError | None,
+) -> Outcome:
+    if completion is not None:
+        usage = (completion.prompt_tokens, completion.completion_tokens)
+    else:
+        usage = (error.usage if error else None) or (0, 0)
+    return Outcome(
+        asked=asked,
+        key=question.call.key,
+        demonstrations=tuple(each.id for each in question.demonstrations),
+        completion=completion,
+        parsed=parsed,
+        error=error,
+        usage=usage,
+        strings=score_strings(asked.gold, parsed.items),
+        offsets=score_offsets(asked.gold, parsed.items),
+        mistakes=mistakes(asked.gold, parsed.items, parsed.rejects),
     )

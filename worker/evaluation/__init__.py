@@ -1,0 +1,1 @@
+"""`ruie evaluate`: several corpora and retrievers, one comparison; what was paid for is kept."""

@@ -1,0 +1,98 @@
+"""Ask every corpus's questions with the demonstrations of every retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruie.annotations import Corpus
+from ruie.bundle import Bundle
+from ruie.errors import UsageError
+from ruie.evaluation import Outcome, gold_queries, outcomes
+from ruie.extractor import Extractor, Retriever
+from ruie.llm import LLMClient
+from ruie.retrievers import BM25, NAMES, Random
+from ruie.settings import Settings
+from worker.client import decoding
+from worker.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One corpus with the demonstrations of one retriever."""
+
+    corpus: str
+    retriever: str
+    outcomes: list[Outcome]
+
+
+def open_retrievers(
+    names: Sequence[str], config: Settings, base: Path | None, seed: int
+) -> dict[str, Retriever]:
+    """Those of `NAMES` that are named, in that order.
+
+    Raises `UsageError`, `BundleError`, and `UnavailableError` where a library is missing.
+    """
+    wanted = [name for name in NAMES if name in names]
+    if "base" in wanted and base is None:
+        raise UsageError(
+            "The retriever 'base' needs a bundle whose encoder was not trained.",
+            "Name it with --base. Training writes one, and `ruie bundle build` makes one of the "
+            "base model and the same demonstrations.",
+        )
+    if base is not None and "base" not in wanted:
+        raise UsageError("--base has no use without the retriever 'base'.", "Add --retriever base.")
+    threads = config.encoder_threads
+    bundle = Bundle.open(config.bundle, threads=threads)
+    made: dict[str, Callable[[], Retriever]] = {
+        "random": lambda: Random(bundle, seed),
+        "bm25": lambda: BM25(bundle),
+        "base": lambda: Bundle.open(base or config.bundle, threads=threads),
+        "trained": lambda: bundle,
+    }
+    return {name: made[name]() for name in wanted}
+
+
+def questions(corpora: Mapping[str, Corpus]) -> int:
+    """How many there are for one retriever."""
+    return sum(sum(1 for _ in gold_queries(corpus)) for corpus in corpora.values())
+
+
+async def run(
+    config: Settings,
+    corpora: Mapping[str, Corpus],
+    retrievers: Mapping[str, Retriever],
+    predictions: Predictions | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[str, list[Part]]:
+    """The model that was asked, and what came of it, corpus by corpus.
+
+    predictions: what was answered before is taken from it, and each answer is added to it.
+    progress is told of each question that ended. Raises `FatalCallError`, `UnavailableError`.
+    """
+    llm = LLMClient(
+        config.llm_base_url,
+        config.llm_api_key.get_secret_value(),
+        timeout_s=config.llm_timeout_s,
+        max_in_flight=config.llm_max_in_flight,
+    )
+    try:
+        models = await llm.check(config.llm_model)
+        model = config.llm_model or models[0]
+        parts = []
+        for corpus, gold in corpora.items():
+            for name, retriever in retrievers.items():
+
+                def told(outcome: Outcome, corpus: str = corpus, name: str = name) -> None:
+                    if predictions is not None:
+                        predictions.add(corpus, name, model, outcome)
+                    progress(1)
+
+                saved = predictions.completions if predictions is not None else None
+                extractor = Extractor(retriever, llm, model, decoding(config))
+                found = await outcomes(extractor, gold, saved=saved, told=told)
+                parts.append(Part(corpus, name, found))
+        return model, parts
+    finally:
+        await llm.close()
