@@ -1,37 +1,26 @@
-"""Annotated rows: gold data for scoring, demonstrations for prompting. One layout for both.
+"""Annotated rows with their schema: gold data for scoring, demonstrations for prompting.
 
-    {"id", "text", "entities":  [{"type", "text", "start", "end"}]}
-    {"id", "text", "relations": [{"type", "head": {"text", "start", "end"}, "tail": {...}}]}
-    {"id", "text", "events":    [{"type", "trigger": {...}, "arguments": [{"role", ...}]}]}
-
-`start` and `end` count Unicode characters, end exclusive. A row may hold several of the three.
-A key that is present says that the row was annotated for it, even if its list is empty.
+`ruie.formats` reads the rows; here they meet the schema that they were annotated with.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from ruie.errors import AnnotationError, SchemaError
-from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
+from ruie.formats import TOLERANCE, AnnotatedRow, Format, Options, Problem, Reading, collect
+from ruie.records import Demonstration, Task, Trigger
 from ruie.schema import Schema
 
+SHOWN = 5
+"""Problems that are told one by one; of the rest only their number."""
 
-@dataclass(frozen=True, slots=True)
-class AnnotatedRow:
-    """One annotated text. `gold` has an entry for each task that was annotated (NER, RE, ED);
-    `arguments[i]` belongs to the i-th event, `gold[Task.ED][i]`."""
-
-    id: str
-    text: str
-    gold: dict[Task, tuple[Item, ...]]
-    arguments: tuple[tuple[Item, ...], ...] = ()
+logger = logging.getLogger("ruie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +29,9 @@ class Corpus:
 
     schema: Schema
     rows: tuple[AnnotatedRow, ...]
+    problems: tuple[Problem, ...] = ()
+    """What was wrong where they were read: these rows are the rest."""
+    format: Format = Format.JSONL
 
     def demonstrations(self) -> list[Demonstration]:
         """Every row as examples: one a task, and for events one more a detected event (EAE)."""
@@ -61,19 +53,66 @@ def demonstrations(row: AnnotatedRow, schema: Schema) -> Iterator[Demonstration]
             yield Demonstration(name, Task.EAE, schema.name, roles, row.text, found, trigger)
 
 
-def load_corpus(path: Path, schema: Path | None = None) -> Corpus:
-    """Read annotated rows (JSONL, or JSONL with gzip) with their schema.
+def load_corpus(
+    path: Path,
+    schema: Path | None = None,
+    *,
+    format: Format | None = None,
+    tolerance: float = TOLERANCE,
+    options: Options | None = None,
+) -> Corpus:
+    """Read annotated rows, in any of the formats of docs/data.md, with their schema.
 
     The schema is the file given; or one beside the rows, `oil.yaml` for `oil.train.jsonl`, else
-    `schema.yaml` or `schema.json`; or else the types that the rows show.
-    Raises `AnnotationError` naming file and line, `SchemaError`.
+    `schema.yaml` or `schema.json`, for IE INSTRUCTIONS also `labels.json`; or else the types that
+    the rows show. Rows that are wrong are logged and left out. Raises `AnnotationError`, naming the
+    first, if they are more than the share `tolerance` (0 to 1) or all; `SchemaError`;
+    `UnavailableError` without the library that a format needs.
     """
-    rows = tuple(read_rows(path))
-    if schema is None:
-        names = (f"{path.name.split('.')[0]}.yaml", "schema.yaml", "schema.json")
-        beside = (path.parent / name for name in names)
-        schema = next((file for file in beside if file.exists()), None)
-    return Corpus(load_schema(schema) if schema else infer_schema(path, rows), rows)
+    reading = collect(path, format, options)
+    known = load_schema(schema) if schema else _schema_beside(reading)
+    if known:
+        reading = reading.against(known)
+    _used(reading, tolerance)
+    return Corpus(
+        known or infer_schema(path, reading.rows), reading.rows, reading.problems, reading.format
+    )
+
+
+def read_rows(path: Path) -> Iterator[AnnotatedRow]:
+    """The rows of a file without their schema, those that are wrong logged and left out. Raises
+    `AnnotationError` as `load_corpus` does."""
+    yield from _used(collect(path)).rows
+
+
+def _used(reading: Reading, tolerance: float = TOLERANCE) -> Reading:
+    """The reading, if it may be used, with warnings for its first problems and their number.
+    Without any set-up of logging, Python writes warnings to standard error as they are."""
+    told = sorted(reading.problems, key=lambda problem: not problem.rows)[:SHOWN]
+    try:
+        reading.check(tolerance)
+    except AnnotationError:
+        for problem in told[1:]:  # the error itself is about the first
+            logger.warning("wrong     %s", problem)
+        raise
+    for problem in told:
+        logger.warning("%s  %s", "left out" if problem.rows else "repaired", problem)
+    if told:
+        counts = (len(reading.rows), reading.left_out, reading.repaired)
+        logger.warning("%s: %d rows used, %d left out, %d repaired", reading.path, *counts)
+    return reading
+
+
+def _schema_beside(reading: Reading) -> Schema | None:
+    """The schema of a file's or folder's own place, if there is one."""
+    path = reading.path
+    folder = path if path.is_dir() else path.parent
+    for name in (f"{path.name.split('.')[0]}.yaml", "schema.yaml", "schema.json"):
+        if (file := folder / name).exists():
+            return load_schema(file)
+    if reading.format is Format.INSTRUCTIONS and (file := folder / "labels.json").exists():
+        return _labels(file, reading.rows)
+    return None
 
 
 def load_schema(path: Path) -> Schema:
@@ -103,6 +142,32 @@ def _described_schema(path: Path, described: dict[str, Any]) -> Schema:
     )
 
 
+def _labels(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema | None:
+    """The `labels.json` of IE INSTRUCTIONS, which does not say of which task its labels are; None
+    where the rows do not tell either."""
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        raise SchemaError(f"{path} cannot be read as JSON.", "Correct it, or remove it.") from None
+    name = path.resolve().parent.name or "labels"
+    tasks = {task for row in rows for task in row.gold}
+    match labels:
+        case [*listed] if _words(listed) and tasks == {Task.NER}:
+            return Schema(name, entities=dict.fromkeys(map(_spaced, listed), ""))
+        case [*listed] if _words(listed) and tasks == {Task.RE}:
+            return Schema(name, relations=dict.fromkeys(map(_spaced, listed), ""))
+        case dict() if tasks == {Task.ED} and all(_words(roles) for roles in labels.values()):
+            return Schema(
+                name,
+                events={_spaced(k): tuple(map(_spaced, roles)) for k, roles in labels.items()},
+            )
+    return None
+
+
+def _spaced(label: str) -> str:
+    return " ".join(label.split())
+
+
 def _words(labels: object) -> bool:
     return isinstance(labels, list) and all(isinstance(label, str) for label in labels)
 
@@ -122,76 +187,3 @@ def infer_schema(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema:
         relations=dict.fromkeys(sorted(types[Task.RE]), ""),
         events={name: tuple(sorted(roles)) for name, roles in sorted(events.items())},
     )
-
-
-def read_rows(path: Path) -> Iterator[AnnotatedRow]:
-    """Read a file's rows. Raises `AnnotationError` naming the file and the line."""
-    try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _row(line, f"{path}, line {number}", number)
-    except FileNotFoundError:
-        raise AnnotationError(f"There is no file {path}.", "Check the path.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise AnnotationError(
-            f"{path} cannot be read: {error}.", "It must be JSONL in UTF-8, or that with gzip."
-        ) from None
-
-
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-
-
-def _row(line: bytes, where: str, number: int) -> AnnotatedRow:
-    try:
-        raw = json.loads(line.decode("utf-8-sig"))
-        text = raw["text"]
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError("'text' is empty")
-        gold: dict[Task, tuple[Item, ...]] = {}
-        arguments: list[tuple[Item, ...]] = []
-        if "entities" in raw:
-            gold[Task.NER] = tuple(
-                Item(_label(e, "type"), (_span(e, text),)) for e in raw["entities"]
-            )
-        if "relations" in raw:
-            gold[Task.RE] = tuple(
-                Item(_label(r, "type"), (_span(r["head"], text), _span(r["tail"], text)))
-                for r in raw["relations"]
-            )
-        if "events" in raw:
-            gold[Task.ED] = tuple(
-                Item(_label(e, "type"), (_span(e["trigger"], text),)) for e in raw["events"]
-            )
-            for event in raw["events"]:
-                found = event.get("arguments", ())
-                arguments.append(tuple(Item(_label(a, "role"), (_span(a, text),)) for a in found))
-        if not gold:
-            raise ValueError("none of 'entities', 'relations', 'events' is there")
-    except KeyError as error:
-        raise AnnotationError(f"{where}: {error} is missing.", "See docs/data.md.") from None
-    except UnicodeDecodeError:
-        raise AnnotationError(f"{where}: this is not UTF-8.", "Save the file as UTF-8.") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise AnnotationError(f"{where}: {error}.", "See docs/data.md for the layout.") from None
-    return AnnotatedRow(str(raw.get("id", number)), text, gold, tuple(arguments))
-
-
-def _label(raw: dict[str, Any], key: str) -> str:
-    if not isinstance(label := raw[key], str) or not label.strip():
-        raise ValueError(f"'{key}' is not text")
-    return label
-
-
-def _span(raw: dict[str, Any], text: str) -> Span:
-    start, end = raw["start"], raw["end"]
-    if type(start) is not int or type(end) is not int:
-        raise ValueError(f"offsets {start!r} and {end!r} are not whole numbers")
-    if not 0 <= start < end <= len(text):
-        raise ValueError(f"offsets {start}:{end} are outside the text")
-    if text[start:end] != raw.get("text", text[start:end]):
-        raise ValueError(
-            f"text[{start}:{end}] is {text[start:end]!r}, but the annotation says {raw['text']!r}"
-        )
-    return Span(text[start:end], start, end, Grounding.EXACT)

@@ -82,10 +82,10 @@ def entities(*found: object) -> dict[str, object]:
 
 WRONG = {
     "not JSON": ("{", "Expecting property name"),
-    "not an object": ("[1]", "list indices"),
+    "not an object": ("[1]", "is not a JSON object"),
     "no text": ({"entities": []}, "'text' is missing"),
     "empty text": ({"text": " ", "entities": []}, "'text' is empty"),
-    "text is a number": ({"text": 3, "entities": []}, "'text' is empty"),
+    "text is a number": ({"text": 3, "entities": []}, "'text' is not a string"),
     "nothing annotated": ({"text": TEXT}, "none of 'entities', 'relations', 'events' is there"),
     "no type": (entities(span("OPEC")), "'type' is missing"),
     "type is a number": (entities({"type": 5, **span("OPEC")}), "'type' is not text"),
@@ -98,14 +98,14 @@ WRONG = {
     "empty span": (entities({"type": "X", "start": 2, "end": 2}), "2:2 are outside"),
     "another text": (entities({"type": "X", "text": "Iran", "start": 0, "end": 4}),
                      "text[0:4] is 'OPEC', but the annotation says 'Iran'"),
-    "entities are null": ({"text": TEXT, "entities": None}, "not iterable"),
-    "entity is text": (entities("OPEC"), "indices"),
+    "entities are null": ({"text": TEXT, "entities": None}, "'entities' is not a list"),
+    "entity is text": (entities("OPEC"), "in 'entities' is not a JSON object"),
     "no tail": ({"text": TEXT, "relations": [{"type": "r", "head": span("OPEC")}]}, "'tail'"),
     "no trigger": ({"text": TEXT, "events": [{"type": "E"}]}, "'trigger' is missing"),
-    "event is text": ({"text": TEXT, "events": ["E"]}, "indices"),
+    "event is text": ({"text": TEXT, "events": ["E"]}, "in 'events' is not a JSON object"),
     "no role": ({"text": TEXT, "events": [{"type": "E", "trigger": span("cut"),
                  "arguments": [span("OPEC")]}]}, "'role' is missing"),
-    "nested without end": ('{"text": ' + "[" * 100_000, "recursion"),
+    "nested without end": ('{"text": ' + "[" * 100_000, "nested too deeply"),
 }  # fmt: skip
 
 

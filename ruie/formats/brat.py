@@ -1,0 +1,67 @@
+"""brat standoff: an `.ann` file with its `.txt` beside it, or a folder of such pairs.
+
+A row is a line of the `.txt` that is not blank, or the whole document. What an annotation cannot
+say within one row is reported, and the rows that it concerns are left out: a row that lacks one of
+its annotations would teach that nothing is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruie.errors import AnnotationError
+from ruie.formats.document import Document
+from ruie.formats.files import NOT_UTF8, content
+from ruie.formats.row import Found, Place, Problem
+from ruie.formats.standoff import parse
+from ruie.records import Task
+
+
+def read_brat(path: Path, whole_documents: bool = False) -> Iterator[Found]:
+    """The rows of a document, or of all documents in a folder and the folders in it.
+
+    A task counts as annotated if any of these documents has an annotation of it (entities, if
+    none has any): rows without one say that nothing is there. Raises `AnnotationError` if there
+    is no document, or a file cannot be read.
+    """
+    found = [_open(file, _name(path, file), whole_documents) for file in _files(path)]
+    documents = [document for document in found if isinstance(document, Document)]
+    tasks = [task for task in Task if any(document.annotates(task) for document in documents)]
+    for document in found:
+        if isinstance(document, Document):
+            yield from document.rows(tasks or [Task.NER])
+        else:
+            yield document
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path.with_suffix(".ann")]
+    files = sorted(file for file in path.rglob("*.ann") if file.is_file())
+    if not files:
+        raise AnnotationError(
+            f"The folder {path} holds no .ann file.",
+            "A folder is read as brat's; name the files of another format.",
+        )
+    return files
+
+
+def _name(path: Path, file: Path) -> str:
+    return str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
+
+
+def _open(ann: Path, name: str, whole: bool) -> Document | Problem:
+    txt = ann.with_suffix(".txt")
+    if not txt.exists():
+        return Problem(Place(str(ann)), f"there is no {txt.name} beside it", "Add the text.")
+    read: list[str] = []
+    for file in (ann, txt):
+        try:
+            read.append(content(file).decode())
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return Problem(Place(str(file), line), *NOT_UTF8)
+    if not read[1].strip("\ufeff \t\r\n"):
+        return Problem(Place(str(txt)), "the file is empty", "Add the text.")
+    return Document(ann, name, parse(read[0].removeprefix("\ufeff")), read[1], whole)

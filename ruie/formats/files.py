@@ -1,0 +1,48 @@
+"""Files of annotated data as bytes and lines, with gzip or without."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ruie.errors import AnnotationError
+from ruie.formats.row import Place, Problem
+
+NOT_UTF8 = ("this is not UTF-8", "Save the file as UTF-8.")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, unpacked if its name ends in `.gz`. Raises `AnnotationError` if that fails, also
+    later, in the block that reads it."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            yield cast(BinaryIO, stream)
+    except FileNotFoundError:
+        raise AnnotationError(f"There is no file {path}.", "Check the path.") from None
+    except (OSError, EOFError, zlib.error) as error:
+        said = getattr(error, "strerror", None) or error
+        raise AnnotationError(
+            f"{path} cannot be read: {said}.", "It must be readable, and whole if it is gzipped."
+        ) from None
+
+
+def content(path: Path) -> bytes:
+    """All of a file. Raises `AnnotationError`."""
+    with opened(path) as stream:
+        return stream.read()
+
+
+def lines(path: Path) -> Iterator[tuple[int, str | Problem]]:
+    """Each line with its number, from 1: without its line end (LF or CRLF) and a byte order mark;
+    or what is wrong with it. Raises `AnnotationError`."""
+    with opened(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield number, line.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError:
+                yield number, Problem(Place(str(path), number), *NOT_UTF8)

@@ -1,0 +1,107 @@
+"""The project's own layout: JSONL, one text a line.
+
+    {"id", "text", "entities":  [{"type", "text", "start", "end"}]}
+    {"id", "text", "relations": [{"type", "head": {"text", "start", "end"}, "tail": {...}}]}
+    {"id", "text", "events":    [{"type", "trigger": {...}, "arguments": [{"role", ...}]}]}
+
+`start` and `end` count Unicode characters, end exclusive. A row may hold several of the three.
+A key that is present says that the row was annotated for it, even if its list is empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruie.formats import checks
+from ruie.formats.files import lines
+from ruie.formats.row import AnnotatedRow, Found, Place, Problem, Wrong
+from ruie.records import Item, Span, Task
+
+
+def read_jsonl(path: Path) -> Iterator[Found]:
+    """The rows of a file, and a problem for each that is wrong. Raises `AnnotationError` if the
+    file cannot be read."""
+    for number, line in lines(path):
+        if isinstance(line, Problem):
+            yield line
+        elif line.strip():
+            place = Place(str(path), number)
+            try:
+                yield _row(checks.parsed(line), place)
+            except Wrong as wrong:
+                yield wrong.at(place)
+
+
+def row_id(raw: dict[str, Any], number: int | None) -> str:
+    """A row's own id, or the number that stands for it."""
+    if (given := raw.get("id")) is None or given == "":
+        return str(number)
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise Wrong("'id' is neither a string nor a number")
+    return checks.whole(str(given), "id")
+
+
+def _row(raw: dict[str, Any], place: Place) -> AnnotatedRow:
+    text = checks.checked_text(checks.need(raw, "text"), "text")
+    gold: dict[Task, tuple[Item, ...]] = {}
+    arguments: tuple[tuple[Item, ...], ...] = ()
+    if "entities" in raw:
+        gold[Task.NER] = tuple(_item(e, "type", text, e) for e in checks.objects(raw, "entities"))
+    if "relations" in raw:
+        gold[Task.RE] = tuple(
+            _item(r, "type", text, _piece(r, "head"), _piece(r, "tail"))
+            for r in checks.objects(raw, "relations")
+        )
+    if "events" in raw:
+        events = checks.objects(raw, "events")
+        gold[Task.ED] = tuple(_item(e, "type", text, _piece(e, "trigger")) for e in events)
+        arguments = tuple(
+            tuple(_item(a, "role", text, a) for a in checks.objects(e, "arguments"))
+            if "arguments" in e
+            else ()
+            for e in events
+        )
+    if not gold:
+        raise Wrong("none of 'entities', 'relations', 'events' is there")
+    return AnnotatedRow(row_id(raw, place.line), text, gold, arguments, place)
+
+
+def _piece(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    return checks.checked_object(checks.need(raw, key), f"'{key}'")
+
+
+def _item(raw: dict[str, Any], key: str, text: str, *pieces: dict[str, Any]) -> Item:
+    spans = (
+        checks.span(text, checks.need(p, "start"), checks.need(p, "end"), p.get("text"))
+        for p in pieces
+    )
+    return Item(checks.label(checks.need(raw, key), key), tuple(spans))
+
+
+def to_line(row: AnnotatedRow) -> str:
+    """A row as a line of this layout, without the line end; `read_jsonl` gives the row back."""
+    written: dict[str, Any] = {"id": row.id, "text": row.text}
+    if Task.NER in row.gold:
+        written["entities"] = [{"type": i.type, **_span(i.spans[0])} for i in row.gold[Task.NER]]
+    if Task.RE in row.gold:
+        written["relations"] = [
+            {"type": i.type, "head": _span(i.spans[0]), "tail": _span(i.spans[1])}
+            for i in row.gold[Task.RE]
+        ]
+    if Task.ED in row.gold:
+        written["events"] = [
+            {
+                "type": event.type,
+                "trigger": _span(event.spans[0]),
+                "arguments": [{"role": a.type, **_span(a.spans[0])} for a in found],
+            }
+            for event, found in zip(row.gold[Task.ED], row.arguments, strict=True)
+        ]
+    return json.dumps(written, ensure_ascii=False)
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {"text": span.text, "start": span.start, "end": span.end}

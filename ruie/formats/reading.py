@@ -1,0 +1,141 @@
+"""A file or folder of annotated data, read with what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ruie.errors import AnnotationError
+from ruie.formats.brat import read_brat
+from ruie.formats.conll import read_conll
+from ruie.formats.detection import Format, detect
+from ruie.formats.docbin import read_docbin
+from ruie.formats.instructions import read_instructions
+from ruie.formats.jsonl import read_jsonl
+from ruie.formats.row import AnnotatedRow, Found, Place, Problem
+from ruie.records import Task
+from ruie.schema import Schema
+
+TOLERANCE = 0.05
+"""The share of a file's rows that may be wrong: more is a mistake of the file, not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What some formats leave open."""
+
+    token_column: int = 1
+    """CoNLL: from 1 at the left, or from -1 at the right."""
+    tag_column: int = -1
+    span_group: str = ""
+    """DocBin: the group of `doc.spans` to take; "" for `doc.ents`."""
+    whole_documents: bool = False
+    """brat: a document is a row; else each line of it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The rows that can be used, and what was wrong."""
+
+    path: Path
+    format: Format
+    rows: tuple[AnnotatedRow, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows are not used."""
+        return sum(problem.rows for problem in self.problems)
+
+    @property
+    def repaired(self) -> int:
+        """How many rows are used although something in them was wrong."""
+        return sum(1 for problem in self.problems if not problem.rows)
+
+    def against(self, schema: Schema) -> Reading:
+        """Without the rows that have a type or a role which the schema lacks. Kinds of annotation
+        that the schema does not ask for at all are passed over."""
+        rows: list[AnnotatedRow] = []
+        problems = list(self.problems)
+        for row in self.rows:
+            if unknown := _unknown(row, schema):
+                what = f"{unknown} is not in the schema {schema.name}"
+                place = row.place or Place(str(self.path))
+                problems.append(Problem(place, what, "Add it to the schema, or correct it."))
+            else:
+                rows.append(row)
+        problems.sort(key=lambda problem: (problem.place.file, problem.place.line or 0))
+        return replace(self, rows=tuple(rows), problems=tuple(problems))
+
+    def check(self, tolerance: float = TOLERANCE) -> Reading:
+        """This reading, if it may be used. Raises `AnnotationError` that names the first mistake,
+        if more than the share `tolerance` (0 to 1) of the rows is left out, or if none is left."""
+        rows = len(self.rows) + self.left_out
+        if not rows:
+            raise AnnotationError(
+                f"{self.path} is empty: it has no annotated row.",
+                "See docs/data.md for the layout.",
+            )
+        if self.rows and self.left_out <= round(tolerance * rows, 6):
+            return self
+        first = next(problem for problem in self.problems if problem.rows)
+        verb = "is" if self.left_out == 1 else "are"
+        more = f", more than {100 * tolerance:.3g} %" if self.rows else ""
+        raise AnnotationError(
+            f"{first}; {self.left_out:,} of {rows:,} rows {verb} wrong{more}.", first.hint
+        )
+
+
+def collect(path: Path, format: Format | None = None, options: Options | None = None) -> Reading:
+    """Read all of a file or folder, whatever share of it is wrong.
+
+    format: None to detect it (`detect`). Raises `AnnotationError` if it cannot be read,
+    `UnavailableError` without the library that a format needs.
+    """
+    options = options or Options()
+    format = format or detect(path, options.tag_column)
+    found = list(_reader(path, format, options))
+    rows = tuple(one for one in found if isinstance(one, AnnotatedRow))
+    return Reading(path, format, rows, tuple(one for one in found if isinstance(one, Problem)))
+
+
+def read(
+    path: Path,
+    format: Format | None = None,
+    schema: Schema | None = None,
+    tolerance: float = TOLERANCE,
+    options: Options | None = None,
+) -> Reading:
+    """Read a file or folder: `collect`, then `against` the schema if there is one, then `check`."""
+    reading = collect(path, format, options)
+    return (reading.against(schema) if schema else reading).check(tolerance)
+
+
+def _reader(path: Path, format: Format, options: Options) -> Iterator[Found]:
+    match format:
+        case Format.JSONL:
+            return read_jsonl(path)
+        case Format.CONLL:
+            return read_conll(path, options.token_column, options.tag_column)
+        case Format.DOCBIN:
+            return read_docbin(path, options.span_group)
+        case Format.BRAT:
+            return read_brat(path, options.whole_documents)
+        case Format.INSTRUCTIONS:
+            return read_instructions(path)
+
+
+def _unknown(row: AnnotatedRow, schema: Schema) -> str:
+    """The first type or role of a row that is asked for and not in the schema, or ""."""
+    for task, items in row.gold.items():
+        if labels := schema.labels(task):
+            for item in items:
+                if item.type not in labels:
+                    return f"the type '{item.type}' ({task})"
+    for event, found in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
+        if roles := schema.labels(Task.EAE, event.type):
+            for item in found:
+                if item.type not in roles:
+                    return f"the role '{item.type}' of '{event.type}'"
+    return ""

@@ -1,0 +1,135 @@
+"""A brat document: the text and what its `.ann` file says about it.
+
+    T1	Organisation 0 4	OPEC
+    T2	Cut 5 8	cut
+    R1	Lowers Arg1:T1 Arg2:T3
+    E1	Cut:T2 Who:T1
+
+Text-bound annotations (T), relations (R) and events (E) are read; attributes (A, M),
+normalisations (N), notes (#) and equivalences (*) are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ruie.formats import checks
+from ruie.formats.row import Wrong
+
+IGNORED = ("A", "M", "N", "#", "*")
+
+_MENTION = re.compile(r"(T\S*)\t(\S+) ([0-9]+ [0-9]+(?:;[0-9]+ [0-9]+)*)(?:\t(.*))?")
+_RELATION = re.compile(r"(R\S*)\t(\S+) [^\s:]+:(\S+) [^\s:]+:(\S+)\s*")
+_EVENT = re.compile(r"(E\S*)\t([^\s:]+):(\S+)((?: +[^\s:]+:\S+)*)\s*")
+_LAYOUT = (
+    "Write T1, tab, Type 0 4, tab, text; or R1, tab, Type Arg1:T1 Arg2:T2; or E1, tab, Type:T1."
+)
+
+Range = tuple[int, int]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A text-bound annotation: its fragments, and the text that it repeats (None: it does not)."""
+
+    line: int
+    type: str
+    fragments: tuple[Range, ...]
+    said: str | None
+
+    @property
+    def cover(self) -> Range:
+        return self.fragments[0][0], self.fragments[-1][1]
+
+    def fits(self, text: str) -> bool:
+        """Whether its offsets are in the text and its text stands there."""
+        if not all(0 <= a < b <= len(text) for a, b in self.fragments):
+            return False
+        return self.said is None or self.said in (
+            " ".join(text[a:b] for a, b in self.fragments),
+            text[slice(*self.cover)].replace("\n", " "),
+        )
+
+    def broken(self, text: str) -> bool:
+        """Whether more than white space lies between its fragments."""
+        between = zip(self.fragments, self.fragments[1:], strict=False)
+        return any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in between)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A relation (two arguments) or an event (`trigger`, and arguments in roles)."""
+
+    line: int
+    type: str
+    arguments: tuple[tuple[str, str], ...]  # (role, the id it refers to)
+    trigger: str = ""
+
+
+@dataclass(slots=True)
+class Standoff:
+    """What an `.ann` file says; `wrong` are its lines that say nothing."""
+
+    mentions: dict[str, Mention] = field(default_factory=dict)
+    relations: dict[str, Link] = field(default_factory=dict)
+    events: dict[str, Link] = field(default_factory=dict)
+    wrong: list[tuple[int, Wrong]] = field(default_factory=list)
+
+
+def parse(source: str) -> Standoff:
+    """Read the text of an `.ann` file. Never raises."""
+    found = Standoff()
+    for number, line in enumerate(source.split("\n"), start=1):
+        if not line.strip() or line.startswith(IGNORED):
+            continue
+        try:
+            _line(line.removesuffix("\r"), number, found)
+        except Wrong as wrong:
+            found.wrong.append((number, wrong))
+    return found
+
+
+def _line(line: str, number: int, found: Standoff) -> None:
+    if match := _MENTION.fullmatch(line):
+        name, kind, offsets, said = match.groups()
+        fragments = sorted(_range(piece) for piece in offsets.split(";"))
+        kept = checks.label(kind, "type")
+        _put(found.mentions, name, Mention(number, kept, tuple(fragments), said))
+    elif match := _RELATION.fullmatch(line):
+        name, kind, head, tail = match.groups()
+        ends = (("head", head), ("tail", tail))
+        _put(found.relations, name, Link(number, checks.label(kind, "type"), ends))
+    elif match := _EVENT.fullmatch(line):
+        name, kind, trigger, rest = match.groups()
+        pairs = [piece.partition(":")[::2] for piece in rest.split()]
+        link = Link(number, checks.label(kind, "type"), tuple(_roles(pairs)), trigger)
+        _put(found.events, name, link)
+    else:
+        raise Wrong(f"{checks.short(line)} is no annotation of brat", _LAYOUT)
+
+
+def _put(kept: dict[str, _T], name: str, value: _T) -> None:
+    if name in kept:
+        raise Wrong(f"{name} is written twice", "Give each annotation an id of its own.")
+    kept[name] = value
+
+
+def _range(piece: str) -> Range:
+    start, end = piece.split(" ")
+    if max(len(start), len(end)) > 12:
+        raise Wrong(f"offsets {checks.short(piece)} are outside the text", _LAYOUT)
+    return int(start), int(end)
+
+
+def _roles(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Arguments with their roles; brat numbers a role that comes again: `Theme`, `Theme2`."""
+    written = {role for role, _ in pairs}
+    bare = {role: re.sub("[0-9]+$", "", role) for role in written}
+    return [
+        (checks.label(bare[role] if bare[role] in written else role, "role"), name)
+        for role, name in pairs
+    ]
