@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_ROWS = click.Path(path_type=Path)  # a folder is brat's
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 
 
@@ -37,11 +38,11 @@ def bundle() -> None:
     "first",
     required=True,
     multiple=True,
-    type=_FILE,
+    type=_ROWS,
     metavar="FILE...",
-    help="Annotated rows: JSONL, may be gzipped. More files may follow.",
+    help="Annotated rows: JSONL or another format. More files may follow.",
 )
-@click.argument("more", nargs=-1, type=_FILE, metavar="")
+@click.argument("more", nargs=-1, type=_ROWS, metavar="")
 @click.option(
     "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
 )

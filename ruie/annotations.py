@@ -98,8 +98,8 @@ def _used(reading: Reading, tolerance: float = TOLERANCE) -> Reading:
     for problem in told:
         logger.warning("%s  %s", "left out" if problem.rows else "repaired", problem)
     if told:
-        counts = (len(reading.rows), reading.left_out, reading.repaired)
-        logger.warning("%s: %d rows used, %d left out, %d repaired", reading.path, *counts)
+        counts = (f"{n:,}" for n in (len(reading.rows), reading.left_out, reading.repaired))
+        logger.warning("%s: %s rows used, %s left out, %s repaired", reading.path, *counts)
     return reading
 
 

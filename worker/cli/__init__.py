@@ -34,6 +34,7 @@ COMMANDS = {
     "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
     "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
+    "convert": ("worker.cli.convert:convert", "Annotated data of other formats as JSONL."),
     "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),
     "doctor": ("worker.cli.doctor:doctor", "Check everything, and say how to mend it."),
 }

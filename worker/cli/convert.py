@@ -1,0 +1,134 @@
+"""`ruie convert`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ruie.annotations import Corpus
+
+FORMATS = ("brat", "conll", "docbin", "instructions", "jsonl")
+COLUMNS = ("source", "format", "rows", "entities", "relations", "events", "left out", "repaired")
+
+
+def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """A share of a whole, `5%` or `0.05`, as a number from 0 to 1. A number above 1 without % is
+    refused: it may be meant as either."""
+    written = value.strip()
+    try:
+        found = float(written.rstrip("% ")) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= 1:
+        raise click.BadParameter(f"{value!r} is no share; write for example 5% or 0.05.")
+    return found
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "output", required=True, type=click.Path(path_type=Path), help="JSONL to write."
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="Format of SOURCES; default: detected."
+)
+@click.option(
+    "--schema",
+    type=click.Path(path_type=Path),
+    help="Schema of SOURCES; default: beside each, or the types that they show.",
+)
+@click.option(
+    "--tolerance",
+    default="5%",
+    metavar="SHARE",
+    callback=share,
+    help="Share of a source's rows that may be wrong; default: 5%.",
+)
+@click.option("--token-column", type=int, default=1, help="CoNLL: the token's, from 1, or -1 last.")
+@click.option("--tag-column", type=int, default=-1, help="CoNLL: the tag's, from 1, or -1 last.")
+@click.option("--span-group", default="", help="DocBin: take this group of doc.spans.")
+@click.option("--whole-documents", is_flag=True, help="brat: a row a document, not a line.")
+@click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def convert(
+    sources: tuple[Path, ...],
+    output: Path,
+    form: str | None,
+    schema: Path | None,
+    tolerance: float,
+    token_column: int,
+    tag_column: int,
+    span_group: str,
+    whole_documents: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write annotated SOURCES as JSONL: CoNLL columns, DocBin, brat, IE INSTRUCTIONS, JSONL.
+
+    Rows that are wrong are reported with file and line and left out. Without --schema the schema
+    is written beside the rows.
+    """
+    from ruie.annotations import load_corpus
+    from ruie.errors import AnnotationError
+    from ruie.formats import Format, Options
+    from ruie.formats.writing import check_target, distinct, schema_path, union, write_corpus
+
+    check_target(output, schema=schema is None, overwrite=overwrite)
+    options = Options(token_column, tag_column, span_group, whole_documents)
+    read = {
+        source: load_corpus(
+            source,
+            schema,
+            format=Format(form) if form else None,
+            tolerance=tolerance,
+            options=options,
+        )
+        for source in dict.fromkeys(sources)
+    }
+    joined = union(schema_path(output).stem, (corpus.schema for corpus in read.values()))
+    if not joined.tasks:
+        raise AnnotationError(
+            "No row has an annotation, so that no schema can be made.", "Give one with --schema."
+        )
+    rows = distinct(row for corpus in read.values() for row in corpus.rows)
+    write_corpus(output, rows, None if schema else joined, overwrite=overwrite)
+    _print(read, output, schema or schema_path(output), as_json=as_json)
+
+
+def _print(read: dict[Path, Corpus], output: Path, schema: Path, *, as_json: bool) -> None:
+    from worker.cli.output import console, print_json, table
+
+    rows = [(str(source), str(corpus.format), *_counts(corpus)) for source, corpus in read.items()]
+    if as_json:
+        names = [column.replace(" ", "_") for column in COLUMNS]
+        told = [
+            {
+                **dict(zip(names, row, strict=True)),
+                "problems": [asdict(problem) for problem in corpus.problems],
+            }
+            for row, corpus in zip(rows, read.values(), strict=True)
+        ]
+        print_json({"output": str(output), "schema": str(schema), "sources": told})
+        return
+    if len(rows) > 1:
+        sums = [sum(column) for column in zip(*(_counts(c) for c in read.values()), strict=True)]
+        rows.append(("all", "", *sums))
+    console.print(table(COLUMNS, rows))
+    console.print(f"\n{output}, schema {schema}", soft_wrap=True, markup=False)
+
+
+def _counts(corpus: Corpus) -> tuple[int, ...]:
+    """The numbers of `COLUMNS`."""
+    from ruie.records import Task
+
+    found = [
+        sum(len(row.gold.get(task, ())) for row in corpus.rows)
+        for task in (Task.NER, Task.RE, Task.ED)
+    ]
+    left_out = sum(problem.rows for problem in corpus.problems)
+    repaired = sum(1 for problem in corpus.problems if not problem.rows)
+    return (len(corpus.rows), *found, left_out, repaired)
