@@ -9,7 +9,8 @@ and predictions are paired one to one, in this order, each time in the order of 
 4. wrong boundary: same type, and the spans overlap at some place: for a relation both of them.
 
 A gold item that is left over is missed, a prediction that is left over is invented. What parsing
-refused is counted by its reason; a repetition is no mistake.
+refused is counted by its reason, and once however often it was said: a small model may say the same
+a hundred times. A repetition of what is in the text is no mistake.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def mistakes(
         counts[kind] = _pair(wanted, said, alike)
     counts[Mistake.MISSED] = len(wanted)
     counts[Mistake.INVENTED] = len(said)
-    counts.update(_OF_REJECTS[r.reason] for r in rejects if r.reason in _OF_REJECTS)
+    refused = {(reject.reason, plain(reject.raw)) for reject in rejects}
+    counts.update(_OF_REJECTS[reason] for reason, _ in refused if reason in _OF_REJECTS)
     return +counts
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.errors import UnavailableError
+
 if TYPE_CHECKING:
-    from worker.evaluation.summary import Line
+    from worker.evaluation.report import Report
 
 
 @click.command()
@@ -33,8 +35,18 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(min=0), default=0, help="A sample of so many rows of each GOLD."
 )
-@click.option("--sample-seed", "seed", type=click.IntRange(min=0), default=0, help="Of all chance.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option(
+    "--sample-seed",
+    "seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Seed of the sample, of `random` and of the intervals.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the results; what is in it is not asked again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate(
     gold: tuple[Path, ...],
@@ -55,61 +67,62 @@ def evaluate(
     endpoint is RUIE_LLM_BASE_URL, or a local model that is started for the run. With --output the
     same command goes on where it was stopped.
     """
+    from ruie.bundle import Bundle
     from ruie.settings import load
-    from worker.cli.output import print_json
+    from worker.cli.output import errors, print_json
     from worker.embedded.stack import local_llm
     from worker.evaluation import run
     from worker.evaluation.corpora import load_corpora
     from worker.evaluation.predictions import Predictions
-    from worker.evaluation.report import described, document, save
+    from worker.evaluation.report import Report, described
     from worker.evaluation.summary import summary
     from worker.prices import price_of
 
     given = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
     config = load(**{name: value for name, value in given.items() if value is not None})
     corpora = load_corpora(gold, schema, limit, seed)
-    opened = run.open_retrievers(retrievers or ("trained",), config, base, seed)
-    questions = run.questions(corpora) * len(opened)
+    pool = Bundle.open(config.bundle, threads=config.encoder_threads)
+    chosen = run.open_retrievers(
+        retrievers or ("trained",), pool, base, seed, config.encoder_threads
+    )
     with (
         Predictions(output) if output else nullcontext() as kept,
         local_llm(config) as served,
-        _progress(questions) as advance,
+        _progress(run.questions(corpora) * len(chosen)) as advance,
     ):
-        asked, parts = asyncio.run(run.run(served, corpora, opened, kept, advance))
+        asked, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
     price = price_of(asked, config.llm_prices)
-    lines = summary(parts, price, seed)
-    settings = described(config, asked, corpora, opened, price, limit, seed)
-    if output:
-        save(output, settings, lines)
+    settings = described(config, asked, pool.digest, corpora, chosen, limit, seed)
+    report = Report(settings, summary(parts, price, seed), price)
     if as_json:
-        print_json(document(settings, lines))
+        print_json(report.document())
     else:
-        _tell(lines)
+        _tell(report)
+    if output:
+        try:
+            report.save(output)
+        except UnavailableError as error:
+            errors.print(str(error), markup=False)
 
 
-def _tell(lines: list[Line]) -> None:
+def _tell(report: Report) -> None:
     from worker.cli.output import console, table
-    from worker.evaluation.report import grids
+    from worker.evaluation.tables import grids
 
-    for grid in grids(lines):
-        console.print(table(grid.columns, grid.rows, title=grid.title))
+    for grid in grids(report.lines):
+        console.print(table(grid.columns, grid.calm(), title=grid.title))
         console.print()
+    for name, said in report.notes():
+        console.print(f"{name:<12}{said}", soft_wrap=True, markup=False)
 
 
 @contextmanager
 def _progress(questions: int) -> Iterator[Callable[[int], None]]:
     """A bar, on a terminal."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import Progress
 
     from worker.cli.output import errors
 
-    shown = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*shown, console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=questions)
-        yield lambda n: bar.advance(task, n)
+    with Progress(console=errors, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("evaluating", total=questions)
+        yield lambda count: bar.advance(task, count)

@@ -1,10 +1,10 @@
-"""What an evaluation says: one JSON document, and the tables of the terminal and of Markdown."""
+"""What an evaluation writes: `evaluation.json`, `evaluation.md` and `evaluation.png`."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,46 +12,106 @@ from urllib.parse import urlsplit
 
 from ruie import __version__
 from ruie.annotations import Corpus
-from ruie.bootstrap import RESAMPLES
+from ruie.bootstrap import LEVEL, RESAMPLES
+from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
 from ruie.mistakes import Mistake
 from ruie.prompts import PROMPT_VERSION
 from ruie.settings import Settings
 from worker.client import decoding
+from worker.evaluation.chart import chart
 from worker.evaluation.summary import Line
+from worker.evaluation.tables import Grid, grids
 from worker.prices import Price
 
-SCORES = ("corpus", "task", "retriever", "sentences", "queries", "failed", "P", "R", "F1", "95 %",
-          "less the best other", "F1 offsets")  # fmt: skip  # in the order of `_scores`
-COSTS = ("corpus", "task", "retriever", "tokens in", "tokens out", "USD")
+DATA, TABLES, CHART = "evaluation.json", "evaluation.md", "evaluation.png"
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """A table: a title, the names of its columns, its rows."""
+class Report:
+    """The figures, and all that they depend on."""
 
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    settings: Mapping[str, Any]
+    lines: Sequence[Line]
+    price: Price | None
+
+    def document(self) -> dict[str, Any]:
+        """Everything, as plain JSON values."""
+        return {
+            "settings": dict(self.settings),
+            "price": self.price and asdict(self.price),
+            "results": [_plain(line) for line in self.lines],
+        }
+
+    def title(self) -> str:
+        """The model, and how many demonstrations it was shown."""
+        return f"{self.settings['model']}, k = {self.settings['k']}"
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """How to read the tables, and what it cost."""
+        s = self.settings
+        sentences = ", ".join(f"{c['sentences']:,} of {n}" for n, c in s["corpora"].items())
+        yield "sentences", sentences + (f" (samples, seed {s['seed']})" if s["limit"] else "")
+        yield "F1", "of strings; in the column 'F1 offsets' the place in the text must be right too"
+        yield (
+            "95 %",
+            f"percentile bootstrap over sentences, {s['resamples']:,} resamples, seed {s['seed']};"
+            " differences are paired",
+        )
+        queries = sum(line.evaluation.queries for line in self.lines)
+        if failed := sum(line.evaluation.failed for line in self.lines):
+            yield "failed", f"{failed:,} of {queries:,} calls; each counts as an answer of nothing"
+        if self.price is None:
+            yield "cost", f"unknown: RUIE_LLM_PRICES has no price for {s['model']}"
+        else:
+            total = sum(line.cost_usd for line in self.lines if line.cost_usd is not None)
+            rate = f"{self.price.input:g} USD for a million tokens in, {self.price.output:g} out"
+            yield "cost", f"{total:,.4f} USD at {rate} ({self.price.stated})"
+
+    def markdown(self, picture: bool) -> str:
+        """The tables. picture: whether the chart lies beside them."""
+        parts = [f"# Evaluation: {self.title()}"]
+        if picture:
+            parts.append(f"![F1 of each corpus and retriever]({CHART})")
+        parts += [f"## {grid.title}\n\n{_markdown(grid)}" for grid in grids(self.lines)]
+        parts.append("## Notes\n\n" + "\n".join(f"- {name}: {said}" for name, said in self.notes()))
+        return "\n\n".join(parts) + "\n"
+
+    def save(self, folder: Path) -> None:
+        """Write the three files, each whole or not at all.
+
+        Raises `UnavailableError`, after the others are written, where there can be no chart.
+        """
+        told = json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n"
+        _write(folder / DATA, told.encode("utf-8", "surrogatepass"))
+        missing: UnavailableError | None = None
+        try:
+            _write(folder / CHART, chart(self.lines, self.title()))
+        except UnavailableError as error:
+            missing = error
+        _write(folder / TABLES, self.markdown(missing is None).encode("utf-8", "surrogatepass"))
+        if missing is not None:
+            raise missing
 
 
 def described(
     config: Settings,
     model: str,
+    bundle: str,
     corpora: Mapping[str, Corpus],
     retrievers: Mapping[str, Retriever],
-    price: Price | None,
     limit: int,
     seed: int,
 ) -> dict[str, Any]:
-    """All that the figures depend on."""
+    """All that the figures depend on. bundle: its digest."""
     return {
         "ruie": __version__,
         "model": model,
         "endpoint": urlsplit(config.llm_base_url).hostname or "a local model",
+        "k": config.demonstrations,
         "decoding": decoding(config).body(),
         "prompt_version": PROMPT_VERSION,
-        "k": config.demonstrations,
+        "bundle": bundle,
         "retrievers": {name: retriever.digest for name, retriever in retrievers.items()},
         "corpora": {
             name: {"schema": corpus.schema.digest, "sentences": len(corpus.rows)}
@@ -60,17 +120,13 @@ def described(
         "limit": limit,
         "seed": seed,
         "resamples": RESAMPLES,
-        "price": price and asdict(price),
+        "level": LEVEL,
     }
-
-
-def document(settings: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
-    """Everything, for programs."""
-    return {"settings": dict(settings), "results": [_plain(line) for line in lines]}
 
 
 def _plain(line: Line) -> dict[str, Any]:
     sums, other = line.evaluation, line.difference
+    s, o = sums.strings, sums.offsets
     return {
         "corpus": line.corpus,
         "task": str(sums.task),
@@ -78,19 +134,14 @@ def _plain(line: Line) -> dict[str, Any]:
         "sentences": line.sentences,
         "queries": sums.queries,
         "failed": sums.failed,
-        **asdict(sums.strings),
-        "precision": sums.strings.precision,
-        "recall": sums.strings.recall,
-        "f1": sums.strings.f1,
+        **asdict(s),
+        "precision": s.precision,
+        "recall": s.recall,
+        "f1": s.f1,
         "f1_interval": list(line.interval),
         "difference": other
         and {"to": other.to, "f1": other.value, "interval": list(other.interval)},
-        "offsets": asdict(sums.offsets)
-        | {
-            "precision": sums.offsets.precision,
-            "recall": sums.offsets.recall,
-            "f1": sums.offsets.f1,
-        },
+        "offsets": {**asdict(o), "precision": o.precision, "recall": o.recall, "f1": o.f1},
         "prompt_tokens": sums.prompt_tokens,
         "completion_tokens": sums.completion_tokens,
         "cost_usd": line.cost_usd,
@@ -98,72 +149,21 @@ def _plain(line: Line) -> dict[str, Any]:
     }
 
 
-def grids(lines: Sequence[Line]) -> list[Grid]:
-    """Scores, mistakes, tokens and cost. A column that has nothing in it is left out."""
-    kinds = [kind for kind in Mistake if any(line.evaluation.mistakes[kind] for line in lines)]
-    named = ("corpus", "task", "retriever", "right", *(kind.replace("_", " ") for kind in kinds))
-    return [
-        _full("Scores", SCORES, map(_scores, lines)),
-        _full(
-            "Mistakes",
-            named,
-            (
-                (*_who(line), line.evaluation.strings.matched, *_counts(line, kinds))
-                for line in lines
-            ),
-        ),
-        _full(
-            "Tokens and cost",
-            COSTS,
-            (
-                (
-                    *_who(line),
-                    line.evaluation.prompt_tokens,
-                    line.evaluation.completion_tokens,
-                    None if line.cost_usd is None else f"{line.cost_usd:,.4f}",
-                )
-                for line in lines
-            ),
-        ),
-    ]
+def _markdown(grid: Grid) -> str:
+    named = f"| {' | '.join(grid.columns)} |"
+    sides = ["---" if i < grid.keys else "---:" for i in range(len(grid.columns))]
+    rows = ["| " + " | ".join(map(_cell, row)) + " |" for row in grid.rows]
+    return "\n".join([named, f"|{'|'.join(sides)}|", *rows])
 
 
-def _who(line: Line) -> tuple[str, str, str]:
-    return line.corpus, str(line.evaluation.task), line.retriever
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    told = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
+    return told.replace("|", r"\|")
 
 
-def _counts(line: Line, kinds: Iterable[Mistake]) -> tuple[int, ...]:
-    return tuple(line.evaluation.mistakes[kind] for kind in kinds)
-
-
-def _scores(line: Line) -> tuple[Any, ...]:
-    sums, other = line.evaluation, line.difference
-    low, high = line.interval
-    less = None
-    if other is not None:
-        less = f"{other.value:+.3f} ({other.interval.low:+.3f} to {other.interval.high:+.3f})"
-    return (*_who(line), line.sentences, sums.queries, sums.failed, sums.strings.precision,
-            sums.strings.recall, sums.strings.f1, f"{low:.3f} to {high:.3f}", less,
-            sums.offsets.f1)  # fmt: skip  # one row
-
-
-def _full(title: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Grid:
-    listed = list(rows)
-    kept = [i for i in range(len(columns)) if any(row[i] is not None for row in listed)]
-    return Grid(
-        title,
-        tuple(columns[i] for i in kept),
-        [tuple(row[i] for i in kept) for row in listed],
-    )
-
-
-def save(folder: Path, settings: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    """Write `evaluation.json`."""
-    told = json.dumps(document(settings, lines), ensure_ascii=False, indent=2) + "\n"
-    write_whole(folder / "evaluation.json", told.encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     """The file is the old one or the new one, at any moment."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(content)

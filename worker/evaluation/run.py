@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ruie.annotations import Corpus
 from ruie.bundle import Bundle
+from ruie.bundle.manifest import DEMONSTRATIONS
 from ruie.errors import UsageError
 from ruie.evaluation import Outcome, gold_queries, outcomes
 from ruie.extractor import Extractor, Retriever
@@ -28,11 +29,12 @@ class Part:
 
 
 def open_retrievers(
-    names: Sequence[str], config: Settings, base: Path | None, seed: int
+    names: Sequence[str], bundle: Bundle, base: Path | None, seed: int, threads: int
 ) -> dict[str, Retriever]:
     """Those of `NAMES` that are named, in that order.
 
-    Raises `UsageError`, `BundleError`, and `UnavailableError` where a library is missing.
+    base: a bundle of the same demonstrations, for the retriever of that name. Raises `UsageError`,
+    `BundleError`, and `UnavailableError` where a library is missing.
     """
     wanted = [name for name in NAMES if name in names]
     if "base" in wanted and base is None:
@@ -43,15 +45,30 @@ def open_retrievers(
         )
     if base is not None and "base" not in wanted:
         raise UsageError("--base has no use without the retriever 'base'.", "Add --retriever base.")
-    threads = config.encoder_threads
-    bundle = Bundle.open(config.bundle, threads=threads)
     made: dict[str, Callable[[], Retriever]] = {
         "random": lambda: Random(bundle, seed),
         "bm25": lambda: BM25(bundle),
-        "base": lambda: Bundle.open(base or config.bundle, threads=threads),
+        "base": lambda: _same_pool(Bundle.open(base or bundle.path, threads=threads), bundle),
         "trained": lambda: bundle,
     }
     return {name: made[name]() for name in wanted}
+
+
+def _same_pool(base: Bundle, bundle: Bundle) -> Bundle:
+    """`base`, if the two differ in nothing but how they search."""
+
+    def pool(of: Bundle) -> set[object]:
+        return {
+            (d.task, d.schema, d.labels, d.text, d.items, d.trigger) for d in of.demonstrations()
+        }
+
+    same_file = base.manifest.files[DEMONSTRATIONS] == bundle.manifest.files[DEMONSTRATIONS]
+    if not same_file and pool(base) != pool(bundle):
+        raise UsageError(
+            f"{base.path} and {bundle.path} do not have the same demonstrations.",
+            "Build both of the same files: the encoders are to be compared, and nothing else.",
+        )
+    return base
 
 
 def questions(corpora: Mapping[str, Corpus]) -> int:
