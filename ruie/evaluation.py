@@ -127,8 +127,8 @@ async def outcomes(
     """Ask everything, and say what each question came to.
 
     saved: by key, what was answered before; it is not asked again, nor is a question that comes
-    twice. told: called with each outcome as soon as it is there. Raises `FatalCallError` if no
-    call can succeed.
+    twice (an answer that cannot be read is the model's answer too). told: called with each outcome
+    as soon as it is there. Raises `FatalCallError` if no call can succeed.
     """
     known = dict(saved or {})
     asked = list(gold_queries(corpus))
@@ -138,7 +138,7 @@ async def outcomes(
         question = same[0][1]
         key = question.call.key
         completion, parsed, error = await _read(extractor, question, known.get(key))
-        if completion is not None and error is None:
+        if completion is not None:
             known[key] = completion
         made = [_outcome(each, question, completion, parsed, error) for each, _ in same]
         for outcome in made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
 from ruie.annotations import AnnotatedRow, Corpus
 from ruie.errors import FatalCallError
-from ruie.evaluation import Evaluation, evaluate
+from ruie.evaluation import Evaluation, Outcome, evaluate, outcomes, totals
 from ruie.extractor import Extractor
-from ruie.llm import LLMClient
+from ruie.llm import Completion, LLMClient
+from ruie.mistakes import Mistake
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
 from ruie.scoring import Score
@@ -92,3 +94,36 @@ def test_counts() -> None:
 def test_a_refused_key_ends_it() -> None:
     with ScriptedEndpoint(failure(401)) as endpoint, pytest.raises(FatalCallError):
         run(endpoint, [])
+
+
+def test_what_was_answered_is_not_asked_again_and_neither_is_a_question_that_comes_twice() -> None:
+    """An answer that cannot be read is one too."""
+    twice = Corpus(SCHEMA, (CORPUS.rows[0], CORPUS.rows[0]))
+
+    async def evaluation(saved: dict[str, Completion]) -> list[Outcome]:
+        llm = LLMClient(endpoint.url)
+        try:
+            return await outcomes(Extractor(None, llm, "m"), twice, saved=saved)
+        finally:
+            await llm.close()
+
+    unreadable = answer("I see nothing", usage=(3, 4))
+    with ScriptedEndpoint([unreadable, *SAID.values()]) as endpoint:
+        first = asyncio.run(evaluation({}))
+        assert endpoint.count == 3
+        saved = {one.key: one.completion for one in first if one.completion}
+        again = asyncio.run(evaluation(saved))
+        assert endpoint.count == 3
+    assert len(first) == 2 * len(saved) == 6
+    assert totals(again) == totals(first)
+    assert sum(one.failed for one in totals(first).values()) == 2
+    assert [one.asked.row for one in first] == [0, 1] * 3
+
+
+def test_a_charged_call_without_an_answer_counts_its_tokens() -> None:
+    filtered = answer("x", finish_reason="content_filter", usage=(9, 1))
+    with ScriptedEndpoint(filtered) as endpoint:
+        found = run(endpoint, [])
+    assert found[Task.NER] == Evaluation(
+        Task.NER, 2, 2, Score(2, 0, 0), Score(2, 0, 0), 18, 2, Counter({Mistake.MISSED: 2})
+    )

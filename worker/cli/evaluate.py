@@ -69,7 +69,7 @@ def evaluate(
     """
     from ruie.bundle import Bundle
     from ruie.settings import load
-    from worker.cli.output import errors, print_json
+    from worker.cli.output import counted, errors, print_json
     from worker.embedded.stack import local_llm
     from worker.evaluation import run
     from worker.evaluation.corpora import load_corpora
@@ -90,6 +90,9 @@ def evaluate(
         local_llm(config) as served,
         _progress(run.questions(corpora) * len(chosen)) as advance,
     ):
+        if kept and kept.completions:
+            there = counted(len(kept.completions), "answer")
+            errors.print(f"{there} in {kept.path} already", soft_wrap=True, markup=False)
         asked, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
     price = price_of(asked, config.llm_prices)
     settings = described(config, asked, pool.digest, corpora, chosen, limit, seed)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ruie.errors import UnavailableError
 from ruie.retrievers import NAMES
 from worker.evaluation.summary import Line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {"random": "#999999", "bm25": "#E69F00", "base": "#56B4E9", "trained": "#0072B2"}
 """Told apart by every common kind of colour vision, and in grey. From Okabe & Ito, "Color
@@ -21,10 +25,14 @@ GAP = 0.3
 
 
 def chart(lines: Sequence[Line], title: str) -> bytes:
-    """A PNG. Bars lie on their side, so that a corpus's name has room however many there are.
+    """A PNG. Raises `UnavailableError` where matplotlib is not installed."""
+    png = io.BytesIO()
+    draw(lines, title).savefig(png, format="png")
+    return png.getvalue()
 
-    Raises `UnavailableError` where matplotlib is not installed.
-    """
+
+def draw(lines: Sequence[Line], title: str) -> Figure:
+    """Bars lie on their side, so that a corpus's name has room however many there are."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -75,9 +83,7 @@ def chart(lines: Sequence[Line], title: str) -> bytes:
     figure.suptitle(textwrap.fill(title, 70), x=0.02, ha="left", fontsize=12)
     if len(names) > 1:
         figure.legend(loc="outside lower center", ncols=len(names), frameon=False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()
+    return figure
 
 
 def _group(line: Line) -> tuple[str, str]:

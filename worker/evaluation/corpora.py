@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruie.annotations import Corpus, load_corpus
+from ruie.errors import AnnotationError
+from ruie.evaluation import gold_queries
 
 
 def load_corpora(
@@ -25,6 +27,8 @@ def load_corpora(
         if shared.count(name) > 1:
             name = f"{name} ({file})"
         found[name] = _sample(corpus, limit, seed) if limit else corpus
+        if next(gold_queries(found[name]), None) is None:
+            raise AnnotationError(f"There is nothing to ask about in {file}.", "See docs/data.md.")
     return found
 
 

@@ -1,7 +1,8 @@
 """`predictions.jsonl`: a line for each question, as soon as it is answered.
 
-It is what an evaluation goes on from: an answer that is in it is never paid for again. A run that
-was killed may leave half a line at the end, which is cut off when the file is opened.
+It is what an evaluation goes on from: an answer that is in it is never paid for again, while a call
+that brought no answer is made again. A run that was killed may leave half a line at the end, which
+is cut off when the file is opened.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Predictions:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE
         self.completions: dict[str, Completion] = {}
-        """By the question's idempotency key, each answer that could be used."""
+        """By the question's idempotency key, what the model said, readable or not."""
         self._there: set[tuple[str, ...]] = set()
         self._file = self.path.open("a+b")
         try:
@@ -61,7 +62,7 @@ class Predictions:
         self._file.truncate(whole)
 
     def _keep(self, raw: Mapping[str, Any]) -> None:
-        if raw["error"] is not None:
+        if raw["finish_reason"] is None:
             return
         self.completions[raw["key"]] = Completion(
             text=raw["output"],
@@ -87,7 +88,7 @@ class Predictions:
         told = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self._file.write(told + b"\n")
         self._file.flush()
-        if outcome.completion is not None and outcome.error is None:
+        if outcome.completion is not None:
             self.completions[outcome.key] = outcome.completion
             self._there.add(place)
 

@@ -1,0 +1,148 @@
+"""`ruie evaluate` as a user meets it: corpora, retrievers, options, files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.endpoint import ScriptedEndpoint
+from support.gold_model import CORPORA, FILES, QUESTIONS, gold_model, predictions, settings
+
+from ruie.mistakes import Mistake
+from ruie.records import Demonstration
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+THREE = ("--retriever", "trained", "--retriever", "bm25", "--retriever", "random")
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    with ScriptedEndpoint(gold_model()) as running:
+        yield running
+
+
+def test_the_files_and_the_output_have_the_same_figures(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path
+) -> None:
+    done = ruie("evaluate", *FILES, *THREE, "--output", "out", **settings(endpoint, bundle_path))
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    markdown = (out / "evaluation.md").read_text(encoding="utf-8")
+    assert sorted(file.name for file in out.iterdir()) == [
+        "evaluation.json", "evaluation.md", "evaluation.png", "predictions.jsonl",
+    ]  # fmt: skip  # a list of names
+
+    lines = predictions(out)
+    assert len(lines) == len(endpoint.requests) == 3 * QUESTIONS
+    results = told["results"]
+    assert [(r["corpus"], r["task"], r["retriever"]) for r in results] == [
+        (corpus, task, retriever)
+        for corpus, tasks in (
+            ("crossner_ai", ("NER",)), ("fewrel_wiki", ("RE",)), ("crudeoilnews", ("ED", "EAE")),
+        )
+        for task in tasks
+        for retriever in ("random", "bm25", "trained")
+    ]  # fmt: skip  # a table
+    for result in results:
+        own = [
+            line
+            for line in lines
+            if all(line[name] == result[name] for name in ("corpus", "task", "retriever"))
+        ]
+        assert len(own) == result["queries"]
+        for count in ("gold", "predicted", "matched"):
+            assert result[count] == sum(line["strings"][count] for line in own)
+            assert result["offsets"][count] == sum(line["offsets"][count] for line in own)
+        for kind in Mistake:
+            assert result["mistakes"][kind] == sum(line["mistakes"].get(kind, 0) for line in own)
+        for tokens in ("prompt_tokens", "completion_tokens"):
+            assert result[tokens] == sum(line[tokens] for line in own)
+        cost = (result["prompt_tokens"] + 5 * result["completion_tokens"]) / 1e6
+        assert result["cost_usd"] == pytest.approx(cost)
+        low, high = result["f1_interval"]
+        assert 0 < low < result["f1"] < high < 1
+        assert result["difference"]["to"] != result["retriever"]
+
+        f1, span = f"{result['f1']:.3f}", f"{low:.3f} to {high:.3f}"
+        who = f"| {result['corpus']} | {result['task']} | {result['retriever']} |"
+        (row,) = [x for x in markdown.splitlines() if x.startswith(who) and span in x]
+        assert f"| {f1} | {span} |" in row
+        assert any(f1 in x and span in x for x in done.stdout.splitlines())
+    assert all(len(line["demonstrations"]) == 8 for line in lines if line["task"] != "EAE")
+    assert told["settings"]["model"] == "scripted"
+    assert told["settings"]["endpoint"] == "127.0.0.1"
+    assert told["settings"]["k"] == 8
+    png = (out / "evaluation.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert "![" in markdown
+
+
+def test_a_limit_is_a_sample_and_a_larger_one_contains_it(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path
+) -> None:
+    given = settings(endpoint, bundle_path)
+
+    def sample(limit: int, seed: int = 0) -> list[str]:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        ruie("evaluate", FILES[0], "--limit", str(limit), "--sample-seed", str(seed), "--output",
+             "out", **given)  # fmt: skip  # one command
+        return sorted(line["id"] for line in predictions(tmp_path / "out"))
+
+    five = sample(5)
+    first = [f"{row.id}#NER" for row in CORPORA[0].rows[:5]]
+    assert len(five) == 5
+    assert five == sample(5)
+    assert five not in (sorted(first), sample(5, seed=1))
+    assert set(five) < set(sample(9))
+
+
+def test_the_base_retriever_needs_a_bundle_of_the_same_demonstrations(
+    ruie: Run,
+    endpoint: ScriptedEndpoint,
+    bundle_path: Path,
+    minilm: Path,
+    some_demonstrations: list[Demonstration],
+    tmp_path: Path,
+) -> None:
+    from exporter.build import build_bundle
+
+    given = settings(endpoint, bundle_path)
+    command = ("evaluate", FILES[0], "--limit", "3", "--json", "--retriever", "base")
+    missing = ruie(*command, **given)
+    assert missing.returncode == 2
+    assert "--base" in missing.stderr
+    unused = ruie(*command[:-1], "trained", "--base", "x", **given)
+    assert unused.returncode == 2
+
+    build_bundle(minilm, some_demonstrations[:50], tmp_path / "smaller")
+    other = ruie(*command, "--base", "smaller", **given)
+    assert other.returncode == 2
+    assert "the same demonstrations" in other.stderr
+
+    same = ruie(*command, "--retriever", "trained", "--base", str(bundle_path), **given)
+    assert same.returncode == 0, same.stderr
+    base, trained = json.loads(same.stdout)["results"]
+    assert (base["retriever"], trained["retriever"]) == ("base", "trained")
+    assert base["difference"] == {"to": "trained", "f1": 0, "interval": [0, 0]}
+
+
+def test_k_and_the_model_are_options(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path
+) -> None:
+    endpoint.models = ("scripted", "other")
+    done = ruie(
+        "evaluate", FILES[0], "-k", "2", "--model", "other", "--limit", "2", "--json",
+        **settings(endpoint, bundle_path),
+    )  # fmt: skip  # one command
+    told = json.loads(done.stdout)
+    assert (told["settings"]["k"], told["settings"]["model"]) == (2, "other")
+    assert told["price"] is None
+    assert told["results"][0]["cost_usd"] is None
+    assert [len(r.body["messages"]) for r in endpoint.requests] == [5, 5]
+    assert {r.body["model"] for r in endpoint.requests} == {"other"}

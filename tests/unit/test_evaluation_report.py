@@ -1,0 +1,196 @@
+"""From counts to tables, Markdown and a picture; the file of predictions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.patches import Rectangle
+
+from ruie.bootstrap import interval, resampled_f1
+from ruie.errors import UnavailableError, UsageError
+from ruie.evaluation import Asked, Evaluation, Outcome
+from ruie.llm import Completion
+from ruie.mistakes import Mistake
+from ruie.parsing import Parsed
+from ruie.records import Query, Task
+from ruie.retrievers import NAMES
+from ruie.scoring import Score
+from worker.evaluation.chart import chart, draw
+from worker.evaluation.predictions import Predictions
+from worker.evaluation.report import Report
+from worker.evaluation.run import Part
+from worker.evaluation.summary import Line, summary
+from worker.evaluation.tables import grids
+from worker.prices import Price
+
+SETTINGS: dict[str, Any] = {
+    "model": "a|model", "k": 8, "corpora": {"news": {"sentences": 3}}, "limit": 3, "seed": 0,
+    "resamples": 2000,
+}  # fmt: skip  # a table
+PRICE = Price(1, 2, "somebody")
+
+
+def outcome(row: int, score: Score, key: str = "k", text: str = "a", **kinds: int) -> Outcome:
+    query = Query(Task.NER, "Ada .", "news", {"PER": ""})
+    return Outcome(
+        asked=Asked(row, f"{row}#NER", query, ()),
+        key=key,
+        demonstrations=("d",),
+        completion=Completion(text, "stop", 10, 5, 0.1),
+        parsed=Parsed((), (), True),
+        error=None,
+        usage=(10, 5),
+        strings=score,
+        offsets=score,
+        mistakes=Counter({Mistake(kind): count for kind, count in kinds.items()}),
+    )
+
+
+GOOD = [Score(2, 2, 2), Score(1, 1, 0), Score(3, 2, 2)]
+POOR = [Score(2, 2, 1), Score(1, 1, 0), Score(3, 2, 1)]
+
+
+def parts(corpus: str = "news") -> list[Part]:
+    return [
+        Part(corpus, "bm25", [outcome(i, score, missed=1) for i, score in enumerate(POOR)]),
+        Part(corpus, "trained", [outcome(i, score) for i, score in enumerate(GOOD)]),
+    ]
+
+
+def test_intervals_are_of_sentences_and_differences_paired() -> None:
+    poor, good = summary(parts(), PRICE, seed=4)
+    assert good.f1 == pytest.approx(8 / 11)
+    assert good.interval == interval(resampled_f1(GOOD, seed=4))
+    assert good.difference is not None
+    assert poor.difference is not None
+    assert good.difference.to == "bm25"
+    assert good.difference.value == pytest.approx(4 / 11)
+    paired = resampled_f1(GOOD, seed=4) - resampled_f1(POOR, seed=4)
+    assert good.difference.interval == interval(paired)
+    assert poor.difference.interval == pytest.approx((-good.difference.interval.high,
+                                                      -good.difference.interval.low))  # fmt: skip
+    assert good.cost_usd == pytest.approx(3 * (10 + 2 * 5) / 1e6)
+
+
+def test_several_questions_about_a_sentence_are_drawn_together() -> None:
+    one = outcome(0, Score(1, 1, 1))
+    (line,) = summary([Part("news", "trained", [one, one, outcome(7, Score(1, 0, 0))])], None)
+    assert (line.sentences, line.evaluation.queries) == (2, 3)
+    assert line.interval == interval(resampled_f1([Score(2, 2, 2), Score(1, 0, 0)]))
+    assert line.difference is None
+    assert line.cost_usd is None
+
+
+def test_the_best_of_the_others_is_the_best_of_them() -> None:
+    three = [*parts(), Part("news", "random", [outcome(i, Score(1, 1, 0)) for i in range(3)])]
+    found = {line.retriever: line.difference for line in summary(three, None)}
+    assert {name: other and other.to for name, other in found.items()} == {
+        "bm25": "trained", "trained": "bm25", "random": "trained",
+    }  # fmt: skip  # a table
+
+
+def test_names_are_not_repeated_where_tables_are_to_be_calm() -> None:
+    scores, _, wrong, _ = grids(summary([*parts(), *parts("oil")], None))
+    assert [row[:3] for row in scores.calm()] == [
+        ("news", "NER", "bm25"), ("", "", "trained"), ("oil", "NER", "bm25"), ("", "", "trained"),
+    ]  # fmt: skip  # a table
+    assert wrong.rows[:2] == [("news", "NER", "right", 2, 4), ("news", "NER", "missed", 3, 0)]
+
+
+def test_markdown_has_every_table_and_note() -> None:
+    told = Report(SETTINGS, summary(parts("a|b"), PRICE), PRICE).markdown(picture=True)
+    assert told.startswith("# Evaluation: a|model, k = 8\n\n![")
+    assert "| a\\|b | NER | trained | 0.800 | 0.667 | 0.727 |" in told
+    for line in told.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    assert "(samples, seed 0)" in told
+    assert "0.0001 USD at 1 USD for a million tokens in, 2 out (somebody)" in told
+    assert "![" not in Report(SETTINGS, summary(parts(), None), None).markdown(picture=False)
+
+
+def test_without_matplotlib_the_rest_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("matplotlib")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    report = Report(SETTINGS, summary(parts(), None), None)
+    with pytest.raises(UnavailableError, match=r"ruie\[train\]"):
+        report.save(tmp_path)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["evaluation.json", "evaluation.md"]
+    assert json.loads((tmp_path / "evaluation.json").read_bytes()) == report.document()
+
+
+def test_the_chart_shows_the_figures_and_cuts_nothing_off() -> None:
+    lines = summary([*parts(), *parts("a long name of a corpus " * 3)], None)
+    figure = draw(lines, "a-model-with-a-long-name/" * 5)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    bars = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+    # a retriever after the other
+    ordered = sorted(lines, key=lambda line: NAMES.index(line.retriever))
+    assert bars == [line.f1 for line in ordered]
+    reach = [path for drawn in axes.collections for path in drawn.get_paths()]
+    ends = [(path.vertices[0][0], path.vertices[-1][0]) for path in reach]
+    assert ends == [pytest.approx(line.interval) for line in ordered]
+    assert [text.get_text() for text in axes.texts] == [f"{line.f1:.3f}" for line in ordered]
+    texts = [*axes.texts, *axes.get_yticklabels(), *figure.legends[0].get_texts(), *figure.texts]
+    page = figure.bbox
+    for text in texts:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0, text
+        assert page.y0 <= box.y0, text
+        assert page.x1 >= box.x1, text
+        assert page.y1 >= box.y1, text
+
+
+@pytest.mark.parametrize("scores", [[Score()], [Score(1, 1, 1)]])
+def test_the_chart_of_an_extreme(scores: list[Score]) -> None:
+    found = [outcome(i, score) for i, score in enumerate(scores)]
+    assert chart(summary([Part("x", "trained", found)], None), "m").startswith(b"\x89PNG")
+
+
+def test_predictions_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    with Predictions(tmp_path) as kept:
+        kept.add("news", "trained", "m", outcome(1, Score(1, 1, 1), "one", "PER: Ada\ud800"))
+        kept.add("news", "trained", "m", outcome(1, Score(1, 1, 1), "one"))
+        kept.add("news", "bm25", "m", outcome(1, Score(1, 1, 1), "one"))
+        with pytest.raises(UsageError, match="Another evaluation"):
+            Predictions(tmp_path)
+    file = tmp_path / "predictions.jsonl"
+    whole = file.read_bytes()
+    assert whole.count(b"\n") == 2
+    file.write_bytes(b'nonsense\n{"key": 1}\n[]\n\xff\n' + whole + b'{"key": "torn')
+    with Predictions(tmp_path) as kept:
+        assert list(kept.completions) == ["one"]
+        kept.add("news", "trained", "m", outcome(2, Score(), "two"))
+    lines = file.read_bytes().splitlines()
+    assert len(lines) == 7
+    assert json.loads(lines[-1])["key"] == "two"
+
+
+def test_a_line_says_what_it_is(tmp_path: Path) -> None:
+    with Predictions(tmp_path) as kept:
+        kept.add("news", "bm25", "m", outcome(3, Score(2, 1, 1), "key", "PER: Ada", missed=1))
+    (line,) = map(json.loads, (tmp_path / "predictions.jsonl").open())
+    assert (line["corpus"], line["id"], line["task"]) == ("news", "3#NER", "NER")
+    assert (line["retriever"], line["model"], line["demonstrations"]) == ("bm25", "m", ["d"])
+    assert (line["output"], line["items"], line["rejects"], line["error"]) == (
+        "PER: Ada", [], [], None,
+    )  # fmt: skip  # one row
+    assert line["strings"] == {"gold": 2, "predicted": 1, "matched": 1}
+    assert line["mistakes"] == {"missed": 1}
+
+
+def test_a_line_of_a_task_stands_for_its_sums() -> None:
+    (line,) = summary([Part("x", "trained", [outcome(0, Score(1, 1, 1), missed=2)] * 2)], None)
+    assert isinstance(line, Line)
+    assert line.evaluation == Evaluation(
+        Task.NER, 2, 0, Score(2, 2, 2), Score(2, 2, 2), 20, 10, Counter({Mistake.MISSED: 4})
+    )
