@@ -68,7 +68,6 @@ WRONG = [
     (("status",), {"RUIE_LEASE_S": "soon"}, 2, "RUIE_LEASE_S"),
     (("status",), {"RUIE_NONSENSE": "1"}, 2, "RUIE_NONSENSE"),
     (("evaluate", "x.jsonl"), {}, 2, "no file x.jsonl"),
-    (("evaluate", "/dev/null"), {}, 2, "nothing to ask about in /dev/null"),
     (("bundle", "verify", "nowhere"), {}, 4, "no bundle at nowhere"),
 ]
 

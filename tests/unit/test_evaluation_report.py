@@ -12,8 +12,8 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from ruie.bootstrap import interval, resampled_f1
-from ruie.errors import UnavailableError, UsageError
-from ruie.evaluation import Asked, Evaluation, Outcome
+from ruie.errors import AnnotationError, UnavailableError, UsageError
+from ruie.evaluation import Asked, Outcome
 from ruie.llm import Completion
 from ruie.mistakes import Mistake
 from ruie.parsing import Parsed
@@ -21,10 +21,11 @@ from ruie.records import Query, Task
 from ruie.retrievers import NAMES
 from ruie.scoring import Score
 from worker.evaluation.chart import chart, draw
+from worker.evaluation.corpora import load_corpora
 from worker.evaluation.predictions import Predictions
 from worker.evaluation.report import Report
 from worker.evaluation.run import Part
-from worker.evaluation.summary import Line, summary
+from worker.evaluation.summary import summary
 from worker.evaluation.tables import grids
 from worker.prices import Price
 
@@ -75,6 +76,19 @@ def test_intervals_are_of_sentences_and_differences_paired() -> None:
     assert poor.difference.interval == pytest.approx((-good.difference.interval.high,
                                                       -good.difference.interval.low))  # fmt: skip
     assert good.cost_usd == pytest.approx(3 * (10 + 2 * 5) / 1e6)
+
+
+def test_each_corpus_has_a_name_of_its_own_and_questions(tmp_path: Path) -> None:
+    one, other, alien = (tmp_path / f"{name}.jsonl" for name in ("one", "other", "alien"))
+    one.write_text('{"text": "Ada .", "entities": []}\n')
+    other.write_text('{"text": "Bo .", "entities": []}\n')
+    alien.write_text('{"text": "Bo .", "relations": []}\n')
+    schema = tmp_path / "news.yaml"
+    schema.write_text("name: news\nentities: [PER]\n")
+    assert list(load_corpora([one, one], schema)) == ["news"]
+    assert list(load_corpora([one, other], schema)) == [f"news ({one})", f"news ({other})"]
+    with pytest.raises(AnnotationError, match=r"nothing to ask about in .*alien"):
+        load_corpora([one, alien], schema)
 
 
 def test_several_questions_about_a_sentence_are_drawn_together() -> None:
@@ -186,11 +200,3 @@ def test_a_line_says_what_it_is(tmp_path: Path) -> None:
     )  # fmt: skip  # one row
     assert line["strings"] == {"gold": 2, "predicted": 1, "matched": 1}
     assert line["mistakes"] == {"missed": 1}
-
-
-def test_a_line_of_a_task_stands_for_its_sums() -> None:
-    (line,) = summary([Part("x", "trained", [outcome(0, Score(1, 1, 1), missed=2)] * 2)], None)
-    assert isinstance(line, Line)
-    assert line.evaluation == Evaluation(
-        Task.NER, 2, 0, Score(2, 2, 2), Score(2, 2, 2), 20, 10, Counter({Mistake.MISSED: 4})
-    )
