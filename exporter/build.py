@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from ruie.bundle.manifest import (
     Parity,
     Quantisation,
 )
-from ruie.bundle.retrieval import arrange, retrieval_text
+from ruie.bundle.retrieval import arrange, passage_text
 from ruie.bundle.table import write_table
 from ruie.errors import AnnotationError
 from ruie.records import Demonstration
@@ -55,13 +55,15 @@ def build_bundle(
     quantisation: Quantisation = Quantisation.NONE,
     overwrite: bool = False,
     threads: int | None = None,
+    training: Mapping[str, float | str] | None = None,
     progress: Progress = _silent,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.
 
     encoder: a Hugging Face id or a local path. threads: of the encoder; None for all processors.
-    Repeated demonstrations are kept once. Raises `BundleError` (nothing is written then),
-    `AnnotationError` if there are no demonstrations, `UnavailableError` without torch.
+    training: figures for the manifest. Repeated demonstrations are kept once. Raises
+    `BundleError` (nothing is written then), `AnnotationError` if there are no demonstrations,
+    `UnavailableError` without torch.
     """
     check_target(output, overwrite=overwrite)
     if not demonstrations:
@@ -71,7 +73,7 @@ def build_bundle(
     progress("load the encoder", 0)
     source = load_source(str(encoder))
     rows, partitions = arrange(demonstrations)
-    texts = [source.passage_prefix + retrieval_text(row) for row in rows]
+    texts = [source.passage_prefix + passage_text(row, keywords=source.keywords) for row in rows]
     with staged(output, overwrite=overwrite) as folder:
         progress("export to ONNX", 0)
         onnx_export.write_tokenizer(source, folder / TOKENIZER)
@@ -88,6 +90,7 @@ def build_bundle(
             ruie_version=ruie.__version__,
             encoder=_card(source, quantisation),
             parity=figures,
+            training=dict(training or {}),
             demonstrations=len(rows),
             partitions=partitions,
             files={},
@@ -148,6 +151,7 @@ def _card(source: Source, quantisation: Quantisation) -> EncoderCard:
         architecture=source.architecture,
         query_prefix=source.query_prefix,
         passage_prefix=source.passage_prefix,
+        keywords=source.keywords,
         pooling=source.pooling,
         dimension=source.dimension,
         max_tokens=source.max_tokens,

@@ -98,6 +98,37 @@ def build(
 
 
 @bundle.command()
+@click.option("--config", required=True, type=_FILE, help="TOML: docs/training.md.")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+@_JSON
+def train(config: Path, overwrite: bool, as_json: bool) -> None:
+    """Train a retriever for an LLM, and build its bundle.
+
+    Finished stages are kept in the run's folder and skipped while what they were made from is
+    unchanged; a run that was killed goes on where it stopped.
+    """
+    from exporter.source import check_libraries, quiet
+
+    check_libraries()
+    quiet()
+    from rich.console import Console
+
+    from exporter.training.config import TrainConfig
+    from exporter.training.pipeline import Training
+    from exporter.training.report import Stages, summary
+
+    read = TrainConfig.load(config)
+    errors = Console(stderr=True)
+    with Stages(errors) as shown:
+        figures = Training(read, shown, overwrite=overwrite).run()
+    if as_json:
+        click.echo(json.dumps(figures, indent=1))
+        return
+    Console().print(summary(figures))
+    click.echo(f"Run, figures and plots: {read.run}. Bundle: {read.export.output}.")
+
+
+@bundle.command()
 @click.argument("directory", type=_FOLDER)
 @_JSON
 def inspect(directory: Path, as_json: bool) -> None:

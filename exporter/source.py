@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruie.bundle.manifest import Pooling
+from ruie.bundle.retrieval import KEYWORD_TOKENS
 from ruie.errors import BundleError, UnavailableError
 
 DEFAULT_MAX_TOKENS = 512
@@ -32,11 +34,32 @@ class Source:
     query_prefix: str
     passage_prefix: str
     dimension: int
+    keywords: bool
+    """Its tokenizer has the keyword tokens as tokens of their own: it was trained with them."""
 
     @property
     def pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else 0
+
+
+def check_libraries() -> None:
+    """Raises `UnavailableError` without torch and transformers."""
+    for name in ("torch", "transformers"):
+        if importlib.util.find_spec(name) is None:
+            raise UnavailableError(
+                f"This needs {name}, which is not installed.",
+                'Install it with: pip install "ruie[train]"',
+            )
+
+
+def quiet() -> None:
+    """No bars and remarks of transformers: a command says itself what it does."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def load_source(model: str) -> Source:
@@ -45,14 +68,10 @@ def load_source(model: str) -> Source:
     The files of the sentence-transformers layout are respected where they are there: pooling,
     maximum length, prompts. Raises `UnavailableError` without torch, `BundleError` else.
     """
-    try:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise UnavailableError(
-            f"Exporting an encoder needs {error.name or 'torch'}, which is not installed.",
-            'Install it with: pip install "ruie[train]"',
-        ) from None
+    check_libraries()
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
     pooling, modules_length, prompts = _sentence_transformers_files(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
@@ -92,6 +111,7 @@ def load_source(model: str) -> Source:
         query_prefix=prompts.get("query", ""),
         passage_prefix=prompts.get("passage", prompts.get("document", "")),
         dimension=int(config.hidden_size),
+        keywords=set(KEYWORD_TOKENS) <= set(tokenizer.get_added_vocab()),
     )
 
 

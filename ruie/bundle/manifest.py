@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruie.errors import BundleError
 from ruie.records import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when a reader of the version before would misread the bundle."""
 
 MANIFEST = "manifest.json"
@@ -51,6 +51,8 @@ class EncoderCard(_Frozen):
     architecture: str
     query_prefix: str = ""
     passage_prefix: str = ""
+    keywords: bool = False
+    """The spans of demonstrations are marked in what is encoded (ruie/bundle/retrieval.py)."""
     pooling: Pooling
     normalised: bool = True
     dimension: int = Field(ge=1)
@@ -107,6 +109,8 @@ class Manifest(_Frozen):
     ruie_version: str
     encoder: EncoderCard
     parity: Parity
+    training: dict[str, float | str] = {}
+    """Figures of the training that made the encoder; empty for one that was not trained here."""
     demonstrations: int = Field(ge=0)
     partitions: tuple[Partition, ...]
     files: dict[str, FileCard]

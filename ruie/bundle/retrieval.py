@@ -20,6 +20,38 @@ def retrieval_text(side: Query | Demonstration) -> str:
     return f"{side.trigger.type}: {side.trigger.span.text} | {side.text}"
 
 
+KEYWORD_TOKENS = ("<Keyword>", "</Keyword>")
+"""Around each gold span of a demonstration; tokens of their own in a trained encoder."""
+
+
+def passage_text(demonstration: Demonstration, *, keywords: bool) -> str:
+    """The text of a demonstration as it is encoded: `retrieval_text`, and with `keywords` each gold
+    span in `KEYWORD_TOKENS` (the trigger of EAE too), spans that overlap or touch being one."""
+    if not keywords:
+        return retrieval_text(demonstration)
+    tagged = replace(demonstration, text=with_keywords(demonstration))
+    return retrieval_text(tagged)
+
+
+def with_keywords(demonstration: Demonstration) -> str:
+    """A demonstration's sentence with its gold spans in `KEYWORD_TOKENS`."""
+    spans = [span for item in demonstration.items for span in item.spans]
+    if demonstration.trigger is not None:
+        spans.append(demonstration.trigger.span)
+    merged: list[list[int]] = []
+    for start, end in sorted((span.start, span.end) for span in spans if span.grounded):
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(end, merged[-1][1])
+        else:
+            merged.append([start, end])
+    opening, closing = KEYWORD_TOKENS
+    text, told, at = demonstration.text, [], 0
+    for start, end in merged:
+        told += [text[at:start], f"{opening} {text[start:end]} {closing}"]
+        at = end
+    return "".join([*told, text[at:]])
+
+
 def text_key(text: str) -> str:
     """Two texts with the same key are the same text: white space and case do not count."""
     return " ".join(text.split()).casefold()

@@ -1,0 +1,204 @@
+"""`ruie bundle train`: the stages in order, each skipped while its inputs are unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from exporter.build import build_bundle
+from exporter.training import candidates, preference
+from exporter.training.config import CorpusConfig, TrainConfig
+from exporter.training.groups import rankings, split
+from exporter.training.pools import Pools, load_pools
+from exporter.training.stages import Figures, Stage, file_digest, write_json
+from ruie.bundle.layout import check_target
+from ruie.prompts import PROMPT_VERSION
+
+Progress = Callable[[str, float], None]
+"""Called with a stage's name and the share of it that is done, 0 to 1."""
+
+
+class Training:
+    """A run: `config.run` holds a folder a stage, `figures.json`, the plots and the base bundle."""
+
+    def __init__(self, config: TrainConfig, progress: Progress, *, overwrite: bool = False) -> None:
+        self._config, self._progress, self._overwrite = config, progress, overwrite
+        self._run = config.run
+        self.figures: dict[str, Figures] = {}
+
+    def run(self) -> dict[str, Figures]:
+        """The figures of every stage. Raises `RuieError`; what is finished stays finished."""
+        check_target(self._config.export.output, overwrite=self._overwrite)
+        self._run.mkdir(parents=True, exist_ok=True)
+        settings = self._config.model_dump(mode="json")
+        write_json(self._run / "config.json", settings)
+        pools = load_pools(self._config.corpora, self._config.seed)
+        found = self._candidates(pools)
+        scored = self._preference(pools, found)
+        judged, reward_key = self._reward(pools, found, scored)
+        student = self._distillation(pools, found, scored, judged, reward_key)
+        self._plots()
+        self._export(student)
+        write_json(self._run / "figures.json", self.figures)
+        return self.figures
+
+    def _stage(
+        self, name: str, version: int, inputs: dict[str, Any], work: Callable[[Path], Figures]
+    ) -> Stage:
+        stage = Stage(self._run, name, version, inputs)
+        if stage.figures is None:
+            self._progress(name, 0)
+        self.figures[name] = stage.run(work)
+        return stage
+
+    def _told(self, name: str) -> Callable[[float], None]:
+        return lambda share: self._progress(name, share)
+
+    def _candidates(self, pools: Pools) -> Stage:
+        top, name = self._config.candidates.top, "candidates"
+        inputs = {"corpora": _corpora(self._config.corpora), "top": top, "seed": self._config.seed}
+        return self._stage(
+            name,
+            1,
+            inputs,
+            lambda folder: candidates.find_candidates(pools, top, folder, self._told(name)),
+        )
+
+    def _preference(self, pools: Pools, found: Stage) -> Stage:
+        config, name, seed = self._config.preference, "preference", self._config.seed
+        batching = {"batch_tokens"}  # changes no score
+        inputs = {
+            "candidates": found.key,
+            "prompts": PROMPT_VERSION,
+            "seed": seed,
+            **config.model_dump(mode="json", exclude=batching),
+        }
+
+        def work(folder: Path) -> Figures:
+            from exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
+
+            return preference.score_candidates(
+                pools,
+                candidates.read_candidates(found.folder),
+                config.candidates,
+                seed,
+                Tokeniser(config.tokenizer or config.model, config.gguf),
+                EndpointScorer(config) if config.endpoint else LocalScorer(config),
+                config.max_tokens,
+                folder,
+                self._told(name),
+            )
+
+        return self._stage(name, 1, inputs, work)
+
+    def _reward(self, pools: Pools, found: Stage, scored: Stage) -> tuple[Stage, str]:
+        config, seed = self._config.reward, self._config.seed
+        inputs = {
+            "preference": scored.key,
+            "seed": seed,
+            **config.model_dump(mode="json", exclude={"score_batch"}),
+        }
+
+        def learn(folder: Path) -> Figures:
+            from exporter.training.reward import train_reward
+
+            ranked = rankings(pools, *preference.read_scores(scored.folder))
+            kept, held = split(ranked, config.held_out, seed)
+            return train_reward(pools, kept, held, config, seed, folder, self._told("reward"))
+
+        model = self._stage("reward", 1, inputs, learn)
+
+        def judge(folder: Path) -> Figures:
+            from exporter.training.reward import judge
+
+            everything = candidates.read_candidates(found.folder)
+            trained = model.folder / "model"
+            return judge(pools, everything, trained, config, folder, self._told("judgement"))
+
+        return self._stage("judgement", 1, {"reward": model.key}, judge), model.key
+
+    def _distillation(
+        self, pools: Pools, found: Stage, scored: Stage, judged: Stage, reward_key: str
+    ) -> Stage:
+        config, seed = self._config.distillation, self._config.seed
+        inputs = {
+            "reward": reward_key,
+            "seed": seed,
+            "encoder": _model(self._config.encoder),
+            **config.model_dump(mode="json"),
+        }
+
+        def work(folder: Path) -> Figures:
+            from exporter.training.reward import read_rewards
+            from exporter.training.student import train_student
+
+            everything = candidates.read_candidates(found.folder)
+            ranked = rankings(pools, everything, read_rewards(judged.folder))
+            _, held = split(
+                rankings(pools, *preference.read_scores(scored.folder)), config.held_out, seed
+            )
+            asked = {ranking.query for ranking in held}
+            kept = [ranking for ranking in ranked if ranking.query not in asked]
+            return train_student(
+                pools,
+                kept,
+                held,
+                self._config.encoder,
+                config,
+                seed,
+                folder,
+                self._told("distillation"),
+            )
+
+        return self._stage("distillation", 1, inputs, work)
+
+    def _plots(self) -> None:
+        from exporter.training.figures import plot
+
+        plot({name: self.figures[name] for name in ("reward", "distillation")}, self._run)
+
+    def _export(self, student: Stage) -> None:
+        """The trained bundle, and for comparisons the same with the encoder as it was."""
+        export = self._config.export
+        pools = load_pools(export.demonstrations or self._config.corpora, self._config.seed)
+        last = self.figures["distillation"]["history"][-1]
+        training = {
+            "llm": Path(self._config.preference.model).name,
+            "reward_model": Path(self._config.reward.model).name,
+            **{name: value for name, value in last.items() if name != "loss"},
+        }
+        for encoder, output, told, overwrite in (
+            (self._config.encoder, self._run / "base", {}, True),
+            (str(student.folder / "model"), export.output, training, self._overwrite),
+        ):
+            manifest = build_bundle(
+                encoder,
+                pools.examples,
+                output,
+                quantisation=export.quantise,
+                overwrite=overwrite,
+                training=told,
+                progress=self._progress,
+            )
+        self.figures["export"] = {
+            "bundle": str(export.output),
+            **manifest.parity.model_dump(mode="json"),
+        }
+
+
+def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:
+    """What decides the examples: the contents of the files, wherever they lie."""
+    return [
+        [
+            [file_digest(file) for file in corpus.files],
+            corpus.schema_file and file_digest(corpus.schema_file),
+            corpus.queries,
+        ]
+        for corpus in corpora
+    ]
+
+
+def _model(name: str) -> str:
+    """A local model by its contents, one from a hub by its id."""
+    return file_digest(Path(name)) if Path(name).is_dir() else name

@@ -1,0 +1,151 @@
+"""Stage 2: which candidates help the LLM.
+
+A pair's score is the mean token log-likelihood of the query's gold output, given the prompt that
+the workers send, with the candidate as its one demonstration (arXiv 2409.11673, section 3.1).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.training.candidates import NONE, Rows
+from exporter.training.pools import Pools
+from exporter.training.stages import Figures
+from ruie import prompts
+
+PARTS = "scores.jsonl"
+FILE = "scores.npz"
+CHUNK = 512
+"""Pairs scored between two writes: what a kill costs at most."""
+
+Scores = npt.NDArray[np.float32]
+Pair = tuple[int, int]
+"""Rows of the query and of the demonstration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A prompt with its gold output, in tokens."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+class Scorer(Protocol):
+    """An LLM that says how likely it finds a text."""
+
+    def score(self, batch: Sequence[Prompted]) -> list[float]:
+        """The mean log-likelihood (natural logarithm) of each answer's tokens after its prompt."""
+        ...
+
+
+def score_candidates(
+    pools: Pools,
+    candidates: Rows,
+    count: int,
+    seed: int,
+    tokenise: Callable[[Sequence[dict[str, str]], str], Prompted],
+    scorer: Scorer,
+    max_tokens: int,
+    folder: Path,
+    progress: Callable[[float], None],
+) -> Figures:
+    """Score a random `count` of each query's candidates. Goes on where a killed run stopped.
+
+    Writes `FILE`: `candidates`, int32 (queries, count), rows or `NONE`, and `scores`, float32 of
+    the same shape, NaN where there is none.
+    """
+    chosen = _choose(candidates, count, seed)
+    pairs = [
+        (pools.queries[index], int(row))
+        for index in range(len(chosen))
+        for row in chosen[index]
+        if row != NONE
+    ]
+    pairs.sort(key=lambda pair: pools.pool_of[pair[0]])  # the prompts of a pool begin alike
+    known = dict(_stored(folder / PARTS))
+    left = [pair for pair in pairs if pair not in known]
+    started, scored = time.monotonic(), 0
+    with (folder / PARTS).open("a", encoding="utf-8") as parts:
+        for at in range(0, len(left), CHUNK):
+            some = left[at : at + CHUNK]
+            prompted = [_prompted(pools, pair, tokenise) for pair in some]
+            fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
+            scores = scorer.score([prompted[i] for i in fitting])
+            for i, score in zip(fitting, scores, strict=True):
+                known[some[i]] = score
+                parts.write(json.dumps([*some[i], round(score, 5)]) + "\n")
+            parts.flush()
+            scored += len(some)
+            progress(1 - (len(left) - scored) / max(1, len(pairs)))
+    seconds = time.monotonic() - started
+    scores_of = np.full(chosen.shape, np.nan, dtype=np.float32)
+    for index, row in enumerate(pools.queries):
+        for place, other in enumerate(chosen[index]):
+            scores_of[index, place] = known.get((row, int(other)), np.nan)
+    np.savez_compressed(folder / FILE, candidates=chosen, scores=scores_of)
+    return {
+        "pairs": len(known),
+        "pairs_too_long": len(pairs) - len(known),
+        "pairs_per_second": round(scored / seconds, 1) if scored else None,
+        **_informative(scores_of),
+    }
+
+
+def read_scores(folder: Path) -> tuple[Rows, Scores]:
+    """What `score_candidates` wrote: candidates and scores."""
+    with np.load(folder / FILE, allow_pickle=False) as stored:
+        return stored["candidates"], stored["scores"]
+
+
+def _choose(candidates: Rows, count: int, seed: int) -> Rows:
+    chosen = np.full((len(candidates), count), NONE, dtype=np.int32)
+    for index, row in enumerate(candidates):
+        found = row[row != NONE].tolist()
+        some = random.Random(f"{seed} {index}").sample(found, min(count, len(found)))
+        chosen[index, : len(some)] = some
+    return chosen
+
+
+def _prompted(
+    pools: Pools, pair: Pair, tokenise: Callable[[Sequence[dict[str, str]], str], Prompted]
+) -> Prompted:
+    row, other = pair
+    prompt = prompts.build(pools.query(row), [pools.examples[other]])
+    return tokenise(prompt.messages, pools.answer(row))
+
+
+def _stored(path: Path) -> Iterator[tuple[Pair, float]]:
+    """What a run before wrote; a torn last line is cut off."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().split(b"\n")
+    if lines[-1]:
+        path.write_bytes(b"\n".join([*lines[:-1], b""]))
+    for line in lines[:-1]:
+        row, other, score = json.loads(line)
+        yield (row, other), score
+
+
+def _informative(scores: Scores) -> dict[str, Any]:
+    """How far apart the candidates of one query are, in nats a token."""
+    known = [row[~np.isnan(row)] for row in scores]
+    known = [row for row in known if len(row) > 1]
+    if not known:
+        return {}
+    return {
+        "mean_score": round(float(np.mean([row.mean() for row in known])), 4),
+        "best_over_mean": round(float(np.mean([row.max() - row.mean() for row in known])), 4),
+    }

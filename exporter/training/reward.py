@@ -1,0 +1,155 @@
+"""Stage 3: a cross-encoder that learned the LLM's preference, and then judges every candidate.
+
+It reads (query and gold output, demonstration), both with their gold spans in keyword tokens
+(arXiv 2409.11673, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from exporter.training.candidates import NONE, Rows
+from exporter.training.config import RewardConfig
+from exporter.training.groups import Ranking
+from exporter.training.losses import grouped_cross_entropy
+from exporter.training.measures import agreement
+from exporter.training.pools import Pools
+from exporter.training.preference import Scores
+from exporter.training.stages import Figures
+from exporter.training.trainer import Groups, History, train
+from ruie.bundle.encoder import batches_by_length
+from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text
+
+FILE = "rewards.npz"
+
+
+class RewardModel(torch.nn.Module):
+    """A sequence classifier with one output, and its tokenizer."""
+
+    def __init__(self, model: str, max_tokens: int) -> None:
+        super().__init__()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        self.network: Any = AutoModelForSequenceClassification.from_pretrained(
+            model, num_labels=1, dtype=torch.float32
+        )
+        self.tokenizer.add_tokens(list(KEYWORD_TOKENS), special_tokens=True)
+        self.network.resize_token_embeddings(len(self.tokenizer))
+        self.max_tokens = max_tokens
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """As the Trainer calls it."""
+        self.network.activation_checkpointing_enable(**options)
+
+    def feed(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Padded tensors, (pairs, tokens); the longer text of a pair is cut."""
+        texts = [[pair[side] for pair in pairs] for side in (0, 1)]
+        return dict(
+            self.tokenizer(
+                *texts,
+                truncation="longest_first",
+                max_length=self.max_tokens,
+                padding=True,
+                return_tensors="pt",
+            )
+        )
+
+    def forward(self, group: int, **feed: Any) -> dict[str, Any]:
+        """feed: (B·G, tokens), the positive first in each group of G. Gives the loss."""
+        scores = self.network(**feed).logits.view(-1, group)
+        return {"loss": grouped_cross_entropy(scores)}
+
+    @torch.inference_mode()
+    def score(self, pairs: Sequence[tuple[str, str]], batch: int) -> list[float]:
+        """One score a pair."""
+        scores = [0.0] * len(pairs)
+        lengths = [len(a) + len(b) for a, b in pairs]
+        for few in batches_by_length(lengths, batch * max(1, max(lengths, default=1) // 2)):
+            feed = self.feed([pairs[i] for i in few])
+            feed = {name: each.to(self.network.device) for name, each in feed.items()}
+            for i, score in zip(few, self.network(**feed).logits[:, 0].tolist(), strict=True):
+                scores[i] = score
+        return scores
+
+
+def train_reward(
+    pools: Pools,
+    ranked: Sequence[Ranking],
+    held_out: Sequence[Ranking],
+    config: RewardConfig,
+    seed: int,
+    folder: Path,
+    progress: Callable[[float], None],
+) -> Figures:
+    """Train on `ranked`; the model is in `folder`/model afterwards."""
+    torch.manual_seed(seed)
+    model = RewardModel(config.model, config.max_tokens)
+
+    def collate(batch: list[tuple[int, list[int], list[float]]]) -> dict[str, Any]:
+        pairs = [pair_text(pools, query, other) for query, others, _ in batch for other in others]
+        return {"group": 1 + config.negatives, **model.feed(pairs)}
+
+    def measure() -> dict[str, float]:
+        return agreement(held_out, [_scores(model, pools, r, config) for r in held_out])
+
+    groups = Groups(pools, ranked, config, seed)
+    history = train(model, groups, collate, config, folder, seed, measure, progress)
+    model.network.save_pretrained(folder / "model")
+    model.tokenizer.save_pretrained(folder / "model")
+    return {"trained_on": len(ranked), "held_out": len(held_out), "history": history}
+
+
+def judge(
+    pools: Pools,
+    candidates: Rows,
+    trained: Path,
+    config: RewardConfig,
+    folder: Path,
+    progress: Callable[[float], None],
+) -> Figures:
+    """Score every candidate of every query. Writes `FILE`: `rewards`, float32, (queries, top)."""
+    model = RewardModel(str(trained), config.max_tokens).eval()
+    if torch.cuda.is_available():
+        model = model.cuda()
+    rewards = np.full(candidates.shape, np.nan, dtype=np.float32)
+    step = 32
+    for at in range(0, len(candidates), step):
+        some = candidates[at : at + step]
+        places = np.argwhere(some != NONE)
+        pairs = [pair_text(pools, pools.queries[at + i], int(some[i, j])) for i, j in places]
+        for (i, j), score in zip(places, model.score(pairs, config.score_batch), strict=True):
+            rewards[at + i, j] = score
+        progress(min(1.0, (at + step) / len(candidates)))
+    np.savez_compressed(folder / FILE, rewards=rewards)
+    return {"judged": int((~np.isnan(rewards)).sum())}
+
+
+def read_rewards(folder: Path) -> Scores:
+    """What `judge` wrote."""
+    with np.load(folder / FILE, allow_pickle=False) as stored:
+        found: Scores = stored["rewards"]
+    return found
+
+
+def pair_text(pools: Pools, query: int, other: int) -> tuple[str, str]:
+    """Both sides as the cross-encoder reads them, each with its answer."""
+
+    def told(row: int) -> str:
+        return f"{passage_text(pools.examples[row], keywords=True)} | {pools.answer(row)}"
+
+    return told(query), told(other)
+
+
+def _scores(
+    model: RewardModel, pools: Pools, ranking: Ranking, config: RewardConfig
+) -> list[float]:
+    pairs = [pair_text(pools, ranking.query, other) for other in ranking.candidates]
+    return model.score(pairs, config.score_batch)
+
+
+__all__ = ["History", "RewardModel", "judge", "pair_text", "read_rewards", "train_reward"]

@@ -1,0 +1,77 @@
+"""A stage: a folder of a run, skipped while what it was made from is unchanged.
+
+`key.json` is written before the work and names its inputs: a killed stage goes on in its folder.
+`stage.json` is written after it: the stage is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, Any]
+"""What a stage measured: plain JSON values."""
+
+
+class Stage:
+    """One step of a run. `inputs`: JSON values that decide its result, keys of others included."""
+
+    def __init__(self, run: Path, name: str, version: int, inputs: Mapping[str, Any]) -> None:
+        self.name = name
+        self.folder = run / name
+        told = json.dumps({"stage": name, "version": version, **inputs}, sort_keys=True)
+        self.key = hashlib.sha256(told.encode()).hexdigest()
+        self._inputs = told
+
+    @property
+    def figures(self) -> Figures | None:
+        """Of the finished stage; None if it is not finished, or was made from other inputs."""
+        done = _read(self.folder / "stage.json")
+        return done["figures"] if done and done["key"] == self.key else None
+
+    def run(self, work: Callable[[Path], Figures]) -> Figures:
+        """The figures: those of before, or of `work`, which gets the folder to write into."""
+        if (known := self.figures) is not None:
+            return known
+        begun = _read(self.folder / "key.json")
+        if begun is None or begun["key"] != self.key:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            write_json(
+                self.folder / "key.json", {"key": self.key, "inputs": json.loads(self._inputs)}
+            )
+        started = time.monotonic()
+        figures = work(self.folder)
+        figures["seconds"] = round(time.monotonic() - started, 1)
+        write_json(self.folder / "stage.json", {"key": self.key, "figures": figures})
+        return figures
+
+
+def write_json(path: Path, value: object) -> None:
+    """Written whole or not at all."""
+    beside = path.with_name(f".{path.name}.partial")
+    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder and their names, hexadecimal."""
+    whole = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        whole.update(str(file.relative_to(path)).encode())
+        with file.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()

@@ -1,0 +1,86 @@
+"""Stages: skipped while unchanged, gone on with after a kill, made afresh from other inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.training.config import TrainConfig
+from exporter.training.stages import Stage, file_digest
+from ruie.errors import UsageError
+
+
+def _stage(run: Path, **inputs: Any) -> Stage:
+    return Stage(run, "work", 1, inputs)
+
+
+def test_a_finished_stage_is_skipped_until_its_inputs_change(tmp_path: Path) -> None:
+    calls: list[Path] = []
+
+    def work(folder: Path) -> dict[str, Any]:
+        calls.append(folder)
+        (folder / "made").write_text(str(len(calls)))
+        return {"n": len(calls)}
+
+    assert _stage(tmp_path, a=1).run(work)["n"] == 1
+    assert _stage(tmp_path, a=1).run(work)["n"] == 1
+    assert len(calls) == 1
+    assert _stage(tmp_path, a=2).figures is None
+    assert _stage(tmp_path, a=2).run(work)["n"] == 2
+
+
+def test_a_killed_stage_goes_on_in_its_folder_and_another_one_s_is_cleared(tmp_path: Path) -> None:
+    def killed(folder: Path) -> dict[str, Any]:
+        (folder / "half").write_text("so far")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _stage(tmp_path, a=1).run(killed)
+    assert _stage(tmp_path, a=1).figures is None
+    seen = _stage(tmp_path, a=1).run(lambda folder: {"half": (folder / "half").exists()})
+    assert seen["half"] is True
+    with pytest.raises(KeyboardInterrupt):
+        _stage(tmp_path, a=2).run(killed)
+    seen = _stage(tmp_path, a=3).run(lambda folder: {"half": (folder / "half").exists()})
+    assert seen["half"] is False
+
+
+def test_the_digest_of_a_folder_is_that_of_its_contents(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_bytes(b"1234")
+    assert file_digest(tmp_path / "one") == file_digest(tmp_path / "two")
+    (tmp_path / "two" / "weights").write_bytes(b"1235")
+    assert file_digest(tmp_path / "one") != file_digest(tmp_path / "two")
+
+
+GOOD = 'run = "r"\nencoder = "e"\n[[corpora]]\nfiles = ["a.jsonl"]\n[preference]\nmodel = "m"\n'
+
+
+def test_paths_are_the_file_s_own(tmp_path: Path) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "train.toml").write_text(GOOD)
+    config = TrainConfig.load(tmp_path / "train.toml")
+    assert config.run == tmp_path / "r"
+    assert config.corpora[0].files == (tmp_path / "a.jsonl",)
+    assert config.encoder == str(tmp_path / "e")  # a folder that is there
+    assert config.preference.model == "m"  # a hub's id
+    assert (config.reward.steps, config.distillation.steps) == (3000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("run = ", "Invalid value"),
+        (GOOD + 'colour = "red"\n', "preference.colour"),
+        (GOOD.replace('["a.jsonl"]', "[]"), "corpora.0.files"),
+        (GOOD + "candidates = 8\n", "more than the 8 candidates"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_entry(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "train.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"train\.toml") as error:
+        TrainConfig.load(tmp_path / "train.toml")
+    assert said in str(error.value)
