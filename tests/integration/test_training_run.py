@@ -1,0 +1,133 @@
+"""`ruie bundle train` from rows to a bundle, killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tiny import rises, tiny_encoder, tiny_llm
+from support.waiting import wait_until
+
+from ruie.bundle import Bundle
+from ruie.records import Query, Task
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def place(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    tiny_encoder(minilm, folder / "encoder")
+    tiny_llm(minilm, folder / "llm")
+    rises(folder / "rows.jsonl", 20)
+    for name in ("whole", "killed"):
+        (folder / f"{name}.toml").write_text(
+            f"""
+run = "{name}"
+encoder = "encoder"
+[[corpora]]
+files = ["rows.jsonl"]
+[candidates]
+top = 12
+[preference]
+model = "llm"
+candidates = 8
+[reward]
+model = "encoder"
+steps = 4
+batch = 4
+negatives_of = 4
+held_out = 0.2
+save_steps = 2
+[distillation]
+steps = {STEPS}
+batch = 4
+negatives_of = 4
+held_out = 0.2
+save_steps = 2
+[export]
+output = "{name}-bundle"
+quantise = "none"
+"""
+        )
+    return folder
+
+
+def _train(place: Path, name: str, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "worker.cli", "bundle", "train"),
+        *("--config", str(place / f"{name}.toml"), "--json", *more),
+    ]
+
+
+def _run(command: list[str]) -> tuple[dict[str, Any], str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout), done.stderr
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(
+    place: Path, ruie: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    figures, said = _run(_train(place, "whole"))
+    assert said.split("\n")[:5] == [
+        "candidates",
+        "preference",
+        "reward",
+        "judgement",
+        "distillation",
+    ]
+    assert figures["preference"]["pairs"] > 0
+    for stage in ("reward", "distillation"):
+        measured = [entry for entry in figures[stage]["history"] if "mrr" in entry]
+        assert measured[0]["step"] == 0
+        assert (place / "whole" / f"{stage}.png").read_bytes().startswith(b"\x89PNG")
+
+    process = subprocess.Popen(
+        _train(place, "killed"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    checkpoints = place / "killed" / "distillation" / "checkpoints"
+    wait_until(lambda: any(checkpoints.glob("checkpoint-*/trainer_state.json")), 200)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (place / "killed-bundle").exists()
+    assert not (place / "killed" / "distillation" / "stage.json").exists()
+    again, said = _run(_train(place, "killed"))
+    assert said.startswith("distillation\n")  # nothing else is done again
+    steps = [[e["step"] for e in f["distillation"]["history"]] for f in (figures, again)]
+    assert steps[0] == steps[1]
+    for one, other in zip(
+        figures["distillation"]["history"], again["distillation"]["history"], strict=True
+    ):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-4)
+
+    bundle = Bundle.open(place / "killed-bundle")
+    card = bundle.manifest.encoder
+    assert (card.keywords, card.query_prefix, card.passage_prefix) == (
+        True,
+        "query: ",
+        "passage: ",
+    )
+    assert bundle.manifest.training["llm"] == "llm"
+    base = Bundle.open(place / "killed" / "base")
+    assert not base.manifest.encoder.keywords
+    assert [d.id for d in base.demonstrations()] == [d.id for d in bundle.demonstrations()]
+    query = Query(Task.NER, "The price of tin rose .", "rows", {"good": "", "day": ""})
+    assert len(bundle.retrieve([query], 8)[0]) == 8
+
+    refused = ruie("bundle", "train", "--config", str(place / "killed.toml"))
+    assert refused.returncode != 0
+    assert "--overwrite" in refused.stderr
+    same, said = _run(_train(place, "killed", "--overwrite"))
+    assert said.startswith("load the encoder")  # only the export
+    assert same["distillation"] == again["distillation"]
