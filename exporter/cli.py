@@ -113,14 +113,16 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
     quiet()
     from rich.console import Console
 
+    from exporter.training import company
     from exporter.training.config import TrainConfig
     from exporter.training.pipeline import Training
     from exporter.training.report import Stages, summary
 
     read = TrainConfig.load(config)
-    errors = Console(stderr=True)
-    with Stages(errors) as shown:
+    with Stages(Console(stderr=True, quiet=company.rank() > 0)) as shown:
         figures = Training(read, shown, overwrite=overwrite).run()
+    if company.rank():
+        return  # the first process speaks for all
     if as_json:
         click.echo(json.dumps(figures, indent=1))
         return

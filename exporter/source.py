@@ -62,6 +62,19 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
+def opened(loader: Any, what: str, model: str, **options: Any) -> Any:
+    """What a class of transformers loads from a hub id or a folder. `what` names it in the
+    `UnavailableError`."""
+    try:
+        return loader.from_pretrained(model, **options)
+    except Exception as error:  # transformers raises many kinds, for many kinds of wrong input
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnavailableError(
+            f"The {what} {model} cannot be loaded: {reason}",
+            "Give a Hugging Face id or the folder of a model with its tokenizer.",
+        ) from None
+
+
 def load_source(model: str) -> Source:
     """Load a hub id or a local path in fp32.
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
+from exporter.source import opened
+from exporter.training import company
 from exporter.training.config import PreferenceConfig
 from exporter.training.preference import Prompted
 from ruie.bundle.encoder import batches_by_length
-from ruie.errors import UnavailableError, UsageError
+from ruie.errors import UsageError
 
 SHARED_TOKENS = 32
 """A prefix that all prompts of a batch share is computed once from this length on."""
@@ -142,7 +144,7 @@ def load_model(config: PreferenceConfig) -> Any:
     """The causal model in evaluation mode, on the GPU where there is one."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = company.device()
     dtype = torch.bfloat16 if _half(config.dtype, device) else torch.float32
     return _load("model", config.model, config.gguf, dtype=dtype).eval().to(device)
 
@@ -152,7 +154,7 @@ def _half(wanted: str, device: str) -> bool:
 
     if wanted != "auto":
         return wanted == "bfloat16"
-    if device == "cuda":
+    if device != "cpu":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
@@ -165,14 +167,7 @@ def _load(what: str, model: str, gguf: str, **more: Any) -> Any:
         if what == "model":  # packed weights compute in 32 bits, and slower
             more["quantization_config"] = GgufConfig(dequantize=True)
     loader = AutoModelForCausalLM if what == "model" else AutoTokenizer
-    try:
-        return loader.from_pretrained(model, **more)
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnavailableError(
-            f"The LLM {model} cannot be loaded: {reason}",
-            "Give a Hugging Face id, a local folder, or one with preference.gguf.",
-        ) from None
+    return opened(loader, "LLM", model, **more)
 
 
 def _shared(batch: Sequence[Prompted]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.build import build_bundle
-from exporter.training import candidates, preference
+from exporter.training import candidates, company, preference
 from exporter.training.config import CorpusConfig, TrainConfig
 from exporter.training.groups import rankings, split
 from exporter.training.pools import Pools, load_pools
@@ -31,25 +31,31 @@ class Training:
         """The figures of every stage. Raises `RuieError`; what is finished stays finished."""
         check_target(self._config.export.output, overwrite=self._overwrite)
         self._run.mkdir(parents=True, exist_ok=True)
-        settings = self._config.model_dump(mode="json")
-        write_json(self._run / "config.json", settings)
         pools = load_pools(self._config.corpora, self._config.seed)
         found = self._candidates(pools)
         scored = self._preference(pools, found)
         judged, reward_key = self._reward(pools, found, scored)
         student = self._distillation(pools, found, scored, judged, reward_key)
-        self._plots()
-        self._export(student)
-        write_json(self._run / "figures.json", self.figures)
+        if not company.rank():
+            self._plots()
+            self._export(student)
+            write_json(self._run / "config.json", self._config.model_dump(mode="json"))
+            write_json(self._run / "figures.json", self.figures)
         return self.figures
 
     def _stage(
-        self, name: str, version: int, inputs: dict[str, Any], work: Callable[[Path], Figures]
+        self,
+        name: str,
+        version: int,
+        inputs: dict[str, Any],
+        work: Callable[[Path], Figures],
+        *,
+        together: bool = False,
     ) -> Stage:
         stage = Stage(self._run, name, version, inputs)
         if stage.figures is None:
             self._progress(name, 0)
-        self.figures[name] = stage.run(work)
+        self.figures[name] = stage.run(work, together=together)
         return stage
 
     def _told(self, name: str) -> Callable[[float], None]:
@@ -90,7 +96,7 @@ class Training:
                 self._told(name),
             )
 
-        return self._stage(name, 1, inputs, work)
+        return self._stage(name, 1, inputs, work, together=True)
 
     def _reward(self, pools: Pools, found: Stage, scored: Stage) -> tuple[Stage, str]:
         config, seed = self._config.reward, self._config.seed
@@ -107,7 +113,7 @@ class Training:
             kept, held = split(ranked, config.held_out, seed)
             return train_reward(pools, kept, held, config, seed, folder, self._told("reward"))
 
-        model = self._stage("reward", 1, inputs, learn)
+        model = self._stage("reward", 1, inputs, learn, together=True)
 
         def judge(folder: Path) -> Figures:
             from exporter.training.reward import judge
@@ -151,7 +157,7 @@ class Training:
                 self._told("distillation"),
             )
 
-        return self._stage("distillation", 1, inputs, work)
+        return self._stage("distillation", 1, inputs, work, together=True)
 
     def _plots(self) -> None:
         from exporter.training.figures import plot

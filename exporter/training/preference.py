@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,12 +17,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from exporter.training import company
 from exporter.training.candidates import NONE, Rows
 from exporter.training.pools import Pools
 from exporter.training.stages import Figures
 from ruie import prompts
 
-PARTS = "scores.jsonl"
+PARTS = "scores.{}.jsonl"
+"""One a process."""
+DONE = "done.{}.of.{}"
+"""A process has scored its share of so many."""
 FILE = "scores.npz"
 CHUNK = 512
 """Pairs scored between two writes: what a kill costs at most."""
@@ -75,10 +79,13 @@ def score_candidates(
         if row != NONE
     ]
     pairs.sort(key=lambda pair: pools.pool_of[pair[0]])  # the prompts of a pool begin alike
-    known = dict(_stored(folder / PARTS))
-    left = [pair for pair in pairs if pair not in known]
+    known = _stored(folder)
+    mine = pairs[company.rank() :: company.world()]
+    left = [pair for pair in mine if pair not in known]
     started, scored = time.monotonic(), 0
-    with (folder / PARTS).open("a", encoding="utf-8") as parts:
+    own = folder / PARTS.format(company.rank())
+    with own.open("a", encoding="utf-8") as parts:
+        parts.write("\n" if _torn(own) else "")
         for at in range(0, len(left), CHUNK):
             some = left[at : at + CHUNK]
             prompted = [_prompted(pools, pair, tokenise) for pair in some]
@@ -89,8 +96,15 @@ def score_candidates(
                 parts.write(json.dumps([*some[i], round(score, 5)]) + "\n")
             parts.flush()
             scored += len(some)
-            progress(1 - (len(left) - scored) / max(1, len(pairs)))
+            progress(1 - (len(left) - scored) / max(1, len(mine)))
     seconds = time.monotonic() - started
+    world = company.world()
+    (folder / DONE.format(company.rank(), world)).touch()
+    if company.rank():
+        return {}
+    others = [folder / DONE.format(number, world) for number in range(1, world)]
+    company.wait_for(lambda: all(file.exists() for file in others))
+    known |= _stored(folder)
     scores_of = np.full(chosen.shape, np.nan, dtype=np.float32)
     for index, row in enumerate(pools.queries):
         for place, other in enumerate(chosen[index]):
@@ -99,7 +113,7 @@ def score_candidates(
     return {
         "pairs": len(known),
         "pairs_too_long": len(pairs) - len(known),
-        "pairs_per_second": round(scored / seconds, 1) if scored else None,
+        "pairs_per_second": round(scored * company.world() / seconds, 1) if scored else None,
         **_informative(scores_of),
     }
 
@@ -127,16 +141,21 @@ def _prompted(
     return tokenise(prompt.messages, pools.answer(row))
 
 
-def _stored(path: Path) -> Iterator[tuple[Pair, float]]:
-    """What a run before wrote; a torn last line is cut off."""
-    if not path.exists():
-        return
-    lines = path.read_bytes().split(b"\n")
-    if lines[-1]:
-        path.write_bytes(b"\n".join([*lines[:-1], b""]))
-    for line in lines[:-1]:
-        row, other, score = json.loads(line)
-        yield (row, other), score
+def _stored(folder: Path) -> dict[Pair, float]:
+    """What was written so far, by any process; a line that a kill tore counts for nothing."""
+    found: dict[Pair, float] = {}
+    for path in sorted(folder.glob(PARTS.format("*"))):
+        for line in path.read_bytes().splitlines():
+            if line.startswith(b"[") and line.endswith(b"]"):
+                row, other, score = json.loads(line)
+                found[row, other] = score
+    return found
+
+
+def _torn(path: Path) -> bool:
+    """Whether the last line has no end."""
+    written = path.read_bytes()
+    return bool(written) and not written.endswith(b"\n")
 
 
 def _informative(scores: Scores) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from exporter.source import opened
+from exporter.training import company
 from exporter.training.candidates import NONE, Rows
 from exporter.training.config import RewardConfig
 from exporter.training.groups import Ranking
@@ -22,7 +24,7 @@ from exporter.training.measures import agreement
 from exporter.training.pools import Pools
 from exporter.training.preference import Scores
 from exporter.training.stages import Figures
-from exporter.training.trainer import Groups, History, train
+from exporter.training.trainer import Groups, train
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text
 
@@ -34,9 +36,13 @@ class RewardModel(torch.nn.Module):
 
     def __init__(self, model: str, max_tokens: int) -> None:
         super().__init__()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        self.network: Any = AutoModelForSequenceClassification.from_pretrained(
-            model, num_labels=1, dtype=torch.float32
+        self.tokenizer: Any = opened(AutoTokenizer, "reward model", model)
+        self.network: Any = opened(
+            AutoModelForSequenceClassification,
+            "reward model",
+            model,
+            num_labels=1,
+            dtype=torch.float32,
         )
         self.tokenizer.add_tokens(list(KEYWORD_TOKENS), special_tokens=True)
         self.network.resize_token_embeddings(len(self.tokenizer))
@@ -99,8 +105,9 @@ def train_reward(
 
     groups = Groups(pools, ranked, config, seed)
     history = train(model, groups, collate, config, folder, seed, measure, progress)
-    model.network.save_pretrained(folder / "model")
-    model.tokenizer.save_pretrained(folder / "model")
+    if not company.rank():
+        model.network.save_pretrained(folder / "model")
+        model.tokenizer.save_pretrained(folder / "model")
     return {"trained_on": len(ranked), "held_out": len(held_out), "history": history}
 
 
@@ -113,9 +120,7 @@ def judge(
     progress: Callable[[float], None],
 ) -> Figures:
     """Score every candidate of every query. Writes `FILE`: `rewards`, float32, (queries, top)."""
-    model = RewardModel(str(trained), config.max_tokens).eval()
-    if torch.cuda.is_available():
-        model = model.cuda()
+    model = RewardModel(str(trained), config.max_tokens).eval().to(company.device())
     rewards = np.full(candidates.shape, np.nan, dtype=np.float32)
     step = 32
     for at in range(0, len(candidates), step):
@@ -150,6 +155,3 @@ def _scores(
 ) -> list[float]:
     pairs = [pair_text(pools, ranking.query, other) for other in ranking.candidates]
     return model.score(pairs, config.score_batch)
-
-
-__all__ = ["History", "RewardModel", "judge", "pair_text", "read_rewards", "train_reward"]

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter.training import company
+
 Figures = dict[str, Any]
 """What a stage measured: plain JSON values."""
 
@@ -34,12 +36,26 @@ class Stage:
         done = _read(self.folder / "stage.json")
         return done["figures"] if done and done["key"] == self.key else None
 
-    def run(self, work: Callable[[Path], Figures]) -> Figures:
-        """The figures: those of before, or of `work`, which gets the folder to write into."""
+    @property
+    def _begun(self) -> bool:
+        known = _read(self.folder / "key.json")
+        return known is not None and known["key"] == self.key
+
+    def run(self, work: Callable[[Path], Figures], *, together: bool = False) -> Figures:
+        """The figures: those of before, or of `work`, which gets the folder to write into.
+
+        together: every process of the run does the work, and the first one's figures count;
+        else the first one does it alone.
+        """
         if (known := self.figures) is not None:
             return known
-        begun = _read(self.folder / "key.json")
-        if begun is None or begun["key"] != self.key:
+        if company.rank():
+            company.wait_for(lambda: self._begun)
+            if together:
+                work(self.folder)
+            company.wait_for(lambda: self.figures is not None)
+            return self.figures or {}
+        if not self._begun:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             write_json(

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from exporter.source import Source, load_source, pooled
+from exporter.training import company
 from exporter.training.config import DistillationConfig
 from exporter.training.groups import Ranking
 from exporter.training.losses import contrastive, distillation
@@ -141,13 +142,12 @@ def train_student(
 
     groups = Groups(pools, ranked, config, seed)
     history = train(student, groups, collate, config, folder, seed, measure, progress)
-    _save(student, source, encoder, config, folder / "model")
+    if not company.rank():
+        _save(student, source, config, folder / "model")
     return {"trained_on": len(ranked), "held_out": len(held_out), "history": history}
 
 
-def _save(
-    student: Student, source: Source, encoder: str, config: DistillationConfig, folder: Path
-) -> None:
+def _save(student: Student, source: Source, config: DistillationConfig, folder: Path) -> None:
     """Model, tokenizer, pooling, length and prefixes."""
     shutil.rmtree(folder, ignore_errors=True)
     student.network.save_pretrained(folder)

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from exporter.training import company
 from exporter.training.config import TrainerConfig
 from exporter.training.groups import Ranking, draw
 from exporter.training.pools import Pools
@@ -73,6 +74,7 @@ def train(
         save_steps=every,
         save_total_limit=1,
         seed=seed,
+        ddp_find_unused_parameters=True,  # an encoder's pooler, where the mean is taken
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -91,7 +93,8 @@ def train(
     find: Any = get_last_checkpoint
     last = find(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if not company.rank():
+        shutil.rmtree(checkpoints, ignore_errors=True)
     logged = trainer.state.log_history
     return [
         {key: value for key, value in entry.items() if key not in _NOISE}
@@ -134,6 +137,8 @@ class _Watcher(TrainerCallback):  # type: ignore[misc,unused-ignore]
             self._record(state)
 
     def _record(self, state: Any) -> None:
+        if company.rank():
+            return
         training = self._model.training
         self._model.eval()
         with torch.inference_mode():

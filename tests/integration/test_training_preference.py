@@ -127,7 +127,7 @@ def test_scoring_goes_on_where_it_stopped(
     halting = _Counting(LocalScorer(_config(llm)), 70)
     with pytest.raises(_Killed):
         run(tmp_path / "halting", halting)
-    with (tmp_path / "halting" / PARTS).open("a") as parts:
+    with (tmp_path / "halting" / PARTS.format(0)).open("a") as parts:
         parts.write("[3, 1")  # torn by the kill
     rest = _Counting(LocalScorer(_config(llm)), 10_000)
     again = run(tmp_path / "halting", rest)

@@ -27,7 +27,8 @@ def place(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_encoder(minilm, folder / "encoder")
     tiny_llm(minilm, folder / "llm")
     rises(folder / "rows.jsonl", 20)
-    for name in ("whole", "killed"):
+    for name in ("whole", "killed", "two"):
+        less_memory = str(name == "killed").lower()  # which changes no result
         (folder / f"{name}.toml").write_text(
             f"""
 run = "{name}"
@@ -46,12 +47,14 @@ batch = 4
 negatives_of = 4
 held_out = 0.2
 save_steps = 2
+gradient_checkpointing = {less_memory}
 [distillation]
 steps = {STEPS}
 batch = 4
 negatives_of = 4
 held_out = 0.2
 save_steps = 2
+gradient_checkpointing = {less_memory}
 [export]
 output = "{name}-bundle"
 quantise = "none"
@@ -131,3 +134,19 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     same, said = _run(_train(place, "killed", "--overwrite"))
     assert said.startswith("load the encoder")  # only the export
     assert same["distillation"] == again["distillation"]
+
+
+def test_two_processes_share_a_run(place: Path) -> None:
+    """As `accelerate launch` starts them on two GPUs: each scores its share, both train, one
+    writes."""
+    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launched += ["--nproc_per_node", "2"]
+    figures, _ = _run([*launched, *_train(place, "two")[1:]])
+    folder = place / "two" / "preference"
+    shares = [len((folder / f"scores.{n}.jsonl").read_text().splitlines()) for n in (0, 1)]
+    assert sum(shares) == figures["preference"]["pairs"]
+    assert abs(shares[0] - shares[1]) <= 1
+    for stage, steps in (("reward", 4), ("distillation", STEPS)):
+        history = figures[stage]["history"]
+        assert history[-1]["step"] == steps
+    assert len(Bundle.open(place / "two-bundle")) == 60
