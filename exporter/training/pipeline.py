@@ -34,8 +34,8 @@ class Training:
         pools = load_pools(self._config.corpora, self._config.seed)
         found = self._candidates(pools)
         scored = self._preference(pools, found)
-        judged, reward_key = self._reward(pools, found, scored)
-        student = self._distillation(pools, found, scored, judged, reward_key)
+        judged = self._reward(pools, found, scored)
+        student = self._distillation(pools, found, scored, judged)
         if not company.rank():
             self._plots()
             self._export(student)
@@ -98,7 +98,7 @@ class Training:
 
         return self._stage(name, 1, inputs, work, together=True)
 
-    def _reward(self, pools: Pools, found: Stage, scored: Stage) -> tuple[Stage, str]:
+    def _reward(self, pools: Pools, found: Stage, scored: Stage) -> Stage:
         config, seed = self._config.reward, self._config.seed
         inputs = {
             "preference": scored.key,
@@ -122,14 +122,12 @@ class Training:
             trained = model.folder / "model"
             return judge(pools, everything, trained, config, folder, self._told("judgement"))
 
-        return self._stage("judgement", 1, {"reward": model.key}, judge), model.key
+        return self._stage("judgement", 1, {"reward": model.key}, judge)
 
-    def _distillation(
-        self, pools: Pools, found: Stage, scored: Stage, judged: Stage, reward_key: str
-    ) -> Stage:
+    def _distillation(self, pools: Pools, found: Stage, scored: Stage, judged: Stage) -> Stage:
         config, seed = self._config.distillation, self._config.seed
         inputs = {
-            "reward": reward_key,
+            "judgement": judged.key,
             "seed": seed,
             "encoder": _model(self._config.encoder),
             **config.model_dump(mode="json"),

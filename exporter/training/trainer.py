@@ -18,6 +18,7 @@ from exporter.training import company
 from exporter.training.config import TrainerConfig
 from exporter.training.groups import Ranking, draw
 from exporter.training.pools import Pools
+from ruie.errors import UnavailableError
 
 History = list[dict[str, float]]
 """What was measured, each with its `step`."""
@@ -73,6 +74,7 @@ def train(
         logging_steps=max(1, every // 10),
         save_steps=every,
         save_total_limit=1,
+        use_cpu=not torch.cuda.is_available(),  # else several processes do not find each other
         seed=seed,
         ddp_find_unused_parameters=True,  # an encoder's pooler, where the mean is taken
         report_to="none",
@@ -92,6 +94,14 @@ def train(
     checkpoints = folder / "checkpoints"
     find: Any = get_last_checkpoint
     last = find(str(checkpoints)) if checkpoints.is_dir() else None
+    # nobody saves before all have looked what was saved
+    trainer.accelerator.wait_for_everyone()
+    together = trainer.args.world_size
+    if together != company.world():
+        raise UnavailableError(
+            f"{company.world()} processes were started, and {together} train together.",
+            "Start them with `accelerate launch` or `torchrun`.",
+        )
     trainer.train(resume_from_checkpoint=last)
     if not company.rank():
         shutil.rmtree(checkpoints, ignore_errors=True)
