@@ -18,20 +18,22 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import bm25s
 import numpy as np
 import numpy.typing as npt
-import Stemmer
 
 from exporter.parity import torch_vectors
 from exporter.source import load_source, quiet
 from ruie.annotations import load_corpus
+from ruie.bm25 import WordIndex
+from ruie.bundle.ranking import Ranking
 from ruie.bundle.retrieval import passage_text, retrieval_text
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration
 
 Scores = npt.NDArray[np.float32]
 K = 8
+WEIGHT = 1.0
+"""Of the expected agreement, where what was found is ranked by it."""
 
 
 def types(demonstration: Demonstration) -> set[str]:
@@ -51,12 +53,17 @@ def measure(
     return float(np.mean(agreement)), float(np.mean(coverage))
 
 
-def by_bm25(tested: Sequence[Demonstration], pool: Sequence[Demonstration]) -> Scores:
-    options = {"stopwords": "en", "stemmer": Stemmer.Stemmer("english"), "show_progress": False}
-    index = bm25s.BM25(method="lucene")
-    index.index(bm25s.tokenize([d.text for d in pool], **options), show_progress=False)
-    words = bm25s.tokenize([d.text for d in tested], **options, return_ids=False)
-    return np.stack([index.get_scores(each) for each in words])
+def ranked(pool: Sequence[Demonstration], scores: Scores) -> Scores:
+    """The best of each row as a ranking has them, the others after them."""
+    task = pool[0].task
+    ranking = Ranking(agreement={task: WEIGHT})
+    names = sorted(set().union(*map(types, pool)))
+    table = np.array([[float(name in types(d)) for name in names] for d in pool], dtype=np.float32)
+    found = np.full_like(scores, -np.inf)
+    for row, told in zip(scores, found, strict=True):
+        best = np.argsort(-row, kind="stable")[: ranking.among]
+        told[best] = ranking.scores(task, row[best], table[best])
+    return found
 
 
 def load(folder: Path, corpus: str, parts: Sequence[str]) -> list[Demonstration]:
@@ -93,7 +100,8 @@ def main() -> None:
         def labelled(d: Demonstration) -> str:
             return f"{', '.join(sorted(types(d)))}: {plain(d)}"
 
-        words = by_bm25(tested, pool)
+        index = WordIndex([d.text for d in pool])
+        words = np.stack([index.scores(d.text) for d in tested])
         chance = np.random.default_rng(0).random((len(tested), len(pool)), dtype=np.float32)
         found = {
             "random": chance,
@@ -102,6 +110,8 @@ def main() -> None:
             "encoder, types in front of the demonstration": similar(labelled),
         }
         found["encoder with types + 0.02 BM25"] = similar(labelled) + 0.02 * words
+        for name in ("encoder", "encoder with types + 0.02 BM25"):
+            found[f"{name}, ranked"] = ranked(pool, found[name])
         for name, scores in found.items():
             agreement, coverage = measure(tested, pool, scores)
             print(f"| {corpus} | {name} | {agreement:.3f} | {coverage:.3f} |", flush=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 import ruie
 from exporter import onnx_export, parity, quantise
+from exporter.index import write_index
 from exporter.source import Source, load_source
 from ruie.annotations import load_corpus
 from ruie.bundle.encoder import Encoder, Vectors
-from ruie.bundle.index import write_index
 from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import (
     DEMONSTRATIONS,
@@ -25,6 +25,7 @@ from ruie.bundle.manifest import (
     Parity,
     Quantisation,
 )
+from ruie.bundle.ranking import Ranking
 from ruie.bundle.retrieval import arrange, passage_text
 from ruie.bundle.table import write_table
 from ruie.errors import AnnotationError
@@ -56,14 +57,15 @@ def build_bundle(
     overwrite: bool = False,
     threads: int | None = None,
     training: Mapping[str, float | str] | None = None,
+    ranking: Ranking | None = None,
     progress: Progress = _silent,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.
 
     encoder: a Hugging Face id or a local path. threads: of the encoder; None for all processors.
-    training: figures for the manifest. Repeated demonstrations are kept once. Raises
-    `BundleError` (nothing is written then), `AnnotationError` if there are no demonstrations,
-    `UnavailableError` without torch.
+    training: figures for the manifest. ranking: how what is found is put in order. Repeated
+    demonstrations are kept once. Raises `BundleError` (nothing is written then), `AnnotationError`
+    if there are no demonstrations, `UnavailableError` without torch.
     """
     check_target(output, overwrite=overwrite)
     if not demonstrations:
@@ -83,7 +85,9 @@ def build_bundle(
             _quantise(_encoder(source, folder, threads), folder, texts)
         exported = _encoder(source, folder, threads)
         figures = _parity(source, exported, texts, quantisation, progress)
-        write_index(folder / INDEX, _encode(exported, texts, progress))
+        vectors = _encode(exported, texts, progress)
+        progress("write the index", 0)
+        partitions = write_index(folder / INDEX, vectors, partitions, quantisation)
         write_table(folder / DEMONSTRATIONS, rows)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -91,6 +95,7 @@ def build_bundle(
             encoder=_card(source, quantisation),
             parity=figures,
             training=dict(training or {}),
+            ranking=ranking,
             demonstrations=len(rows),
             partitions=partitions,
             files={},

@@ -10,10 +10,10 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ruie.bm25 import K1, B, WordIndex, libraries
 from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
-from ruie.errors import UnavailableError
 from ruie.records import Demonstration, Query
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 NAMES = ("random", "bm25", "base", "trained")
 """From the weakest to the strongest, as the paper has them; tables and charts keep this order."""
-
-K1, B = 1.5, 0.75
-"""Of BM25: how fast repeated words saturate, and how much long texts are discounted."""
 
 
 class _Pool:
@@ -72,64 +69,32 @@ class Random:
 
 
 class BM25:
-    """Best match by words: stemmed, English stop words removed.
-
-    Lucene's form of Robertson et al., "Okapi at TREC-3" (1994), by the library bm25s: a sum over
-    the query's words of ln(1 + (N - n + 0.5) / (n + 0.5)) · f / (f + k1 · (1 - b + b · l / L)),
-    with N texts, n of them with the word, f times in this one, which has l words of L on average.
-    The texts are those of the serving partitions, and for EAE begin with the event, as for the
-    encoder. Where scores are equal the order is that of the rows.
-    """
+    """Best match by words (`ruie.bm25`), over the texts of the serving partitions; those of EAE
+    begin with the event, as for the encoder."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Raises `UnavailableError` where the library is not installed."""
-        try:
-            import bm25s
-            import Stemmer
-        except ImportError:
-            raise UnavailableError(
-                "BM25 needs the libraries bm25s and PyStemmer.",
-                'Install them, alone or with everything for training: pip install "ruie[train]".',
-            ) from None
-        self._library: Any = bm25s
-        self._stemmer = Stemmer.Stemmer("english")
+        libraries()
         self._pool = _Pool(bundle)
-        self._indexes: dict[tuple[int, ...], Any] = {}
+        self._indexes: dict[tuple[int, ...], WordIndex] = {}
         self.digest = _digest("bm25", K1, B, bundle.digest)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
         """For each query its k best demonstrations, the best first."""
-        words = self._words([retrieval_text(query) for query in queries])
-        return [self._retrieve(*asked, k) for asked in zip(queries, words, strict=True)]
+        return [self._retrieve(query, k) for query in queries]
 
-    def _retrieve(self, query: Query, words: list[str], k: int) -> list[Demonstration]:
-        import numpy as np
-
+    def _retrieve(self, query: Query, k: int) -> list[Demonstration]:
         rows, _ = self._pool.serving(query)
-        index = self._index(rows)
-        known = [word for word in words if index is not None and word in index.vocab_dict]
-        if known:
-            order = np.argsort(-index.get_scores(known), kind="stable")
-            rows = [rows[place] for place in order.tolist()]
-        return self._pool.first(rows, query, k)
+        order = self._index(rows).order(retrieval_text(query))
+        return self._pool.first((rows[place] for place in order), query, k)
 
-    def _index(self, rows: list[int]) -> Any:
-        """Over all that serves together; None where there is no word at all."""
+    def _index(self, rows: list[int]) -> WordIndex:
+        """Over all that serves together."""
         key = tuple(rows)
         if key not in self._indexes:
-            words = self._words([retrieval_text(self._pool.rows[row]) for row in rows])
-            index = None
-            if any(words):
-                index = self._library.BM25(method="lucene", k1=K1, b=B)
-                index.index(words, show_progress=False)
-            self._indexes[key] = index
+            texts = [retrieval_text(self._pool.rows[row]) for row in rows]
+            self._indexes[key] = WordIndex(texts)
         return self._indexes[key]
-
-    def _words(self, texts: list[str]) -> list[list[str]]:
-        found: list[list[str]] = self._library.tokenize(
-            texts, stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False
-        )
-        return found
 
 
 def _digest(*parts: object) -> str:

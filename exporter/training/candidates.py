@@ -1,21 +1,18 @@
-"""Stage 1: for each query the examples of its pool that BM25 finds most similar.
-
-BM25 of Lucene (Kamphuis et al. 2020) by bm25s, words stemmed (Snowball) and stop words removed.
-"""
+"""Stage 1: for each query the examples of its pool that BM25 finds most similar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exporter.training.pools import Pools
 from exporter.training.stages import Figures
+from ruie.bm25 import WordIndex
 from ruie.bundle.retrieval import text_key
-from ruie.errors import UnavailableError
 
 FILE = "candidates.npz"
 NONE = -1
@@ -37,8 +34,10 @@ def find_candidates(
         asking = [row for row in rows if row in place]
         if len(rows) < 2 or not asking:
             continue
-        for row, ranked in zip(asking, _ranked(texts, rows, asking, top), strict=True):
-            others = [other for other in ranked if texts[other] != texts[row]][:top]
+        index = WordIndex([texts[row] for row in rows])
+        for row in asking:
+            ranked = (rows[i] for i in index.order(texts[row]))
+            others = list(islice((r for r in ranked if texts[r] != texts[row]), top))
             found[place[row], : len(others)] = others
     np.savez_compressed(folder / FILE, candidates=found)
     counts = (found != NONE).sum(axis=1)
@@ -47,33 +46,6 @@ def find_candidates(
         "candidates": int(counts.sum()),
         "queries_without": int((counts == 0).sum()),
     }
-
-
-def _ranked(texts: list[str], rows: list[int], asking: list[int], top: int) -> list[list[int]]:
-    """For each of `asking` rows of `rows`, the most similar first, its own text among them."""
-    bm25s, stemmer = _libraries()
-    options = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}
-    index = bm25s.BM25(method="lucene")
-    index.index(bm25s.tokenize([texts[row] for row in rows], **options), show_progress=False)
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[texts[row]] = counts.get(texts[row], 0) + 1
-    wanted = min(len(rows), top + max(counts.values()))
-    words = bm25s.tokenize([texts[row] for row in asking], **options, return_ids=False)
-    ranked, _ = index.retrieve(words, k=wanted, show_progress=False)
-    return [[rows[place] for place in line] for line in ranked.tolist()]
-
-
-def _libraries() -> tuple[Any, Any]:
-    try:
-        import bm25s
-        import Stemmer
-    except ImportError as error:
-        raise UnavailableError(
-            f"Training needs {error.name}, which is not installed.",
-            'Install it with: pip install "ruie[train]"',
-        ) from None
-    return bm25s, Stemmer.Stemmer("english")
 
 
 def read_candidates(folder: Path) -> Rows:

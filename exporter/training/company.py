@@ -30,6 +30,15 @@ def device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
+def computes_in_bfloat16() -> bool:
+    """Whether this process' device does so natively, and so faster than in 32 bits."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def wait_for(done: Callable[[], bool]) -> None:
     """Return when another process has done it. The launcher ends all when one of them fails."""
     while not done():

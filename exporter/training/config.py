@@ -43,7 +43,8 @@ class PreferenceConfig(_Part):
     """Of the endpoint's model; default: the same id as `model`."""
     candidates: int = Field(default=32, ge=2)
     """A random so many of stage 1's are scored."""
-    batch_tokens: int = Field(default=4096, ge=64)
+    batch_tokens: int = Field(default=0, ge=0)
+    """Read at once; 0: 512 on a CPU, whose caches they then fit, and 8192 on a GPU."""
     max_tokens: int = Field(default=1792, ge=64)
     """Pairs whose prompt is longer are not scored."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -82,6 +83,10 @@ class RewardConfig(TrainerConfig):
 class DistillationConfig(TrainerConfig):
     """Stage 4."""
 
+    teacher: Literal["reward", "llm"] = "reward"
+    """llm: learn from the LLM's own scores. There are fewer of them, and no reward model."""
+    teacher_temperature: float = Field(default=1.0, gt=0)
+    """Divides the teacher's scores: the lower, the more its best candidates stand out."""
     steps: int = Field(default=6000, ge=1)
     batch: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-5, gt=0)
@@ -115,9 +120,12 @@ class TrainConfig(_Part):
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        for name, part in (("reward", self.reward), ("distillation", self.distillation)):
+        judged = self.distillation.teacher == "reward"
+        asked = {"distillation": self.distillation, **({"reward": self.reward} if judged else {})}
+        for name, part in asked.items():
             wanted = part.positives_of + part.negatives_of
-            have = self.preference.candidates if name == "reward" else self.candidates.top
+            all_of_them = name == "distillation" and judged
+            have = self.candidates.top if all_of_them else self.preference.candidates
             if wanted > have:
                 raise ValueError(
                     f"{name}: {part.positives_of} positives and {part.negatives_of} negatives "

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
 from exporter.source import opened
 from exporter.training import company
 from exporter.training.config import PreferenceConfig
 from exporter.training.preference import Prompted
+from exporter.training.prefixes import Kept, forward, groups, read, shareable
 from ruie.bundle.encoder import batches_by_length
 from ruie.errors import UsageError
-
-SHARED_TOKENS = 32
-"""A prefix that all prompts of a batch share is computed once from this length on."""
 
 
 class Tokeniser:
@@ -46,6 +42,7 @@ class LocalScorer:
     def __init__(self, config: PreferenceConfig) -> None:
         self._config = config
         self._model: Any = None
+        self._budget = config.batch_tokens or (512 if company.device() == "cpu" else 8192)
 
     def score(self, batch: Sequence[Prompted]) -> list[float]:
         """Longest first, in batches of at most the configured tokens."""
@@ -54,53 +51,48 @@ class LocalScorer:
         if self._model is None:
             self._model = load_model(self._config)
         scores = [0.0] * len(batch)
-        prefix = _shared(batch)
-        rest = [len(each) - len(prefix) for each in batch]
         with torch.inference_mode():
-            cache = self._read(prefix) if prefix else None
-            for few in batches_by_length(rest, self._config.batch_tokens):
-                some = [batch[i] for i in few]
-                for i, score in zip(few, self._batch(some, prefix, cache), strict=True):
+            kept, start = self._beginnings(batch)
+            rest = [len(each) - many for each, many in zip(batch, start, strict=True)]
+            for few in batches_by_length(rest, self._budget):
+                rows = [(batch[i].prompt + batch[i].answer)[start[i] :] for i in few]
+                answers = [batch[i].answer for i in few]
+                found = self._likelihoods(rows, [kept[i] for i in few], answers)
+                for i, score in zip(few, found, strict=True):
                     scores[i] = score
         return scores
 
-    def _read(self, prefix: tuple[int, ...]) -> Any:
+    def _beginnings(self, batch: Sequence[Prompted]) -> tuple[list[Kept], list[int]]:
+        """Of each prompt: what is kept of its beginning, and that beginning's length."""
+        kept: list[Kept] = [[] for _ in batch]
+        start = [0] * len(batch)
+        if not shareable(self._model, max(map(len, batch), default=0)):
+            return kept, start
+        prompts = [each.prompt for each in batch]
+        head, found = groups(prompts)
+        beginnings = [prompts[group.members[0]][: group.length] for group in found]
+        for group, values in zip(
+            found, read(self._model, beginnings, head, self._budget), strict=True
+        ):
+            for i in group.members:
+                kept[i], start[i] = values, group.length
+        return kept, start
+
+    def _likelihoods(
+        self, rows: Sequence[tuple[int, ...]], kept: Sequence[Kept], answers: Sequence[Any]
+    ) -> list[float]:
+        """The rows end with the answers: only the last tokens' logits are computed, as most of a
+        small model's work is its vocabulary."""
         import torch
 
-        ids = torch.tensor([prefix], device=self._model.device)
-        return self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-
-    def _batch(self, some: Sequence[Prompted], prefix: tuple[int, ...], cache: Any) -> list[float]:
-        """Padded on the left, so that all answers end together and only the logits of the last
-        tokens are computed: most of a small model's work is its vocabulary."""
-        import torch
-
-        rows = [(each.prompt + each.answer)[len(prefix) :] for each in some]
-        width = max(map(len, rows))
-        answer = max(len(each.answer) for each in some)
-        ids = torch.zeros((len(rows), width), dtype=torch.long)
-        mask = torch.ones((len(rows), len(prefix) + width), dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, width - len(row) :] = torch.tensor(row)
-            mask[i, len(prefix) : len(prefix) + width - len(row)] = 0
-        places = (mask.cumsum(-1) - 1).clamp(min=0)[:, len(prefix) :]
-        device = self._model.device
-        past = None
-        if cache is not None:
-            past = copy.deepcopy(cache)
-            past.batch_repeat_interleave(len(rows))
-        logits = self._model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=places.to(device),
-            past_key_values=past,
-            use_cache=past is not None,
-            logits_to_keep=answer + 1,
-        ).logits
+        longest = max(map(len, answers))
+        logits, _ = forward(self._model, rows, kept, longest + 1)
+        targets = torch.zeros((len(rows), longest), dtype=torch.long)
+        for i, answer in enumerate(answers):
+            targets[i, longest - len(answer) :] = torch.tensor(answer)
         said = torch.log_softmax(logits[:, :-1].float(), dim=-1)
-        targets = ids[:, width - answer :].to(device)
-        each_token = said.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-        return [float(each_token[i, answer - len(e.answer) :].mean()) for i, e in enumerate(some)]
+        each_token = said.gather(-1, targets.to(said.device).unsqueeze(-1)).squeeze(-1)
+        return [float(each_token[i, -len(answer) :].mean()) for i, answer in enumerate(answers)]
 
 
 class EndpointScorer:
@@ -145,18 +137,13 @@ def load_model(config: PreferenceConfig) -> Any:
     import torch
 
     device = company.device()
-    dtype = torch.bfloat16 if _half(config.dtype, device) else torch.float32
-    return _load("model", config.model, config.gguf, dtype=dtype).eval().to(device)
-
-
-def _half(wanted: str, device: str) -> bool:
-    import torch
-
-    if wanted != "auto":
-        return wanted == "bfloat16"
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    wanted = config.dtype
+    if wanted == "auto":
+        wanted = "bfloat16" if company.computes_in_bfloat16() else "float32"
+    more: dict[str, Any] = {"dtype": getattr(torch, wanted)}
+    if device == "cpu":
+        more["attn_implementation"] = "eager"  # torch's fused attention in bf16 takes longer there
+    return _load("model", config.model, config.gguf, **more).eval().to(device)
 
 
 def _load(what: str, model: str, gguf: str, **more: Any) -> Any:
@@ -168,10 +155,3 @@ def _load(what: str, model: str, gguf: str, **more: Any) -> Any:
             more["quantization_config"] = GgufConfig(dequantize=True)
     loader = AutoModelForCausalLM if what == "model" else AutoTokenizer
     return opened(loader, "LLM", model, **more)
-
-
-def _shared(batch: Sequence[Prompted]) -> tuple[int, ...]:
-    """The tokens with which all prompts begin, if they are many; () else."""
-    columns = zip(*(each.prompt[:-1] for each in batch), strict=False)
-    shared = tuple(c[0] for c in takewhile(lambda column: len(set(column)) == 1, columns))
-    return shared if len(batch) > 1 and len(shared) >= SHARED_TOKENS else ()

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exporter.build import build_bundle
+from exporter.source import load_source
 from exporter.training import candidates, company, preference
 from exporter.training.config import CorpusConfig, TrainConfig
+from exporter.training.export import export
+from exporter.training.figures import plot
 from exporter.training.groups import rankings, split
 from exporter.training.pools import Pools, load_pools
+from exporter.training.ranking import learn_ranking
 from exporter.training.stages import Figures, Stage, file_digest, write_json
 from ruie.bundle.layout import check_target
 from ruie.prompts import PROMPT_VERSION
@@ -34,11 +37,21 @@ class Training:
         pools = load_pools(self._config.corpora, self._config.seed)
         found = self._candidates(pools)
         scored = self._preference(pools, found)
-        judged = self._reward(pools, found, scored)
+        judged = None
+        if self._config.distillation.teacher == "reward":
+            judged = self._reward(pools, found, scored)
         student = self._distillation(pools, found, scored, judged)
+        self._ranking(pools, scored, student)
         if not company.rank():
-            self._plots()
-            self._export(student)
+            plot({k: v for k, v in self.figures.items() if v.get("history")}, self._run)
+            self.figures["export"] = export(
+                self._config,
+                pools,
+                student.folder / "model",
+                self.figures,
+                self._progress,
+                overwrite=self._overwrite,
+            )
             write_json(self._run / "config.json", self._config.model_dump(mode="json"))
             write_json(self._run / "figures.json", self.figures)
         return self.figures
@@ -82,21 +95,25 @@ class Training:
         }
 
         def work(folder: Path) -> Figures:
-            from exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
-
             return preference.score_candidates(
                 pools,
                 candidates.read_candidates(found.folder),
                 config.candidates,
                 seed,
-                Tokeniser(config.tokenizer or config.model, config.gguf),
-                EndpointScorer(config) if config.endpoint else LocalScorer(config),
+                *self._llm(),
                 config.max_tokens,
                 folder,
                 self._told(name),
             )
 
         return self._stage(name, 1, inputs, work, together=True)
+
+    def _llm(self) -> tuple[preference.Tokenise, preference.Scorer]:
+        from exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
+
+        config = self._config.preference
+        tokenise = Tokeniser(config.tokenizer or config.model, config.gguf)
+        return tokenise, EndpointScorer(config) if config.endpoint else LocalScorer(config)
 
     def _reward(self, pools: Pools, found: Stage, scored: Stage) -> Stage:
         config, seed = self._config.reward, self._config.seed
@@ -124,10 +141,12 @@ class Training:
 
         return self._stage("judgement", 1, {"reward": model.key}, judge)
 
-    def _distillation(self, pools: Pools, found: Stage, scored: Stage, judged: Stage) -> Stage:
+    def _distillation(
+        self, pools: Pools, found: Stage, scored: Stage, judged: Stage | None
+    ) -> Stage:
         config, seed = self._config.distillation, self._config.seed
         inputs = {
-            "judgement": judged.key,
+            "teacher": judged.key if judged else scored.key,
             "seed": seed,
             "encoder": _model(self._config.encoder),
             **config.model_dump(mode="json"),
@@ -137,13 +156,13 @@ class Training:
             from exporter.training.reward import read_rewards
             from exporter.training.student import train_student
 
-            everything = candidates.read_candidates(found.folder)
-            ranked = rankings(pools, everything, read_rewards(judged.folder))
-            _, held = split(
-                rankings(pools, *preference.read_scores(scored.folder)), config.held_out, seed
-            )
-            asked = {ranking.query for ranking in held}
-            kept = [ranking for ranking in ranked if ranking.query not in asked]
+            liked = rankings(pools, *preference.read_scores(scored.folder))
+            kept, held = split(liked, config.held_out, seed)
+            if judged:
+                everything = candidates.read_candidates(found.folder)
+                asked = {ranking.query for ranking in held}
+                told = rankings(pools, everything, read_rewards(judged.folder))
+                kept = [ranking for ranking in told if ranking.query not in asked]
             return train_student(
                 pools,
                 kept,
@@ -155,40 +174,19 @@ class Training:
                 self._told("distillation"),
             )
 
-        return self._stage("distillation", 1, inputs, work, together=True)
+        return self._stage("distillation", 2, inputs, work, together=True)
 
-    def _plots(self) -> None:
-        from exporter.training.figures import plot
+    def _ranking(self, pools: Pools, scored: Stage, student: Stage) -> Stage:
+        share, seed = self._config.distillation.held_out, self._config.seed
+        inputs = {"preference": scored.key, "student": student.key, "held_out": share, "seed": seed}
 
-        plot({name: self.figures[name] for name in ("reward", "distillation")}, self._run)
+        def work(folder: Path) -> Figures:
+            ranked = rankings(pools, *preference.read_scores(scored.folder))
+            _, held = split(ranked, share, seed)
+            source = load_source(str(student.folder / "model"))
+            return learn_ranking(pools, held, source, *self._llm(), self._told("ranking"))
 
-    def _export(self, student: Stage) -> None:
-        """The trained bundle, and for comparisons the same with the encoder as it was."""
-        export = self._config.export
-        pools = load_pools(export.demonstrations or self._config.corpora, self._config.seed)
-        last = self.figures["distillation"]["history"][-1]
-        training = {
-            "llm": Path(self._config.preference.model).name,
-            "reward_model": Path(self._config.reward.model).name,
-            **{name: value for name, value in last.items() if name != "loss"},
-        }
-        for encoder, output, told, overwrite in (
-            (self._config.encoder, self._run / "base", {}, True),
-            (str(student.folder / "model"), export.output, training, self._overwrite),
-        ):
-            manifest = build_bundle(
-                encoder,
-                pools.examples,
-                output,
-                quantisation=export.quantise,
-                overwrite=overwrite,
-                training=told,
-                progress=self._progress,
-            )
-        self.figures["export"] = {
-            "bundle": str(export.output),
-            **manifest.parity.model_dump(mode="json"),
-        }
+        return self._stage("ranking", 1, inputs, work)
 
 
 def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:

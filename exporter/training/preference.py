@@ -47,6 +47,10 @@ class Prompted:
         return len(self.prompt) + len(self.answer)
 
 
+Tokenise = Callable[[Sequence[dict[str, str]], str], Prompted]
+"""Of a conversation that waits for an answer, and of the answer."""
+
+
 class Scorer(Protocol):
     """An LLM that says how likely it finds a text."""
 
@@ -60,7 +64,7 @@ def score_candidates(
     candidates: Rows,
     count: int,
     seed: int,
-    tokenise: Callable[[Sequence[dict[str, str]], str], Prompted],
+    tokenise: Tokenise,
     scorer: Scorer,
     max_tokens: int,
     folder: Path,
@@ -78,7 +82,8 @@ def score_candidates(
         for row in chosen[index]
         if row != NONE
     ]
-    pairs.sort(key=lambda pair: pools.pool_of[pair[0]])  # the prompts of a pool begin alike
+    # prompts with one demonstration begin alike, and so, for less, do those of a pool
+    pairs.sort(key=lambda pair: (pools.pool_of[pair[0]], pair[1]))
     known = _stored(folder)
     mine = pairs[company.rank() :: company.world()]
     left = [pair for pair in mine if pair not in known]
@@ -92,8 +97,8 @@ def score_candidates(
             fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
             scores = scorer.score([prompted[i] for i in fitting])
             for i, score in zip(fitting, scores, strict=True):
-                known[some[i]] = score
-                parts.write(json.dumps([*some[i], round(score, 5)]) + "\n")
+                known[some[i]] = round(score, 5)  # as it is read again by a run that goes on
+                parts.write(json.dumps([*some[i], known[some[i]]]) + "\n")
             parts.flush()
             scored += len(some)
             progress(1 - (len(left) - scored) / max(1, len(mine)))
@@ -133,9 +138,7 @@ def _choose(candidates: Rows, count: int, seed: int) -> Rows:
     return chosen
 
 
-def _prompted(
-    pools: Pools, pair: Pair, tokenise: Callable[[Sequence[dict[str, str]], str], Prompted]
-) -> Prompted:
+def _prompted(pools: Pools, pair: Pair, tokenise: Tokenise) -> Prompted:
     row, other = pair
     prompt = prompts.build(pools.query(row), [pools.examples[other]])
     return tokenise(prompt.messages, pools.answer(row))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.training import company
+from ruie.files import write_whole
 
 Figures = dict[str, Any]
 """What a stage measured: plain JSON values."""
@@ -70,9 +71,7 @@ class Stage:
 
 def write_json(path: Path, value: object) -> None:
     """Written whole or not at all."""
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def _read(path: Path) -> Any:

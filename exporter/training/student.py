@@ -1,4 +1,5 @@
-"""Stage 4: the bi-encoder learns from the reward model (arXiv 2409.11673, section 3.3).
+"""Stage 4: the bi-encoder learns from the reward model (arXiv 2409.11673, section 3.3), or from
+the LLM itself.
 
 One shared encoder. Queries are read as they come; demonstrations with their gold spans in keyword
 tokens. Loss: KL(reward ‖ student) over each group + 0.2 × the contrastive loss of `losses`.
@@ -25,6 +26,9 @@ from exporter.training.stages import Figures
 from exporter.training.trainer import Groups, train
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text, retrieval_text
+
+TOGETHER = 32
+"""Texts of a batch that are padded to one length."""
 
 
 class Student(torch.nn.Module):
@@ -59,10 +63,17 @@ class Student(torch.nn.Module):
         )
 
     def vectors(self, feed: dict[str, Any]) -> Any:
-        """Unit vectors, (texts, D)."""
+        """Unit vectors, (texts, D). Texts of similar length are read together: less padding."""
         ids, mask = feed["input_ids"], feed["attention_mask"]
-        hidden = self.network(input_ids=ids, attention_mask=mask).last_hidden_state
-        return pooled(hidden, mask, self._source.pooling)
+        lengths = mask.sum(1)
+        order = lengths.argsort(descending=True)
+        parts = []
+        for some in order.tensor_split(-(-len(order) // TOGETHER)):
+            width = int(lengths[some[0]])
+            few, said = ids[some, :width], mask[some, :width]
+            hidden = self.network(input_ids=few, attention_mask=said).last_hidden_state
+            parts.append(pooled(hidden, said, self._source.pooling))
+        return torch.cat(parts)[order.argsort()]
 
     def forward(
         self,
@@ -74,14 +85,16 @@ class Student(torch.nn.Module):
     ) -> dict[str, Any]:
         """queries: B texts; passages: B·G texts, the positive first in each group of G.
         rewards: (B, G); answers: (B,), passage_answers: (B·G,). Gives the loss."""
-        q, p = self.vectors(queries), self.vectors(passages)
-        grouped = p.view(q.shape[0], -1, p.shape[-1])
-        similar = torch.einsum("bd,bgd->bg", q, grouped) / self._config.temperature
-        loss = distillation(similar, rewards)
-        if self._config.contrastive:
-            temperature = self._config.temperature
-            more = contrastive(q, p, answers, passage_answers, temperature)
-            loss = loss + self._config.contrastive * more
+        q, p = self.vectors(queries).float(), self.vectors(passages).float()
+        temperature = self._config.temperature
+        # 16 bits would round similarities to steps as wide as what the temperature makes of them
+        with torch.autocast(q.device.type, enabled=False):
+            grouped = p.view(q.shape[0], -1, p.shape[-1])
+            similar = torch.einsum("bd,bgd->bg", q, grouped) / temperature
+            loss = distillation(similar, rewards / self._config.teacher_temperature)
+            if self._config.contrastive:
+                more = contrastive(q, p, answers, passage_answers, temperature)
+                loss = loss + self._config.contrastive * more
         return {"loss": loss}
 
     @torch.inference_mode()
@@ -105,7 +118,7 @@ def train_student(
     folder: Path,
     progress: Callable[[float], None],
 ) -> Figures:
-    """Train on the reward model's rankings; `held_out` are the LLM's, of other queries.
+    """Train on the teacher's rankings; `held_out` are the LLM's, of other queries.
 
     The encoder is in `folder`/model afterwards, in the layout of sentence-transformers.
     """

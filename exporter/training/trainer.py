@@ -32,7 +32,9 @@ class Groups(Dataset[Any]):
         self, pools: Pools, ranked: Sequence[Ranking], config: TrainerConfig, seed: int
     ) -> None:
         self._pools, self._ranked, self._config, self._seed = pools, ranked, config, seed
-        self._length = max(len(ranked), config.batch * config.accumulate * config.steps)
+        devices = max(company.world(), torch.cuda.device_count())
+        self._length = config.batch * config.accumulate * config.steps * devices
+        self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
         """All steps in one epoch: the Trainer then skips to where a killed run stopped."""
@@ -40,9 +42,11 @@ class Groups(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[int, list[int], list[float]]:
         epoch, place = divmod(index, len(self._ranked))
-        order = list(range(len(self._ranked)))
-        random.Random(f"{self._seed} order {epoch}").shuffle(order)
-        ranking = self._ranked[order[place]]
+        if self._order[0] != epoch:
+            order = list(range(len(self._ranked)))
+            random.Random(f"{self._seed} order {epoch}").shuffle(order)
+            self._order = (epoch, order)
+        ranking = self._ranked[self._order[1][place]]
         rng = random.Random(f"{self._seed} {index}")
         return ranking.query, *draw(self._pools, ranking, self._config, rng)
 
@@ -70,7 +74,7 @@ def train(
         learning_rate=config.learning_rate,
         warmup_steps=min(config.warmup, config.steps // 2),
         activation_checkpointing=config.gradient_checkpointing,
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        bf16=company.computes_in_bfloat16(),
         logging_steps=max(1, every // 10),
         save_steps=every,
         save_total_limit=1,
@@ -113,7 +117,7 @@ def train(
     ]
 
 
-_NOISE = {"epoch", "grad_norm"}
+_NOISE = {"epoch", "grad_norm", "learning_rate"}
 
 
 class _InOrder(Trainer):  # type: ignore[misc,unused-ignore]

@@ -4,7 +4,7 @@
       manifest.json           what it is, and the SHA-256 of every other file
       encoder.onnx            token ids in, unit vectors out
       tokenizer.json
-      index.faiss             one vector a demonstration, sorted by partition
+      index.faiss             one vector a demonstration, in lists, by partition
       demonstrations.parquet  the same rows in the same order
 
 Made by `ruie bundle build`, read by `Bundle.open`. Needs no torch.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from ruie.bundle.encoder import Encoder, Vectors, available_threads
 from ruie.bundle.index import Index
 from ruie.bundle.manifest import (
@@ -45,7 +47,7 @@ class Bundle:
             pad_id=card.pad_id,
             threads=threads,
         )
-        self.index = Index(path / INDEX, threads=threads)
+        self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
 
     @classmethod
@@ -88,7 +90,8 @@ class Bundle:
         return self._table.rows()
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        """For each query its k most similar demonstrations, the most similar first.
+        """For each query its k best demonstrations, the best first: the most similar ones, in the
+        order of the manifest's `Ranking` where it has one.
 
         Searched are the partitions of the query's task (for EAE: of its event type) whose label
         set (for EAE: roles) equals the query's labels, contains them or is contained in them; one
@@ -103,6 +106,8 @@ class Bundle:
         found: list[list[Demonstration]] = [[] for _ in queries]
         if not asking:
             return found
+        ranking = self.manifest.ranking
+        wanted = max(k, ranking.among) if ranking else k
         vectors = self._encode_queries([queries[index] for index in asking])
         candidates: list[list[tuple[float, int]]] = [[] for _ in asking]
         by_partition: dict[int, list[int]] = {}
@@ -114,7 +119,7 @@ class Bundle:
         for start, positions in by_partition.items():
             partition = ranges[start]
             scores, rows = self.index.search(
-                vectors[positions], k + partition.repeats, start, partition.stop
+                vectors[positions], wanted + partition.repeats, partition
             )
             for position, some_scores, some_rows in zip(positions, scores, rows, strict=True):
                 candidates[position].extend(
@@ -139,14 +144,21 @@ class Bundle:
         own = text_key(query.text)
         # Equal scores in the order of the rows, so that the same query always gets the same.
         candidates.sort(key=lambda scored: (-scored[0], scored[1]))
-        chosen: list[Demonstration] = []
-        for _, row in candidates:
-            if text_key(self._table.texts[row]) == own:
-                continue
-            chosen.append(project(self._table.row(row), query))
-            if len(chosen) == k:
-                break
-        return chosen
+        others = [(score, row) for score, row in candidates if self._table.key(row) != own]
+        return [project(self._table.row(row), query) for row in self._order(query, others)[:k]]
+
+    def _order(self, query: Query, candidates: Sequence[tuple[float, int]]) -> list[int]:
+        """The rows as the manifest's ranking has them, the best first."""
+        ranking = self.manifest.ranking
+        if ranking is None or not candidates:
+            return [row for _, row in candidates]
+        first, rest = candidates[: ranking.among], candidates[ranking.among :]
+        rows = np.array([row for _, row in first], dtype=np.int64)
+        similar = np.array([score for score, _ in first], dtype=np.float32)
+        types = self._table.types(rows, tuple(query.labels))
+        scores = ranking.scores(query.task, similar, types)
+        best: list[int] = rows[np.argsort(-scores, kind="stable")].tolist()
+        return best + [row for _, row in rest]
 
 
 def read_manifest(path: Path) -> tuple[Manifest, bytes]:

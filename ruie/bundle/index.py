@@ -1,18 +1,23 @@
-"""The vectors of all demonstrations: exact inner-product search within a range of rows.
+"""The vectors of all demonstrations, in lists: which of a partition's rows are most similar.
 
-The one file that knows FAISS.
+A small partition is one list and is searched exactly. A large one is divided into lists of similar
+rows, each with a centroid; of these only the lists nearest to the query are searched
+(exporter/index.py divides). The file is a FAISS inverted file whose lists are those of all
+partitions, one partition after the other. It is mapped into memory, so that the processes of a
+machine share its pages.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ruie.bundle.manifest import REBUILD
+from ruie.bundle.manifest import REBUILD, Partition
 from ruie.errors import BundleError
 
 Vectors = npt.NDArray[np.float32]
@@ -20,64 +25,90 @@ Rows = npt.NDArray[np.int64]
 
 
 class Index:
-    """A flat index. Rows of a partition are contiguous, so a search costs what its range costs."""
+    """Opened on first use: nothing of FAISS exists before a fork."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, path: Path, partitions: Sequence[Partition], *, threads: int) -> None:
         self._path = path
         self._threads = threads
-        self._flat: Any = None
+        self._first_list: dict[int, int] = {}
+        self._lists = 0
+        for partition in partitions:
+            self._first_list[partition.start] = self._lists
+            self._lists += partition.lists
+        self._file: Any = None
         self._pid = os.getpid()
 
-    def search(self, queries: Vectors, k: int, start: int, stop: int) -> tuple[Vectors, Rows]:
-        """The k best rows of `start:stop` for each query, best first.
+    def search(self, queries: Vectors, k: int, partition: Partition) -> tuple[Vectors, Rows]:
+        """The k best rows of `partition` for each query, best first.
 
         queries: float32 (n, dimension). Gives scores, float32, and rows, int64, both of shape
-        (n, min(k, stop - start)).
+        (n, min(k, len(partition))). What a query gets does not depend on the other queries.
         """
         import faiss
 
-        flat = self._opened()
+        file = self._opened()
         # OpenMP's threads do not survive a fork; a child searches with its own thread alone.
         faiss.omp_set_num_threads(self._threads if os.getpid() == self._pid else 1)
-        selector = faiss.IDSelectorRange(start, stop)
-        scores, rows = flat.search(
-            np.ascontiguousarray(queries, dtype=np.float32),
-            min(k, stop - start),
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        k = min(k, len(partition))
+        scores, rows = self._in_lists(file, queries, k, partition, partition.searched)
+        short = (rows < 0).any(axis=1)  # its nearest lists have fewer than k rows
+        if short.any():
+            everywhere = self._in_lists(file, queries[short], k, partition, partition.lists)
+            scores[short], rows[short] = everywhere
+        return scores, rows
+
+    def _in_lists(
+        self, file: Any, queries: Vectors, k: int, partition: Partition, searched: int
+    ) -> tuple[Vectors, Rows]:
+        """As `search`, in the `searched` lists nearest to each query; row -1 where none is left."""
+        import faiss
+
+        first = self._first_list[partition.start]
+        selector = faiss.IDSelectorRange(first, first + partition.lists)
+        near, lists = file.quantizer.search(
+            queries,
+            searched,
             params=faiss.SearchParameters(sel=selector),  # type: ignore[call-arg]  # not in its stub
+        )
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        rows = np.empty((len(queries), k), dtype=np.int64)
+        # FAISS' own wrapper takes the number of lists from the index, which threads share.
+        file.search_preassigned_c(
+            len(queries),
+            faiss.swig_ptr(queries),
+            k,
+            faiss.swig_ptr(lists),
+            faiss.swig_ptr(near),
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(rows),
+            False,
+            faiss.SearchParametersIVF(nprobe=searched),  # type: ignore[call-arg]  # not in its stub
         )
         return scores, rows
 
     @property
     def rows(self) -> int:
-        """How many vectors there are."""
+        """How many vectors there are. Raises `BundleError` if the file is not of this bundle."""
         return int(self._opened().ntotal)
 
-    def vectors(self) -> Vectors:
-        """All of them: float32, (rows, dimension)."""
-        flat = self._opened()
-        found: Vectors = flat.reconstruct_n(0, flat.ntotal)
-        return found
-
     def _opened(self) -> Any:
-        if self._flat is None:
-            self._flat = read_index(self._path)
-        return self._flat
+        if self._file is None:
+            self._file = self._read()
+        return self._file
 
+    def _read(self) -> Any:
+        import faiss
 
-def read_index(path: Path) -> Any:
-    """Raises `BundleError` naming the file."""
-    import faiss
-
-    try:
-        return faiss.read_index(str(path))
-    except RuntimeError:
-        raise BundleError(f"{path} is not a FAISS index.", REBUILD) from None
-
-
-def write_index(path: Path, vectors: Vectors) -> None:
-    """vectors: float32 (rows, dimension), in the order of the demonstrations."""
-    import faiss
-
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(np.ascontiguousarray(vectors, dtype=np.float32))
-    faiss.write_index(flat, str(path))
+        try:
+            file = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP)
+        except RuntimeError:
+            raise BundleError(f"{self._path} is not a FAISS index.", REBUILD) from None
+        lists = getattr(file, "nlist", None)
+        if lists != self._lists:
+            raise BundleError(
+                f"{self._path} has {lists or 'no'} lists, and the manifest's partitions have "
+                f"{self._lists}.",
+                REBUILD,
+            )
+        return file

@@ -9,10 +9,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ruie.bundle.ranking import Ranking
 from ruie.errors import BundleError
 from ruie.records import Task
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when a reader of the version before would misread the bundle."""
 
 MANIFEST = "manifest.json"
@@ -80,7 +81,8 @@ class Partition(_Frozen):
     """Demonstrations that answer the same question: the rows `start:stop` of index and table.
 
     `labels` is sorted. `event` is the event type of EAE, else None. `repeats` is how many rows the
-    most frequent text has here: a search for k others must ask for k + `repeats`.
+    most frequent text has here: a search for k others must ask for k + `repeats`. `lists` is into
+    how many lists the index divides the rows, and `searched` how many of them a query searches.
     """
 
     task: Task
@@ -90,6 +92,8 @@ class Partition(_Frozen):
     start: int = Field(ge=0)
     stop: int = Field(ge=0)
     repeats: int = Field(ge=1)
+    lists: int = Field(default=1, ge=1)
+    searched: int = Field(default=1, ge=1)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -111,6 +115,8 @@ class Manifest(_Frozen):
     parity: Parity
     training: dict[str, float | str] = {}
     """Figures of the training that made the encoder; empty for one that was not trained here."""
+    ranking: Ranking | None = None
+    """How what was found is put in order; None: by similarity alone."""
     demonstrations: int = Field(ge=0)
     partitions: tuple[Partition, ...]
     files: dict[str, FileCard]

@@ -7,12 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ruie.bundle.manifest import REBUILD
+from ruie.bundle.retrieval import text_key
 from ruie.errors import BundleError
 from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 _SPAN = pa.struct(
     [
@@ -53,6 +59,7 @@ class Table:
             raise BundleError(f"{path} has other columns than this ruie writes.", REBUILD)
         self._table = self._table.combine_chunks()
         self._kept: dict[int, Demonstration] = {}
+        self._keys: dict[int, str] = {}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -67,6 +74,38 @@ class Table:
     def row_of(self) -> dict[str, int]:
         """Every id's row."""
         return {name: row for row, name in enumerate(self._table.column("id").to_pylist())}
+
+    def key(self, row: int) -> str:
+        """The `text_key` of one row's text."""
+        if (known := self._keys.get(row)) is None:
+            known = self._keys[row] = text_key(self.texts[row])
+        return known
+
+    def types(self, rows: Rows, labels: Sequence[str]) -> Floats:
+        """1 where a row's answer has an item of one of `labels`: float32 (rows, labels)."""
+        starts, codes, names = self._types
+        place = np.full(len(names), -1)
+        wanted = {label: column for column, label in enumerate(labels)}
+        for code, name in enumerate(names):
+            place[code] = wanted.get(name, -1)
+        counts = starts[rows + 1] - starts[rows]
+        row = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        column = place[codes[np.repeat(starts[rows], counts) + within]]
+        found = np.zeros((len(rows), len(labels)), dtype=np.float32)
+        found[row[column >= 0], column[column >= 0]] = 1
+        return found
+
+    @cached_property
+    def _types(self) -> tuple[Rows, Rows, list[str]]:
+        """The types of all items, row after row: where each row's begin, their numbers, names."""
+        items = self._table.column("items").combine_chunks()
+        coded = items.flatten().field("type").dictionary_encode()
+        return (
+            items.offsets.to_numpy().astype(np.int64) - items.offsets[0].as_py(),
+            coded.indices.to_numpy().astype(np.int64),
+            coded.dictionary.to_pylist(),
+        )
 
     def row(self, row: int) -> Demonstration:
         """One demonstration. The most asked for are kept as objects: some come again and again."""

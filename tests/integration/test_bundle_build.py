@@ -18,7 +18,9 @@ from click.testing import CliRunner
 from exporter.cli import bundle as command
 from ruie.bundle import Bundle, Encoder, retrieval_text
 from ruie.bundle.encoder import Vectors
+from ruie.bundle.layout import seal
 from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
+from ruie.bundle.ranking import Ranking
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import AnnotationError, BundleError
 from ruie.records import Demonstration, Query, Task
@@ -138,6 +140,30 @@ def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None
         # Compared by score: two rows as similar as each other may come in either order.
         np.testing.assert_allclose(ours, scores[expected], atol=1e-5)
         assert [project(rows[by_id[demo.id]], query) for demo in got] == got
+
+
+def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None:
+    ranking = Ranking(agreement=dict.fromkeys(Task, 0.8), neighbours=6, among=20)
+    seal(copied, opened.manifest.model_copy(update={"ranking": ranking}))
+    ranked = Bundle.open(copied, threads=2)
+    assert ranked.digest != opened.digest
+    rows = ranked.demonstrations()
+    queries = [query_of(row, "Crude output fell in Libya .") for row in rows[::20]]
+    queries += [
+        Query(q.task, q.text, "another", dict(list(q.labels.items())[::2]), q.trigger)
+        for q in queries
+    ]
+    similar = [found[: ranking.among] for found in opened.retrieve(queries, 20)]
+    for query, got, found in zip(queries, ranked.retrieve(queries, 5), similar, strict=True):
+        vector = opened.encoder.encode([retrieval_text(query)])[0]
+        vectors = opened.encoder.encode([retrieval_text(demo) for demo in found])
+        answers = [{item.type for item in demo.items} for demo in found]
+        table = [[float(label in told) for label in query.labels] for told in answers]
+        scores = ranking.scores(query.task, vectors @ vector, np.array(table, dtype=np.float32))
+        ours = [scores[[demo.id for demo in found].index(demo.id)] for demo in got]
+        np.testing.assert_allclose(ours, np.sort(scores)[::-1][:5], atol=1e-5)
+    more = ranked.retrieve(queries[:1], 30)[0]
+    assert {demo.id for demo in more} == {d.id for d in opened.retrieve(queries[:1], 30)[0]}
 
 
 def test_a_demonstration_with_the_querys_text_is_never_given(opened: Bundle) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.tiny import rises, tiny_llm
+from support.tiny import rises, tiny_llm, tiny_sliding_llm
 
 from exporter.training.candidates import find_candidates, read_candidates
 from exporter.training.config import CorpusConfig, PreferenceConfig
@@ -24,6 +24,7 @@ from exporter.training.preference import (
     read_scores,
     score_candidates,
 )
+from exporter.training.prefixes import groups
 from ruie import prompts
 from ruie.errors import UsageError
 
@@ -75,6 +76,24 @@ def test_batches_padding_and_a_shared_prefix_change_no_score(
     assert len(alike) > 2  # these share their instruction, which is read once
     scores = LocalScorer(_config(llm, batch_tokens=batch_tokens)).score(alike)
     assert scores == pytest.approx([_naive(llm, each) for each in alike], abs=1e-4)
+    # some share a demonstration, and one shares nothing with anybody
+    one = batch[0]
+    twice = [Prompted((*one.prompt[:-1], last), one.answer) for last in (7, 8)]
+    lonely = Prompted((5, *batch[1].prompt[1:9]), batch[1].answer)
+    mixed = [*twice, lonely, *batch[2:4]]
+    assert groups([each.prompt for each in mixed])[0] == 0
+    scores = LocalScorer(_config(llm, batch_tokens=batch_tokens)).score(mixed)
+    assert scores == pytest.approx([_naive(llm, each) for each in mixed], abs=1e-4)
+
+
+@pytest.mark.parametrize("window", [24, 400])
+def test_attention_that_slides_changes_no_score(
+    minilm: Path, batch: list[Prompted], tmp_path: Path, window: int
+) -> None:
+    sliding = tiny_sliding_llm(minilm, tmp_path / "sliding", window)
+    assert min(map(len, batch)) > 24
+    scores = LocalScorer(_config(sliding)).score(batch[:8])
+    assert scores == pytest.approx([_naive(sliding, each) for each in batch[:8]], abs=1e-4)
 
 
 def test_a_chat_template_is_used_where_there_is_one(llm: Path) -> None:

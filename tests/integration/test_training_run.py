@@ -16,6 +16,7 @@ from support.tiny import rises, tiny_encoder, tiny_llm
 from support.waiting import wait_until
 
 from ruie.bundle import Bundle
+from ruie.bundle.ranking import Ranking
 from ruie.records import Query, Task
 
 STEPS = 12
@@ -80,13 +81,8 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     place: Path, ruie: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     figures, said = _run(_train(place, "whole"))
-    assert said.split("\n")[:5] == [
-        "candidates",
-        "preference",
-        "reward",
-        "judgement",
-        "distillation",
-    ]
+    stages = ["candidates", "preference", "reward", "judgement", "distillation", "ranking"]
+    assert said.split("\n")[:6] == stages
     assert figures["preference"]["pairs"] > 0
     for stage in ("reward", "distillation"):
         measured = [entry for entry in figures[stage]["history"] if "mrr" in entry]
@@ -121,8 +117,19 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         "query: ",
         "passage: ",
     )
-    assert bundle.manifest.training["llm"] == "llm"
     base = Bundle.open(place / "killed" / "base")
+    training = bundle.manifest.training
+    assert (training["llm"], training["reward_model"], training["step"]) == (
+        "llm",
+        "encoder",
+        STEPS,
+    )
+    assert 0 < training["mrr"] <= 1
+    assert bundle.manifest.ranking == Ranking(agreement=again["ranking"]["agreement"])
+    for task, weight in again["ranking"]["agreement"].items():
+        likelihood = again["ranking"]["likelihood"][task]
+        assert likelihood[str(weight)] == max(likelihood.values()) < 0
+    assert base.manifest.ranking is None
     assert not base.manifest.encoder.keywords
     assert [d.id for d in base.demonstrations()] == [d.id for d in bundle.demonstrations()]
     query = Query(Task.NER, "The price of tin rose .", "rows", {"good": "", "day": ""})
@@ -150,3 +157,14 @@ def test_two_processes_share_a_run(place: Path) -> None:
         history = figures[stage]["history"]
         assert history[-1]["step"] == steps
     assert len(Bundle.open(place / "two-bundle")) == 60
+
+
+def test_the_llm_itself_may_teach(place: Path) -> None:
+    config = (place / "whole.toml").read_text().replace("whole", "direct")
+    taught = config.replace("[distillation]\n", '[distillation]\nteacher = "llm"\n')
+    (place / "direct.toml").write_text(taught)
+    figures, said = _run(_train(place, "direct"))
+    assert said.split("\n")[:4] == ["candidates", "preference", "distillation", "ranking"]
+    assert "reward" not in figures
+    assert not (place / "direct" / "reward.png").exists()
+    assert "reward_model" not in Bundle.open(place / "direct-bundle").manifest.training

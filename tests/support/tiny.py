@@ -5,41 +5,52 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 
 
 def tiny_encoder(minilm: Path, folder: Path) -> Path:
     """A BERT of two layers with MiniLM's tokenizer."""
-    torch.manual_seed(1)
-    tokenizer = AutoTokenizer.from_pretrained(minilm)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=128,
+    return _saved(BertModel, BertConfig(max_position_embeddings=128, **SIZES), minilm, folder)
+
+
+def tiny_sliding_llm(minilm: Path, folder: Path, window: int) -> Path:
+    """A Gemma 3 of two layers, one of which sees no further back than `window` tokens."""
+    kinds = ["sliding_attention", "full_attention"]
+    config = Gemma3TextConfig(
+        **SIZES, num_key_value_heads=1, head_dim=16, sliding_window=window, layer_types=kinds
     )
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return _saved(Gemma3ForCausalLM, config, minilm, folder)
 
 
 def tiny_llm(minilm: Path, folder: Path) -> Path:
-    """A Llama of two layers, without a chat template."""
-    torch.manual_seed(2)
+    """A Llama of two layers with MiniLM's tokenizer, without a chat template."""
+    config = LlamaConfig(max_position_embeddings=2048, **SIZES)
+    return _saved(LlamaForCausalLM, config, minilm, folder)
+
+
+def _saved(kind: Any, config: Any, minilm: Path, folder: Path) -> Path:
+    torch.manual_seed(1)
     tokenizer = AutoTokenizer.from_pretrained(minilm)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=2048,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    config.vocab_size = len(tokenizer)
+    kind(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

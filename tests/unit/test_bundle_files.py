@@ -6,13 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ruie.bundle.encoder import batches_by_length
-from ruie.bundle.index import Index, write_index
 from ruie.bundle.layout import check_target, staged
 from ruie.bundle.manifest import (
     FORMAT_VERSION,
@@ -50,20 +48,6 @@ def test_the_table_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert [table.row(i) for i in range(len(table))] == rows
     assert table.row_of["3"] == 2
     assert table.texts == [row.text for row in rows]
-
-
-def test_search_within_a_range_equals_brute_force(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(500, 16)).astype(np.float32)
-    queries = rng.normal(size=(40, 16)).astype(np.float32)
-    write_index(tmp_path / "i.faiss", vectors)
-    index = Index(tmp_path / "i.faiss", threads=2)
-    for start, stop, k in ((0, 500, 8), (100, 180, 5), (499, 500, 3), (20, 25, 8)):
-        scores, rows = index.search(queries, k, start, stop)
-        expected = queries @ vectors[start:stop].T
-        order = np.argsort(-expected, axis=1)[:, :k]
-        np.testing.assert_array_equal(rows, order + start)
-        np.testing.assert_allclose(scores, np.take_along_axis(expected, order, 1), rtol=1e-5)
 
 
 def manifest(**changes: object) -> Manifest:

@@ -109,10 +109,13 @@ def test_the_best_of_the_others_is_the_best_of_them() -> None:
 
 
 def test_names_are_not_repeated_where_tables_are_to_be_calm() -> None:
-    scores, _, wrong, _ = grids(summary([*parts(), *parts("oil")], None))
+    scores, means, _, wrong, _ = grids(summary([*parts(), *parts("oil")], None))
     assert [row[:3] for row in scores.calm()] == [
         ("news", "NER", "bm25"), ("", "", "trained"), ("oil", "NER", "bm25"), ("", "", "trained"),
     ]  # fmt: skip  # a table
+    found = {name: f1 for *_, name, _, _, f1, _, _ in scores.rows}
+    assert {name: f1 for name, f1, _ in means.rows} == pytest.approx(found)  # both are alike
+    assert len(grids(summary(parts(), None))) == 4  # of one corpus there is no mean
     assert wrong.rows[:2] == [("news", "NER", "right", 2, 4), ("news", "NER", "missed", 3, 0)]
 
 

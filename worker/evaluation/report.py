@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ruie.annotations import Corpus
 from ruie.bootstrap import LEVEL, RESAMPLES
 from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
+from ruie.files import write_whole
 from ruie.mistakes import Mistake
 from ruie.prompts import PROMPT_VERSION
 from ruie.settings import Settings
@@ -83,13 +83,15 @@ class Report:
         Raises `UnavailableError`, after the others are written, where there can be no chart.
         """
         told = json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n"
-        _write(folder / DATA, told.encode("utf-8", "surrogatepass"))
+        write_whole(folder / DATA, told.encode("utf-8", "surrogatepass"))
         missing: UnavailableError | None = None
         try:
-            _write(folder / CHART, chart(self.lines, self.title()))
+            write_whole(folder / CHART, chart(self.lines, self.title()))
         except UnavailableError as error:
             missing = error
-        _write(folder / TABLES, self.markdown(missing is None).encode("utf-8", "surrogatepass"))
+        write_whole(
+            folder / TABLES, self.markdown(missing is None).encode("utf-8", "surrogatepass")
+        )
         if missing is not None:
             raise missing
 
@@ -161,10 +163,3 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     told = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
     return told.replace("|", r"\|")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file is the old one or the new one, at any moment."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from ruie.bootstrap import Interval
@@ -36,8 +37,9 @@ class Grid:
 
 
 def grids(lines: Sequence[Line]) -> list[Grid]:
-    """Scores, differences where there is more than one retriever, mistakes, tokens and cost."""
-    found = [_scores(lines), _differences(lines), _mistakes(lines), _costs(lines)]
+    """Scores, their means where there are several, differences where there is more than one
+    retriever, mistakes, tokens and cost."""
+    found = [_scores(lines), _means(lines), _differences(lines), _mistakes(lines), _costs(lines)]
     return [grid for grid in found if grid.rows]
 
 
@@ -50,6 +52,20 @@ def _scores(lines: Iterable[Line]) -> Grid:
         for s in (sums.strings,)
     ]
     return Grid("Scores", columns, rows, len(WHO))
+
+
+def _means(lines: Sequence[Line]) -> Grid:
+    """Each corpus and task counts once, whatever its size."""
+    f1: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        sums = line.evaluation
+        f1.setdefault(line.retriever, []).append((line.f1, sums.offsets.f1))
+    rows: list[tuple[Any, ...]] = [
+        (name, fmean(strings for strings, _ in each), fmean(offsets for _, offsets in each))
+        for name, each in f1.items()
+        if len(each) > 1
+    ]
+    return Grid("Mean of all", ("retriever", "F1", "F1 offsets"), rows, 1)
 
 
 def _differences(lines: Iterable[Line]) -> Grid:
