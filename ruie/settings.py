@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from ruie.errors import SettingsError
+from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
 
 CONFIG_FILE = "ruie.toml"
@@ -36,7 +37,9 @@ class Settings(BaseSettings):
     # Where things are
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
     redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server of its own")
-    bundle: Path = Field(Path("bundle"), description="directory of the bundle")
+    bundle: Path = Field(
+        packaged_bundle(), description="directory of the bundle; default: the one that ruie brings"
+    )
     home: Path = Field(
         Path(".ruie"), description="directory of the embedded Redis and of logs, made when needed"
     )

@@ -83,8 +83,9 @@ class RewardConfig(TrainerConfig):
 class DistillationConfig(TrainerConfig):
     """Stage 4."""
 
-    teacher: Literal["reward", "llm"] = "reward"
-    """llm: learn from the LLM's own scores. There are fewer of them, and no reward model."""
+    teacher: Literal["reward", "llm", "none"] = "reward"
+    """llm: learn from the LLM's own scores. There are fewer of them, and no reward model.
+    none: the encoder stays as it is, and only the ranking is learned."""
     teacher_temperature: float = Field(default=1.0, gt=0)
     """Divides the teacher's scores: the lower, the more its best candidates stand out."""
     steps: int = Field(default=6000, ge=1)
@@ -97,8 +98,15 @@ class DistillationConfig(TrainerConfig):
     passage_prefix: str = "passage: "
 
 
+class RankingConfig(_Part):
+    """Stage 5."""
+
+    queries: int = Field(default=64, ge=1)
+    """Of each task; whole prompts, so that each takes as long as some of stage 2's pairs."""
+
+
 class ExportConfig(_Part):
-    """Stage 5. `demonstrations`: the pools of the bundle; default: those trained on."""
+    """Stage 6. `demonstrations`: the pools of the bundle; default: those trained on."""
 
     output: Path = Path("bundle")
     quantise: Quantisation = Quantisation.INT8
@@ -116,12 +124,16 @@ class TrainConfig(_Part):
     preference: PreferenceConfig
     reward: RewardConfig = RewardConfig()
     distillation: DistillationConfig = DistillationConfig()
+    ranking: RankingConfig = RankingConfig()
     export: ExportConfig = ExportConfig()
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        judged = self.distillation.teacher == "reward"
-        asked = {"distillation": self.distillation, **({"reward": self.reward} if judged else {})}
+        teacher = self.distillation.teacher
+        judged = teacher == "reward"
+        asked: dict[str, TrainerConfig] = {"reward": self.reward} if judged else {}
+        if teacher != "none":
+            asked["distillation"] = self.distillation
         for name, part in asked.items():
             wanted = part.positives_of + part.negatives_of
             all_of_them = name == "distillation" and judged

@@ -16,33 +16,37 @@ from ruie.bundle.ranking import Ranking
 def export(
     config: TrainConfig,
     trained_on: Pools,
-    student: Path,
+    encoder: str,
     figures: Mapping[str, Any],
     progress: Callable[[str, float], None],
     *,
     overwrite: bool,
 ) -> Figures:
-    """Write both. figures: of the stages before; what the trained encoder was measured at stands
-    in the manifest of its bundle."""
+    """Write both. encoder: the trained one, or where none was trained the one of before.
+
+    figures: of the stages before; what the trained encoder was measured at stands in its manifest.
+    """
     wanted = config.export
     pools = trained_on
     if wanted.demonstrations:
         pools = load_pools(wanted.demonstrations, config.seed)
-    measured = [entry for entry in figures["distillation"]["history"] if "mrr" in entry]
+    history = figures.get("distillation", {}).get("history", ())
+    measured = [entry for entry in history if "mrr" in entry]
     training = {
         "llm": Path(config.preference.model).name,
         **({"reward_model": Path(config.reward.model).name} if "reward" in figures else {}),
         **(measured[-1] if measured else {}),
     }
+    learned = figures["ranking"]
     options: dict[str, Any] = {"quantisation": wanted.quantise, "progress": progress}
     build_bundle(config.encoder, pools.examples, config.run / "base", overwrite=True, **options)
     manifest = build_bundle(
-        str(student),
+        encoder,
         pools.examples,
         wanted.output,
         overwrite=overwrite,
         training=training,
-        ranking=Ranking(agreement=figures["ranking"]["agreement"]),
+        ranking=Ranking(agreement=learned["agreement"], mentions=learned["mentions"]),
         **options,
     )
     return {"bundle": str(wanted.output), **manifest.parity.model_dump(mode="json")}

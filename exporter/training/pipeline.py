@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from exporter.training.export import export
 from exporter.training.figures import plot
 from exporter.training.groups import rankings, split
 from exporter.training.pools import Pools, load_pools
-from exporter.training.ranking import learn_ranking
+from exporter.training.ranking import learn_ranking, sample
 from exporter.training.stages import Figures, Stage, file_digest, write_json
 from ruie.bundle.layout import check_target
 from ruie.prompts import PROMPT_VERSION
@@ -35,19 +35,22 @@ class Training:
         check_target(self._config.export.output, overwrite=self._overwrite)
         self._run.mkdir(parents=True, exist_ok=True)
         pools = load_pools(self._config.corpora, self._config.seed)
-        found = self._candidates(pools)
-        scored = self._preference(pools, found)
-        judged = None
-        if self._config.distillation.teacher == "reward":
-            judged = self._reward(pools, found, scored)
-        student = self._distillation(pools, found, scored, judged)
-        self._ranking(pools, scored, student)
+        teacher = self._config.distillation.teacher
+        encoder, unseen = self._config.encoder, pools.queries
+        if teacher != "none":
+            found = self._candidates(pools)
+            scored = self._preference(pools, found)
+            judged = self._reward(pools, found, scored) if teacher == "reward" else None
+            student = self._distillation(pools, found, scored, judged)
+            encoder = str(student.folder / "model")
+            unseen = self._held_out(pools, scored)
+        self._ranking(pools, encoder, unseen)
         if not company.rank():
             plot({k: v for k, v in self.figures.items() if v.get("history")}, self._run)
             self.figures["export"] = export(
                 self._config,
                 pools,
-                student.folder / "model",
+                encoder,
                 self.figures,
                 self._progress,
                 overwrite=self._overwrite,
@@ -176,17 +179,28 @@ class Training:
 
         return self._stage("distillation", 2, inputs, work, together=True)
 
-    def _ranking(self, pools: Pools, scored: Stage, student: Stage) -> Stage:
-        share, seed = self._config.distillation.held_out, self._config.seed
-        inputs = {"preference": scored.key, "student": student.key, "held_out": share, "seed": seed}
+    def _held_out(self, pools: Pools, scored: Stage) -> tuple[int, ...]:
+        """The queries that no model was trained on."""
+        ranked = rankings(pools, *preference.read_scores(scored.folder))
+        _, held = split(ranked, self._config.distillation.held_out, self._config.seed)
+        return tuple(ranking.query for ranking in held)
 
-        def work(folder: Path) -> Figures:
-            ranked = rankings(pools, *preference.read_scores(scored.folder))
-            _, held = split(ranked, share, seed)
-            source = load_source(str(student.folder / "model"))
-            return learn_ranking(pools, held, source, *self._llm(), self._told("ranking"))
+    def _ranking(self, pools: Pools, encoder: str, unseen: Sequence[int]) -> Stage:
+        seed, llm = self._config.seed, self._config.preference
+        queries = sample(pools, unseen, self._config.ranking.queries, seed)
+        inputs = {
+            "corpora": _corpora(self._config.corpora),
+            "prompts": PROMPT_VERSION,
+            "queries": queries,
+            "encoder": _model(encoder),
+            "llm": [llm.model, llm.gguf, llm.endpoint, llm.dtype],
+        }
 
-        return self._stage("ranking", 1, inputs, work)
+        def work(_: Path) -> Figures:
+            source = load_source(encoder)
+            return learn_ranking(pools, queries, source, *self._llm(), self._told("ranking"))
+
+        return self._stage("ranking", 2, inputs, work)
 
 
 def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:

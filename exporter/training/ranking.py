@@ -1,132 +1,186 @@
 """Stage 5: how the most similar demonstrations are put in order (`ruie.bundle.ranking`).
 
-The weight of agreement is learned from whole prompts: of some weights, the one with whose eight
+The weights of agreement and of mentions are learned from whole prompts: those with whose eight
 demonstrations the LLM finds the gold outputs likeliest. Preferences for single demonstrations would
 not do: they overrate agreement, for with eight demonstrations the types are soon known, while each
-similar sentence tells more. The queries were not trained on, so the encoder's similarities are what
-they will be at run time.
+similar sentence tells more. No model was trained on the queries, and what their answers' types are
+thought to be is left-one-out: both are then what they will be at run time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from exporter.parity import torch_vectors
 from exporter.source import Source
-from exporter.training.groups import Ranking as Ranked
 from exporter.training.measures import K
 from exporter.training.pools import Pools
 from exporter.training.preference import Prompted, Scorer, Tokenise
 from exporter.training.stages import Figures
+from exporter.type_model import fit, type_table
 from ruie import prompts
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
+from ruie.bundle.type_model import Floats
 from ruie.records import Task
 
-Floats = npt.NDArray[np.float32]
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+AGREEMENT = (0.0, 0.5, 1.0, 2.0)
+MENTIONS = (0.0, 0.1, 0.2, 0.4)
+FIRST = 0.2
+"""Of mentions, while agreement's weight is looked for."""
 STEP = 64
 """Prompts scored between two steps of the progress bar."""
+
+Weights = tuple[float, float]
+"""Of agreement and of mentions."""
+Told = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query, and what is known of the demonstrations most similar to it: (N,) each."""
+
+    query: int
+    rows: tuple[int, ...]
+    similar: Floats
+    agreement: Floats
+    mentions: Floats
+
+    def shown(self, weights: Weights) -> tuple[int, ...]:
+        """The rows of the prompt, the best first."""
+        scores = self.similar + weights[0] * self.agreement + weights[1] * self.mentions
+        return tuple(self.rows[i] for i in np.argsort(-scores, kind="stable")[:K])
+
+
+def sample(pools: Pools, queries: Iterable[int], count: int, seed: int) -> list[int]:
+    """At most `count` of the queries of each task, by chance, ascending."""
+    by_task: dict[Task, list[int]] = {}
+    for query in queries:
+        by_task.setdefault(pools.examples[query].task, []).append(query)
+    drawn = random.Random(f"{seed} ranking")
+    return sorted(
+        query
+        for _, each in sorted(by_task.items())
+        for query in drawn.sample(each, min(count, len(each)))
+    )
 
 
 def learn_ranking(
     pools: Pools,
-    held_out: Sequence[Ranked],
+    queries: Sequence[int],
     source: Source,
     tokenise: Tokenise,
     scorer: Scorer,
-    progress: Callable[[float], None],
+    progress: Told,
 ) -> Figures:
-    """Choose a weight for each task, on queries that no model was trained on.
+    """Choose the weights of each task, agreement's first.
 
-    source: the trained encoder. Gives the weights, under "agreement", and under "likelihood" the
-    mean log-likelihood of a gold output's tokens with each weight, in nats.
+    source: the encoder as it will be exported. Gives, by task, the weights under "agreement" and
+    "mentions", and under "likelihood" the mean log-likelihood of a gold output's tokens with each
+    pair of weights that was tried, in nats.
     """
-    shown = demonstrations(pools, [ranked.query for ranked in held_out], source)
-    wanted = sorted({(query, rows) for query, orders in shown.items() for rows in orders})
-    known: dict[tuple[int, tuple[int, ...]], float] = {}
-    for at in range(0, len(wanted), STEP):
-        some = wanted[at : at + STEP]
-        prompted = [_prompted(pools, query, rows, tokenise) for query, rows in some]
-        known.update(zip(some, scorer.score(prompted), strict=True))
-        progress(len(known) / len(wanted))
-    by_task: dict[Task, list[list[float]]] = {}
-    for query, orders in shown.items():
-        row = [known[query, rows] for rows in orders]
-        by_task.setdefault(pools.examples[query].task, []).append(row)
-    means = {task: np.mean(rows, axis=0) for task, rows in by_task.items()}
+    by_task: dict[Task, list[Asked]] = {}
+    for each in look(pools, queries, source):
+        by_task.setdefault(pools.examples[each.query].task, []).append(each)
+    likelihood = _Likelihood(pools, tokenise, scorer)
+    found: dict[Task, dict[Weights, float]] = {task: {} for task in by_task}
+    tries = {task: [(a, FIRST) for a in AGREEMENT] for task in by_task}
+    for begun in (0.0, 0.5):
+        wanted = [
+            (each.query, each.shown(pair))
+            for task, asked in by_task.items()
+            for each in asked
+            for pair in tries[task]
+        ]
+        likelihood.score(wanted, partial(_half, progress, begun))
+        for task, asked in by_task.items():
+            for pair in tries[task]:
+                told = [likelihood.known[each.query, each.shown(pair)] for each in asked]
+                found[task][pair] = float(np.mean(told))
+        best = {task: max(tries[task], key=means.__getitem__) for task, means in found.items()}
+        tries = {task: [(a, m) for m in MENTIONS] for task, (a, _) in best.items()}
     return {
-        "queries": len(shown),
-        "agreement": {str(task): WEIGHTS[int(mean.argmax())] for task, mean in means.items()},
+        "queries": len(queries),
+        "agreement": {str(task): a for task, (a, _) in best.items()},
+        "mentions": {str(task): m for task, (_, m) in best.items()},
         "likelihood": {
-            str(task): dict(zip(map(str, WEIGHTS), np.round(mean, 4).tolist(), strict=True))
-            for task, mean in means.items()
+            str(task): {f"{a} {m}": round(mean, 4) for (a, m), mean in means.items()}
+            for task, means in found.items()
         },
     }
 
 
-def demonstrations(
-    pools: Pools, queries: Sequence[int], source: Source
-) -> dict[int, list[tuple[int, ...]]]:
-    """For each query the rows that each of `WEIGHTS` would show, the best first."""
+def _half(progress: Told, begun: float, share: float) -> None:
+    progress(begun + share / 2)
+
+
+class _Likelihood:
+    """Of the gold output after a prompt with certain demonstrations; each is scored once."""
+
+    def __init__(self, pools: Pools, tokenise: Tokenise, scorer: Scorer) -> None:
+        self._pools, self._tokenise, self._scorer = pools, tokenise, scorer
+        self.known: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def score(self, wanted: Iterable[tuple[int, tuple[int, ...]]], progress: Told) -> None:
+        """wanted: the row of the query and those of its demonstrations, the best first."""
+        left = sorted(set(wanted) - self.known.keys())
+        for at in range(0, len(left), STEP):
+            some = left[at : at + STEP]
+            scores = self._scorer.score([self._prompted(*each) for each in some])
+            self.known.update(zip(some, scores, strict=True))
+            progress((at + len(some)) / len(left))
+
+    def _prompted(self, query: int, rows: Sequence[int]) -> Prompted:
+        shown = [self._pools.examples[row] for row in rows]
+        prompt = prompts.build(self._pools.query(query), shown)
+        return self._tokenise(prompt.messages, self._pools.answer(query))
+
+
+def look(pools: Pools, queries: Sequence[int], source: Source) -> list[Asked]:
+    """What the ranking knows of each query."""
     members = pools.members()
     asked: dict[int, list[int]] = {}
     for query in queries:
         asked.setdefault(pools.pool_of[query], []).append(query)
-    return {
-        query: orders
+    return [
+        each
         for pool, asking in asked.items()
-        for query, orders in _Pool(pools, members[pool], source).orders(asking).items()
-    }
+        for each in _look(pools, members[pool], asking, source)
+    ]
 
 
-def _prompted(
-    pools: Pools,
-    query: int,
-    rows: Sequence[int],
-    tokenise: Tokenise,
-) -> Prompted:
-    prompt = prompts.build(pools.query(query), [pools.examples[row] for row in rows])
-    return tokenise(prompt.messages, pools.answer(query))
-
-
-class _Pool:
-    """One pool's answers and vectors."""
-
-    def __init__(self, pools: Pools, rows: Sequence[int], source: Source) -> None:
-        self._rows, self._source = rows, source
-        self._examples = [pools.examples[row] for row in rows]
-        texts = [passage_text(each, keywords=source.keywords) for each in self._examples]
-        self._vectors = torch_vectors(source, [source.passage_prefix + text for text in texts])
-        self._keys = np.array([text_key(example.text) for example in self._examples])
-        names = sorted({item.type for example in self._examples for item in example.items})
-        column = {name: index for index, name in enumerate(names)}
-        self._types = np.zeros((len(rows), len(names)), dtype=np.float32)
-        for place, example in enumerate(self._examples):
-            self._types[place, [column[item.type] for item in example.items]] = 1
-
-    def orders(self, asking: Sequence[int]) -> dict[int, list[tuple[int, ...]]]:
-        place = {row: index for index, row in enumerate(self._rows)}
-        own = [place[row] for row in asking]
-        prefix = self._source.query_prefix
-        queries = [prefix + retrieval_text(self._examples[index]) for index in own]
-        vectors = torch_vectors(self._source, queries)
-        return {
-            row: self._orders(self._vectors @ vector, self._keys[index])
-            for row, index, vector in zip(asking, own, vectors, strict=True)
-        }
-
-    def _orders(self, similar: Floats, own: str) -> list[tuple[int, ...]]:
-        near = [i for i in np.argsort(-similar, kind="stable").tolist() if self._keys[i] != own]
-        near = near[: Ranking(agreement={}).among]
-        task = self._examples[0].task
-        found = []
-        for weight in WEIGHTS:
-            ranking = Ranking(agreement={task: weight})
-            scores = ranking.scores(task, similar[near], self._types[near])
-            best = np.argsort(-scores, kind="stable")[:K].tolist()
-            found.append(tuple(self._rows[near[i]] for i in best))
-        return found
+def _look(
+    pools: Pools, rows: Sequence[int], asking: Sequence[int], source: Source
+) -> Iterator[Asked]:
+    """Of the queries of one pool."""
+    examples = [pools.examples[row] for row in rows]
+    plain = [retrieval_text(each) for each in examples]
+    asking_texts = [source.query_prefix + text for text in plain]
+    passages = [
+        source.passage_prefix + passage_text(each, keywords=source.keywords) for each in examples
+    ]
+    vectors = torch_vectors(source, passages)
+    own = vectors if passages == asking_texts else torch_vectors(source, asking_texts)
+    tokens = source.tokenizer(plain, add_special_tokens=False)["input_ids"]
+    types = type_table(examples, sorted({item.type for each in examples for item in each.items}))
+    unseen = fit(own, tokens, types).unseen
+    keys = np.array([text_key(each.text) for each in examples])
+    spans = [
+        [text_key(span.text) for item in each.items for span in item.spans] for each in examples
+    ]
+    for index in map(list(rows).index, asking):
+        similar = vectors @ own[index]
+        order = np.argsort(-similar, kind="stable")
+        near = order[keys[order] != keys[index]][: Ranking().among]
+        yield Asked(
+            query=rows[index],
+            rows=tuple(rows[i] for i in near),
+            similar=similar[near],
+            agreement=expected_agreement(unseen[index], types[near]),
+            mentions=mentions((spans[i] for i in near), str(keys[index])),
+        )

@@ -56,7 +56,8 @@ def summary(figures: Mapping[str, Any]) -> Table:
                 first, last = measured[0], measured[-1]
                 facts["MRR"] = f"{first['mrr']:.3f} → {last['mrr']:.3f}"
                 facts["accuracy@1"] = f"{first['accuracy_at_1']:.3f} → {last['accuracy_at_1']:.3f}"
-        for task, weight in told.get("agreement", {}).items():
-            facts[f"agreement {task}"] = weight
+        for kind in ("agreement", "mentions"):
+            for task, weight in told.get(kind, {}).items():
+                facts[f"{kind} {task}"] = weight
         table.add_row(name, ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in facts.items()))
     return table

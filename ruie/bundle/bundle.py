@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from ruie.bundle.encoder import Encoder, Vectors, available_threads
 from ruie.bundle.index import Index
 from ruie.bundle.manifest import (
@@ -18,11 +16,13 @@ from ruie.bundle.manifest import (
     MANIFEST,
     REBUILD,
     TOKENIZER,
+    TYPES,
     Manifest,
     Partition,
     digest,
     file_card,
 )
+from ruie.bundle.ranker import Ranker
 from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
 from ruie.bundle.table import Table
 from ruie.errors import BundleError
@@ -49,6 +49,12 @@ class Bundle:
         )
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
+        self.ranker: Ranker | None = None
+        """Puts in order what was found; without one similarity alone does."""
+        if manifest.ranking is not None:
+            self.ranker = Ranker(
+                manifest.ranking, path / TYPES, manifest.partitions, self.encoder, self._table
+            )
 
     @classmethod
     def open(cls, path: Path | str, *, threads: int | None = None) -> Self:
@@ -80,6 +86,8 @@ class Bundle:
                     REBUILD,
                 )
         self.encoder.encode(["A sentence."])
+        if self.ranker is not None:
+            self.ranker.check()
 
     def demonstration(self, id: str) -> Demonstration:
         """The demonstration of that id. Raises `KeyError`."""
@@ -106,8 +114,7 @@ class Bundle:
         found: list[list[Demonstration]] = [[] for _ in queries]
         if not asking:
             return found
-        ranking = self.manifest.ranking
-        wanted = max(k, ranking.among) if ranking else k
+        wanted = max(k, self.ranker.ranking.among) if self.ranker else k
         vectors = self._encode_queries([queries[index] for index in asking])
         candidates: list[list[tuple[float, int]]] = [[] for _ in asking]
         by_partition: dict[int, list[int]] = {}
@@ -126,7 +133,11 @@ class Bundle:
                     zip(some_scores.tolist(), some_rows.tolist(), strict=True)
                 )
         for position, index in enumerate(asking):
-            found[index] = self._best(queries[index], candidates[position], k)
+            others = self._others(queries[index], candidates[position])
+            order = [row for _, row in others]
+            if self.ranker and others:
+                order = self.ranker.order(queries[index], vectors[position], served[index], others)
+            found[index] = [project(self._table.row(row), queries[index]) for row in order[:k]]
         return found
 
     def _encode_queries(self, queries: Sequence[Query]) -> Vectors:
@@ -138,27 +149,12 @@ class Bundle:
         vectors = self.encoder.encode(list(place))
         return vectors[[place[text] for text in texts]]
 
-    def _best(
-        self, query: Query, candidates: list[tuple[float, int]], k: int
-    ) -> list[Demonstration]:
+    def _others(self, query: Query, candidates: list[tuple[float, int]]) -> list[tuple[float, int]]:
+        """Scores and rows of the candidates whose text is not the query's, the best first."""
         own = text_key(query.text)
         # Equal scores in the order of the rows, so that the same query always gets the same.
         candidates.sort(key=lambda scored: (-scored[0], scored[1]))
-        others = [(score, row) for score, row in candidates if self._table.key(row) != own]
-        return [project(self._table.row(row), query) for row in self._order(query, others)[:k]]
-
-    def _order(self, query: Query, candidates: Sequence[tuple[float, int]]) -> list[int]:
-        """The rows as the manifest's ranking has them, the best first."""
-        ranking = self.manifest.ranking
-        if ranking is None or not candidates:
-            return [row for _, row in candidates]
-        first, rest = candidates[: ranking.among], candidates[ranking.among :]
-        rows = np.array([row for _, row in first], dtype=np.int64)
-        similar = np.array([score for score, _ in first], dtype=np.float32)
-        types = self._table.types(rows, tuple(query.labels))
-        scores = ranking.scores(query.task, similar, types)
-        best: list[int] = rows[np.argsort(-scores, kind="stable")].tolist()
-        return best + [row for _, row in rest]
+        return [(score, row) for score, row in candidates if self._table.key(row) != own]
 
 
 def read_manifest(path: Path) -> tuple[Manifest, bytes]:

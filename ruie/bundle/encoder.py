@@ -84,6 +84,11 @@ class Encoder:
                     pass
         return vectors
 
+    def tokens(self, text: str) -> list[int]:
+        """The ids of the text's own tokens: none that the model adds."""
+        found: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
     def batches(self, texts: Sequence[str]) -> list[tuple[list[int], Feed]]:
         """The texts' indices and the encoder's inputs, batch by batch, longest texts first."""
         # One by one and not encode_batch: that starts threads which a fork would leave behind,

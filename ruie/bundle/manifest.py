@@ -21,7 +21,8 @@ ENCODER = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
 INDEX = "index.faiss"
 DEMONSTRATIONS = "demonstrations.parquet"
-FILES = (ENCODER, TOKENIZER, INDEX, DEMONSTRATIONS)
+TYPES = "types.npz"
+FILES = (ENCODER, TOKENIZER, INDEX, DEMONSTRATIONS, TYPES)
 
 REBUILD = "Build it again with `ruie bundle build --overwrite`, or copy it again from its source."
 

@@ -1,17 +1,20 @@
 """In which order the most similar demonstrations are shown: by what helped the LLM.
 
 Similarity finds sentences that speak of the same things. An LLM also profits from demonstrations
-whose answers have the types of the query's own answer; those are not known, but the query's nearest
-demonstrations tell what they are likely to be. The score of demonstration d for query q is
+whose answers have the types of the query's own answer, and from those that show what the query's
+own words are. So the score of demonstration d for query q is
 
-    cos(q, d) + w · A(q, d)
+    cos(q, d) + a · A(q, d) + m · M(q, d)
 
-with A the expected Jaccard index of the types of d and of the query's unknown answer, as its
-nearest neighbours n estimate it: the mean of J(n, d), weighted by softmax(cos(q, n) / temperature).
-w is learned for each task (exporter/training/ranking.py).
+A is the agreement to be expected: the Jaccard index of the types of d's answer and of q's, whose
+types are known only as probabilities (ruie/bundle/type_model.py): the expected size of what both
+have over the expected size of what either has. M is how many of d's gold spans occur in the text
+of q, at most `MENTIONS`. a and m are learned for each task (exporter/training/ranking.py).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,41 +24,70 @@ from ruie.records import Task
 
 Floats = npt.NDArray[np.float32]
 
+MENTIONS = 2
+"""More say no more, and sentences that are full of spans would come first always."""
+
 
 class Ranking(BaseModel):
-    """What agreement weighs, and how many demonstrations are looked at."""
+    """What agreement and mentions weigh, and how many demonstrations are looked at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    agreement: dict[Task, float]
-    """w of each task; 0 where none is given."""
-    temperature: float = Field(default=0.1, gt=0)
-    neighbours: int = Field(default=32, ge=1)
-    """Of them the query's types are estimated."""
-    among: int = Field(default=100, ge=1)
+    agreement: dict[Task, float] = {}
+    """a of each task; 0 where none is given."""
+    mentions: dict[Task, float] = {}
+    """m of each task; 0 where none is given."""
+    among: int = Field(default=200, ge=1)
     """So many most similar demonstrations are put in order."""
 
-    def scores(self, task: Task, similarities: Floats, types: Floats) -> Floats:
-        """One score a demonstration: float32 (N,). The arguments are those of `expected`."""
-        weight = self.agreement.get(task, 0.0)
-        return similarities + np.float32(weight) * self.expected(similarities, types)
-
-    def expected(self, similarities: Floats, types: Floats) -> Floats:
-        """A, the expected agreement of each demonstration with the query: float32 (N,).
-
-        similarities: (N,), the highest first. types: (N, T), 1 where a demonstration's answer has
-        the type.
-        """
-        near = similarities[: self.neighbours]
-        weights = np.exp((near - similarities[:1]) / self.temperature)
-        found: Floats = jaccard(types, types[: self.neighbours]) @ (weights / weights.sum())
-        return found.astype(np.float32)
+    def scores(
+        self, task: Task, similarities: Floats, agreement: Floats, mentions: Floats
+    ) -> Floats:
+        """One score a demonstration. All are float32, (N,)."""
+        a, m = self.agreement.get(task, 0.0), self.mentions.get(task, 0.0)
+        found: Floats = similarities + np.float32(a) * agreement + np.float32(m) * mentions
+        return found
 
 
-def jaccard(some: Floats, others: Floats) -> Floats:
-    """The Jaccard index of each of `some` (N, T) with each of `others` (M, T): (N, M). Two empty
-    sets are alike: 1."""
-    both = some @ others.T
-    either = some.sum(1)[:, None] + others.sum(1)[None, :] - both
-    found: Floats = np.where(either > 0, both / np.maximum(either, 1), 1).astype(np.float32)
-    return found
+def expected_agreement(probabilities: Floats, types: Floats) -> Floats:
+    """A of each demonstration, float32 (N,).
+
+    probabilities: (T,), of the types of the query's answer. types: (N, T), 1 where a
+    demonstration's answer has the type. Two empty answers agree, with the probability that the
+    query's is empty.
+    """
+    both = types @ probabilities
+    own = types.sum(1)
+    either = own + probabilities.sum() - both
+    found = np.where(own > 0, both / np.maximum(either, 1e-6), np.prod(1 - probabilities))
+    return found.astype(np.float32)
+
+
+def mentions(spans: Iterable[Iterable[str]], text: str) -> Floats:
+    """M of each demonstration, float32 (N,). `spans` are those of each, as `text_key` has them, and
+    so is `text`."""
+    known: dict[str, bool] = {}
+    found = []
+    for own in spans:
+        different = set(own)
+        for span in different:
+            if span not in known:
+                known[span] = occurs(span, text)
+        found.append(min(MENTIONS, sum(known[span] for span in different)))
+    return np.array(found, dtype=np.float32)
+
+
+def occurs(span: str, text: str) -> bool:
+    """Whether `text` holds `span` as words of its own, not within longer ones."""
+    at = text.find(span) if span else -1
+    while at >= 0:
+        end = at + len(span)
+        if not (_joined(text[at - 1 : at], span[0]) or _joined(span[-1], text[end : end + 1])):
+            return True
+        at = text.find(span, at + 1)
+    return False
+
+
+def _joined(one: str, other: str) -> bool:
+    """Whether two neighbours are of one word; scripts from CJK on put no space between words."""
+    return one.isalnum() and other.isalnum() and max(one, other) < "\u2e80"

@@ -96,6 +96,26 @@ class Table:
         found[row[column >= 0], column[column >= 0]] = 1
         return found
 
+    def spans(self, rows: Rows) -> list[list[str]]:
+        """The `text_key` of every span of each row's items, its trigger not among them."""
+        starts, texts = self._spans
+        return [
+            [
+                text_key(span)
+                for span in texts.slice(starts[row], starts[row + 1] - starts[row]).to_pylist()
+            ]
+            for row in rows.tolist()
+        ]
+
+    @cached_property
+    def _spans(self) -> tuple[Rows, Any]:
+        """Where each row's spans begin, and the texts of all."""
+        items = self._table.column("items").combine_chunks()
+        each = items.flatten().field("spans")
+        of_items = each.offsets.to_numpy().astype(np.int64)
+        starts = of_items[items.offsets.to_numpy() - items.offsets[0].as_py()]
+        return starts - of_items[0], each.flatten().field("text")
+
     @cached_property
     def _types(self) -> tuple[Rows, Rows, list[str]]:
         """The types of all items, row after row: where each row's begin, their numbers, names."""

@@ -16,11 +16,12 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import bundle as command
+from exporter.type_model import type_table
 from ruie.bundle import Bundle, Encoder, retrieval_text
 from ruie.bundle.encoder import Vectors
 from ruie.bundle.layout import seal
 from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import AnnotationError, BundleError
 from ruie.records import Demonstration, Query, Task
@@ -143,10 +144,13 @@ def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None
 
 
 def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None:
-    ranking = Ranking(agreement=dict.fromkeys(Task, 0.8), neighbours=6, among=20)
+    weights = dict.fromkeys(Task, 0.8)
+    ranking = Ranking(agreement=weights, mentions=dict.fromkeys(Task, 0.1), among=20)
     seal(copied, opened.manifest.model_copy(update={"ranking": ranking}))
     ranked = Bundle.open(copied, threads=2)
     assert ranked.digest != opened.digest
+    assert ranked.ranker is not None
+    ranked.check()
     rows = ranked.demonstrations()
     queries = [query_of(row, "Crude output fell in Libya .") for row in rows[::20]]
     queries += [
@@ -159,11 +163,39 @@ def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None
         vectors = opened.encoder.encode([retrieval_text(demo) for demo in found])
         answers = [{item.type for item in demo.items} for demo in found]
         table = [[float(label in told) for label in query.labels] for told in answers]
-        scores = ranking.scores(query.task, vectors @ vector, np.array(table, dtype=np.float32))
+        served = serving(query, opened.manifest.partitions)
+        likely = ranked.ranker.probabilities(query, vector, served)
+        whole = [opened.demonstration(demo.id) for demo in found]
+        spans = [[text_key(s.text) for item in d.items for s in item.spans] for d in whole]
+        scores = (
+            vectors @ vector
+            + 0.8 * expected_agreement(likely, np.array(table, dtype=np.float32))
+            + 0.1 * mentions(spans, text_key(query.text))
+        )
         ours = [scores[[demo.id for demo in found].index(demo.id)] for demo in got]
         np.testing.assert_allclose(ours, np.sort(scores)[::-1][:5], atol=1e-5)
     more = ranked.retrieve(queries[:1], 30)[0]
     assert {demo.id for demo in more} == {d.id for d in opened.retrieve(queries[:1], 30)[0]}
+
+
+def test_types_of_answers_are_learned_from_the_demonstrations(copied: Path, opened: Bundle) -> None:
+    """Of the demonstrations themselves they are far better known than by their shares alone."""
+    seal(copied, opened.manifest.model_copy(update={"ranking": Ranking()}))
+    ranker = Bundle.open(copied, threads=2).ranker
+    assert ranker is not None
+    rows = opened.demonstrations()
+    part = max((p for p in opened.manifest.partitions if p.task is Task.RE), key=len)
+    told = type_table(rows[part.start : part.stop], part.labels)
+    asked = [query_of(row) for row in rows[part.start : part.stop]]
+    vectors = opened.encoder.encode([retrieval_text(query) for query in asked])
+    likely = np.array(
+        [
+            [dict(zip(query.labels, p, strict=True))[label] for label in part.labels]
+            for query, vector in zip(asked, vectors, strict=True)
+            for p in [ranker.probabilities(query, vector, [part])]
+        ]
+    )
+    assert ((likely - told) ** 2).mean() < 0.5 * ((told.mean(0) - told) ** 2).mean()
 
 
 def test_a_demonstration_with_the_querys_text_is_never_given(opened: Bundle) -> None:

@@ -125,10 +125,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         STEPS,
     )
     assert 0 < training["mrr"] <= 1
-    assert bundle.manifest.ranking == Ranking(agreement=again["ranking"]["agreement"])
-    for task, weight in again["ranking"]["agreement"].items():
-        likelihood = again["ranking"]["likelihood"][task]
-        assert likelihood[str(weight)] == max(likelihood.values()) < 0
+    _ranked_by_likelihood(bundle, again["ranking"])
     assert base.manifest.ranking is None
     assert not base.manifest.encoder.keywords
     assert [d.id for d in base.demonstrations()] == [d.id for d in bundle.demonstrations()]
@@ -157,6 +154,28 @@ def test_two_processes_share_a_run(place: Path) -> None:
         history = figures[stage]["history"]
         assert history[-1]["step"] == steps
     assert len(Bundle.open(place / "two-bundle")) == 60
+
+
+def _ranked_by_likelihood(bundle: Bundle, learned: dict[str, Any]) -> None:
+    """The weights of each task are those with which the gold outputs are likeliest."""
+    agreement, mentions = learned["agreement"], learned["mentions"]
+    assert bundle.manifest.ranking == Ranking(agreement=agreement, mentions=mentions)
+    for task, likelihood in learned["likelihood"].items():
+        assert likelihood[f"{agreement[task]} {mentions[task]}"] == max(likelihood.values()) < 0
+
+
+def test_the_ranking_alone_may_be_learned(place: Path) -> None:
+    config = (place / "whole.toml").read_text().replace("whole", "ranked")
+    taught = config.replace("[distillation]\n", '[distillation]\nteacher = "none"\n')
+    (place / "ranked.toml").write_text(taught + "\n[ranking]\nqueries = 5\n")
+    figures, said = _run(_train(place, "ranked"))
+    assert said.split("\n")[0] == "ranking"
+    assert figures.keys() == {"ranking", "export"}
+    assert 0 < figures["ranking"]["queries"] <= 5 * len(figures["ranking"]["agreement"])
+    bundle, base = Bundle.open(place / "ranked-bundle"), Bundle.open(place / "ranked" / "base")
+    _ranked_by_likelihood(bundle, figures["ranking"])
+    assert bundle.manifest.files["encoder.onnx"] == base.manifest.files["encoder.onnx"]
+    assert bundle.manifest.training == {"llm": "llm"}
 
 
 def test_the_llm_itself_may_teach(place: Path) -> None:

@@ -2,58 +2,86 @@
 
 from __future__ import annotations
 
-import math
 import random
+from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ruie.bundle.ranking import Floats, Ranking, jaccard
+from ruie.bundle.ranking import Ranking, expected_agreement, mentions, occurs
 from ruie.records import Task
 
 
-def _of(some: set[int], others: set[int]) -> float:
-    return len(some & others) / len(some | others) if some | others else 1.0
+@pytest.mark.parametrize("seed", range(5))
+def test_expected_agreement_is_the_jaccard_index_of_expected_sizes(seed: int) -> None:
+    rng = random.Random(seed)
+    likely = [rng.random() for _ in range(5)]
+    answers = [set(rng.sample(range(5), rng.randrange(1, 5))) for _ in range(20)]
+    table = np.array([[kind in each for kind in range(5)] for each in answers], dtype=np.float32)
+    found = expected_agreement(np.array(likely, dtype=np.float32), table)
+    for each, told in zip(answers, found.tolist(), strict=True):
+        both = sum(likely[kind] for kind in each)
+        either = sum(1.0 if kind in each else likely[kind] for kind in range(5))
+        assert told == pytest.approx(both / either, abs=1e-5)
 
 
-def _naive(similar: list[float], types: list[set[int]], by: Ranking, weight: float) -> list[float]:
-    near = list(range(min(len(similar), by.neighbours)))
-    weights = [math.exp(similar[n] / by.temperature) for n in near]
-    found = []
-    for own, likeness in zip(types, similar, strict=True):
-        told = sum(w * _of(types[n], own) for n, w in zip(near, weights, strict=True))
-        found.append(likeness + weight * told / sum(weights))
-    return found
+@pytest.mark.parametrize("known", list(product((0.0, 1.0), repeat=3)))
+def test_where_the_types_are_certain_it_is_the_jaccard_index(known: tuple[float, ...]) -> None:
+    table = np.array(list(product((0, 1), repeat=3)), dtype=np.float32)
+    found = expected_agreement(np.array(known, dtype=np.float32), table)
+    own = {kind for kind, told in enumerate(known) if told}
+    for row, told in zip(table, found.tolist(), strict=True):
+        other = {kind for kind, has in enumerate(row) if has}
+        union = own | other
+        assert told == pytest.approx(len(own & other) / len(union) if union else 1.0)
 
 
-def _drawn(rng: random.Random, many: int) -> tuple[list[float], list[set[int]], Floats]:
-    similar = sorted((rng.uniform(-0.2, 1) for _ in range(many)), reverse=True)
-    types = [set(rng.sample(range(6), rng.randrange(4))) for _ in range(many)]
-    table = [[float(kind in each) for kind in range(6)] for each in types]
-    return similar, types, np.array(table, dtype=np.float32)
+def test_an_empty_answer_agrees_as_likely_as_the_query_has_nothing() -> None:
+    empty = np.zeros((1, 2), dtype=np.float32)
+    likely = np.array([0.5, 0.2], dtype=np.float32)
+    assert expected_agreement(likely, empty).tolist() == pytest.approx([0.4])
+    assert expected_agreement(np.zeros(0, np.float32), np.zeros((2, 0), np.float32)).tolist() == [
+        1.0,
+        1.0,
+    ]
 
 
-@pytest.mark.parametrize("many", [1, 5, 60])
-@pytest.mark.parametrize("neighbours", [1, 32])
-def test_scores_equal_a_plain_loop(many: int, neighbours: int) -> None:
-    ranking = Ranking(agreement={Task.NER: 0.7, Task.RE: 2.0}, neighbours=neighbours)
-    similar, types, table = _drawn(random.Random(many), many)
-    for task, weight in ((Task.NER, 0.7), (Task.RE, 2.0), (Task.ED, 0.0)):
-        scores = ranking.scores(task, np.array(similar, dtype=np.float32), table)
-        assert scores.tolist() == pytest.approx(_naive(similar, types, ranking, weight), abs=1e-5)
+def test_each_span_that_occurs_counts_once_and_two_at_most() -> None:
+    spans = [["oil", "oil"], ["oil", "opec", "tin"], ["opec", "oil", "gold"], [], ["pec"]]
+    assert mentions(spans, "opec cut oil , gold rose").tolist() == [1, 2, 2, 0, 0]
 
 
-def test_types_that_the_neighbours_agree_on_come_first() -> None:
-    """The most similar one is alone with its type; the three after it share theirs."""
-    similar = np.array([0.80, 0.79, 0.78, 0.77], dtype=np.float32)
-    types = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], dtype=np.float32)
-    scores = Ranking(agreement={Task.NER: 1}).scores(Task.NER, similar, types)
-    assert np.argsort(-scores).tolist() == [1, 2, 3, 0]
+@pytest.mark.parametrize(
+    ("span", "text", "there"),
+    [
+        ("oil", "oil", True),
+        ("oil", "the oil .", True),
+        ("oil", "oil-producing", True),
+        ("oil", "soil", False),
+        ("oil", "oils and oil", True),
+        ("oil", "oily soil", False),
+        ("u.s.", "the u.s.", True),
+        ("(a)", "x(a)y", True),
+        ("2", "2020", False),
+        ("原油", "原油価格は上昇した", True),
+        ("öl", "vögel", False),
+        ("", "text", False),
+        ("text", "", False),
+    ],
+)
+def test_a_span_occurs_as_words_of_its_own(span: str, text: str, there: bool) -> None:
+    assert occurs(span, text) is there
 
 
-def test_two_empty_answers_agree() -> None:
-    empty, full = np.zeros((1, 3), dtype=np.float32), np.ones((1, 3), dtype=np.float32)
-    assert jaccard(empty, empty).tolist() == [[1.0]]
-    assert jaccard(empty, full).tolist() == [[0.0]]
-    nothing = np.zeros((2, 0), dtype=np.float32)
-    assert jaccard(nothing, nothing).tolist() == [[1.0, 1.0]] * 2
+@given(st.lists(st.text("abc .", min_size=1, max_size=4), min_size=1, max_size=6))
+def test_words_between_spaces_always_occur(words: list[str]) -> None:
+    assert all(occurs(word, f" {' '.join(words)} ") for word in words)
+
+
+def test_scores_are_weighed_by_task() -> None:
+    ranking = Ranking(agreement={Task.NER: 0.5, Task.RE: 2.0}, mentions={Task.NER: 0.1})
+    similar, agreement, said = (np.array(x, dtype=np.float32) for x in ([0.5], [0.4], [2]))
+    for task, expected in ((Task.NER, 0.9), (Task.RE, 1.3), (Task.ED, 0.5)):
+        assert ranking.scores(task, similar, agreement, said).tolist() == pytest.approx([expected])

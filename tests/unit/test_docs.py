@@ -27,6 +27,7 @@ from db import migrate
 from db.engine import open_engine
 from db.query import run_readonly
 from ruie.errors import ExitCode
+from ruie.packaged import packaged_bundle
 from ruie.settings import Settings
 
 # docs/settings.md
@@ -39,6 +40,8 @@ def setting_rows() -> list[Row]:
     for name, field in Settings.model_fields.items():
         value = field.default.get_secret_value() if name == "llm_api_key" else field.default
         written = json.dumps(value) if isinstance(value, list) else str(value)
+        if value == packaged_bundle():  # wherever ruie is installed
+            written = ""
         if isinstance(value, float):
             written = f"{value:g}"
         assert field.description, name

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ruie.errors import SettingsError
+from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
 from ruie.settings import CONFIG_FILE, Settings, load
 
@@ -28,6 +29,7 @@ def test_defaults() -> None:
     assert (config.demonstrations, config.llm_max_tokens) == (8, 256)
     assert config.output_form is OutputForm.LINEAR
     assert config.llm_stop == ["\n"]
+    assert config.bundle == packaged_bundle()
 
 
 def test_overrides_then_environment_then_file_then_default(

@@ -12,7 +12,7 @@ from ruie.errors import ExitCode
 def demo(ctx: click.Context) -> None:
     """The main job on this machine: 60 real sentences in, SQL tables out.
 
-    Builds a bundle, starts Redis, a local LLM, the coordinator and a worker, and shows what came
+    Starts Redis, a local LLM, the coordinator and a worker, and shows what came
     out. Everything is kept in .ruie/demo/; exit code 1 if a job gave nothing.
     """
     from ruie.settings import settings

@@ -1,21 +1,16 @@
-"""The demo, step by step: bundle, servers, enqueue, watch, report."""
+"""The demo, step by step: servers, enqueue, watch, report."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.progress import Progress as JobProgress
-from ruie.bundle import Bundle
-from ruie.errors import BundleError, RuieError, UnavailableError
-from ruie.packaged import packaged_encoder
+from ruie.errors import RuieError
+from ruie.packaged import packaged_bundle
 from ruie.settings import Settings
 from worker.cli.output import console
 from worker.client import Client
@@ -46,7 +41,7 @@ def run(config: Settings) -> bool:
         update={
             "home": home,
             "database_url": f"sqlite:///{home / 'ruie.db'}",
-            "bundle": home / "bundle",
+            "bundle": packaged_bundle(),
             # few processes and calls: the model itself needs this machine's cores
             "concurrency": 2,
             "batch_size": 12,
@@ -58,9 +53,7 @@ def run(config: Settings) -> bool:
         }
     )
     with ExitStack() as running:
-        # the model starts while the bundle is built: both spend much of their time on imports
         llm = None if config.llm_base_url else running.enter_context(LocalLLM(config))
-        build_bundle(config.bundle, clock)
         clock.say("starting Redis, the local LLM, the coordinator and a worker")
         if llm is not None:
             config = config.model_copy(update={"llm_base_url": llm.url()})
@@ -71,28 +64,6 @@ def run(config: Settings) -> bool:
         clock.say("done")
     report.show(client.engine, stack.settings, job_ids, time.monotonic() - clock.started)
     return all(client.progress(job_id).done > 0 for job_id in job_ids.values())
-
-
-def build_bundle(path: Path, clock: Clock) -> None:
-    """Make the demonstration index, unless it is there and whole."""
-    with suppress(BundleError):
-        made = Bundle.open(path)
-        clock.say(f"the bundle is there: {len(made):,} demonstrations in {path}")
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    clock.say("building the bundle: encoder to ONNX, demonstrations to an index")
-    command = [sys.executable, "-m", "worker.cli", "bundle", "build"]
-    command += ["--encoder", str(packaged_encoder()), "--output", str(path), "--quantise", "int8"]
-    for file in gold.demonstrations():
-        command += ["--demonstrations", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [line for line in done.stderr.strip().splitlines() if line.startswith("ruie: ")]
-        raise UnavailableError(
-            f"The bundle could not be built: {(said or [done.stderr.strip()[-300:]])[-1]}"
-        )
-    made = Bundle.open(path)
-    clock.say(f"  {len(made):,} demonstrations in {path}")
 
 
 def enqueue(client: Client, clock: Clock) -> dict[str, str]:
