@@ -131,22 +131,24 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
 
 
 @bundle.command()
-@click.argument("directory", type=_FOLDER)
+@click.argument("directory", type=_FOLDER, required=False)
 @_JSON
-def inspect(directory: Path, as_json: bool) -> None:
+def inspect(directory: Path | None, as_json: bool) -> None:
     """Show what a bundle holds. Reads its manifest alone."""
     from ruie.bundle.bundle import read_manifest
 
+    directory = directory or _configured()
     _print(directory, read_manifest(directory)[0], as_json=as_json)
 
 
 @bundle.command()
-@click.argument("directory", type=_FOLDER)
+@click.argument("directory", type=_FOLDER, required=False)
 @_JSON
-def verify(directory: Path, as_json: bool) -> None:
+def verify(directory: Path | None, as_json: bool) -> None:
     """Compare every file of a bundle with its manifest, and open it."""
     from ruie.bundle import Bundle
 
+    directory = directory or _configured()
     opened = Bundle.open(directory)
     opened.check()
     if as_json:
@@ -155,6 +157,12 @@ def verify(directory: Path, as_json: bool) -> None:
     size = sum(card.size for card in opened.manifest.files.values())
     click.echo(f"{directory} is whole: {len(opened.manifest.files)} files, {_size(size)}.")
     click.echo(f"digest {opened.digest}")
+
+
+def _configured() -> Path:
+    from ruie.settings import load
+
+    return load().bundle
 
 
 def _print(directory: Path, manifest: Manifest, *, as_json: bool, read: int | None = None) -> None:
@@ -189,6 +197,7 @@ def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
         "against torch": f"cosine {parity.cosine_mean:.5f} on average, {parity.cosine_min:.5f} at "
         f"worst; {parity.top8_overlap:.1%} of the nearest 8 agree ({parity.sentences} sentences)",
         "demonstrations": f"{manifest.demonstrations:,}{repeated}",
+        "their order": _order(manifest),
         "size": _size(sum(file.size for file in manifest.files.values())),
         "written by": f"ruie {manifest.ruie_version}, format {manifest.format_version}",
     }
@@ -198,6 +207,18 @@ def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
     for name, value in facts.items():
         table.add_row(name, value)
     return table
+
+
+def _order(manifest: Manifest) -> str:
+    if manifest.ranking is None:
+        return "by similarity"
+    weighed = {"agreement": manifest.ranking.agreement, "mentions": manifest.ranking.mentions}
+    told = ["similarity"] + [
+        f"{name} ({', '.join(f'{task} {weight:g}' for task, weight in weights.items())})"
+        for name, weights in weighed.items()
+        if weights
+    ]
+    return f"by {' and '.join(told)}, learned from {manifest.training.get('llm', 'an LLM')}"
 
 
 def _partitions(manifest: Manifest) -> Table:

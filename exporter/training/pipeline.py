@@ -193,12 +193,13 @@ class Training:
             "prompts": PROMPT_VERSION,
             "queries": queries,
             "encoder": _model(encoder),
-            "llm": [llm.model, llm.gguf, llm.endpoint, llm.dtype],
+            "llm": [_model(llm.model), llm.gguf, llm.endpoint, llm.dtype],
         }
 
-        def work(_: Path) -> Figures:
+        def work(folder: Path) -> Figures:
+            told = self._told("ranking")
             source = load_source(encoder)
-            return learn_ranking(pools, queries, source, *self._llm(), self._told("ranking"))
+            return learn_ranking(pools, queries, source, *self._llm(), folder, told)
 
         return self._stage("ranking", 2, inputs, work)
 

@@ -6,7 +6,6 @@ the workers send, with the candidate as its one demonstration (arXiv 2409.11673,
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from exporter.training import company
 from exporter.training.candidates import NONE, Rows
 from exporter.training.pools import Pools
-from exporter.training.stages import Figures
+from exporter.training.stages import Figures, append, stored
 from ruie import prompts
 
 PARTS = "scores.{}.jsonl"
@@ -88,20 +87,17 @@ def score_candidates(
     mine = pairs[company.rank() :: company.world()]
     left = [pair for pair in mine if pair not in known]
     started, scored = time.monotonic(), 0
-    own = folder / PARTS.format(company.rank())
-    with own.open("a", encoding="utf-8") as parts:
-        parts.write("\n" if _torn(own) else "")
-        for at in range(0, len(left), CHUNK):
-            some = left[at : at + CHUNK]
-            prompted = [_prompted(pools, pair, tokenise) for pair in some]
-            fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
-            scores = scorer.score([prompted[i] for i in fitting])
-            for i, score in zip(fitting, scores, strict=True):
-                known[some[i]] = round(score, 5)  # as it is read again by a run that goes on
-                parts.write(json.dumps([*some[i], known[some[i]]]) + "\n")
-            parts.flush()
-            scored += len(some)
-            progress(1 - (len(left) - scored) / max(1, len(mine)))
+    for at in range(0, len(left), CHUNK):
+        some = left[at : at + CHUNK]
+        prompted = [_prompted(pools, pair, tokenise) for pair in some]
+        fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
+        scores = scorer.score([prompted[i] for i in fitting])
+        # rounded as it is read again by a run that goes on
+        told = {some[i]: round(score, 5) for i, score in zip(fitting, scores, strict=True)}
+        append(folder / PARTS.format(company.rank()), [[*pair, told[pair]] for pair in told])
+        known |= told
+        scored += len(some)
+        progress(1 - (len(left) - scored) / max(1, len(mine)))
     seconds = time.monotonic() - started
     world = company.world()
     (folder / DONE.format(company.rank(), world)).touch()
@@ -145,20 +141,9 @@ def _prompted(pools: Pools, pair: Pair, tokenise: Tokenise) -> Prompted:
 
 
 def _stored(folder: Path) -> dict[Pair, float]:
-    """What was written so far, by any process; a line that a kill tore counts for nothing."""
-    found: dict[Pair, float] = {}
-    for path in sorted(folder.glob(PARTS.format("*"))):
-        for line in path.read_bytes().splitlines():
-            if line.startswith(b"[") and line.endswith(b"]"):
-                row, other, score = json.loads(line)
-                found[row, other] = score
-    return found
-
-
-def _torn(path: Path) -> bool:
-    """Whether the last line has no end."""
-    written = path.read_bytes()
-    return bool(written) and not written.endswith(b"\n")
+    """What was written so far, by any process."""
+    files = sorted(folder.glob(PARTS.format("*")))
+    return {(row, other): score for file in files for row, other, score in stored(file)}
 
 
 def _informative(scores: Scores) -> dict[str, Any]:

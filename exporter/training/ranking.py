@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from exporter.source import Source
 from exporter.training.measures import K
 from exporter.training.pools import Pools
 from exporter.training.preference import Prompted, Scorer, Tokenise
-from exporter.training.stages import Figures
+from exporter.training.stages import Figures, append, stored
 from exporter.type_model import fit, type_table
 from ruie import prompts
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
@@ -33,8 +34,9 @@ AGREEMENT = (0.0, 0.5, 1.0, 2.0)
 MENTIONS = (0.0, 0.1, 0.2, 0.4)
 FIRST = 0.2
 """Of mentions, while agreement's weight is looked for."""
+SCORES = "scores.jsonl"
 STEP = 64
-"""Prompts scored between two steps of the progress bar."""
+"""Prompts scored between two writes: what a kill costs at most."""
 
 Weights = tuple[float, float]
 """Of agreement and of mentions."""
@@ -76,18 +78,19 @@ def learn_ranking(
     source: Source,
     tokenise: Tokenise,
     scorer: Scorer,
+    folder: Path,
     progress: Told,
 ) -> Figures:
-    """Choose the weights of each task, agreement's first.
+    """Choose the weights of each task, agreement's first. Goes on where a killed run stopped.
 
-    source: the encoder as it will be exported. Gives, by task, the weights under "agreement" and
-    "mentions", and under "likelihood" the mean log-likelihood of a gold output's tokens with each
-    pair of weights that was tried, in nats.
+    source: the encoder as it will be exported. folder: where scores are kept. Gives, by task, the
+    weights under "agreement" and "mentions", and under "likelihood" the mean log-likelihood of a
+    gold output's tokens with each pair of weights that was tried, in nats.
     """
     by_task: dict[Task, list[Asked]] = {}
     for each in look(pools, queries, source):
         by_task.setdefault(pools.examples[each.query].task, []).append(each)
-    likelihood = _Likelihood(pools, tokenise, scorer)
+    likelihood = _Likelihood(pools, tokenise, scorer, folder / SCORES)
     found: dict[Task, dict[Weights, float]] = {task: {} for task in by_task}
     tries = {task: [(a, FIRST) for a in AGREEMENT] for task in by_task}
     for begun in (0.0, 0.5):
@@ -122,9 +125,12 @@ def _half(progress: Told, begun: float, share: float) -> None:
 class _Likelihood:
     """Of the gold output after a prompt with certain demonstrations; each is scored once."""
 
-    def __init__(self, pools: Pools, tokenise: Tokenise, scorer: Scorer) -> None:
+    def __init__(self, pools: Pools, tokenise: Tokenise, scorer: Scorer, file: Path) -> None:
         self._pools, self._tokenise, self._scorer = pools, tokenise, scorer
+        self._file = file
         self.known: dict[tuple[int, tuple[int, ...]], float] = {}
+        for query, rows, score in stored(file):
+            self.known[query, tuple(rows)] = score
 
     def score(self, wanted: Iterable[tuple[int, tuple[int, ...]]], progress: Told) -> None:
         """wanted: the row of the query and those of its demonstrations, the best first."""
@@ -132,7 +138,9 @@ class _Likelihood:
         for at in range(0, len(left), STEP):
             some = left[at : at + STEP]
             scores = self._scorer.score([self._prompted(*each) for each in some])
-            self.known.update(zip(some, scores, strict=True))
+            told = dict(zip(some, (round(score, 5) for score in scores), strict=True))
+            append(self._file, [[*each, score] for each, score in told.items()])
+            self.known |= told
             progress((at + len(some)) / len(left))
 
     def _prompted(self, query: int, rows: Sequence[int]) -> Prompted:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,25 @@ class Stage:
         figures["seconds"] = round(time.monotonic() - started, 1)
         write_json(self.folder / "stage.json", {"key": self.key, "figures": figures})
         return figures
+
+
+def stored(path: Path) -> Iterator[list[Any]]:
+    """What `append` wrote; a line that a kill tore counts for nothing."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for line in lines:
+        if line.startswith(b"[") and line.endswith(b"]"):
+            with suppress(ValueError):
+                yield json.loads(line)
+
+
+def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Add JSON arrays, one a line, to a file whose last line may be torn."""
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def write_json(path: Path, value: object) -> None:

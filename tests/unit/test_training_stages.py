@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.training.config import TrainConfig
-from exporter.training.stages import Stage, file_digest
+from exporter.training.stages import Stage, append, file_digest, stored
 from ruie.errors import UsageError
 
 
@@ -84,3 +84,14 @@ def test_a_wrong_file_is_named_with_the_entry(tmp_path: Path, text: str, said: s
     with pytest.raises(UsageError, match=r"train\.toml") as error:
         TrainConfig.load(tmp_path / "train.toml")
     assert said in str(error.value)
+
+
+def test_lines_of_a_killed_stage_are_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    assert list(stored(path)) == []
+    append(path, [[1, [2, 3], 0.5]])
+    append(path, [[4, [], -1.0], [5, [6], 2.0]])
+    with path.open("ab") as file:
+        file.write(b"[7, [8")  # killed here
+    append(path, [[9, [], 0.0]])
+    assert list(stored(path)) == [[1, [2, 3], 0.5], [4, [], -1.0], [5, [6], 2.0], [9, [], 0.0]]

@@ -1,0 +1,99 @@
+"""The ranking is learned from whole prompts, and a kill loses no more than one batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.tiny import rises, tiny_encoder, tiny_llm
+
+from exporter.source import Source, load_source
+from exporter.training import ranking
+from exporter.training.config import CorpusConfig, PreferenceConfig
+from exporter.training.likelihood import LocalScorer, Tokeniser
+from exporter.training.pools import Pools, load_pools
+from exporter.training.preference import Prompted
+from exporter.training.ranking import AGREEMENT, MENTIONS, K, learn_ranking, look, sample
+from ruie.bundle.retrieval import text_key
+from ruie.records import Task
+
+
+@pytest.fixture(scope="module")
+def place(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranking")
+    tiny_encoder(minilm, folder / "encoder")
+    tiny_llm(minilm, folder / "llm")
+    rises(folder / "rows.jsonl", 24)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pools(place: Path) -> Pools:
+    return load_pools([CorpusConfig(files=(place / "rows.jsonl",))], seed=1)
+
+
+@pytest.fixture(scope="module")
+def source(place: Path) -> Source:
+    return load_source(str(place / "encoder"))
+
+
+class Counted:
+    """A real scorer; ends like a kill once so many prompts were scored."""
+
+    def __init__(self, place: Path, until: int = 10_000) -> None:
+        self._scorer = LocalScorer(PreferenceConfig(model=str(place / "llm"), dtype="float32"))
+        self.scored, self._until = 0, until
+
+    def score(self, batch: Sequence[Prompted]) -> list[float]:
+        if self.scored >= self._until:
+            raise KeyboardInterrupt
+        self.scored += len(batch)
+        return self._scorer.score(batch)
+
+
+def test_what_is_known_of_a_query(pools: Pools, source: Source) -> None:
+    for each in look(pools, pools.queries[::7], source):
+        own = text_key(pools.examples[each.query].text)
+        assert own not in {text_key(pools.examples[row].text) for row in each.rows}
+        assert {pools.pool_of[row] for row in each.rows} == {pools.pool_of[each.query]}
+        assert (np.diff(each.similar) <= 0).all()
+        assert each.shown((0.0, 0.0)) == each.rows[:K]
+        assert ((each.agreement >= 0) & (each.agreement <= 1)).all()
+        most = each.mentions[[each.rows.index(row) for row in each.shown((0.0, 100.0))]]
+        assert sorted(most.tolist()) == sorted(each.mentions.tolist())[-len(most) :]
+
+
+def test_a_sample_has_so_many_of_each_task(pools: Pools) -> None:
+    drawn = sample(pools, pools.queries, 5, seed=0)
+    assert drawn == sample(pools, pools.queries, 5, seed=0) != sample(pools, pools.queries, 5, 1)
+    told = [pools.examples[query].task for query in drawn]
+    counts = {task: told.count(task) for task in Task if task in told}
+    assert counts == {Task.NER: 5, Task.ED: 5, Task.EAE: 5}
+
+
+def test_a_run_that_was_killed_scores_the_rest_alone(
+    place: Path, pools: Pools, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "STEP", 8)
+    queries = sample(pools, pools.queries, 4, seed=0)
+    tokenise = Tokeniser(str(place / "llm"))
+    folders = tmp_path / "whole", tmp_path / "killed"
+    for folder in folders:
+        folder.mkdir()
+
+    def learn(folder: Path, scorer: Counted) -> dict[str, object]:
+        return learn_ranking(pools, queries, source, tokenise, scorer, folder, lambda _: None)
+
+    whole, killed, rest = Counted(place), Counted(place, until=16), Counted(place)
+    figures = learn(folders[0], whole)
+    with pytest.raises(KeyboardInterrupt):
+        learn(folders[1], killed)
+    again = learn(folders[1], rest)
+    assert again == figures
+    assert 16 <= killed.scored < whole.scored
+    assert rest.scored == whole.scored - killed.scored
+    tried = figures["likelihood"]
+    assert isinstance(tried, dict)
+    assert all(len(pairs) == len(AGREEMENT) + len(MENTIONS) - 1 for pairs in tried.values())
