@@ -1,6 +1,6 @@
 """Do the demonstrations show what the query needs? Asked without an LLM.
 
-    python benchmarks/retrieval.py --data FOLDER
+    python benchmarks/retrieval.py
 
 For test sentences of corpora that nothing was trained on, the eight demonstrations of each
 retriever, from the corpus' own train and dev parts:
@@ -33,6 +33,7 @@ from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration
 
 Scores = npt.NDArray[np.float32]
+CORPORA = Path(__file__).parent / "corpora"
 K = 8
 AGREEMENT, MENTIONS = 1.0, 0.2
 
@@ -75,7 +76,7 @@ def load(folder: Path, corpus: str, parts: Sequence[str]) -> list[Demonstration]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of annotated corpora")
+    parser.add_argument("--data", type=Path, default=CORPORA, help="folder of annotated corpora")
     parser.add_argument("--corpora", nargs="+", default=["fewrel_wiki", "crossner_science"])
     parser.add_argument("--encoder", default=None, help="default: the packaged MiniLM")
     parser.add_argument("--sentences", type=int, default=250)
