@@ -23,11 +23,12 @@ def test_messages_that_nobody_takes_are_noticed(url: str) -> None:
 
 
 def test_a_queue_that_moves_is_left_alone(url: str) -> None:
+    """For twice as long as a queue that stands still would be watched."""
     app = create_app(load(redis_url=url))
     noticed = threading.Event()
-    arguments = (app, noticed.set, 0.6, 0.1)
+    arguments = (app, noticed.set, 2.0, 0.1)
     threading.Thread(target=watch, args=arguments, daemon=True).start()
-    for _ in range(6):
+    for _ in range(10):
         app.send_task(BATCH_TASK, args=["b", 0], queue=QUEUE, priority=3, ignore_result=True)
         assert not noticed.wait(0.2)
         with app.connection_for_read() as connection:
