@@ -24,7 +24,7 @@ def lists_to_search(lists: int) -> int:
 
     The more lists, the smaller the share that is needed: benchmarks/search.md has the measurements.
     """
-    return min(lists, round(6 * math.cbrt(lists)))
+    return min(lists, round(5 * math.cbrt(lists)))
 
 
 def write_index(
