@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, bindparam, literal_column, select, text
 
+from db.chunks import other_chunks
 from db.lease import LeasedItem, chunk_span
 from db.models import entities, event_arguments, events, relations, work_items
 from db.sql import insert_new_by_dialect, pieces
 from db.types import storable
+from ruie.chunking import Range
 from ruie.records import Grounding, Item, Span, Task
 
 TABLES: dict[Task, Table] = {
@@ -38,6 +40,7 @@ _COLUMNS = {
         "extraction_id",
         *(("event_id", "role") if task is Task.EAE else ("document_id", "type")),
         *(name for span in spans for name in span),
+        *(() if task is Task.EAE else ("shared",)),
     )
     for task, spans in _SPANS.items()
 }
@@ -64,11 +67,15 @@ def write_records(
     for found in items:
         once.setdefault(_identity(found), found)
     names = _COLUMNS[item.task]
+    others: list[Range] = []
+    if item.part and once and item.task is not Task.EAE:
+        here = (item.chunk_start, item.chunk_start + len(item.text))
+        others = other_chunks(conn, item.document_id, here)
     for part in pieces(list(once.values()), TOGETHER):
         values = {
             f"{name}_{index}": value
             for index, found in enumerate(part)
-            for name, value in zip(names, _row(item, extraction_id, found), strict=True)
+            for name, value in zip(names, _row(item, extraction_id, found, others), strict=True)
         }
         conn.execute(_insert(item.task, len(part)), values)
 
@@ -78,10 +85,22 @@ def _identity(item: Item) -> Hashable:
     return item.type, *((s.start, s.end) if s.start >= 0 else s.text for s in item.spans)
 
 
-def _row(item: LeasedItem, extraction_id: int, found: Item) -> tuple[Any, ...]:
+def _row(
+    item: LeasedItem, extraction_id: int, found: Item, others: Sequence[Range]
+) -> tuple[Any, ...]:
     owner = item.event_id if item.task is Task.EAE else item.document_id
     spans = (_columns(span, item.chunk_start) for span in found.spans)
-    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
+    row = extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
+    return row if item.task is Task.EAE else (*row, _shared(item, found, others))
+
+
+def _shared(item: LeasedItem, found: Item, others: Sequence[Range]) -> bool:
+    """Whether another chunk of the document has all of its spans too."""
+    at = item.chunk_start
+    return all(span.start >= 0 for span in found.spans) and any(
+        all(start <= at + span.start and at + span.end <= end for span in found.spans)
+        for start, end in others
+    )
 
 
 def _columns(span: Span, chunk_start: int) -> tuple[str, int | None, int | None, str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Self
 
+import regex
+
 from ruie.linear import one_line
 from ruie.tokens import estimate_tokens
 
@@ -26,6 +28,7 @@ SHARE = 8
 for a few of them to be an overlap."""
 
 _CLAUSE = re.compile(r"[\n;:,.!?…—–،؛؟।॥、，；：。！？]+[\"'”’»)\]」』）]*\s*")
+_GRAPHEME = regex.compile(r"\X")
 _SPACE = re.compile(r"\s+")
 
 
@@ -188,7 +191,6 @@ def _ends(text: str, language: str) -> Iterator[int]:
                 continue
             found = found or [len(window)]
         for end in found:
-            # "5 %" at a line's end, a mark on a stop: never inside what is read as one sign
             if _boundary(text, start + end):
                 yield start + end
         start, size = start + found[-1], WINDOW
@@ -196,11 +198,9 @@ def _ends(text: str, language: str) -> Iterator[int]:
 
 def _boundary(text: str, at: int) -> bool:
     """Whether a grapheme ends there (Unicode UAX 29)."""
-    import regex
-
     if at <= 0 or at >= len(text):
         return True
-    whole = regex.match(r"\X", text, at - 1)
+    whole = _GRAPHEME.match(text, at - 1)
     return whole is None or whole.end() <= at
 
 

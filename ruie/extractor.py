@@ -140,8 +140,8 @@ class Extractor:
     def key(self, query: Query) -> str:
         """The idempotency key (hex): the same key gives the same answer and is paid for once.
 
-        A hash over the text, the task with its types, the event, the prompt's version, the
-        model, the decoding and the bundle.
+        A hash over the text, the task with its types, the event, the context, the prompt's
+        version, the model, the decoding and the bundle.
         """
         trigger = query.trigger
         parts = [
@@ -154,6 +154,7 @@ class Extractor:
             self.model,
             self.decoding.body(),
             self.retriever.digest if self.retriever else None,
+            *([{"context": query.context}] if query.context else []),
             *([self.salt] if self.salt else []),
         ]
         told = json.dumps(parts, ensure_ascii=False)
