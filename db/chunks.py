@@ -77,9 +77,7 @@ def other_chunks(conn: Connection, document_id: int, chunk: Range) -> list[Range
     return [(s, e) for s, e in conn.execute(_OTHERS, values) if (s, e) != chunk]
 
 
-def contexts(
-    conn: Connection, job_id: str, documents: Sequence[int], key: str
-) -> dict[int, str]:
+def contexts(conn: Connection, job_id: str, documents: Sequence[int], key: str) -> dict[int, str]:
     """What the documents' metadata say under `key`, by document; of several origins in a job, the
     first."""
     found: dict[int, str] = {}

@@ -7,11 +7,30 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, bindparam, literal_column, select, text
+from sqlalchemy import (
+    Connection,
+    Table,
+    TextClause,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    not_,
+    select,
+    text,
+)
 
 from db.chunks import other_chunks
 from db.lease import LeasedItem, chunk_span
-from db.models import entities, event_arguments, events, relations, work_items
+from db.models import (
+    documents,
+    entities,
+    event_arguments,
+    events,
+    extractions,
+    relations,
+    work_items,
+)
 from db.sql import insert_new_by_dialect, pieces
 from db.types import storable
 from ruie.chunking import Range
@@ -129,6 +148,32 @@ def read_items(conn: Connection, task: Task, extraction_id: int, chunk_start: in
     return items
 
 
+_equal = events.alias("equal")
+_asked = work_items.alias("asked")
+# The job has an equal event of another chunk already, whose arguments are asked for.
+_ASKED_ELSEWHERE = and_(
+    events.c.shared,
+    exists().where(
+        _equal.c.document_id == events.c.document_id,
+        _equal.c.trigger_start == events.c.trigger_start,
+        _equal.c.trigger_end == events.c.trigger_end,
+        _equal.c.type == events.c.type,
+        _equal.c.shared,
+        _equal.c.id != events.c.id,
+        _asked.c.event_id == _equal.c.id,
+        _asked.c.event_id.is_not(None),
+        _asked.c.job_id == bindparam("job", type_=work_items.c.job_id.type),
+        _asked.c.chunk_id == extractions.c.chunk_id,
+        extractions.c.id == _equal.c.extraction_id,
+        _asked.c.task == literal_column("'EAE'"),
+    ),
+)
+# Two workers that found the same event at once: the second one waits, and sees the first one's.
+_LOCK = (
+    select(documents.c.id)
+    .where(documents.c.id == bindparam("document"))
+    .with_for_update(key_share=True)
+)
 _ADD_ARGUMENT_ITEMS = {
     dialect: statement.from_select(
         ["job_id", "chunk_id", "task", "event_id"],
@@ -141,6 +186,7 @@ _ADD_ARGUMENT_ITEMS = {
         .where(
             events.c.extraction_id == bindparam("extraction"),
             events.c.type.in_(bindparam("types", expanding=True)),
+            not_(_ASKED_ELSEWHERE),
         )
         .order_by(events.c.id),
     )
@@ -154,9 +200,12 @@ def add_argument_items(
     extraction_id: int,
     roles: Mapping[str, Sequence[str]] | None,
 ) -> None:
-    """For ED: one EAE item of this job for each event whose type has roles, where not yet there."""
+    """For ED: one EAE item of this job for each event whose type has roles, where not yet there, nor
+    for an equal event of another chunk."""
     types = [name for name, names in (roles or {}).items() if names]
     if item.task is Task.ED and types:
+        if item.part:
+            conn.execute(_LOCK, {"document": item.document_id})
         conn.execute(
             _ADD_ARGUMENT_ITEMS[conn.dialect.name],
             {
