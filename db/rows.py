@@ -200,8 +200,8 @@ def add_argument_items(
     extraction_id: int,
     roles: Mapping[str, Sequence[str]] | None,
 ) -> None:
-    """For ED: one EAE item of this job for each event whose type has roles, where not yet there, nor
-    for an equal event of another chunk."""
+    """For ED: one EAE item of this job for each event whose type has roles, where not yet there,
+    nor for an equal event of another chunk."""
     types = [name for name, names in (roles or {}).items() if names]
     if item.task is Task.ED and types:
         if item.part:

@@ -136,8 +136,8 @@ class Schema:
     def query(
         self, task: Task, text: str, trigger: Trigger | None = None, context: str = ""
     ) -> Query:
-        """One question; `trigger` is the event whose arguments an EAE query asks for, `context` what
-        is told about the text."""
+        """One question; `trigger` is the event whose arguments an EAE query asks for, `context`
+        what is told about the text."""
         labels = self.labels(task, trigger.type if trigger else "")
         return Query(task, text, self.name, labels, trigger, context)
 
