@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -60,7 +61,7 @@ def test_chunks_are_whole_sentences(language: str) -> None:
     for chunk in found:
         assert any(chunk.startswith(one) for one in sentences), chunk
         assert any(chunk.endswith(one) for one in sentences), chunk
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert any(before.endswith(one) and after.startswith(one) for one in sentences)
 
 
