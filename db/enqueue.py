@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from db.models import chunks, documents, jobs, origins, work_items
+from db.chunks import Chunker, add_chunks, whole
+from db.models import documents, jobs, origins, work_items
 from db.sql import insert_new, pieces
 from db.types import storable
 from ruie.errors import DatabaseError, UsageError
@@ -49,7 +50,11 @@ def digest(text: str) -> str:
 
 
 def enqueue_documents(
-    conn: Connection, job_id: str, rows: Sequence[NewDocument], tasks: Sequence[Task]
+    conn: Connection,
+    job_id: str,
+    rows: Sequence[NewDocument],
+    tasks: Sequence[Task],
+    chunker: Chunker = whole,
 ) -> Enqueued:
     """Add documents with their origins, chunks and work items to a job. Safe to repeat.
 
@@ -82,7 +87,7 @@ def enqueue_documents(
                 for row in fresh
             ],
         )
-    chunk_ids = _chunk_ids(conn, texts, ids)
+    chunk_ids = add_chunks(conn, {ids[d]: text for d, text in texts.items()}, chunker)
     new_items = _add_items(conn, job_id, chunk_ids, tasks)
     return Enqueued(len(fresh), known, tuple(duplicates), new_documents, new_items)
 
@@ -133,38 +138,6 @@ def _document_ids(conn: Connection, digests: Sequence[str]) -> dict[str, int]:
         query = select(documents.c.digest, documents.c.id).where(documents.c.digest.in_(part))
         found.update((row[0], row[1]) for row in conn.execute(query))
     return found
-
-
-def _chunk_ids(conn: Connection, texts: Mapping[str, str], ids: Mapping[str, int]) -> list[int]:
-    """One chunk a document, the whole of it, made where it is not yet there; in `texts`' order."""
-    if not texts:
-        return []
-    conn.execute(
-        insert_new(conn, chunks),
-        [
-            {
-                "document_id": ids[d],
-                "ordinal": 0,
-                "char_start": 0,
-                "char_end": len(texts[d]),
-                "digest": d,
-            }
-            for d in sorted(texts)
-        ],
-    )
-    found: dict[int, int] = {}
-    for part in pieces(list(ids.values())):
-        whole = (
-            select(chunks.c.document_id, chunks.c.id)
-            .join_from(chunks, documents, documents.c.id == chunks.c.document_id)
-            .where(
-                chunks.c.document_id.in_(part),
-                chunks.c.char_start == 0,
-                chunks.c.char_end == documents.c.chars,
-            )
-        )
-        found.update((row[0], row[1]) for row in conn.execute(whole))
-    return [found[ids[d]] for d in texts]
 
 
 def _add_items(

@@ -56,6 +56,8 @@ class LeasedItem:
     """... the longest answer, tokens, ..."""
     demonstrations: int | None = None
     """... and how many demonstrations."""
+    part: bool = False
+    """The chunk is not the whole document."""
 
 
 _FREE: dict[str, Any] = {
@@ -123,6 +125,7 @@ _ITEMS = (
         work_items.c.chunk_id,
         chunks.c.char_start,
         chunks.c.document_id,
+        (chunks.c.char_end - chunks.c.char_start < documents.c.chars).label("part"),
         work_items.c.event_id,
         work_items.c.attempts,
         work_items.c.losses,
@@ -167,6 +170,7 @@ def _leased(row: Any) -> LeasedItem:
         model=row.model,
         max_tokens=row.max_tokens,
         demonstrations=row.demonstrations,
+        part=row.part,
     )
 
 

@@ -7,12 +7,33 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, bindparam, literal_column, select, text
+from sqlalchemy import (
+    Connection,
+    Table,
+    TextClause,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    not_,
+    select,
+    text,
+)
 
+from db.chunks import other_chunks
 from db.lease import LeasedItem, chunk_span
-from db.models import entities, event_arguments, events, relations, work_items
+from db.models import (
+    documents,
+    entities,
+    event_arguments,
+    events,
+    extractions,
+    relations,
+    work_items,
+)
 from db.sql import insert_new_by_dialect, pieces
 from db.types import storable
+from ruie.chunking import Range
 from ruie.records import Grounding, Item, Span, Task
 
 TABLES: dict[Task, Table] = {
@@ -38,6 +59,7 @@ _COLUMNS = {
         "extraction_id",
         *(("event_id", "role") if task is Task.EAE else ("document_id", "type")),
         *(name for span in spans for name in span),
+        *(() if task is Task.EAE else ("shared",)),
     )
     for task, spans in _SPANS.items()
 }
@@ -64,11 +86,15 @@ def write_records(
     for found in items:
         once.setdefault(_identity(found), found)
     names = _COLUMNS[item.task]
+    others: list[Range] = []
+    if item.part and once and item.task is not Task.EAE:
+        here = (item.chunk_start, item.chunk_start + len(item.text))
+        others = other_chunks(conn, item.document_id, here)
     for part in pieces(list(once.values()), TOGETHER):
         values = {
             f"{name}_{index}": value
             for index, found in enumerate(part)
-            for name, value in zip(names, _row(item, extraction_id, found), strict=True)
+            for name, value in zip(names, _row(item, extraction_id, found, others), strict=True)
         }
         conn.execute(_insert(item.task, len(part)), values)
 
@@ -78,10 +104,22 @@ def _identity(item: Item) -> Hashable:
     return item.type, *((s.start, s.end) if s.start >= 0 else s.text for s in item.spans)
 
 
-def _row(item: LeasedItem, extraction_id: int, found: Item) -> tuple[Any, ...]:
+def _row(
+    item: LeasedItem, extraction_id: int, found: Item, others: Sequence[Range]
+) -> tuple[Any, ...]:
     owner = item.event_id if item.task is Task.EAE else item.document_id
     spans = (_columns(span, item.chunk_start) for span in found.spans)
-    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
+    row = extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
+    return row if item.task is Task.EAE else (*row, _shared(item, found, others))
+
+
+def _shared(item: LeasedItem, found: Item, others: Sequence[Range]) -> bool:
+    """Whether another chunk of the document has all of its spans too."""
+    at = item.chunk_start
+    return all(span.start >= 0 for span in found.spans) and any(
+        all(start <= at + span.start and at + span.end <= end for span in found.spans)
+        for start, end in others
+    )
 
 
 def _columns(span: Span, chunk_start: int) -> tuple[str, int | None, int | None, str]:
@@ -110,6 +148,32 @@ def read_items(conn: Connection, task: Task, extraction_id: int, chunk_start: in
     return items
 
 
+_equal = events.alias("equal")
+_asked = work_items.alias("asked")
+# The job has an equal event of another chunk already, whose arguments are asked for.
+_ASKED_ELSEWHERE = and_(
+    events.c.shared,
+    exists().where(
+        _equal.c.document_id == events.c.document_id,
+        _equal.c.trigger_start == events.c.trigger_start,
+        _equal.c.trigger_end == events.c.trigger_end,
+        _equal.c.type == events.c.type,
+        _equal.c.shared,
+        _equal.c.id != events.c.id,
+        _asked.c.event_id == _equal.c.id,
+        _asked.c.event_id.is_not(None),
+        _asked.c.job_id == bindparam("job", type_=work_items.c.job_id.type),
+        _asked.c.chunk_id == extractions.c.chunk_id,
+        extractions.c.id == _equal.c.extraction_id,
+        _asked.c.task == literal_column("'EAE'"),
+    ),
+)
+# Two workers that found the same event at once: the second one waits, and sees the first one's.
+_LOCK = (
+    select(documents.c.id)
+    .where(documents.c.id == bindparam("document"))
+    .with_for_update(key_share=True)
+)
 _ADD_ARGUMENT_ITEMS = {
     dialect: statement.from_select(
         ["job_id", "chunk_id", "task", "event_id"],
@@ -122,6 +186,7 @@ _ADD_ARGUMENT_ITEMS = {
         .where(
             events.c.extraction_id == bindparam("extraction"),
             events.c.type.in_(bindparam("types", expanding=True)),
+            not_(_ASKED_ELSEWHERE),
         )
         .order_by(events.c.id),
     )
@@ -135,9 +200,12 @@ def add_argument_items(
     extraction_id: int,
     roles: Mapping[str, Sequence[str]] | None,
 ) -> None:
-    """For ED: one EAE item of this job for each event whose type has roles, where not yet there."""
+    """For ED: one EAE item of this job for each event whose type has roles, where not yet there,
+    nor for an equal event of another chunk."""
     types = [name for name, names in (roles or {}).items() if names]
     if item.task is Task.ED and types:
+        if item.part:
+            conn.execute(_LOCK, {"document": item.document_id})
         conn.execute(
             _ADD_ARGUMENT_ITEMS[conn.dialect.name],
             {

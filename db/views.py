@@ -11,6 +11,8 @@ work item has the result, so a query over all jobs that must count a record once
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 
@@ -27,6 +29,24 @@ _PROVENANCE = """w.extraction_id AS extraction_id, x.model AS model,
 _FROM_ITEMS = """FROM work_items w
 JOIN extractions x ON x.id = w.extraction_id"""
 
+
+def _seen_once(table: str, record: str, offsets: Sequence[str]) -> str:
+    """Of equal records that two chunks of a document gave a job, the one with the smallest id. An
+    event's arguments were asked for once: the event that has them comes before others."""
+    same = " AND ".join(f"d.{name} = {record}.{name}" for name in ("document_id", *offsets, "type"))
+    join, first = "", "d.id < " + record + ".id"
+    if table == "events":
+        join = """LEFT JOIN work_items da ON da.job_id = dw.job_id AND da.chunk_id = dw.chunk_id
+        AND da.task = 'EAE' AND da.event_id = d.id AND da.event_id IS NOT NULL"""
+        first = f"""((da.id IS NOT NULL AND wa.id IS NULL)
+        OR ((da.id IS NULL) = (wa.id IS NULL) AND {first}))"""
+    return f"""WHERE NOT ({record}.shared AND EXISTS (
+    SELECT 1 FROM {table} d
+    JOIN work_items dw ON dw.extraction_id = d.extraction_id AND dw.job_id = w.job_id
+    {join}
+    WHERE d.shared AND {same} AND {first}))"""
+
+
 VIEWS: dict[str, str] = {
     "entity_mentions": f"""
 SELECT w.job_id AS job_id, {_document("e")},
@@ -34,7 +54,8 @@ SELECT w.job_id AS job_id, {_document("e")},
     e.char_start AS char_start, e.char_end AS char_end, e.grounding AS grounding,
     {_PROVENANCE}
 {_FROM_ITEMS}
-JOIN entities e ON e.extraction_id = w.extraction_id""",
+JOIN entities e ON e.extraction_id = w.extraction_id
+{_seen_once("entities", "e", ("char_start", "char_end"))}""",
     "relation_mentions": f"""
 SELECT w.job_id AS job_id, {_document("r")},
     r.id AS relation_id, r.type AS type,
@@ -44,7 +65,8 @@ SELECT w.job_id AS job_id, {_document("r")},
     r.tail_grounding AS tail_grounding,
     {_PROVENANCE}
 {_FROM_ITEMS}
-JOIN relations r ON r.extraction_id = w.extraction_id""",
+JOIN relations r ON r.extraction_id = w.extraction_id
+{_seen_once("relations", "r", ("head_start", "head_end", "tail_start", "tail_end"))}""",
     # One row for each argument; an event without arguments has one row, with a null role.
     "event_mentions": f"""
 SELECT w.job_id AS job_id, {_document("v")},
@@ -58,7 +80,8 @@ SELECT w.job_id AS job_id, {_document("v")},
 JOIN events v ON v.extraction_id = w.extraction_id
 LEFT JOIN work_items wa ON wa.job_id = w.job_id AND wa.chunk_id = w.chunk_id
     AND wa.task = 'EAE' AND wa.event_id = v.id AND wa.event_id IS NOT NULL
-LEFT JOIN event_arguments a ON a.event_id = v.id AND a.extraction_id = wa.extraction_id""",
+LEFT JOIN event_arguments a ON a.event_id = v.id AND a.extraction_id = wa.extraction_id
+{_seen_once("events", "v", ("trigger_start", "trigger_end"))}""",
     # One row for each job and task; a job without items has one row, with a null task.
     "job_progress": """
 SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.task AS task,

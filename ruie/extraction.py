@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ruie.errors import CallError, FatalCallError
-from ruie.records import Argument, Entity, Event, Query, Relation, Task
+from ruie.records import Argument, Entity, Event, Query, Relation, Span, Task
 from ruie.schema import Schema
 
 if TYPE_CHECKING:
@@ -31,11 +31,54 @@ class Result:
 
 
 async def extract_all(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:
-    """One `Result` a text, in order. Raises `FatalCallError`; other failures are in `errors`."""
+    """One `Result` a text, in order. Raises `FatalCallError`; other failures are in `errors`.
+
+    Long texts are asked about in chunks; offsets of what was found are in the whole text, those in
+    `answers` in the chunks.
+    """
+    divided = [extractor.chunker(text) for text in texts]
+    parts = [text[a:b] for text, ranges in zip(texts, divided, strict=True) for a, b in ranges]
     results: list[Result] = []
-    for at in range(0, len(texts), WAVE):
-        results += await _wave(extractor, texts[at : at + WAVE], schema)
-    return results
+    for at in range(0, len(parts), WAVE):
+        results += await _wave(extractor, parts[at : at + WAVE], schema)
+    found = iter(results)
+    return [
+        joined(text, [(start, next(found)) for start, _ in ranges])
+        for text, ranges in zip(texts, divided, strict=True)
+    ]
+
+
+def joined(text: str, parts: Sequence[tuple[int, Result]]) -> Result:
+    """The results of a text's chunks (where each begins) as one, each record once: of equal events
+    the one with arguments is kept, or the first."""
+    if len(parts) == 1:
+        return parts[0][1]
+    entities: dict[Entity, None] = {}
+    relations: dict[Relation, None] = {}
+    events: dict[tuple[str, Span], Event] = {}
+    for at, part in parts:
+        entities |= dict.fromkeys(Entity(e.type, _moved(e.span, at)) for e in part.entities)
+        relations |= dict.fromkeys(
+            Relation(r.type, _moved(r.head, at), _moved(r.tail, at)) for r in part.relations
+        )
+        for event in part.events:
+            arguments = tuple(Argument(a.role, _moved(a.span, at)) for a in event.arguments)
+            moved = Event(event.type, _moved(event.trigger, at), arguments)
+            key = (moved.type, moved.trigger)
+            if key not in events or not events[key].arguments:
+                events[key] = moved
+    return Result(
+        text,
+        tuple(entities),
+        tuple(relations),
+        tuple(events.values()),
+        tuple(answer for _, part in parts for answer in part.answers),
+        tuple(error for _, part in parts for error in part.errors),
+    )
+
+
+def _moved(span: Span, by: int) -> Span:
+    return replace(span, start=span.start + by, end=span.end + by) if span.grounded else span
 
 
 async def _wave(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:

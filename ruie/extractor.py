@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from ruie import linear, prompts
+from ruie.chunking import Chunker
 from ruie.errors import OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
 from ruie.llm import Call, CallHook, Completion, LLMClient
@@ -102,10 +103,12 @@ class Extractor:
         model: str,
         decoding: Decoding | None = None,
         salt: str = "",
+        chunker: Chunker | None = None,
     ) -> None:
         """salt: makes keys that no other extractor makes, so that everything is asked again."""
         self.retriever = retriever
         self.salt = salt
+        self.chunker = chunker or Chunker()
         self.llm = llm
         self.model = model
         self.decoding = decoding or Decoding()
@@ -119,6 +122,7 @@ class Extractor:
         *,
         api_key: str = "",
         decoding: Decoding | None = None,
+        chunker: Chunker | None = None,
         timeout_s: float = 120.0,
         max_in_flight: int = 16,
         threads: int | None = None,
@@ -135,13 +139,13 @@ class Extractor:
         client = LLMClient(
             llm, api_key, timeout_s=timeout_s, max_in_flight=max_in_flight, hook=hook
         )
-        return cls(retriever, client, model, decoding)
+        return cls(retriever, client, model, decoding, chunker=chunker)
 
     def key(self, query: Query) -> str:
         """The idempotency key (hex): the same key gives the same answer and is paid for once.
 
-        A hash over the text, the task with its types, the event, the prompt's version, the
-        model, the decoding and the bundle.
+        A hash over the text, the task with its types, the event, the context, the prompt's
+        version, the model, the decoding and the bundle.
         """
         trigger = query.trigger
         parts = [
@@ -154,6 +158,7 @@ class Extractor:
             self.model,
             self.decoding.body(),
             self.retriever.digest if self.retriever else None,
+            *([{"context": query.context}] if query.context else []),
             *([self.salt] if self.salt else []),
         ]
         told = json.dumps(parts, ensure_ascii=False)

@@ -75,7 +75,7 @@ def build(
     endpoint's own limit speaks if it must.
     """
     head = _instruction(query, form)
-    ask = _ask(query.task, query.text, query.trigger)
+    ask = _ask(query.task, query.text, query.trigger, query.context)
     used = estimate_tokens(head) + estimate_tokens(ask) + MESSAGE_TOKENS
     shown: list[tuple[Demonstration, str, str]] = []
     for demonstration in demonstrations:
@@ -155,11 +155,14 @@ def _instruction(query: Query, form: OutputForm) -> str:
             'Answer as JSON: {"items": [...]}, with an empty list if there are none. '
             "Copy each piece of text exactly from the sentence."
         )
+    if query.context:
+        lines.append("A line `Context:` tells what the sentence is about: take nothing from it.")
     return "\n".join(lines)
 
 
-def _ask(task: Task, text: str, trigger: Trigger | None) -> str:
-    lines = [f"Sentence: {linear.one_line(text)}"]
+def _ask(task: Task, text: str, trigger: Trigger | None, context: str = "") -> str:
+    lines = [f"Context: {linear.one_line(context)}"] if context else []
+    lines.append(f"Sentence: {linear.one_line(text)}")
     if trigger is not None:
         lines.append(f"Event: {trigger.type}: {linear.one_line(trigger.span.text)}")
     lines.append(f"{_ASKS[task][2]}:")

@@ -80,6 +80,8 @@ class Query:
     schema: str
     labels: dict[str, str] = field(hash=False)
     trigger: Trigger | None = None
+    context: str = ""
+    """What is told about the text, such as its document's title; nothing is extracted from it."""
 
 
 @dataclass(frozen=True, slots=True)

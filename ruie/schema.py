@@ -128,16 +128,18 @@ class Schema:
             case Task.EAE:
                 return dict.fromkeys(self.events.get(event_type, ()), "")
 
-    def queries(self, text: str) -> Iterator[Query]:
+    def queries(self, text: str, context: str = "") -> Iterator[Query]:
         """The first questions about a text: one a task."""
         for task in self.tasks:
-            yield self.query(task, text)
+            yield self.query(task, text, context=context)
 
-    def query(self, task: Task, text: str, trigger: Trigger | None = None) -> Query:
-        """One question; `trigger` is the event whose arguments an EAE query asks for."""
-        return Query(
-            task, text, self.name, self.labels(task, trigger.type if trigger else ""), trigger
-        )
+    def query(
+        self, task: Task, text: str, trigger: Trigger | None = None, context: str = ""
+    ) -> Query:
+        """One question; `trigger` is the event whose arguments an EAE query asks for, `context`
+        what is told about the text."""
+        labels = self.labels(task, trigger.type if trigger else "")
+        return Query(task, text, self.name, labels, trigger, context)
 
     def argument_query(self, text: str, event_type: str, trigger: Span) -> Query | None:
         """The EAE question for a detected event, or None where its type has no roles."""

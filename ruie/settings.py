@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     output_form: OutputForm = Field(OutputForm.LINEAR, description="linear, or json (by schema)")
     demonstrations: int = Field(8, ge=0, description="demonstrations in a prompt (k)")
     prompt_tokens: int = Field(1792, ge=1, description="longest prompt, estimated tokens")
+    chunk_tokens: int = Field(
+        256, ge=16, description="longest piece of a text in one call, estimated tokens"
+    )
+    chunk_overlap: int = Field(
+        1, ge=0, description="sentences that neighbouring pieces of a text share, at most"
+    )
+    language: str = Field(
+        "en",
+        pattern="^[a-z]{2,3}(-[a-z]+)*$",
+        description="the texts' language, for sentence boundaries",
+    )
     encoder_threads: int = Field(1, ge=1, description="CPU threads of the encoder, each process")
 
     # The fleet
@@ -101,7 +112,7 @@ class Settings(BaseSettings):
         20.0, ge=0, description="SIGTERM: calls in flight may take so long to end, seconds"
     )
     max_attempts: int = Field(4, ge=1, description="attempts before an item is quarantined")
-    max_document_chars: int = Field(200_000, ge=1, description="longest document, characters")
+    max_document_chars: int = Field(2_000_000, ge=1, description="longest document, characters")
 
     @classmethod
     def settings_customise_sources(

@@ -15,6 +15,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from db import jobs, queue
+from db.chunks import contexts
 from db.jobs import Priority
 from worker.company import Company
 from worker.lanes import Lane
@@ -103,8 +104,19 @@ class BatchRunner:
             return Outcome()
         try:
             job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+            told: dict[int, str] = {}
+            if key := job.settings.get("context"):
+                documents = sorted({item.document_id for item in leased})
+                told = await self._store.read(lambda conn: contexts(conn, job.id, documents, key))
             work = Work(
-                self._store, lane, job, leased, self._policy, self._day_cap_nusd, self._encoder
+                self._store,
+                lane,
+                job,
+                leased,
+                self._policy,
+                self._day_cap_nusd,
+                self._encoder,
+                told,
             )
         except BaseException:
             await self._store.write(lambda conn: queue.release(conn, leased))

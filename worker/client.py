@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from db import jobs, migrate, queue
 from db.engine import open_engine, reading
 from db.spend import to_nusd
+from ruie.chunking import Chunker
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
@@ -49,6 +50,8 @@ class Options(TypedDict, total=False):
     """Its share of a quota while others wait for it too: 16, 4 or 1."""
     force: bool
     """Ask again what was answered before."""
+    context: str
+    """The metadata's key whose value is told with each chunk, such as `title`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class Client:
         with self.engine.begin() as conn:
             job_id = jobs.create_job(conn, new)
         try:
-            done = self._fill(job_id, read, schema, progress)
+            done = self._fill(job_id, read, schema, progress, chunker(self.config))
         except BaseException:
             # half a corpus must not be worked off as if it were the whole
             with self.engine.begin() as conn:
@@ -123,7 +126,12 @@ class Client:
         return done
 
     def _fill(
-        self, job_id: str, read: Iterable[Read], schema: Schema, progress: Callable[[int], None]
+        self,
+        job_id: str,
+        read: Iterable[Read],
+        schema: Schema,
+        progress: Callable[[int], None],
+        divided: Chunker,
     ) -> Enqueued:
         total: Counter[str] = Counter()
         kept: list[jobs.NewInputError] = []
@@ -131,7 +139,7 @@ class Client:
             documents = [row for row in chunk if isinstance(row, queue.NewDocument)]
             errors = [row for row in chunk if isinstance(row, jobs.NewInputError)]
             with self.engine.begin() as conn:
-                done = queue.enqueue_documents(conn, job_id, documents, schema.tasks)
+                done = queue.enqueue_documents(conn, job_id, documents, schema.tasks, divided)
                 errors += [repeated(documents[i]) for i in done.duplicates]
                 jobs.add_input_errors(conn, job_id, errors)
             total["documents"] += done.added + done.known
@@ -159,7 +167,11 @@ class Client:
             endpoint=config.llm_base_url,
             bundle_digest="",
             prompt_version=PROMPT_VERSION,
-            settings=decoding(config).body(),
+            settings={
+                **decoding(config).body(),
+                "chunks": chunker(config).body(),
+                **({"context": context} if (context := options.get("context")) else {}),
+            },
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
@@ -172,6 +184,7 @@ class Client:
         *,
         model: str = "",
         sample: int = 200,
+        context: str = "",
         progress: Callable[[int], None] = lambda _: None,
     ) -> Estimate:
         """What a job of these files and folders would cost; makes none, and sends no text.
@@ -193,6 +206,8 @@ class Client:
             named,
             decoding(self.config),
             sample=sample,
+            chunker=chunker(self.config),
+            context=context,
             progress=progress,
         )
 
@@ -228,6 +243,11 @@ def decoding(config: Settings) -> Decoding:
         form=config.output_form,
         stop=tuple(config.llm_stop),
     )
+
+
+def chunker(config: Settings) -> Chunker:
+    """How the settings divide a text."""
+    return Chunker(config.chunk_tokens, config.chunk_overlap, config.language)
 
 
 def _schema(schema: Schema | str | Path) -> Schema:

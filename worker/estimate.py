@@ -17,6 +17,7 @@ from db.engine import reading
 from db.jobs import NewInputError
 from db.past import past_calls, past_events
 from ruie.bundle import Bundle
+from ruie.chunking import Chunker
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.packaged import packaged_llm
@@ -95,6 +96,8 @@ def estimate(
     model: str,
     decoding: Decoding,
     *,
+    chunker: Chunker,
+    context: str = "",
     sample: int = 200,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
@@ -107,7 +110,17 @@ def estimate(
     counter = token_counter(model, config.llm_tokenizer)
     bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
     extractor = Extractor(bundle, LLMClient(config.llm_base_url), model, decoding)
-    found = survey(read, schema, extractor, engine, sample=sample, seed=seed, progress=progress)
+    found = survey(
+        read,
+        schema,
+        extractor,
+        engine,
+        chunker=chunker,
+        context=context,
+        sample=sample,
+        seed=seed,
+        progress=progress,
+    )
     with reading(engine) as conn:
         past = past_calls(conn, model)
         types = [name for name, roles in schema.events.items() if roles]
@@ -153,7 +166,14 @@ def _counted(outlook: Outlook, found: Survey, task: Task) -> TaskEstimate:
     """A task that is asked of every text."""
     paid = found.paid[task]
     sample = found.samples[task].queries()
-    return outlook.of(task, found.calls[task] - paid, paid, sample, "one a text", drawn=True)
+    return outlook.of(
+        task,
+        found.calls[task] - paid,
+        paid,
+        sample,
+        "one a text" if found.chunks == found.texts else "one a chunk",
+        drawn=True,
+    )
 
 
 def _following(

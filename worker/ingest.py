@@ -20,6 +20,8 @@ TEXT = (".txt", ".text")
 EXCERPT_CHARS = 120
 CHUNK = 500
 """Documents that are handled together: in one transaction, where they are written."""
+CHUNK_CHARS = 4_000_000
+"""Likewise, characters: long documents go in small lists."""
 KEPT_KEYS = ("id", "text")
 
 Read = NewDocument | NewInputError
@@ -68,11 +70,13 @@ def read_sources(files: Iterable[Path], max_chars: int) -> Iterator[Read]:
 def in_chunks(read: Iterable[Read]) -> Iterator[list[Read]]:
     """What is read, in lists of at most `CHUNK`."""
     chunk: list[Read] = []
+    chars = 0
     for row in read:
         chunk.append(row)
-        if len(chunk) == CHUNK:
+        chars += len(row.text) if isinstance(row, NewDocument) else 0
+        if len(chunk) == CHUNK or chars >= CHUNK_CHARS:
             yield chunk
-            chunk = []
+            chunk, chars = [], 0
     if chunk:
         yield chunk
 
@@ -141,6 +145,9 @@ def document_of(
 ) -> Read:
     """One row as a document: `text` is needed; `id` defaults to the place; the rest is metadata."""
     text = row.get("text")
+    if isinstance(text, str) and len(text) > max_chars:  # before anything makes a copy of it
+        reason = f"has {len(text)} characters, more than {max_chars}"
+        return NewInputError(source, number, reason, text[:EXCERPT_CHARS])
     try:
         excerpt = json.dumps(row, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
     except RecursionError:  # it may be read at a depth that cannot be written
@@ -151,9 +158,6 @@ def document_of(
         return NewInputError(source, number, "'text' is not a string", excerpt)
     if not text.strip():
         return NewInputError(source, number, "'text' is empty", excerpt)
-    if len(text) > max_chars:
-        reason = f"has {len(text)} characters, more than {max_chars}"
-        return NewInputError(source, number, reason, excerpt)
     given = row.get("id")
     if given is not None and not isinstance(given, str | int):
         return NewInputError(source, number, "'id' is neither a string nor a number", excerpt)

@@ -23,6 +23,7 @@ from db.past import events_of
 from db.results import PaidExtraction, find_paid
 from db.sql import pieces
 from db.types import storable
+from ruie.chunking import Chunker, context_of
 from ruie.extractor import Extractor
 from ruie.records import Query, Task
 from ruie.schema import Schema
@@ -68,6 +69,7 @@ class Survey:
     documents: int = 0
     texts: int = 0
     """Documents without repetitions: each text is asked about once."""
+    chunks: int = 0
     refused: int = 0
     errors: list[NewInputError] = field(default_factory=list)
     """The first of those refused."""
@@ -82,6 +84,8 @@ def survey(
     extractor: Extractor,
     engine: Engine,
     *,
+    chunker: Chunker,
+    context: str,
     sample: int,
     seed: int,
     progress: Callable[[int], None],
@@ -90,8 +94,12 @@ def survey(
     found = Survey({task: Sample(sample, seed) for task in Task})
     with closing(_Seen()) as seen:
         for chunk in in_chunks(read):
-            texts = list(_fresh(chunk, seen, found))
-            asked = [query for text in texts for query in schema.queries(text)]
+            asked = []
+            for text, told in _fresh(chunk, seen, found, context):
+                ranges = chunker(text)
+                found.chunks += len(ranges)
+                for start, end in ranges:
+                    asked += schema.queries(text[start:end], told)
             with reading(engine) as conn:
                 followed = _tally(conn, asked, schema, extractor, found)
                 _tally(conn, followed, schema, extractor, found)
@@ -120,8 +128,10 @@ class _Seen:
         self._db.close()
 
 
-def _fresh(chunk: Sequence[Read], seen: _Seen, found: Survey) -> Iterator[str]:
-    """The chunk's texts that were not seen before, as the database will have them."""
+def _fresh(
+    chunk: Sequence[Read], seen: _Seen, found: Survey, context: str
+) -> Iterator[tuple[str, str]]:
+    """The texts that were not seen before, as the database will have them, with their contexts."""
     for row in chunk:
         if isinstance(row, NewInputError):
             _refuse(row, found)
@@ -131,7 +141,7 @@ def _fresh(chunk: Sequence[Read], seen: _Seen, found: Survey) -> Iterator[str]:
             found.documents += 1
             if seen.text(row.text):
                 found.texts += 1
-                yield storable(row.text)
+                yield storable(row.text), context_of(row.metadata, context)
 
 
 def _refuse(error: NewInputError, found: Survey) -> None:
@@ -159,7 +169,7 @@ def _tally(
     detections = [paid[key] for key, query in keys.items() if query.task is Task.ED and key in paid]
     known = events_of(conn, detections, with_roles)
     return [
-        schema.query(Task.EAE, keys[key].text, trigger)
+        schema.query(Task.EAE, keys[key].text, trigger, keys[key].context)
         for key, triggers in known.items()
         for trigger in triggers
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -47,6 +47,7 @@ class Work:
         policy: RetryPolicy,
         day_cap_nusd: int | None,
         encoder: asyncio.Lock,
+        contexts: Mapping[int, str] | None = None,
     ) -> None:
         self.job = job
         self.items = {item.id: item for item in leased}
@@ -59,7 +60,10 @@ class Work:
         self._day_cap = day_cap_nusd
         self._encoder = encoder
         self._queries = {
-            item.id: self._schema.query(item.task, item.text, item.trigger) for item in leased
+            item.id: self._schema.query(
+                item.task, item.text, item.trigger, (contexts or {}).get(item.document_id, "")
+            )
+            for item in leased
         }
         self._keys = {item.id: lane.key(job, item, self._queries[item.id]) for item in leased}
         self._sent: dict[int, Sent] = {}

@@ -10,12 +10,14 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Double,
     ForeignKey,
     Index,
     Integer,
     String,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,6 +25,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.models.base import Base, Created, located, one_of
 from db.types import BigId, Json, Usd, Words
 from ruie.records import Grounding, Task
+
+
+def _shared(name: str, start: str) -> Index:
+    """Of the few records that another chunk may have too: where the views look for equal ones."""
+    where = text("shared")
+    return Index(name, "document_id", start, sqlite_where=where, postgresql_where=where)
 
 
 class Extraction(Created, Base):
@@ -70,6 +78,7 @@ class EntityRow(Base):
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
         located("char_start", "char_end"),
+        _shared("ix_entities_shared", "char_start"),
         one_of("grounding", Grounding),
     )
 
@@ -81,6 +90,7 @@ class EntityRow(Base):
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
+    shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class RelationRow(Base):
@@ -93,6 +103,7 @@ class RelationRow(Base):
         ),
         located("head_start", "head_end", "head_grounding"),
         located("tail_start", "tail_end", "tail_grounding"),
+        _shared("ix_relations_shared", "head_start"),
         one_of("head_grounding", Grounding),
         one_of("tail_grounding", Grounding),
     )  # fmt: skip
@@ -109,6 +120,7 @@ class RelationRow(Base):
     tail_start: Mapped[int | None] = mapped_column(Integer)
     tail_end: Mapped[int | None] = mapped_column(Integer)
     tail_grounding: Mapped[str] = mapped_column(String(16))
+    shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class EventRow(Base):
@@ -118,6 +130,7 @@ class EventRow(Base):
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "trigger_start", "trigger_end"),
         located("trigger_start", "trigger_end"),
+        _shared("ix_events_shared", "trigger_start"),
         one_of("grounding", Grounding),
     )
 
@@ -129,6 +142,7 @@ class EventRow(Base):
     trigger_start: Mapped[int | None] = mapped_column(Integer)
     trigger_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
+    shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class ArgumentRow(Base):

@@ -24,6 +24,7 @@ from ruie.errors import ExitCode
     help="Its share of a quota that others wait for too: 16, 4 or 1.",
 )
 @click.option("--force", is_flag=True, help="Ask again what was answered (and paid) before.")
+@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def enqueue(
@@ -35,6 +36,7 @@ def enqueue(
     cap: float | None,
     priority: Literal["live", "normal", "backfill"],
     force: bool,
+    context: str,
     as_json: bool,
 ) -> None:
     """Add SOURCES (JSONL and text files, or folders of them) as a job; prints the job's id.
@@ -58,6 +60,7 @@ def enqueue(
             cap_usd=cap,
             priority=priority,
             force=force,
+            context=context,
         )
     if as_json:
         print_json(asdict(done))

@@ -30,6 +30,7 @@ TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_
     default=200,
     help="Build the prompts of so many texts.",
 )
+@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def estimate(
@@ -38,6 +39,7 @@ def estimate(
     schema: Path,
     model: str,
     sample: int,
+    context: str,
     as_json: bool,
 ) -> None:
     """What enqueueing SOURCES would cost: calls, tokens and money, and where each number is from.
@@ -52,7 +54,9 @@ def estimate(
     loaded = Schema.load(schema)
     client = Client()
     with documents_read("estimating") as advance:
-        found = client.estimate(sources, loaded, model=model, sample=sample, progress=advance)
+        found = client.estimate(
+            sources, loaded, model=model, sample=sample, context=context, progress=advance
+        )
     if as_json:
         print_json(asdict(found) | {name: getattr(found, name) for name in TOTALS})
     else:
