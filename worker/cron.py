@@ -40,7 +40,9 @@ def next_due(cron: str, timezone: str, after: datetime) -> datetime:
             'Give minute, hour, day, month and weekday: "0 2 * * *".',
         )
     try:
-        return next(CronSim(cron, local)).astimezone(UTC)
+        # Asked inside the second of two equal hours, cronsim begins with a time of the first.
+        dues = (due.astimezone(UTC) for due in CronSim(cron, local))
+        return next(due for due in dues if due > after)
     except (CronSimError, StopIteration) as error:
         why = str(error) or "it is never due"
         raise UsageError(
