@@ -153,7 +153,7 @@ class ScheduleRun(Base):
     __table_args__ = (
         UniqueConstraint("schedule_id", "due_at"),
         one_of("state", RUN_STATES),
-        _partial("ix_schedule_runs_open", "due_at", where="state IN ('due', 'running')"),
+        Index("ix_schedule_runs_state", "state"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

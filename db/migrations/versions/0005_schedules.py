@@ -13,7 +13,6 @@ branch_labels = None
 depends_on = None
 
 _DUE = sa.text("next_due_at IS NOT NULL")
-_OPEN = sa.text("state IN ('due', 'running')")
 
 
 def upgrade() -> None:
@@ -45,14 +44,11 @@ def upgrade() -> None:
         sa.Column("counts", Json(), nullable=True),
     ):
         op.add_column("schedule_runs", column)
-    op.create_index(
-        "ix_schedule_runs_open", "schedule_runs", ["due_at"],
-        sqlite_where=_OPEN, postgresql_where=_OPEN,
-    )  # fmt: skip  # likewise
+    op.create_index("ix_schedule_runs_state", "schedule_runs", ["state"])
 
 
 def downgrade() -> None:
-    op.drop_index("ix_schedule_runs_open", "schedule_runs")
+    op.drop_index("ix_schedule_runs_state", "schedule_runs")
     with op.batch_alter_table("schedule_runs") as runs:
         for column in (
             "counts", "finished_at", "started_at", "lease_expires", "lease_owner", "not_before",
