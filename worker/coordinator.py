@@ -28,6 +28,7 @@ from ruie.settings import Settings
 from worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from worker.limits import MARKER
 from worker.restoring import WINDOW_S, recent_calls, restore
+from worker.schedules import Runner, fire
 
 log = logging.getLogger("ruie.coordinator")
 
@@ -66,6 +67,7 @@ class Coordinator:
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._reap_from = 0.0
+        self._runner = Runner(config, self._name)
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -89,10 +91,11 @@ class Coordinator:
                 log.warning("Redis is away (%s), trying again", error)
                 pause = 1.0
             self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        self._runner.stop()
         self._resign()
 
     def tick(self) -> Tick:
-        """One round: lead, take back, fill the window, close."""
+        """One round: lead, take back, fill the window, close, fire schedules."""
         with self._engine.begin() as conn:
             was = self._token
             self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
@@ -123,6 +126,7 @@ class Coordinator:
             log.info("job %s goes on: the day's cap has room", job_id)
         for job_id in closed:
             log.info("job %s is done", job_id)
+        self._schedules()
         return Tick(True, returned, quarantined, sent, len(closed))
 
     def _fill(self) -> int:
@@ -148,6 +152,15 @@ class Coordinator:
                 ignore_result=True,
             )
         return len(batches)
+
+    def _schedules(self) -> None:
+        """Fire what is due, and begin runs: their reading is done in threads, not in this round."""
+        with self._leading() as conn:
+            fired = fire(conn)
+            claimed = self._runner.claim(conn)
+        for name in fired:
+            log.info("schedule %s is due", name)
+        self._runner.start(claimed)
 
     def _redis_lost_everything(self) -> bool:
         return not self._redis.exists(MARKER)

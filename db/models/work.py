@@ -24,6 +24,8 @@ from ruie.records import Task
 
 ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
 RUN_STATES = ("due", "running", "done", "failed", "skipped")
+MISSED = ("catch-up", "skip")
+OVERLAP = ("refuse", "queue")
 
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
@@ -126,24 +128,44 @@ class Schedule(Created, Base):
     """An ingestion that runs by the clock."""
 
     __tablename__ = "schedules"
+    __table_args__ = (
+        one_of("missed", MISSED),
+        one_of("overlap", OVERLAP),
+        _partial("ix_schedules_next_due_at", "next_due_at", where="next_due_at IS NOT NULL"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(Words, unique=True)
     cron: Mapped[str] = mapped_column(Words)
     timezone: Mapped[str] = mapped_column(Words)  # IANA name
-    spec: Mapped[Any] = mapped_column(Json)
+    spec: Mapped[Any] = mapped_column(Json)  # sources, the schema's body, the job's options
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    missed: Mapped[str] = mapped_column(String(16), server_default="catch-up")
+    overlap: Mapped[str] = mapped_column(String(16), server_default="refuse")
+    retries: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null while disabled
 
 
 class ScheduleRun(Base):
     """One due time of a schedule: the unique row is what makes it run once."""
 
     __tablename__ = "schedule_runs"
-    __table_args__ = (UniqueConstraint("schedule_id", "due_at"), one_of("state", RUN_STATES))
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "due_at"),
+        one_of("state", RUN_STATES),
+        Index("ix_schedule_runs_state", "state"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     schedule_id: Mapped[int] = mapped_column(ForeignKey("schedules.id"))
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
     state: Mapped[str] = mapped_column(String(16), default="due")
-    error: Mapped[str | None] = mapped_column(Words)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of a retry
+    lease_owner: Mapped[str | None] = mapped_column(Words)
+    lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    counts: Mapped[Any | None] = mapped_column(Json)  # of documents: what the run found
+    error: Mapped[str | None] = mapped_column(Words)  # why it failed, waits or was skipped

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("worker.cli.demo:demo", "The main job on this machine: sentences in, tables out."),
     "up": ("worker.cli.serve:up", "Redis, local LLM, coordinator and worker, one process."),
     "enqueue": ("worker.cli.enqueue:enqueue", "Add documents as a job; prints the job's id."),
+    "schedule": ("worker.cli.schedule:schedule", "Ingest by the clock: what, when, how it went."),
     "estimate": (
         "worker.cli.estimate:estimate",
         "Calls, tokens and cost, before anything is sent.",

@@ -1,0 +1,221 @@
+"""Schedules on both databases: fired once, missed, overlapping, tried again, taken up."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from db import schedules
+from db.engine import open_engine
+from db.models import schedules as table
+from db.types import utcnow
+from ruie.errors import UsageError
+from ruie.schema import Schema
+from ruie.settings import load
+from worker.client import Client
+from worker.schedules import Runner, Schedules, fire
+
+House = Any
+SCHEMA = Schema.from_body({"name": "news", "entities": {"person": ""}})
+
+
+@pytest.fixture
+def calls(engine: Engine, url: str, tmp_path: Path) -> Schedules:
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "Ada went to Rome ."}\n')
+    return Schedules(Client(load(database_url=url, home=tmp_path), engine))
+
+
+@pytest.fixture
+def runner(url: str, tmp_path: Path) -> Runner:
+    return Runner(load(database_url=url, home=tmp_path), "coordinator-1")
+
+
+def add(calls: Schedules, tmp_path: Path, cron: str = "* * * * *", **more: Any) -> None:
+    source = more.pop("source", tmp_path / "a.jsonl")
+    calls.add("news", cron, "UTC", [source], SCHEMA, **more)
+
+
+def make_due(engine: Engine, ago_s: float = 1) -> None:
+    with engine.begin() as conn:
+        conn.execute(table.update().values(next_due_at=utcnow(-ago_s)))
+
+
+def fire_now(engine: Engine) -> list[str]:
+    with engine.begin() as conn:
+        return fire(conn)
+
+
+def round_(engine: Engine, runner: Runner) -> int:
+    """What a coordinator does in a round; waits for the runs' end."""
+    with engine.begin() as conn:
+        fire(conn)
+        claimed = runner.claim(conn)
+    runner.start(claimed)
+    for thread in list(runner._threads.values()):
+        thread.join(30)
+    return len(claimed)
+
+
+def states(calls: Schedules) -> list[str]:
+    return [run.state for run in calls.runs("news")[1]]
+
+
+def test_a_run_from_its_time_to_its_job(
+    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+) -> None:
+    add(calls, tmp_path)
+    assert round_(engine, runner) == 0
+    make_due(engine)
+    assert round_(engine, runner) == 1
+    ((schedule, run),) = calls.listed()
+    assert run is not None
+    assert (run.state, run.job_state, run.attempts, run.error) == ("done", "running", 1, None)
+    assert run.counts is not None
+    assert run.counts["documents"] == 1
+    with engine.connect() as conn:
+        now = schedules.clock(conn)
+    assert schedule.next_due_at is not None
+    assert now < schedule.next_due_at <= now + timedelta(minutes=1)
+    assert round_(engine, runner) == 0
+
+
+def test_two_coordinators_fire_once(
+    engine: Engine, url: str, calls: Schedules, tmp_path: Path
+) -> None:
+    add(calls, tmp_path, cron="0 0 1 1 *")
+    make_due(engine)
+    barrier, fired, claimed = threading.Barrier(4), [], []
+
+    def race(name: str) -> None:
+        mine = open_engine(url)
+        barrier.wait()
+        for _ in range(5):
+            with mine.begin() as conn:
+                fired.extend(fire(conn))
+            with mine.begin() as conn:
+                conn.execute(text("SELECT 1"))
+        mine.dispose()
+
+    threads = [threading.Thread(target=race, args=(f"c{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (fired, states(calls)) == (["news"], ["due"])
+    with engine.begin() as conn:
+        claimed = schedules.claim(conn, "a", 30, 5) + schedules.claim(conn, "b", 30, 5)
+    assert len(claimed) == 1
+
+
+@pytest.mark.parametrize(("missed", "state"), [("catch-up", "due"), ("skip", "skipped")])
+def test_what_was_missed(
+    engine: Engine, calls: Schedules, tmp_path: Path, missed: Any, state: str
+) -> None:
+    """Many times of an hourly schedule: one row, of the latest."""
+    with engine.connect() as conn:
+        now = schedules.clock(conn)
+    ago = now - timedelta(minutes=20)
+    add(calls, tmp_path, cron=f"{ago.minute} * * * *", missed=missed)
+    with engine.begin() as conn:
+        first = ago.replace(second=0, microsecond=0) - timedelta(days=3)
+        conn.execute(table.update().values(next_due_at=first))
+    fire_now(engine)
+    (run,) = calls.runs("news")[1]
+    assert (run.state, run.due_at) == (state, ago.replace(second=0, microsecond=0))
+
+
+def test_an_overlapping_run_is_refused(
+    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+) -> None:
+    add(calls, tmp_path)
+    for _ in range(2):
+        calls.run("news")
+        round_(engine, runner)
+    late, early = calls.runs("news")[1]
+    assert (early.state, late.state) == ("done", "skipped")
+    assert late.error == f"overlaps the run before it: job {early.job_id} is running"
+
+
+def test_an_overlapping_run_waits_and_the_last_stands_for_all(
+    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+) -> None:
+    add(calls, tmp_path, overlap="queue")
+    for _ in range(3):
+        calls.run("news")
+        round_(engine, runner)
+    assert states(calls) == ["due", "skipped", "done"]
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE jobs SET state = 'done'"))
+    round_(engine, runner)
+    assert states(calls) == ["done", "skipped", "done"]
+
+
+def test_a_source_that_fails_is_tried_again_then_reported(
+    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+) -> None:
+    add(calls, tmp_path, source=tmp_path / "later.jsonl", retries=1)
+    calls.run("news")
+    round_(engine, runner)
+    (run,) = calls.runs("news")[1]
+    assert (run.state, run.attempts) == ("due", 1)
+    assert run.not_before is not None
+    assert "later.jsonl" in str(run.error)
+    assert round_(engine, runner) == 0, "not before its time"
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE schedule_runs SET not_before = NULL"))
+    round_(engine, runner)
+    assert states(calls) == ["failed"]
+    (tmp_path / "later.jsonl").write_text('{"id": "1", "text": "Ada went to Rome ."}\n')
+    make_due(engine)
+    round_(engine, runner)
+    assert sorted(states(calls)) == ["done", "failed"], "the schedule stays"
+
+
+def test_a_lost_run_is_taken_up_and_its_old_owner_writes_nothing(
+    engine: Engine, calls: Schedules, tmp_path: Path
+) -> None:
+    add(calls, tmp_path)
+    calls.run("news")
+    with engine.begin() as conn:
+        (old,) = schedules.claim(conn, "dead", 30, 5)
+        assert schedules.claim(conn, "next", 30, 5) == []
+        conn.execute(text("UPDATE schedule_runs SET lease_expires = '2020-01-01 00:00:00.000000'"))
+        (new,) = schedules.claim(conn, "next", 30, 5)
+        assert not schedules.heartbeat(conn, old, 30)
+        assert not schedules.finish(conn, old, "job_0", {})
+        assert schedules.heartbeat(conn, new, 30)
+    assert (new.id, new.attempts) == (old.id, 2)
+
+
+def test_what_is_wrong_is_refused_and_nothing_written(
+    house: House, calls: Schedules, tmp_path: Path
+) -> None:
+    for wrong in (("61 * * * *", "UTC"), ("* * * * *", "Europe/Nowhere")):
+        with pytest.raises(UsageError):
+            calls.add("news", *wrong, [tmp_path], SCHEMA)
+    assert house.one("SELECT count(*) FROM schedules") == 0
+    add(calls, tmp_path)
+    with pytest.raises(UsageError, match="a schedule news already"):
+        add(calls, tmp_path, cron="0 1 * * *")
+    for call in (calls.run, calls.remove, calls.enable, calls.disable, calls.runs):
+        with pytest.raises(UsageError, match="no schedule x"):
+            call("x")
+    assert house.rows("SELECT cron FROM schedules") == [("* * * * *",)]
+
+
+def test_disabled_enabled_removed(
+    engine: Engine, house: House, calls: Schedules, tmp_path: Path
+) -> None:
+    add(calls, tmp_path)
+    make_due(engine)
+    calls.disable("news")
+    assert fire_now(engine) == []
+    assert calls.enable("news") == calls.runs("news")[0].next_due_at
+    calls.run("news")
+    calls.remove("news")
+    assert house.one("SELECT count(*) FROM schedule_runs") == 0

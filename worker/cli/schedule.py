@@ -1,0 +1,202 @@
+"""`ruie schedule`: ingestion by the clock, which the coordinator fires."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from ruie.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.schedules import Run
+    from worker.client import Options
+    from worker.schedules import Schedules
+
+POLL_S = 0.5
+
+
+@click.group()
+def schedule() -> None:
+    """Ingest by the clock: what, when, and how it went. The coordinator fires."""
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--cron", required=True, help='Minute, hour, day, month, weekday: "0 2 * * *".')
+@click.option("--tz", default="UTC", show_default=True, help="Time zone, an IANA name.")
+@click.option("--source", "sources", multiple=True, required=True, help="What to read; repeatable.")
+@click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
+@click.option("--model", default="", help="Model; default: the coordinator's RUIE_LLM_MODEL.")
+@click.option("--cap", type=float, help="The most each run's job may cost, USD.")
+@click.option(
+    "--priority",
+    type=click.Choice(["live", "normal", "backfill"]),
+    default="normal",
+    help="Its share of a quota that others wait for too: 16, 4 or 1.",
+)
+@click.option(
+    "--missed",
+    type=click.Choice(["catch-up", "skip"]),
+    default="catch-up",
+    help="Times at which no coordinator ran: one run for all of them, or none.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(["refuse", "queue"]),
+    default="refuse",
+    help="A run while the job before it runs: refused, or it waits.",
+)
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=3, help="So often a failed run is tried again."
+)
+def add(
+    name: str,
+    cron: str,
+    tz: str,
+    sources: tuple[str, ...],
+    schema: Path,
+    model: str,
+    cap: float | None,
+    priority: Literal["live", "normal", "backfill"],
+    missed: Literal["catch-up", "skip"],
+    overlap: Literal["refuse", "queue"],
+    retries: int,
+) -> None:
+    """Store a schedule under NAME, with the schema's content; relative paths are made absolute."""
+    options: Options = {"priority": priority}
+    if model:
+        options["model"] = model
+    if cap is not None:
+        options["cap_usd"] = cap
+    made = _schedules().add(
+        name, cron, tz, sources, schema, missed=missed, overlap=overlap, retries=retries, **options
+    )
+    assert made.next_due_at is not None
+    click.echo(f"{name} is next due {_local(made.next_due_at, tz)}", err=True)
+
+
+@schedule.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(as_json: bool) -> None:
+    """All schedules, when each is next due, and its last run with its job."""
+    from worker.cli.output import console, print_json, table
+
+    listed = _schedules().listed()
+    if as_json:
+        print_json([{**asdict(s), "last_run": run and asdict(run)} for s, run in listed])
+        return
+    if not listed:
+        click.echo("no schedules", err=True)
+        return
+    rows = []
+    for one, run in listed:
+        due = _local(one.next_due_at, one.timezone) if one.next_due_at else "disabled"
+        row: list[Any] = [one.name, one.cron, one.timezone, due]
+        rows.append(row + (_outcome(run, one.timezone) if run else [None] * 5))
+    columns = ["name", "cron", "zone", "next due", "last run", "state", "job", "outcome", "error"]
+    console.print(table(columns, rows, wrap="error"))
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="So many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def show(name: str, limit: int, as_json: bool) -> None:
+    """The schedule NAME and its runs, the newest first."""
+    from worker.cli.output import console, print_json, table
+
+    one, runs = _schedules().runs(name, limit)
+    if as_json:
+        print_json({**asdict(one), "runs": [asdict(run) for run in runs]})
+        return
+    due = _local(one.next_due_at, one.timezone) if one.next_due_at else "disabled"
+    facts = [
+        ("cron", f"{one.cron} ({one.timezone})"),
+        ("next due", due),
+        ("sources", ", ".join(one.spec["sources"])),
+        ("schema", one.spec["schema"]["name"]),
+        ("missed", one.missed),
+        ("overlap", one.overlap),
+        ("retries", one.retries),
+    ]
+    console.print(table(["", ""], facts, title=one.name))
+    if runs:
+        rows = [[*_outcome(run, one.timezone), run.attempts] for run in runs]
+        columns = ["due", "state", "job", "outcome", "error", "attempts"]
+        console.print(table(columns, rows, wrap="error"))
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Until it is enqueued; exit code 1 if it was not.")
+@click.pass_context
+def run(ctx: click.Context, name: str, wait: bool) -> None:
+    """Let NAME run now; the coordinator does it, even where the schedule is disabled."""
+    import time
+
+    all_ = _schedules()
+    made = all_.run(name)
+    click.echo(f"{name} is due now; `ruie schedule show {name}` tells how it goes", err=True)
+    while wait:
+        now = next((r for r in all_.runs(name, 1000)[1] if r.id == made.id), None)
+        if now is None or now.state in ("done", "failed", "skipped"):
+            break
+        time.sleep(POLL_S)
+    if wait:
+        if now is None or now.state != "done":
+            click.echo(f"{name}: {now.state if now else 'removed'}  {now and now.error}", err=True)
+            ctx.exit(int(ExitCode.FAILED))
+        click.echo(now.job_id)
+
+
+@schedule.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget NAME and the history of its runs; its jobs and their records stay."""
+    _schedules().remove(name)
+    click.echo(f"{name} is removed", err=True)
+
+
+@schedule.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let NAME fire again, from its next due time on."""
+    all_ = _schedules()
+    due = all_.enable(name)
+    zone = all_.runs(name, 1)[0].timezone
+    click.echo(f"{name} is next due {_local(due, zone)}", err=True)
+
+
+@schedule.command()
+@click.argument("name")
+def disable(name: str) -> None:
+    """Let NAME fire no more until it is enabled; a run that began goes on."""
+    _schedules().disable(name)
+    click.echo(f"{name} is disabled", err=True)
+
+
+def _schedules() -> Schedules:
+    from worker.client import Client
+    from worker.schedules import Schedules
+
+    return Schedules(Client())
+
+
+def _local(at: datetime, zone: str) -> str:
+    """A time in the schedule's zone, with the zone's offset then."""
+    from worker.cron import zone as named
+
+    return at.astimezone(named(zone)).strftime("%Y-%m-%d %H:%M %z")
+
+
+def _outcome(run: Run, zone: str) -> list[Any]:
+    """When, the run's state, its job, what the job is and was given, what went wrong."""
+    counts = ", ".join(f"{number:,} {what}" for what, number in (run.counts or {}).items())
+    outcome = ": ".join(part for part in (run.job_state, counts) if part)
+    state = "retry" if run.state == "due" and run.error else run.state
+    return [_local(run.due_at, zone), state, run.job_id, outcome, run.error]

@@ -1,0 +1,227 @@
+"""Schedules as Python calls, and the runs that the leading coordinator does beside its rounds.
+
+from worker.schedules import Schedules
+Schedules(Client()).add("news", "0 2 * * *", "Europe/Berlin", ["/data/news"], "oil.yaml")
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Unpack
+
+from sqlalchemy import Connection, Engine
+
+from db import schedules
+from db.engine import AWAY, one_line, open_engine, reading
+from db.jobs import Priority
+from ruie.errors import RuieError, UsageError
+from ruie.schema import Schema
+from ruie.settings import Settings
+from worker.client import Client, Enqueued, Options, check_cap
+from worker.cron import latest_due, next_due
+
+log = logging.getLogger("ruie.schedules")
+
+LEASE_S = 30.0
+"""A run whose process died is taken up so many seconds later."""
+BEAT_S = 5.0
+PARALLEL = 2
+"""Runs at once: each reads and writes as fast as it can."""
+
+
+class Schedules:
+    """The schedules of a client's database. Raises `UsageError`, `UnavailableError`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._engine = client.engine
+
+    def add(
+        self,
+        schedule: str,
+        cron: str,
+        timezone: str,
+        sources: Sequence[str | Path],
+        schema: Schema | str | Path,
+        *,
+        missed: Literal["catch-up", "skip"] = "catch-up",
+        overlap: Literal["refuse", "queue"] = "refuse",
+        retries: int = 3,
+        **options: Unpack[Options],
+    ) -> schedules.Schedule:
+        """Store a schedule: paths are made absolute, the content of the schema is kept with it."""
+        if not schedule.strip() or not sources:
+            raise UsageError("A schedule needs a name and a source.", "Give both.")
+        loaded = schema if isinstance(schema, Schema) else Schema.load(schema)
+        cap_usd = options.get("cap_usd")
+        if cap_usd is not None:
+            config = self._client.config
+            check_cap(cap_usd, options.get("model") or config.llm_model, config)
+        Priority[options.get("priority", "normal").upper()]
+        spec = {
+            "sources": [_absolute(source) for source in sources],
+            "schema": loaded.body(),
+            "options": dict(options),
+        }
+        with self._engine.begin() as conn:
+            due = next_due(cron, timezone, schedules.clock(conn))
+            return schedules.add(
+                conn, schedule, cron, timezone, spec, due,
+                missed=missed, overlap=overlap, retries=retries,
+            )  # fmt: skip  # a row
+
+    def listed(self) -> list[tuple[schedules.Schedule, schedules.Run | None]]:
+        """Each schedule with its last run."""
+        with reading(self._engine) as conn:
+            every = schedules.listed(conn)
+            return [(s, next(iter(schedules.runs(conn, s.id, 1)), None)) for s in every]
+
+    def runs(self, name: str, limit: int = 20) -> tuple[schedules.Schedule, list[schedules.Run]]:
+        """A schedule and its runs, the newest first."""
+        with reading(self._engine) as conn:
+            schedule = schedules.get(conn, name)
+            return schedule, schedules.runs(conn, schedule.id, limit)
+
+    def run(self, name: str) -> schedules.Run:
+        """Let it run now; the coordinator does it."""
+        with self._engine.begin() as conn:
+            return schedules.run_now(conn, name)
+
+    def enable(self, name: str) -> datetime:
+        """Let it fire again, from its next due time on, which is given."""
+        with self._engine.begin() as conn:
+            schedule = schedules.get(conn, name)
+            due = next_due(schedule.cron, schedule.timezone, schedules.clock(conn))
+            schedules.enable(conn, name, due)
+            return due
+
+    def disable(self, name: str) -> None:
+        """Fire no more until it is enabled; a run that began goes on."""
+        with self._engine.begin() as conn:
+            schedules.enable(conn, name, None)
+
+    def remove(self, name: str) -> None:
+        """Forget it and its runs; their jobs stay."""
+        with self._engine.begin() as conn:
+            schedules.remove(conn, name)
+
+
+def fire(conn: Connection) -> list[str]:
+    """`db.schedules.fire` with the arithmetic of worker/cron.py."""
+    return schedules.fire(conn, next_due, latest_due)
+
+
+class LostRunError(RuieError):
+    """The run went to another process, or this one ends."""
+
+
+class Runner:
+    """Does runs in threads, each with an engine of its own, so that no round waits for them."""
+
+    def __init__(self, config: Settings, owner: str) -> None:
+        self._config = config
+        self._owner = owner
+        self._threads: dict[int, threading.Thread] = {}
+        self._stop = threading.Event()
+
+    def claim(self, conn: Connection) -> Sequence[schedules.Claimed]:
+        """In the leader's transaction: what is to begin now."""
+        self._threads = {k: t for k, t in self._threads.items() if t.is_alive()}
+        room = PARALLEL - len(self._threads)
+        return schedules.claim(conn, self._owner, LEASE_S, room) if room > 0 else []
+
+    def start(self, claimed: Sequence[schedules.Claimed]) -> None:
+        """Begin what was claimed, once the transaction is over."""
+        for run in claimed:
+            thread = threading.Thread(
+                target=self._do, args=(run,), name=f"ruie-schedule-{run.id}", daemon=True
+            )
+            self._threads[run.id] = thread
+            thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End runs at their next chunk and give them back."""
+        self._stop.set()
+        for thread in self._threads.values():
+            thread.join(timeout_s)
+
+    def _do(self, run: schedules.Claimed) -> None:
+        name = run.schedule.name
+        try:
+            engine = open_engine(self._config.database_url)
+        except RuieError as error:
+            log.warning("schedule %s: %s; its run is taken up again", name, error)
+            return
+        over, lost = threading.Event(), threading.Event()
+        beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
+        beat.start()
+
+        def still_mine(_: int) -> None:
+            if lost.is_set() or self._stop.is_set():
+                raise LostRunError(f"The run of {name} stops here.")
+
+        try:
+            still_mine(0)
+            done = enqueue(Client(self._config, engine), run, still_mine)
+            with engine.begin() as conn:
+                schedules.finish(conn, run, done.job_id, _counts(done))
+            log.info("schedule %s: %d documents, job %s", name, done.documents, done.job_id)
+        except LostRunError:
+            with engine.begin() as conn:
+                schedules.give_back(conn, run)
+        except AWAY as error:
+            # the lease runs out, and the run is taken up when the database is there again
+            log.warning("schedule %s: the database is away (%s)", name, one_line(error))
+        except Exception as error:  # whatever a source raises must not lose the schedule
+            words = (
+                str(error) if isinstance(error, RuieError) else f"{type(error).__name__}: {error}"
+            )
+            with engine.begin() as conn:
+                again = schedules.fail(conn, run, words)
+            log.warning("schedule %s: %s (%s)", name, words, "again" if again else "given up")
+        finally:
+            over.set()
+            beat.join()
+            engine.dispose()
+
+    def _beat(
+        self, engine: Engine, run: schedules.Claimed, over: threading.Event, lost: threading.Event
+    ) -> None:
+        while not over.wait(BEAT_S):
+            try:
+                with engine.begin() as conn:
+                    if not schedules.heartbeat(conn, run, LEASE_S) and not over.is_set():
+                        lost.set()
+                        return
+            except AWAY as error:
+                log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, one_line(error))
+
+
+def enqueue(client: Client, run: schedules.Claimed, progress: Callable[[int], None]) -> Enqueued:
+    """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
+    where nothing could be read."""
+    spec = run.schedule.spec
+    options: Options = spec["options"].copy()
+    options["name"] = options.get("name") or run.schedule.name
+    done = client.enqueue_files(
+        spec["sources"], Schema.from_body(spec["schema"]), progress, **options
+    )
+    if not done.documents and done.errors:
+        first = done.errors[0]
+        raise UsageError(
+            f"Nothing could be read: {first.source} {first.reason}.", "See the source."
+        )
+    return done
+
+
+def _counts(done: Enqueued) -> dict[str, int]:
+    return {"documents": done.documents, "new": done.new_documents, "refused": done.refused}
+
+
+def _absolute(source: str | Path) -> str:
+    text = str(source)
+    return text if "://" in text else str(Path(text).absolute())
