@@ -7,9 +7,9 @@ is dropped silently and nothing here raises over a line's content.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from db.jobs import NewInputError
 from db.queue import NewDocument
@@ -23,6 +23,7 @@ CHUNK = 500
 KEPT_KEYS = ("id", "text")
 
 Read = NewDocument | NewInputError
+Renaming = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def find_sources(given: Sequence[str | Path]) -> list[Path]:
@@ -90,7 +91,9 @@ def _text_file(path: Path, max_chars: int) -> Read:
     return _document(raw, str(path), None, None, max_chars)
 
 
-def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
+def read_jsonl(
+    stream: BinaryIO, source: str, max_chars: int, row: Renaming | None = None, start: int = 0
+) -> Iterator[Read]:
     """One document a line: an object with `text`, perhaps `id`, and anything else as metadata.
 
     Lines are read up to a bound, so that a file without line ends does not fill the memory.
@@ -102,7 +105,10 @@ def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
         if len(line) > bound:
             while not line.endswith(b"\n") and (line := stream.readline(bound + 1)):
                 pass
-            yield NewInputError(source, number, f"is longer than {max_chars} characters")
+            if number > start:
+                yield NewInputError(source, number, f"is longer than {max_chars} characters")
+            continue
+        if number <= start:
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -111,29 +117,32 @@ def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
             if line.endswith(b"\n"):
                 yield NewInputError(source, number, "is empty")
             continue
-        yield _line(line, source, number, max_chars)
+        yield _line(line, source, number, max_chars, row)
 
 
-def _line(line: bytes, source: str, number: int, max_chars: int) -> Read:
+def _line(line: bytes, source: str, number: int, max_chars: int, renamed: Renaming | None) -> Read:
     try:
         decoded = line.decode("utf-8")
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start + 1})"
         return NewInputError(source, number, reason, _excerpt(line))
     try:
-        row = json.loads(decoded, parse_constant=_no_number)
+        row = _JSON.decode(decoded)
     except (ValueError, RecursionError) as error:
         nested = isinstance(error, RecursionError)
         said = "nested too deeply" if nested else getattr(error, "msg", str(error))
         return NewInputError(source, number, f"is not JSON ({said})", _excerpt(line))
     if not isinstance(row, dict):
         return NewInputError(source, number, "is not a JSON object", _excerpt(line))
-    return document_of(row, source, number, max_chars)
+    return document_of(renamed(row) if renamed else row, source, number, max_chars)
 
 
 def _no_number(name: str) -> float:
     # Python reads NaN and Infinity, which are no JSON and which PostgreSQL refuses
     raise ValueError(f"{name} is no JSON number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)  # made once: json.loads makes one a line
 
 
 def document_of(
