@@ -26,7 +26,9 @@ class UnreadableError(Exception):
     """The rest of a source cannot be read; the message says why."""
 
 
-def mapped(row: dict[str, Any], name: str, number: int, mapping: Mapping, limit: int) -> Read:
+def mapped(
+    row: dict[str, Any], name: str | None, number: int, mapping: Mapping, limit: int
+) -> Read:
     """A row of typed values as a document."""
     try:
         return document_of(as_json(mapping.row(row)), name, number, limit)
