@@ -44,8 +44,8 @@ def add_chunks(conn: Connection, texts: Mapping[int, str], chunker: Chunker = wh
         for document in sorted(wanted)
         for ordinal, (start, end) in enumerate(wanted[document])
     ]
-    for part in pieces(rows):
-        conn.execute(insert_new(conn, chunks), list(part))
+    for some in pieces(rows):
+        conn.execute(insert_new(conn, chunks), list(some))
     for part in pieces(sorted(anew)):
         for table in RECORDS:
             conn.execute(update(table).where(table.c.document_id.in_(part)).values(shared=True))

@@ -102,7 +102,8 @@ def add(
         "retries": retries,
         "next_due_at": next_due_at,
     }
-    if not changed(conn, insert_new(conn, schedules), values):
+    made = insert_new(conn, schedules).values(values).returning(schedules.c.id)
+    if conn.execute(made).first() is None:
         raise UsageError(
             f"There is a schedule {name} already.",
             f"Choose another name, or remove it with `ruie schedule remove {name}`.",

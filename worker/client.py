@@ -9,7 +9,7 @@ Only the database is needed: the coordinator finds the work there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -27,13 +27,15 @@ from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from worker.ingest import (
     Read,
-    document_of,
-    find_sources,
     in_chunks,
-    read_sources,
     repeated,
 )
 from worker.prices import price_of
+from worker.sources import find_sources, read_sources
+from worker.sources.formats import mapped
+from worker.sources.frames import rows_of
+from worker.sources.mapping import DEFAULT
+from worker.sources.mapping import Mapping as Columns
 
 if TYPE_CHECKING:
     from worker.estimate import Estimate
@@ -79,13 +81,14 @@ class Client:
 
     def enqueue(
         self,
-        rows: Iterable[Mapping[str, Any]],
+        rows: Any,
         schema: Schema | str | Path,
         **options: Unpack[Options],
     ) -> Enqueued:
-        """Enqueue rows with `text`, perhaps `id`, and anything else as metadata."""
+        """Enqueue rows with `text`, perhaps `id`, and anything else as metadata: dicts, a pandas
+        or polars frame, a pyarrow table or reader."""
         limit = self.config.max_document_chars
-        read = (document_of(dict(r), None, i, limit) for i, r in enumerate(rows, start=1))
+        read = (mapped(r, None, i, DEFAULT, limit) for i, r in enumerate(rows_of(rows), start=1))
         return self.enqueue_documents(read, _schema(schema), **options)
 
     def enqueue_files(
@@ -93,14 +96,18 @@ class Client:
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
         progress: Callable[[int], None] = lambda _: None,
+        *,
+        mapping: Columns = DEFAULT,
+        input_format: str = "",
         **options: Unpack[Options],
     ) -> Enqueued:
         """Enqueue files and folders. Raises `UsageError` before anything is written."""
         loaded = _schema(schema)
-        files = find_sources(sources)
-        read = read_sources(files, self.config.max_document_chars)
+        limit = self.config.max_document_chars
+        found = find_sources(sources, mapping, limit, input_format)
+        read = read_sources(found)
         if not options.get("name"):
-            options["name"] = ", ".join(path.name for path in files[:3])
+            options["name"] = ", ".join(source.name.rsplit("/", 1)[-1] for source in found[:3])
         return self.enqueue_documents(read, loaded, progress, **options)
 
     def enqueue_documents(
@@ -186,6 +193,8 @@ class Client:
         sample: int = 200,
         context: str = "",
         progress: Callable[[int], None] = lambda _: None,
+        mapping: Columns = DEFAULT,
+        input_format: str = "",
     ) -> Estimate:
         """What a job of these files and folders would cost; makes none, and sends no text.
 
@@ -196,7 +205,8 @@ class Client:
         from worker.estimate import estimate, first_model  # heavy: enqueueing needs no bundle
 
         loaded = _schema(schema)
-        read = read_sources(find_sources(sources), self.config.max_document_chars)
+        limit = self.config.max_document_chars
+        read = read_sources(find_sources(sources, mapping, limit, input_format))
         named = model or self.config.llm_model or first_model(self.config)
         return estimate(
             self.config,
@@ -220,6 +230,11 @@ class Client:
         """All jobs, the newest first."""
         with reading(self.engine) as conn:
             return jobs.list_jobs(conn)
+
+
+def enqueue(rows: Any, schema: Schema | str | Path, **options: Unpack[Options]) -> Enqueued:
+    """`Client().enqueue(...)`, in one call."""
+    return Client().enqueue(rows, schema, **options)
 
 
 def check_cap(cap_usd: float, model: str, config: Settings) -> None:

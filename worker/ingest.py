@@ -1,4 +1,4 @@
-"""Sources into documents: JSONL (one document a line) and plain text (one document a file).
+"""Rows into documents, and JSONL, one document a line; `worker.sources` reads the other formats.
 
 What cannot be read becomes a `NewInputError` that says where and why; the rest goes on. Nothing
 is dropped silently and nothing here raises over a line's content.
@@ -7,16 +7,12 @@ is dropped silently and nothing here raises over a line's content.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
 
 from db.jobs import NewInputError
 from db.queue import NewDocument
-from ruie.errors import UsageError
 
-JSONL = (".jsonl", ".ndjson")
-TEXT = (".txt", ".text")
 EXCERPT_CHARS = 120
 CHUNK = 500
 """Documents that are handled together: in one transaction, where they are written."""
@@ -25,46 +21,7 @@ CHUNK_CHARS = 4_000_000
 KEPT_KEYS = ("id", "text")
 
 Read = NewDocument | NewInputError
-
-
-def find_sources(given: Sequence[str | Path]) -> list[Path]:
-    """The files to read, in a stable order; a folder gives every file of a known kind under it.
-
-    Raises `UsageError` for a path that is not there, before anything is read.
-    """
-    files: list[Path] = []
-    for name in given:
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix in JSONL + TEXT and p.is_file())
-            if not found:
-                raise UsageError(
-                    f"The folder {path} holds no document.",
-                    f"Known kinds are {', '.join(JSONL + TEXT)}.",
-                )
-            files += found
-        elif not path.exists():
-            raise UsageError(f"There is no file {path}.", "Check the path.")
-        elif path.suffix not in JSONL + TEXT:
-            raise UsageError(
-                f"{path} is of no known kind.", f"Known kinds are {', '.join(JSONL + TEXT)}."
-            )
-        else:
-            files.append(path)
-    return list(dict.fromkeys(files))
-
-
-def read_sources(files: Iterable[Path], max_chars: int) -> Iterator[Read]:
-    """Every document of every file, with what was refused in between."""
-    for path in files:
-        try:
-            if path.suffix in TEXT:
-                yield _text_file(path, max_chars)
-            else:
-                with path.open("rb") as stream:
-                    yield from read_jsonl(stream, str(path), max_chars)
-        except OSError as error:
-            yield NewInputError(str(path), None, f"cannot be read: {error.strerror or error}")
+Renaming = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def in_chunks(read: Iterable[Read]) -> Iterator[list[Read]]:
@@ -87,14 +44,9 @@ def repeated(row: NewDocument) -> NewInputError:
     return NewInputError(row.source, row.line, reason, row.text[:EXCERPT_CHARS])
 
 
-def _text_file(path: Path, max_chars: int) -> Read:
-    # UTF-8 takes at most 4 bytes a character: more than that need not be read to be refused
-    with path.open("rb") as stream:
-        raw = stream.read(4 * max_chars + 4)
-    return _document(raw, str(path), None, None, max_chars)
-
-
-def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
+def read_jsonl(
+    stream: BinaryIO, source: str, max_chars: int, row: Renaming | None = None, start: int = 0
+) -> Iterator[Read]:
     """One document a line: an object with `text`, perhaps `id`, and anything else as metadata.
 
     Lines are read up to a bound, so that a file without line ends does not fill the memory.
@@ -106,7 +58,10 @@ def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
         if len(line) > bound:
             while not line.endswith(b"\n") and (line := stream.readline(bound + 1)):
                 pass
-            yield NewInputError(source, number, f"is longer than {max_chars} characters")
+            if number > start:
+                yield NewInputError(source, number, f"is longer than {max_chars} characters")
+            continue
+        if number <= start:
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -115,29 +70,32 @@ def read_jsonl(stream: BinaryIO, source: str, max_chars: int) -> Iterator[Read]:
             if line.endswith(b"\n"):
                 yield NewInputError(source, number, "is empty")
             continue
-        yield _line(line, source, number, max_chars)
+        yield _line(line, source, number, max_chars, row)
 
 
-def _line(line: bytes, source: str, number: int, max_chars: int) -> Read:
+def _line(line: bytes, source: str, number: int, max_chars: int, renamed: Renaming | None) -> Read:
     try:
         decoded = line.decode("utf-8")
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start + 1})"
         return NewInputError(source, number, reason, _excerpt(line))
     try:
-        row = json.loads(decoded, parse_constant=_no_number)
+        row = _JSON.decode(decoded)
     except (ValueError, RecursionError) as error:
         nested = isinstance(error, RecursionError)
         said = "nested too deeply" if nested else getattr(error, "msg", str(error))
         return NewInputError(source, number, f"is not JSON ({said})", _excerpt(line))
     if not isinstance(row, dict):
         return NewInputError(source, number, "is not a JSON object", _excerpt(line))
-    return document_of(row, source, number, max_chars)
+    return document_of(renamed(row) if renamed else row, source, number, max_chars)
 
 
 def _no_number(name: str) -> float:
     # Python reads NaN and Infinity, which are no JSON and which PostgreSQL refuses
     raise ValueError(f"{name} is no JSON number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)  # made once: json.loads makes one a line
 
 
 def document_of(
@@ -164,23 +122,6 @@ def document_of(
     name = str(given) if given not in (None, "") else f"{source or 'row'}:{number}"
     metadata = {k: v for k, v in row.items() if k not in KEPT_KEYS}
     return NewDocument(text, name, source, number, metadata or None)
-
-
-def _document(
-    raw: bytes, source: str, number: int | None, name: str | None, max_chars: int
-) -> Read:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if len(raw) > 4 * max_chars:
-            return NewInputError(source, number, f"is longer than {max_chars} characters")
-        reason = f"is not UTF-8 (byte {error.start + 1})"
-        return NewInputError(source, number, reason, _excerpt(raw))
-    if not text.strip():
-        return NewInputError(source, number, "is empty")
-    if len(text) > max_chars:
-        return NewInputError(source, number, f"is longer than {max_chars} characters")
-    return NewDocument(text, name or source, source, number, None)
 
 
 def _excerpt(raw: bytes) -> str:

@@ -94,7 +94,7 @@ def survey(
     found = Survey({task: Sample(sample, seed) for task in Task})
     with closing(_Seen()) as seen:
         for chunk in in_chunks(read):
-            asked = []
+            asked: list[Query] = []
             for text, told in _fresh(chunk, seen, found, context):
                 ranges = chunker(text)
                 found.chunks += len(ranges)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from db import jobs
 from db.past import past_calls, past_events
 from ruie.bundle import Bundle
+from ruie.chunking import Chunker
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Item, Task
@@ -37,7 +38,17 @@ def rows(texts: Iterable[str], name: str = "doc") -> list[Read]:
 
 
 def run_survey(engine: Engine, read: Iterable[Read], extractor: Extractor, sample: int = 10) -> Any:
-    return survey(read, SCHEMA, extractor, engine, sample=sample, seed=0, progress=lambda _: None)
+    return survey(
+        read,
+        SCHEMA,
+        extractor,
+        engine,
+        chunker=Chunker(),
+        context="",
+        sample=sample,
+        seed=0,
+        progress=lambda _: None,
+    )
 
 
 @pytest.fixture
@@ -164,7 +175,16 @@ class TestEstimate:
     def ask(self, house: House, bundle_path: Path) -> Any:
         def run(texts: Iterable[str], **settings: Any) -> Estimate:
             config = load(bundle=bundle_path, **settings)
-            return estimate(config, house.engine, rows(texts), SCHEMA, MODEL, Decoding(), sample=50)
+            return estimate(
+                config,
+                house.engine,
+                rows(texts),
+                SCHEMA,
+                MODEL,
+                Decoding(),
+                chunker=Chunker(),
+                sample=50,
+            )
 
         return run
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from db.jobs import NewInputError
 from db.queue import NewDocument
 from ruie.errors import UsageError
-from worker.ingest import EXCERPT_CHARS, Read, find_sources, read_jsonl, read_sources
+from worker.ingest import EXCERPT_CHARS, Read, read_jsonl
+from worker.sources import find_sources, read_sources
 
 LIMIT = 50
 
@@ -142,14 +143,14 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.jsonl").write_text('{"text": "from b"}\n')
     (tmp_path / "sub" / "a.txt").write_text("\ufefffrom a\nsecond line\n", encoding="utf-8")
-    (tmp_path / "notes.md").write_text("no document")
+    (tmp_path / "notes.pdf").write_text("no document")
     return tmp_path
 
 
 def test_a_folder_gives_the_files_of_known_kinds(folder: Path) -> None:
     files = find_sources([folder, folder / "b.jsonl"])
-    assert files == [folder / "b.jsonl", folder / "sub" / "a.txt"]
-    found = list(read_sources(files, LIMIT))
+    assert [file.name for file in files] == [str(folder / "b.jsonl"), str(folder / "sub" / "a.txt")]
+    found = list(read_sources(files))
     assert [one.text for one in found if isinstance(one, NewDocument)] == [
         "from b",
         "from a\nsecond line\n",
@@ -158,7 +159,11 @@ def test_a_folder_gives_the_files_of_known_kinds(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.jsonl", "There is no file"), ("notes.md", "of no known kind"), ("empty", "no doc")],
+    [
+        ("none.jsonl", "There is no file"),
+        ("notes.pdf", "of no known kind"),
+        ("empty", "holds no document"),
+    ],
 )
 def test_a_wrong_path_is_refused_before_anything_is_read(
     folder: Path, name: str, message: str
@@ -174,19 +179,22 @@ def test_a_wrong_path_is_refused_before_anything_is_read(
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3)"),
-        (b"a" * 51, "is longer than 50 characters"),
-        ("é".encode() * 1000, "is longer than 50 characters"),
+        (b"a" * 51, "has 51 characters, more than 50"),
+        ("é".encode() * 70_000, "is longer than 50 characters"),
     ],
 )
 def test_a_text_file_that_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
-    (error,) = read_sources([tmp_path / "a.txt"], LIMIT)
+    (error,) = read_sources(find_sources([tmp_path / "a.txt"], max_chars=LIMIT))
     assert isinstance(error, NewInputError)
-    assert (error.source, error.line, error.reason) == (str(tmp_path / "a.txt"), None, reason)
+    assert (error.source, error.line, error.reason) == (str(tmp_path / "a.txt"), 1, reason)
 
 
 def test_a_file_that_cannot_be_opened_is_an_error_of_its_own(folder: Path) -> None:
-    error, document = read_sources([folder / "gone.jsonl", folder / "b.jsonl"], LIMIT)
+    (folder / "gone.jsonl").touch()
+    files = find_sources([folder / "gone.jsonl", folder / "b.jsonl"])
+    (folder / "gone.jsonl").unlink()
+    error, document = read_sources(files)
     assert isinstance(error, NewInputError)
     assert error.reason == "cannot be read: No such file or directory"
     assert isinstance(document, NewDocument)

@@ -9,10 +9,12 @@ from typing import Literal
 import click
 
 from ruie.errors import ExitCode
+from worker.cli.source_options import source_options
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
+@source_options
 @click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
 @click.option("--name", default="", help="A name for the job; default: the files' names.")
 @click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
@@ -29,7 +31,11 @@ from ruie.errors import ExitCode
 @click.pass_context
 def enqueue(
     ctx: click.Context,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
+    text_column: str,
+    id_column: str,
+    meta: str | None,
+    input_format: str | None,
     schema: Path,
     name: str,
     model: str,
@@ -39,7 +45,7 @@ def enqueue(
     context: str,
     as_json: bool,
 ) -> None:
-    """Add SOURCES (JSONL and text files, or folders of them) as a job; prints the job's id.
+    """Add SOURCES (files, folders, globs, URLs, - for standard input) as a job; prints its id.
 
     Lines that cannot be used are reported with file, line number and reason, and counted in
     `ruie status`; the rest is enqueued. Exit code 1 if nothing at all could be used.
@@ -47,14 +53,19 @@ def enqueue(
     from ruie.schema import Schema
     from worker.cli.output import documents_read, errors, print_json, refusals
     from worker.client import Client
+    from worker.sources.mapping import Mapping
 
     loaded = Schema.load(schema)
+    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
+    mapping = Mapping(text_column, id_column, kept)
     client = Client()
     with documents_read("enqueueing") as advance:
         done = client.enqueue_files(
             sources,
             loaded,
             advance,
+            mapping=mapping,
+            input_format=input_format or "",
             name=name,
             model=model,
             cap_usd=cap,

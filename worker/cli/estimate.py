@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ruie.errors import ExitCode
+from worker.cli.source_options import source_options
 
 if TYPE_CHECKING:
     from worker.estimate import Estimate
@@ -21,7 +22,8 @@ TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
+@source_options
 @click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
 @click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
 @click.option(
@@ -35,7 +37,11 @@ TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_
 @click.pass_context
 def estimate(
     ctx: click.Context,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
+    text_column: str,
+    id_column: str,
+    meta: str | None,
+    input_format: str | None,
     schema: Path,
     model: str,
     sample: int,
@@ -50,12 +56,22 @@ def estimate(
     from ruie.schema import Schema
     from worker.cli.output import documents_read, print_json, refusals
     from worker.client import Client
+    from worker.sources.mapping import Mapping
 
     loaded = Schema.load(schema)
+    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
+    mapping = Mapping(text_column, id_column, kept)
     client = Client()
     with documents_read("estimating") as advance:
         found = client.estimate(
-            sources, loaded, model=model, sample=sample, context=context, progress=advance
+            sources,
+            loaded,
+            model=model,
+            sample=sample,
+            context=context,
+            progress=advance,
+            mapping=mapping,
+            input_format=input_format or "",
         )
     if as_json:
         print_json(asdict(found) | {name: getattr(found, name) for name in TOTALS})

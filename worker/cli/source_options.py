@@ -1,0 +1,28 @@
+"""The options of every command that reads sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+KINDS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --text, --id, --meta and --input-format."""
+    for option in (
+        click.option(
+            "--input-format",
+            type=click.Choice(KINDS),
+            help="Of standard input (default: jsonl) and of files whose name tells none.",
+        ),
+        click.option("--meta", help="Columns kept as metadata, comma between; default: the rest."),
+        click.option("--id", "id_column", default="id", help="Column of the id; default: id."),
+        click.option(
+            "--text", "text_column", default="text", help="Column of the text; default: text."
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,70 @@
+"""One source: a name, a fingerprint, and its documents from any position."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+from zipfile import BadZipFile
+
+from db.jobs import NewInputError
+from worker.ingest import Read
+from worker.sources.formats import Reader, UnreadableError
+from worker.sources.mapping import Mapping
+
+BROKEN = (OSError, EOFError, zlib.error, BadZipFile, NotImplementedError, RuntimeError,
+          ValueError, UnreadableError)  # fmt: skip  # ValueError: ArrowInvalid is one
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """Raises nothing while it is read: what is broken is one refusal without a line."""
+
+    name: str
+    fingerprint: str
+    """Changes when the content does; empty where nobody can know."""
+    opened: Callable[[], AbstractContextManager[BinaryIO]]
+    packing: str
+    reader: Reader
+    mapping: Mapping
+    max_chars: int
+    unreadable: bool = False
+    """Set where the last reading did not come to the end."""
+
+    def read(self, start: int = 0) -> Iterator[Read]:
+        """Documents and refusals after the first `start` records."""
+        self.unreadable = False
+        last = start
+        try:
+            with self.opened() as stream:
+                unpacked = unpack(stream, self.packing)
+                for row in self.reader(unpacked, self.name, self.mapping, self.max_chars, start):
+                    last = row.line or last
+                    yield row
+        except BROKEN as error:
+            self.unreadable = True
+            said = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
+            where = f"breaks off after record {last}" if last else "cannot be read"
+            yield NewInputError(self.name, None, f"{where}: {said}")
+
+
+def unpack(stream: BinaryIO, packing: str) -> BinaryIO:
+    """A stream as it was before it was compressed (`gzip`, `zstd`, or nothing)."""
+    if packing == "gzip":
+        return cast(BinaryIO, io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=stream)), 1 << 18))
+    if packing == "zstd":
+        import pyarrow as pa
+
+        unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+        return cast(BinaryIO, io.BufferedReader(unpacked, 1 << 18))
+    return stream
+
+
+def read_sources(sources: Iterable[Source]) -> Iterator[Read]:
+    """Every document of every source, with what was refused in between."""
+    for source in sources:
+        yield from source.read()
