@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, bindparam, literal_column, select, text
 
+from db.canonical import add_names
 from db.lease import LeasedItem, chunk_span
 from db.models import entities, event_arguments, events, relations, work_items
 from db.sql import insert_new_by_dialect, pieces
 from db.types import storable
+from ruie.names import name_key
 from ruie.records import Grounding, Item, Span, Task
 
 TABLES: dict[Task, Table] = {
@@ -33,11 +35,20 @@ _SPANS = {
 }
 """The columns of each task's spans: text, start, end, grounding."""
 
+_KEYS: dict[Task, tuple[str, ...]] = {
+    Task.NER: ("name_key",),
+    Task.RE: ("head_key", "tail_key"),
+    Task.ED: (),  # a trigger is no name
+    Task.EAE: ("name_key",),
+}
+"""The columns of the names' keys, a span's each."""
+
 _COLUMNS = {
     task: (
         "extraction_id",
         *(("event_id", "role") if task is Task.EAE else ("document_id", "type")),
         *(name for span in spans for name in span),
+        *_KEYS[task],
     )
     for task, spans in _SPANS.items()
 }
@@ -71,6 +82,8 @@ def write_records(
             for name, value in zip(names, _row(item, extraction_id, found), strict=True)
         }
         conn.execute(_insert(item.task, len(part)), values)
+    if _KEYS[item.task]:
+        add_names(conn, (span.text for found in once.values() for span in found.spans))
 
 
 def _identity(item: Item) -> Hashable:
@@ -81,7 +94,8 @@ def _identity(item: Item) -> Hashable:
 def _row(item: LeasedItem, extraction_id: int, found: Item) -> tuple[Any, ...]:
     owner = item.event_id if item.task is Task.EAE else item.document_id
     spans = (_columns(span, item.chunk_start) for span in found.spans)
-    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
+    keys = (name_key(storable(s.text)) for s in found.spans) if _KEYS[item.task] else ()
+    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans), *keys
 
 
 def _columns(span: Span, chunk_start: int) -> tuple[str, int | None, int | None, str]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, located, one_of
-from db.types import BigId, Json, Usd, Words
+from db.types import BigId, Json, NameKey, Usd, Words
 from ruie.records import Grounding, Task
 
 
@@ -69,6 +69,8 @@ class EntityRow(Base):
     __tablename__ = "entities"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
+        # Everything that counting the mentions of a name reads, so that the rows are left alone.
+        Index("ix_entities_name_key", "name_key", "type", "document_id", "extraction_id"),
         located("char_start", "char_end"),
         one_of("grounding", Grounding),
     )
@@ -78,6 +80,7 @@ class EntityRow(Base):
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     type: Mapped[str] = mapped_column(Words)
     text: Mapped[str] = mapped_column(Words)
+    name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
@@ -91,6 +94,9 @@ class RelationRow(Base):
             "head_start", "head_end", "tail_start", "tail_end",
             name="uq_relations_located",
         ),
+        Index("ix_relations_type", "type", "id"),
+        Index("ix_relations_head_key", "head_key", "type"),
+        Index("ix_relations_tail_key", "tail_key", "type"),
         located("head_start", "head_end", "head_grounding"),
         located("tail_start", "tail_end", "tail_grounding"),
         one_of("head_grounding", Grounding),
@@ -102,10 +108,12 @@ class RelationRow(Base):
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     type: Mapped[str] = mapped_column(Words)
     head_text: Mapped[str] = mapped_column(Words)
+    head_key: Mapped[str] = mapped_column(NameKey)
     head_start: Mapped[int | None] = mapped_column(Integer)
     head_end: Mapped[int | None] = mapped_column(Integer)
     head_grounding: Mapped[str] = mapped_column(String(16))
     tail_text: Mapped[str] = mapped_column(Words)
+    tail_key: Mapped[str] = mapped_column(NameKey)
     tail_start: Mapped[int | None] = mapped_column(Integer)
     tail_end: Mapped[int | None] = mapped_column(Integer)
     tail_grounding: Mapped[str] = mapped_column(String(16))
@@ -117,6 +125,7 @@ class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "trigger_start", "trigger_end"),
+        Index("ix_events_type", "type", "id"),
         located("trigger_start", "trigger_end"),
         one_of("grounding", Grounding),
     )
@@ -138,6 +147,7 @@ class ArgumentRow(Base):
             "event_id", "extraction_id", "role", "char_start", "char_end",
             name="uq_event_arguments_located",  # by rule it would be too long for PostgreSQL
         ),
+        Index("ix_event_arguments_name_key", "name_key", "role", "event_id"),
         located("char_start", "char_end"),
         one_of("grounding", Grounding),
     )  # fmt: skip
@@ -147,6 +157,7 @@ class ArgumentRow(Base):
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
     role: Mapped[str] = mapped_column(Words)
     text: Mapped[str] = mapped_column(Words)
+    name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
