@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from ruie.names import LONGEST, name_key
 
 SAME = [
-    ("opec", ["OPEC", "Opec", " opec ", "O.P.E.C.", "ＯＰＥＣ", "OPEC's", "OPEC’s", "“OPEC”", "opec,"]),
-    ("crude oil", ["crude oil", "Crude Oil", "crude-oil", "crude  oils", "Crude\noil", "crude oil's"]),
+    ("opec", ["OPEC", "Opec", " opec ", "O.P.E.C.", "ＯＰＥＣ", "OPEC's",
+              "OPEC’s", "“OPEC”", "opec,"]),
+    ("crude oil", ["crude oil", "Crude Oil", "crude-oil", "crude  oils", "Crude\noil",
+                   "crude oil's"]),
     ("us", ["US", "U.S.", "u.s"]),
     ("company", ["company", "Companies", "companies'"]),
     ("united state", ["United States", "United States'", "UNITED STATES."]),
@@ -18,8 +20,8 @@ SAME = [
     ("box", ["box", "boxes"]),
     ("johnson and johnson", ["Johnson & Johnson", "Johnson and Johnson"]),
     ("strasse", ["Straße", "STRASSE", "strasse"]),
-    ("cafe\u0301".replace("e\u0301", "é"), ["Café", "CAFE\u0301", "café"]),
-    ("ﬁ".replace("ﬁ", "fi") + "ne art", ["ﬁne arts", "Fine Art"]),
+    ("café", ["Café", "CAFE\u0301", "café"]),
+    ("fine art", ["ﬁne arts", "Fine Art"]),
     ("東京", ["東京", "「東京」", "東京。"]),
     ("москва", ["Москва", "МОСКВА", "«Москва»"]),
     ("3.5 %", ["3.5 %", "3.5  %"]),
