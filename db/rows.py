@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from db.canonical import add_names
 from db.chunks import other_chunks
 from db.lease import LeasedItem, chunk_span
 from db.models import (
@@ -34,6 +35,7 @@ from db.models import (
 from db.sql import insert_new_by_dialect, pieces
 from db.types import storable
 from ruie.chunking import Range
+from ruie.names import name_key
 from ruie.records import Grounding, Item, Span, Task
 
 TABLES: dict[Task, Table] = {
@@ -54,12 +56,21 @@ _SPANS = {
 }
 """The columns of each task's spans: text, start, end, grounding."""
 
+_KEYS: dict[Task, tuple[str, ...]] = {
+    Task.NER: ("name_key",),
+    Task.RE: ("head_key", "tail_key"),
+    Task.ED: (),  # a trigger is no name
+    Task.EAE: ("name_key",),
+}
+"""The columns of the names' keys, a span's each."""
+
 _COLUMNS = {
     task: (
         "extraction_id",
         *(("event_id", "role") if task is Task.EAE else ("document_id", "type")),
         *(name for span in spans for name in span),
         *(() if task is Task.EAE else ("shared",)),
+        *_KEYS[task],
     )
     for task, spans in _SPANS.items()
 }
@@ -97,6 +108,8 @@ def write_records(
             for name, value in zip(names, _row(item, extraction_id, found, others), strict=True)
         }
         conn.execute(_insert(item.task, len(part)), values)
+    if _KEYS[item.task]:
+        add_names(conn, (span.text for found in once.values() for span in found.spans))
 
 
 def _identity(item: Item) -> Hashable:
@@ -109,8 +122,9 @@ def _row(
 ) -> tuple[Any, ...]:
     owner = item.event_id if item.task is Task.EAE else item.document_id
     spans = (_columns(span, item.chunk_start) for span in found.spans)
-    row = extraction_id, owner, storable(found.type), *chain.from_iterable(spans)
-    return row if item.task is Task.EAE else (*row, _shared(item, found, others))
+    shared = () if item.task is Task.EAE else (_shared(item, found, others),)
+    keys = (name_key(storable(s.text)) for s in found.spans) if _KEYS[item.task] else ()
+    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans), *shared, *keys
 
 
 def _shared(item: LeasedItem, found: Item, others: Sequence[Range]) -> bool:

@@ -23,11 +23,21 @@ def _document(record: str) -> str:
         WHERE o.job_id = w.job_id AND o.document_id = {record}.document_id) AS external_id"""
 
 
-_PROVENANCE = """w.extraction_id AS extraction_id, x.model AS model,
+def _call(record: str) -> str:
+    return f"""{record}.extraction_id AS extraction_id, x.model AS model,
     x.prompt_version AS prompt_version, x.created_at AS created_at"""
 
-_FROM_ITEMS = """FROM work_items w
-JOIN extractions x ON x.id = w.extraction_id"""
+
+def _from(record: str) -> str:
+    # Outer joins to what is always there: a query that asks for none of its columns does without
+    # the join, and one that filters by them may begin with it.
+    return f"""JOIN work_items w ON w.extraction_id = {record}.extraction_id
+LEFT JOIN extractions x ON x.id = {record}.extraction_id"""
+
+
+def _provenance(kind: str, table: str) -> str:
+    return f"""SELECT '{kind}' AS record, r.id AS record_id, r.extraction_id AS extraction_id
+    FROM {table} r"""
 
 
 def _seen_once(table: str, record: str, offsets: Sequence[str]) -> str:
@@ -40,48 +50,115 @@ def _seen_once(table: str, record: str, offsets: Sequence[str]) -> str:
         AND da.task = 'EAE' AND da.event_id = d.id AND da.event_id IS NOT NULL"""
         first = f"""((da.id IS NOT NULL AND wa.id IS NULL)
         OR ((da.id IS NULL) = (wa.id IS NULL) AND {first}))"""
-    return f"""WHERE NOT ({record}.shared AND EXISTS (
+    return f"""NOT ({record}.shared AND EXISTS (
     SELECT 1 FROM {table} d
     JOIN work_items dw ON dw.extraction_id = d.extraction_id AND dw.job_id = w.job_id
     {join}
     WHERE d.shared AND {same} AND {first}))"""
 
 
+def _entity_once(record: str) -> str:
+    return _seen_once("entities", record, ("char_start", "char_end"))
+
+
+_EVENT_ONCE = _seen_once("events", "v", ("trigger_start", "trigger_end"))
+
+_ARGUMENT_ITEM = """LEFT JOIN work_items wa ON wa.job_id = w.job_id AND wa.chunk_id = w.chunk_id
+    AND wa.task = 'EAE' AND wa.event_id = v.id AND wa.event_id IS NOT NULL"""
+
 VIEWS: dict[str, str] = {
     "entity_mentions": f"""
 SELECT w.job_id AS job_id, {_document("e")},
-    e.id AS entity_id, e.type AS type, e.text AS text,
+    e.id AS entity_id, e.type AS type, e.text AS text, e.name_key AS name_key, c.name AS canonical,
     e.char_start AS char_start, e.char_end AS char_end, e.grounding AS grounding,
-    {_PROVENANCE}
-{_FROM_ITEMS}
-JOIN entities e ON e.extraction_id = w.extraction_id
-{_seen_once("entities", "e", ("char_start", "char_end"))}""",
+    {_call("e")}
+FROM entities e
+{_from("e")}
+LEFT JOIN canonical c ON c.key = e.name_key
+WHERE {_entity_once("e")}""",
     "relation_mentions": f"""
 SELECT w.job_id AS job_id, {_document("r")},
     r.id AS relation_id, r.type AS type,
-    r.head_text AS head_text, r.head_start AS head_start, r.head_end AS head_end,
-    r.head_grounding AS head_grounding,
-    r.tail_text AS tail_text, r.tail_start AS tail_start, r.tail_end AS tail_end,
-    r.tail_grounding AS tail_grounding,
-    {_PROVENANCE}
-{_FROM_ITEMS}
-JOIN relations r ON r.extraction_id = w.extraction_id
-{_seen_once("relations", "r", ("head_start", "head_end", "tail_start", "tail_end"))}""",
+    r.head_text AS head_text, r.head_key AS head_key, h.name AS head_canonical,
+    r.head_start AS head_start, r.head_end AS head_end, r.head_grounding AS head_grounding,
+    r.tail_text AS tail_text, r.tail_key AS tail_key, t.name AS tail_canonical,
+    r.tail_start AS tail_start, r.tail_end AS tail_end, r.tail_grounding AS tail_grounding,
+    {_call("r")}
+FROM relations r
+{_from("r")}
+LEFT JOIN canonical h ON h.key = r.head_key
+LEFT JOIN canonical t ON t.key = r.tail_key
+WHERE {_seen_once("relations", "r", ("head_start", "head_end", "tail_start", "tail_end"))}""",
     # One row for each argument; an event without arguments has one row, with a null role.
     "event_mentions": f"""
 SELECT w.job_id AS job_id, {_document("v")},
     v.id AS event_id, v.type AS type, v.trigger_text AS trigger_text,
     v.trigger_start AS trigger_start, v.trigger_end AS trigger_end, v.grounding AS grounding,
-    a.role AS role, a.text AS argument_text,
-    a.char_start AS argument_start, a.char_end AS argument_end,
+    a.role AS role, a.text AS argument_text, a.name_key AS argument_key,
+    c.name AS argument_canonical, a.char_start AS argument_start, a.char_end AS argument_end,
     a.grounding AS argument_grounding, a.extraction_id AS argument_extraction_id,
-    {_PROVENANCE}
-{_FROM_ITEMS}
-JOIN events v ON v.extraction_id = w.extraction_id
-LEFT JOIN work_items wa ON wa.job_id = w.job_id AND wa.chunk_id = w.chunk_id
-    AND wa.task = 'EAE' AND wa.event_id = v.id AND wa.event_id IS NOT NULL
+    {_call("v")}
+FROM events v
+{_from("v")}
+{_ARGUMENT_ITEM}
 LEFT JOIN event_arguments a ON a.event_id = v.id AND a.extraction_id = wa.extraction_id
-{_seen_once("events", "v", ("trigger_start", "trigger_end"))}""",
+LEFT JOIN canonical c ON c.key = a.name_key
+WHERE {_EVENT_ONCE}""",
+    # One row for each event, its arguments in one column.
+    "events_json": f"""
+SELECT w.job_id AS job_id, {_document("v")},
+    v.id AS event_id, v.type AS type, v.trigger_text AS trigger_text,
+    v.trigger_start AS trigger_start, v.trigger_end AS trigger_end, v.grounding AS grounding,
+    {{arguments}} AS arguments,
+    {_call("v")}
+FROM events v
+{_from("v")}
+{_ARGUMENT_ITEM}
+WHERE {_EVENT_ONCE}""",
+    # Two different names that one job found in one document: a row for each pair of mentions, and
+    # each pair in both orders.
+    "entity_pairs": f"""
+SELECT w.job_id AS job_id, e.document_id AS document_id,
+    e.id AS entity_id, e.type AS type, e.name_key AS name_key, c.name AS canonical,
+    f.id AS other_id, f.type AS other_type, f.name_key AS other_key, d.name AS other_canonical
+FROM entities e
+JOIN work_items w ON w.extraction_id = e.extraction_id
+JOIN entities f ON f.document_id = e.document_id AND f.name_key <> e.name_key
+JOIN work_items u ON u.extraction_id = f.extraction_id AND u.job_id = w.job_id
+LEFT JOIN canonical c ON c.key = e.name_key
+LEFT JOIN canonical d ON d.key = f.name_key
+WHERE {_entity_once("e")} AND {_entity_once("f")}""",
+    # One row for each place where a job found a document.
+    "document_metadata": """
+SELECT o.job_id AS job_id, o.document_id AS document_id, o.external_id AS external_id,
+    o.source AS source, o.line AS line, o.metadata AS metadata, d.chars AS chars,
+    d.created_at AS created_at
+FROM origins o
+LEFT JOIN documents d ON d.id = o.document_id""",
+    # One row for each record: the call that made it.
+    "record_provenance": f"""
+SELECT r.record AS record, r.record_id AS record_id, r.extraction_id AS extraction_id,
+    x.job_id AS job_id, x.task AS task, x.model AS model, x.endpoint AS endpoint,
+    x.prompt_version AS prompt_version, s.name AS schema_name, x.schema_digest AS schema_digest,
+    x.bundle_digest AS bundle_digest, x.demonstration_ids AS demonstration_ids,
+    x.prompt_tokens AS prompt_tokens, x.completion_tokens AS completion_tokens,
+    x.cost_usd AS cost_usd, x.latency_s AS latency_s, x.raw_output AS raw_output,
+    x.reused_from AS reused_from, x.created_at AS created_at
+FROM (
+    {_provenance("entity", "entities")}
+    UNION ALL
+    {_provenance("relation", "relations")}
+    UNION ALL
+    {_provenance("event", "events")}
+    UNION ALL
+    {_provenance("argument", "event_arguments")}
+) r
+LEFT JOIN extractions x ON x.id = r.extraction_id
+LEFT JOIN schemas s ON s.digest = x.schema_digest""",
+    # One row for each demonstration of a call, in the order of the prompt.
+    "extraction_demonstrations": """
+SELECT x.id AS extraction_id, {demonstration} AS position, n.value AS demonstration_id
+FROM extractions x, {demonstrations}""",
     # One row for each job and task; a job without items has one row, with a null task.
     "job_progress": """
 SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.task AS task,
@@ -116,17 +193,52 @@ FROM (
 GROUP BY day, model""",
 }
 
-_DAY = {
-    "postgresql": "TO_CHAR(x.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
-    "sqlite": "SUBSTR(x.created_at, 1, 10)",
+_ARGUMENT = (
+    ("role", "a.role"),
+    ("text", "a.text"),
+    ("canonical", "c.name"),
+    ("start", "a.char_start"),
+    ("end", "a.char_end"),
+    ("grounding", "a.grounding"),
+)
+_OF_EVENT = """FROM work_items wa
+        JOIN event_arguments a ON a.event_id = v.id AND a.extraction_id = wa.extraction_id
+        LEFT JOIN canonical c ON c.key = a.name_key
+        WHERE wa.job_id = w.job_id AND wa.chunk_id = w.chunk_id AND wa.task = 'EAE'
+            AND wa.event_id = v.id AND wa.event_id IS NOT NULL
+        ORDER BY a.id"""
+
+# What the two databases have no common words for.
+_SPELLINGS: dict[str, dict[str, str]] = {
+    "postgresql": {
+        "day": "TO_CHAR(x.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+        # Of text and not by JSON_AGG, which puts spaces where SQLite has none.
+        "arguments": f"""CAST('[' || COALESCE((SELECT STRING_AGG(CAST(ROW_TO_JSON(n) AS text), ',')
+    FROM (SELECT {", ".join(f'{column} AS "{key}"' for key, column in _ARGUMENT)}
+        {_OF_EVENT}) n), '') || ']' AS json)""",
+        "demonstration": "CAST(n.position AS integer)",
+        "demonstrations": "JSON_ARRAY_ELEMENTS_TEXT(x.demonstration_ids)"
+        " WITH ORDINALITY AS n(value, position)",
+    },
+    "sqlite": {
+        "day": "SUBSTR(x.created_at, 1, 10)",
+        "arguments": f"""(SELECT JSON_GROUP_ARRAY(JSON_OBJECT({
+            ", ".join(f"'{key}', n.{key}_" for key, _ in _ARGUMENT)
+        }))
+    FROM (SELECT {", ".join(f"{column} AS {key}_" for key, column in _ARGUMENT)}
+        {_OF_EVENT}) n)""",
+        "demonstration": "n.key + 1",
+        "demonstrations": "JSON_EACH(x.demonstration_ids) n",
+    },
 }
 
 
 def create_views(conn: Connection) -> None:
     """Make every view; none may exist."""
-    day = _DAY[conn.dialect.name]
     for name, query in VIEWS.items():
-        conn.exec_driver_sql(f"CREATE VIEW {name} AS {query.strip().replace('{day}', day)}")
+        for word, spelling in _SPELLINGS[conn.dialect.name].items():
+            query = query.replace(f"{{{word}}}", spelling)
+        conn.exec_driver_sql(f"CREATE VIEW {name} AS {query.strip()}")
 
 
 def drop_views(conn: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from db.models.base import Base, table
 from db.models.leader import Leadership
+from db.models.names import Canonical
 from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
 from db.models.sources import (
     JOB_STATES,
@@ -34,6 +35,7 @@ entities = table(EntityRow)
 relations = table(RelationRow)
 events = table(EventRow)
 event_arguments = table(ArgumentRow)
+canonical = table(Canonical)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
@@ -45,6 +47,7 @@ __all__ = [
     "ArgumentRow",
     "Attempt",
     "Base",
+    "Canonical",
     "Chunk",
     "Document",
     "EntityRow",
@@ -63,6 +66,7 @@ __all__ = [
     "SpendRefund",
     "WorkItem",
     "attempts",
+    "canonical",
     "chunks",
     "documents",
     "entities",

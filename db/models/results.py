@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, located, one_of
-from db.types import BigId, Json, Usd, Words
+from db.types import BigId, Json, NameKey, Usd, Words
 from ruie.records import Grounding, Task
 
 
@@ -77,6 +77,8 @@ class EntityRow(Base):
     __tablename__ = "entities"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
+        # Everything that counting the mentions of a name reads, so that the rows are left alone.
+        Index("ix_entities_name_key", "name_key", "type", "document_id", "extraction_id"),
         located("char_start", "char_end"),
         _shared("ix_entities_shared", "char_start"),
         one_of("grounding", Grounding),
@@ -87,6 +89,7 @@ class EntityRow(Base):
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     type: Mapped[str] = mapped_column(Words)
     text: Mapped[str] = mapped_column(Words)
+    name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
@@ -101,6 +104,9 @@ class RelationRow(Base):
             "head_start", "head_end", "tail_start", "tail_end",
             name="uq_relations_located",
         ),
+        Index("ix_relations_type", "type", "id"),
+        Index("ix_relations_head_key", "head_key", "type"),
+        Index("ix_relations_tail_key", "tail_key", "type"),
         located("head_start", "head_end", "head_grounding"),
         located("tail_start", "tail_end", "tail_grounding"),
         _shared("ix_relations_shared", "head_start"),
@@ -113,10 +119,12 @@ class RelationRow(Base):
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     type: Mapped[str] = mapped_column(Words)
     head_text: Mapped[str] = mapped_column(Words)
+    head_key: Mapped[str] = mapped_column(NameKey)
     head_start: Mapped[int | None] = mapped_column(Integer)
     head_end: Mapped[int | None] = mapped_column(Integer)
     head_grounding: Mapped[str] = mapped_column(String(16))
     tail_text: Mapped[str] = mapped_column(Words)
+    tail_key: Mapped[str] = mapped_column(NameKey)
     tail_start: Mapped[int | None] = mapped_column(Integer)
     tail_end: Mapped[int | None] = mapped_column(Integer)
     tail_grounding: Mapped[str] = mapped_column(String(16))
@@ -129,6 +137,7 @@ class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "trigger_start", "trigger_end"),
+        Index("ix_events_type", "type", "id"),
         located("trigger_start", "trigger_end"),
         _shared("ix_events_shared", "trigger_start"),
         one_of("grounding", Grounding),
@@ -152,6 +161,7 @@ class ArgumentRow(Base):
             "event_id", "extraction_id", "role", "char_start", "char_end",
             name="uq_event_arguments_located",  # by rule it would be too long for PostgreSQL
         ),
+        Index("ix_event_arguments_name_key", "name_key", "role", "event_id"),
         located("char_start", "char_end"),
         one_of("grounding", Grounding),
     )  # fmt: skip
@@ -161,6 +171,7 @@ class ArgumentRow(Base):
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
     role: Mapped[str] = mapped_column(Words)
     text: Mapped[str] = mapped_column(Words)
+    name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))

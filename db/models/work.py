@@ -55,7 +55,11 @@ class WorkItem(Base):
         _partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
         _partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
         _partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
-        _partial("ix_work_items_extraction", "extraction_id", where="extraction_id IS NOT NULL"),
+        # With the job: the views ask which jobs have an extraction, for each record.
+        _partial(
+            "ix_work_items_extraction", "extraction_id", "job_id",
+            where="extraction_id IS NOT NULL",
+        ),
         Index("ix_work_items_progress", "job_id", "state", "task"),
     )  # fmt: skip  # one index a line reads as the table it is
 

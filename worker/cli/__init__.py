@@ -34,6 +34,7 @@ COMMANDS = {
     "quarantine": ("worker.cli.quarantine:quarantine", "Look at the items that were given up."),
     "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
+    "canonical": ("worker.cli.canonical:canonical", "What names are called."),
     "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("worker.cli.convert:convert", "Annotated data of other formats as JSONL."),
     "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),

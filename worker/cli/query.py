@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import io
 import sys
-from itertools import chain, islice
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
+
+if TYPE_CHECKING:
+    from db.query import Answer
 
 SHOWN = 10_000
 """Rows that are held to lay a table out; the other formats stream."""
@@ -18,11 +22,17 @@ SHOWN = 10_000
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
+    type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
     help="json prints one object a line.",
 )
-def query(sql: str, form: str) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, whole or not at all; default: standard output.",
+)
+def query(sql: str, form: str, output: Path | None) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
     The connection itself can only read, whatever the SQL says.
@@ -31,27 +41,52 @@ def query(sql: str, form: str) -> None:
     from db.engine import open_engine
     from db.query import run_readonly
     from ruie.settings import settings
-    from worker.cli.output import console, table
+    from worker.cli.answers import whole_file
 
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal: give --output FILE.")
     url = settings().database_url
     engine = open_engine(url)
     migrate.check(engine)
     engine.dispose()
     answer = run_readonly(url, sql)
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answer.columns)
-        writer.writerows(answer.rows)
-    elif form == "json":
-        for row in answer.rows:
-            named = dict(zip(answer.columns, row, strict=True))
-            sys.stdout.write(json.dumps(named, ensure_ascii=False, default=str) + "\n")
+    if output is None:
+        _write(answer, form, sys.stdout.buffer)
     else:
-        shown = list(islice(answer.rows, SHOWN))
-        more = next(answer.rows, None)
-        console.print(table(answer.columns, shown))
-        if more is not None:
-            left = 1 + sum(1 for _ in chain(answer.rows))
-            click.echo(f"and {left:,} more rows: --format csv prints all of them", err=True)
+        with whole_file(output) as file:
+            _write(answer, form, file)
+
+
+def _write(answer: Answer, form: str, file: BinaryIO) -> None:
+    from worker.cli.answers import write_csv, write_json, write_parquet
+
+    if form == "parquet":
+        write_parquet(answer, file)
+        return
+    out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
+    try:
+        if form == "csv":
+            write_csv(answer, out)
+        elif form == "json":
+            write_json(answer, out)
         else:
-            click.echo(f"{len(shown):,} row{'' if len(shown) == 1 else 's'}", err=True)
+            _lay_out(answer, out)
+        out.flush()
+    finally:
+        out.detach()
+
+
+def _lay_out(answer: Answer, out: io.TextIOWrapper) -> None:
+    from rich.console import Console
+
+    from worker.cli.output import LOG_WIDTH, counted, table
+
+    shown = list(islice(answer.rows, SHOWN))
+    more = next(answer.rows, None)
+    width = None if out.isatty() else LOG_WIDTH
+    Console(file=out, highlight=False, width=width).print(table(answer.columns, shown))
+    if more is not None:
+        left = 1 + sum(1 for _ in answer.rows)
+        click.echo(f"and {left:,} more rows: --format csv prints all of them", err=True)
+    else:
+        click.echo(counted(len(shown), "row"), err=True)

@@ -1,0 +1,21 @@
+"""What names are called, by rule and by a person."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+from db.types import NameKey, Words
+
+
+class Canonical(Base):
+    """A name: all spellings with one key (ruie/names.py). A person's mapping gives several keys one
+    name."""
+
+    __tablename__ = "canonical"
+
+    key: Mapped[str] = mapped_column(NameKey, primary_key=True)
+    seen: Mapped[str] = mapped_column(Words)  # the spelling that came first
+    name: Mapped[str] = mapped_column(NameKey, index=True)
+    mapped: Mapped[bool] = mapped_column(Boolean, default=False)  # by a person

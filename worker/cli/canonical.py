@@ -1,0 +1,85 @@
+"""`ruie canonical`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from ruie.errors import UsageError
+
+
+@click.group("canonical")
+def canonical() -> None:
+    """What names are called."""
+
+
+@canonical.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def import_(file: Path) -> None:
+    """Lines `spelling,name` of a CSV file."""
+    mapping: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            for number, row in enumerate(csv.reader(lines), 1):
+                if not row:
+                    continue
+                if len(row) != 2 or not all(cell.strip() for cell in row):
+                    raise UsageError(
+                        f"{file}:{number} is not a spelling and a name.", "Write `spelling,name`."
+                    )
+                mapping[row[0]] = row[1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.", "Give a CSV file in UTF-8.") from None
+    _map(mapping)
+
+
+@canonical.command("set")
+@click.argument("spelling")
+@click.argument("name")
+def set_(spelling: str, name: str) -> None:
+    """Call a name, in all its spellings, otherwise."""
+    if not spelling.strip() or not name.strip():
+        raise UsageError("A name is empty.", "Give a spelling and a name.")
+    _map({spelling: name})
+
+
+@canonical.command("unset")
+@click.argument("spelling")
+def unset(spelling: str) -> None:
+    """Call a name by the spelling seen first again."""
+    from db.canonical import unmap_names
+    from worker.client import Client
+
+    with Client().engine.begin() as conn:
+        many = unmap_names(conn, [spelling])
+    click.echo(f"{many} changed", err=True)
+
+
+@canonical.command("list")
+@click.argument("prefix", default="")
+@click.option("--mapped", is_flag=True, help="Only what was set or imported.")
+@click.option("--limit", type=click.IntRange(1), default=1000, help="Rows at most.")
+def list_(prefix: str, mapped: bool, limit: int) -> None:
+    """Keys with their names."""
+    from db.canonical import list_names
+    from db.engine import reading
+    from worker.cli.output import console, table
+    from worker.client import Client
+
+    with reading(Client().engine) as conn:
+        rows = [(n.key, n.seen, n.name, n.mapped) for n in list_names(
+            conn, prefix, mapped=mapped, limit=limit
+        )]  # fmt: skip  # a row a name
+    console.print(table(("key", "seen first", "name", "mapped"), rows))
+
+
+def _map(mapping: Mapping[str, str]) -> None:
+    from db.canonical import map_names
+    from worker.client import Client
+
+    with Client().engine.begin() as conn:
+        many = map_names(conn, mapping)
+    click.echo(f"{many} changed", err=True)
