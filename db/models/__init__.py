@@ -3,6 +3,7 @@
 from db.models.base import Base, table
 from db.models.leader import Leadership
 from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
+from db.models.reviews import Review
 from db.models.sources import (
     JOB_STATES,
     PAUSED_BY,
@@ -34,6 +35,7 @@ entities = table(EntityRow)
 relations = table(RelationRow)
 events = table(EventRow)
 event_arguments = table(ArgumentRow)
+reviews = table(Review)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
@@ -56,6 +58,7 @@ __all__ = [
     "Origin",
     "Quarantined",
     "RelationRow",
+    "Review",
     "Schedule",
     "ScheduleRun",
     "Schema",
@@ -76,6 +79,7 @@ __all__ = [
     "origins",
     "quarantine",
     "relations",
+    "reviews",
     "schedule_runs",
     "schedules",
     "schemas",
