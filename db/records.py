@@ -77,6 +77,12 @@ class DocumentRecords:
     relations: tuple[RelationRecord, ...] = field(default=())
     events: tuple[EventRecord, ...] = field(default=())
 
+    @property
+    def models(self) -> list[str]:
+        """The models that its records are from, sorted."""
+        named = {e.model for e in self.entities} | {r.model for r in self.relations}
+        return sorted(named | {v.model for v in self.events})
+
 
 def documents_of(
     engine: Engine, job: str, *, limit: int | None = None, document: int | None = None

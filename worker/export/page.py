@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from db.records import DocumentRecords, SpanRecord
@@ -76,7 +77,7 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
     starting = sorted(known, key=lambda m: m[0])
     open_: list[Mark] = []
     pieces, at = [], 0
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         open_ = [m for m in open_ if m[1] > start]
         while at < len(starting) and starting[at][0] <= start:
             open_.append(starting[at])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ TABLES: dict[str, Any] = {
 def write_tables(
     folder: Path, documents: Iterable[DocumentRecords], job: str, counts: Counts
 ) -> None:
-    """Write every table, a row group for each `PAGE` documents or more."""
+    """Write every table, a row group for each `PAGE` documents."""
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
@@ -63,7 +63,8 @@ def write_tables(
             )
             for name, schema in TABLES.items()
         }
-        for page in batched(documents, 10 * PAGE):
+        left = iter(documents)
+        while page := list(islice(left, PAGE)):
             rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
             for document in page:
                 counts.documents += 1

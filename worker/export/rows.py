@@ -64,13 +64,12 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
             }
             for v in events
         ]
-    records = (*document.entities, *document.relations, *document.events)
     written["provenance"] = {
         "job": job,
         "document": document.id,
         "external_id": document.external_id,
         "digest": document.digest,
-        "models": sorted({record.model for record in records}),
+        "models": document.models,
     }
     return json.dumps(written, ensure_ascii=False)
 

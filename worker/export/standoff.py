@@ -26,13 +26,13 @@ def write_document(folder: Path, document: DocumentRecords, counts: Counts) -> N
 def standoff(document: DocumentRecords, counts: Counts) -> str:
     """The annotations of a document; each place and type once, relations and events by name."""
     lines: list[str] = []
-    names: dict[tuple[str, int, int], str] = {}
+    names: dict[tuple[str, str, int, int], str] = {}
     numbers = {"R": 0, "E": 0}
 
-    def mention(type_: str, span: SpanRecord) -> str | None:
+    def mention(type_: str, span: SpanRecord, kind: str = "entity") -> str | None:
         if span.start is None or span.end is None:
             return None
-        key = (type_, span.start, span.end)
+        key = (kind, type_, span.start, span.end)
         if key not in names:
             names[key] = f"T{len(names) + 1}"
             lines.append(f"{names[key]}\t{_word(type_)} {_pieces(document.text, span)}")
@@ -40,13 +40,13 @@ def standoff(document: DocumentRecords, counts: Counts) -> str:
 
     for entity in document.entities:
         counts.ungrounded += mention(entity.type, entity.span) is None
-    places = {(start, end): name for (_, start, end), name in names.items()}
+    places = {(start, end): name for (_, _, start, end), name in names.items()}
 
     def side(span: SpanRecord, type_: str) -> str | None:
         """A relation's side is the entity that stands there, if one does."""
         if span.start is not None and span.end is not None:
-            if known := places.get((span.start, span.end)):
-                return known
+            known = places.get((span.start, span.end))
+            return known or mention(type_, span)
         return mention(type_, span)
 
     for relation in document.relations:
@@ -58,7 +58,7 @@ def standoff(document: DocumentRecords, counts: Counts) -> str:
         lines.append(f"R{numbers['R']}\t{_word(relation.type)} Arg1:{head} Arg2:{tail}")
     for event in document.events:
         # a trigger is no entity, though one may stand at its place
-        trigger = mention(event.type, event.trigger)
+        trigger = mention(event.type, event.trigger, "trigger")
         if trigger is None:
             counts.ungrounded += 1
             continue
