@@ -21,7 +21,8 @@ demo: $(STAMP)
 	@$(BIN)/ruie demo
 
 test: $(STAMP)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not chaos" -n 3 --dist loadfile
+	$(BIN)/pytest -m "chaos and not slow"
 
 check: lint types contracts test
 

@@ -4,6 +4,7 @@ from db.models.base import Base, table
 from db.models.leader import Leadership
 from db.models.names import Canonical
 from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
+from db.models.reviews import Review
 from db.models.sources import (
     JOB_STATES,
     PAUSED_BY,
@@ -36,6 +37,7 @@ relations = table(RelationRow)
 events = table(EventRow)
 event_arguments = table(ArgumentRow)
 canonical = table(Canonical)
+reviews = table(Review)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
@@ -59,6 +61,7 @@ __all__ = [
     "Origin",
     "Quarantined",
     "RelationRow",
+    "Review",
     "Schedule",
     "ScheduleRun",
     "Schema",
@@ -80,6 +83,7 @@ __all__ = [
     "origins",
     "quarantine",
     "relations",
+    "reviews",
     "schedule_runs",
     "schedules",
     "schemas",

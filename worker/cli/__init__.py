@@ -35,6 +35,8 @@ COMMANDS = {
     "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
     "canonical": ("worker.cli.canonical:canonical", "What names are called."),
+    "export": ("worker.cli.export:export", "What a job found, as JSONL, Parquet, brat or HTML."),
+    "review": ("worker.cli.review:review", "People's corrections, stored beside the records."),
     "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("worker.cli.convert:convert", "Annotated data of other formats as JSONL."),
     "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),

@@ -1,0 +1,39 @@
+"""What people say is right: gold beside the model's records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created
+from db.types import BigId, Json, UtcDateTime, Words
+
+
+class Review(Created, Base):
+    """One person's reading of one document under one schema; the newest counts."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        # One that counts for each document and schema; those it replaced are kept.
+        Index(
+            "uq_reviews_current", "document_id", "schema_digest", unique=True,
+            sqlite_where=text("replaced_at IS NULL"),
+            postgresql_where=text("replaced_at IS NULL"),
+        ),
+        Index("ix_reviews_job_id", "job_id"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))  # whose export was corrected
+    digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the body, hex
+    tasks: Mapped[Any] = mapped_column(Json)  # ["NER", "RE", "ED"], those that were reviewed
+    body: Mapped[Any] = mapped_column(Json)  # a row in the layout of the gold data
+    reviewer: Mapped[str | None] = mapped_column(Words)
+    source: Mapped[str | None] = mapped_column(Words)  # the file
+    line: Mapped[int | None]
+    replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null: it counts

@@ -1,0 +1,209 @@
+"""A job's documents with their records, in pages by document id: constant memory however many."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from db.engine import reading
+from ruie.records import Task
+
+PAGE = 200
+"""Documents that are held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRecord:
+    """A span as it is stored. start, end: characters in the document; None where it was not found
+    there."""
+
+    text: str
+    start: int | None
+    end: int | None
+    grounding: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRecord:
+    id: int
+    type: str
+    span: SpanRecord
+    extraction: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelationRecord:
+    id: int
+    type: str
+    head: SpanRecord
+    tail: SpanRecord
+    extraction: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentRecord:
+    role: str
+    span: SpanRecord
+    extraction: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    id: int
+    type: str
+    trigger: SpanRecord
+    extraction: int
+    model: str
+    arguments: tuple[ArgumentRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecords:
+    """A document and all that one job found in it. answered: the tasks (NER, RE, ED) of which every
+    question was answered, the arguments of events included."""
+
+    id: int
+    external_id: str
+    digest: str
+    text: str
+    answered: frozenset[Task]
+    entities: tuple[EntityRecord, ...] = field(default=())
+    relations: tuple[RelationRecord, ...] = field(default=())
+    events: tuple[EventRecord, ...] = field(default=())
+
+    @property
+    def models(self) -> list[str]:
+        """The models that its records are from, sorted."""
+        named = {e.model for e in self.entities} | {r.model for r in self.relations}
+        return sorted(named | {v.model for v in self.events})
+
+
+def documents_of(
+    engine: Engine, job: str, *, limit: int | None = None, document: int | None = None
+) -> Iterator[DocumentRecords]:
+    """The job's documents by id, each once. limit: at most so many. document: this id alone."""
+    last, left = -1, limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        with reading(engine) as conn:
+            page = _page(conn, job, last, size, document)
+        yield from page
+        if len(page) < size:
+            return
+        last = page[-1].id
+        left = None if left is None else left - len(page)
+
+
+_DOCUMENTS = text(
+    "SELECT d.id AS id, d.digest AS digest, d.text AS text, MIN(o.external_id) AS external_id"
+    " FROM origins o JOIN documents d ON d.id = o.document_id"
+    " WHERE o.job_id = :job AND d.id > :last AND (:one < 0 OR d.id = :one)"
+    " GROUP BY d.id, d.digest, d.text ORDER BY d.id LIMIT :size"
+)
+_STATES = text(
+    "SELECT c.document_id AS document_id, w.task AS task,"
+    " COUNT(*) - COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS waiting"
+    " FROM chunks c JOIN work_items w ON w.chunk_id = c.id"
+    " WHERE w.job_id = :job AND c.document_id BETWEEN :first AND :final"
+    " GROUP BY c.document_id, w.task"
+)
+
+
+def _records(view: str, key: str) -> Any:
+    return text(
+        f"SELECT * FROM {view} WHERE job_id = :job AND document_id BETWEEN :first AND :final"
+        f" ORDER BY document_id, {key}"
+    )
+
+
+_ENTITIES = _records("entity_mentions", "char_start, char_end, entity_id")
+_RELATIONS = _records("relation_mentions", "head_start, tail_start, relation_id")
+_EVENTS = _records("event_mentions", "trigger_start, event_id, argument_start, role")
+
+
+def _page(
+    conn: Connection, job: str, last: int, size: int, document: int | None
+) -> list[DocumentRecords]:
+    one = -1 if document is None else document
+    asked = {"job": job, "last": last, "size": size, "one": one}
+    rows = conn.execute(_DOCUMENTS, asked).all()
+    if not rows:
+        return []
+    within = {"job": job, "first": rows[0].id, "final": rows[-1].id}
+    waiting: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for state in conn.execute(_STATES, within):
+        waiting[state.document_id][state.task] = state.waiting
+    entities: defaultdict[int, dict[int, EntityRecord]] = defaultdict(dict)
+    for row in conn.execute(_ENTITIES, within).mappings():
+        entities[row["document_id"]][row["entity_id"]] = EntityRecord(
+            row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"]
+        )
+    relations: defaultdict[int, dict[int, RelationRecord]] = defaultdict(dict)
+    for row in conn.execute(_RELATIONS, within).mappings():
+        relations[row["document_id"]][row["relation_id"]] = RelationRecord(
+            row["relation_id"],
+            row["type"],
+            _span(row, "head", "head_grounding"),
+            _span(row, "tail", "tail_grounding"),
+            row["extraction_id"],
+            row["model"],
+        )
+    events: defaultdict[int, dict[int, list[Mapping[Any, Any]]]] = defaultdict(dict)
+    for row in conn.execute(_EVENTS, within).mappings():
+        events[row["document_id"]].setdefault(row["event_id"], []).append(row)
+    return [
+        DocumentRecords(
+            row.id,
+            row.external_id,
+            row.digest,
+            row.text,
+            _answered(waiting[row.id]),
+            tuple(entities[row.id].values()),
+            tuple(relations[row.id].values()),
+            tuple(_event(found) for found in events[row.id].values()),
+        )
+        for row in rows
+    ]
+
+
+def _answered(waiting: Mapping[str, int]) -> frozenset[Task]:
+    done = {Task(task) for task, count in waiting.items() if not count}
+    if waiting.get(Task.EAE):
+        done.discard(Task.ED)
+    return frozenset(done - {Task.EAE})
+
+
+def _event(rows: Sequence[Mapping[Any, Any]]) -> EventRecord:
+    first = rows[0]
+    arguments = dict.fromkeys(
+        ArgumentRecord(
+            row["role"], _span(row, "argument", "argument_grounding"), row["argument_extraction_id"]
+        )
+        for row in rows
+        if row["role"] is not None
+    )
+    return EventRecord(
+        first["event_id"],
+        first["type"],
+        _span(first, "trigger"),
+        first["extraction_id"],
+        first["model"],
+        tuple(arguments),
+    )
+
+
+def _span(row: Mapping[Any, Any], part: str = "", grounding: str = "grounding") -> SpanRecord:
+    """A span of a view's row, whose columns are named after its part."""
+    offsets = part or "char"
+    return SpanRecord(
+        row[f"{part}_text" if part else "text"],
+        row[f"{offsets}_start"],
+        row[f"{offsets}_end"],
+        row[grounding],
+    )

@@ -1,0 +1,75 @@
+"""`ruie export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from worker.export.write import Form
+
+
+@click.command()
+@click.argument("job")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "parquet", "brat", "html"]),
+    default="jsonl",
+    help="Parquet and brat are folders; default: jsonl.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="File or folder; default: JSONL to standard output, others named after the job.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="At most so many documents; default: html 500."
+)
+@click.option("--document", type=int, help="This document alone, by its id in the database.")
+@click.option("--overwrite", is_flag=True, help="Replace the export that is there.")
+def export(
+    job: str,
+    form: Form,
+    output: Path | None,
+    limit: int | None,
+    document: int | None,
+    overwrite: bool,
+) -> None:
+    """Write what JOB found as files."""
+    from db import jobs
+    from db.engine import reading
+    from db.records import documents_of
+    from worker.cli.output import counted
+    from worker.client import Client
+    from worker.export import write
+    from worker.export.rows import Counts
+
+    engine = Client().engine
+    with reading(engine) as conn:
+        known = jobs.get_job(conn, job)
+    if form == "jsonl" and output is None:
+        counts = Counts()
+        documents = documents_of(engine, known.id, limit=limit, document=document)
+        write.write_lines(sys.stdout, documents, known.id, counts)
+        where = "standard output"
+    else:
+        path = output or write.default_path(known.id, form)
+        counts = write.export(
+            engine, known, form, path, limit=limit, document=document, overwrite=overwrite
+        )
+        where = str(path)
+    click.echo(f"{where}: {counted(counts.documents, 'document')}", err=True)
+    if counts.unanswered:
+        click.echo(
+            f"left out  {counted(counts.unanswered, 'document')} without an answered task", err=True
+        )
+    if counts.ungrounded:
+        click.echo(
+            f"left out  {counted(counts.ungrounded, 'record')} without a place in the text",
+            err=True,
+        )

@@ -1,0 +1,123 @@
+"""`ruie review`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def review() -> None:
+    """People's corrections, stored beside the records."""
+
+
+@review.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--job", required=True, help="The job whose export was corrected.")
+@click.option("--reviewer", metavar="NAME", help="Who corrected it.")
+def import_(file: Path, job: str, reviewer: str | None) -> None:
+    """Store the corrected rows of FILE. The same file again changes nothing."""
+    from db import jobs
+    from db.engine import reading
+    from worker.cli.output import counted
+    from worker.client import Client
+    from worker.reviewing import import_reviews
+
+    engine = Client().engine
+    with reading(engine) as conn:
+        known = jobs.get_job(conn, job)
+    done = import_reviews(engine, known, file, reviewer)
+    for problem in done.problems:
+        click.echo(f"{'left out' if problem.rows else 'repaired'}  {problem}", err=True)
+    click.echo(
+        f"{counted(done.stored, 'review')} stored, {done.unchanged:,} unchanged,"
+        f" {sum(p.rows for p in done.problems):,} left out",
+        err=True,
+    )
+    if any(problem.rows for problem in done.problems):
+        click.get_current_context().exit(1)
+
+
+@review.command("list")
+@click.argument("job", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(job: str | None, as_json: bool) -> None:
+    """List the reviews in force, of all documents or of those of JOB."""
+    from db import jobs, reviews
+    from db.engine import reading
+    from worker.cli.output import console, moment, print_json, table
+    from worker.client import Client
+
+    with reading(Client().engine) as conn:
+        if job:
+            jobs.get_job(conn, job)
+        found = [
+            (r.id, r.body["id"], r.schema_name, " ".join(r.tasks), r.reviewer, moment(r.created_at))
+            for r in reviews.current_reviews(conn, job)
+        ]
+    columns = ("review", "document", "schema", "tasks", "reviewer", "created")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in found])
+    else:
+        console.print(table(columns, found))
+
+
+@review.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def score(job: str, as_json: bool) -> None:
+    """Precision, recall and F1 of JOB against the reviews of its documents."""
+    from db import jobs
+    from db.engine import reading
+    from worker import reviewing
+    from worker.cli.output import console, print_json, table
+    from worker.client import Client
+
+    engine = Client().engine
+    with reading(engine) as conn:
+        known = jobs.get_job(conn, job)
+    scores, documents = reviewing.score(engine, known)
+    columns = ("task", "gold", "predicted", "matched", "precision", "recall", "f1")
+    rows = [
+        (str(task), s.gold, s.predicted, s.matched, s.precision, s.recall, s.f1)
+        for task, s in scores.items()
+    ]
+    if as_json:
+        told = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"job": job, "documents": documents, "tasks": told})
+    else:
+        console.print(table(columns, rows))
+        click.echo(f"{documents:,} reviewed documents", err=True)
+
+
+@review.command()
+@click.argument("job", required=False)
+@click.option(
+    "--output", "-o", required=True, type=click.Path(path_type=Path), help="JSONL to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
+def export(job: str | None, output: Path, overwrite: bool) -> None:
+    """Write the reviews of JOB as gold data, with the schema beside them."""
+    from db import jobs, reviews
+    from db.engine import reading
+    from ruie.errors import UsageError
+    from ruie.formats.writing import schema_text
+    from ruie.schema import Schema
+    from worker.cli.output import counted
+    from worker.client import Client
+    from worker.export import write
+
+    write.check(output, "jsonl", overwrite=overwrite)
+    with reading(Client().engine) as conn:
+        if job:
+            jobs.get_job(conn, job)
+        found = list(reviews.current_reviews(conn, job))
+    if not found:
+        raise UsageError("There is no review.", "Store some with `ruie review import`.")
+    if len({r.schema_digest for r in found}) > 1:
+        raise UsageError("The reviews are of several schemas.", "Name one JOB.")
+    write.write_rows(
+        output, (r.body for r in found), schema_text(Schema.from_body(found[0].schema_body))
+    )
+    click.echo(f"{output}: {counted(len(found), 'review')}", err=True)

@@ -1,0 +1,1 @@
+"""What a job found, as files: JSONL of the gold data's layout, Parquet, brat, one HTML page."""

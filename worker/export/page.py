@@ -1,0 +1,124 @@
+"""One HTML page that opens offline: texts with their spans marked, records listed beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+from db.records import DocumentRecords, SpanRecord
+from worker.export.rows import Counts
+
+_HERE = Path(__file__).parent
+DOCUMENTS = 500
+"""Without another limit: a browser still scrolls a page of so many with ease."""
+
+Mark = tuple[int, int, str, str]
+"""Start, end, kind (entity, relation, event), type."""
+
+
+def page(
+    documents: Iterable[DocumentRecords], title: str, more: str, counts: Counts
+) -> Iterator[str]:
+    """The page in pieces. more: what is said of documents that are not on it, or ""."""
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head><body>"
+        f'<header><h1>{escape(title)}</h1><p id="count" role="status"></p>'
+        '<label>Search <input id="search" type="search" placeholder="id, text or record"></label>'
+        "</header>"
+        '<nav aria-label="Types"><div id="types"></div></nav><main>'
+    )
+    for document in documents:
+        counts.documents += 1
+        yield _document(document)
+    yield f'<p class="more">{escape(more)}</p>' if more else ""
+    yield f"</main><script>{script}</script></body></html>\n"
+
+
+def _document(document: DocumentRecords) -> str:
+    marks: list[Mark] = []
+
+    def mark(span: SpanRecord, kind: str, type_: str) -> None:
+        if span.start is not None and span.end is not None and span.start < span.end:
+            marks.append((span.start, span.end, kind, type_))
+
+    rows: list[str] = []
+    for e in document.entities:
+        mark(e.span, "entity", e.type)
+        rows.append(_record("entity", e.type, _said(e.span)))
+    for r in document.relations:
+        mark(r.head, "relation", r.type)
+        mark(r.tail, "relation", r.type)
+        rows.append(_record("relation", r.type, f"{_said(r.head)} → {_said(r.tail)}"))
+    for v in document.events:
+        mark(v.trigger, "event", v.type)
+        told = "".join(f"<dt>{escape(a.role)}</dt><dd>{_said(a.span)}</dd>" for a in v.arguments)
+        rows.append(_record("event", v.type, _said(v.trigger) + (told and f"<dl>{told}</dl>")))
+    listed = "".join(rows) or '<li class="none">Nothing found.</li>'
+    return (
+        f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'
+        f"{escape(document.external_id)}</a></h2>"
+        f'<div class="both"><div class="text">{marked(document.text, marks)}</div>'
+        f'<ul class="records">{listed}</ul></div></article>\n'
+    )
+
+
+def marked(text: str, marks: Iterable[Mark]) -> str:
+    """The text, escaped, cut where any span begins or ends. A piece names every span that covers
+    it, shortest first, so that spans may nest and overlap."""
+    known = sorted(set(marks), key=lambda m: (m[1] - m[0], m))
+    cuts = sorted({0, len(text), *(m[0] for m in known), *(m[1] for m in known)})
+    starting = sorted(known, key=lambda m: m[0])
+    open_: list[Mark] = []
+    pieces, at = [], 0
+    for start, end in pairwise(cuts):
+        open_ = [m for m in open_ if m[1] > start]
+        while at < len(starting) and starting[at][0] <= start:
+            open_.append(starting[at])
+            at += 1
+        said = escape(text[start:end])
+        if open_:
+            cover = sorted(open_, key=lambda m: (m[1] - m[0], m))
+            names = "\n".join(f"{kind}:{type_}" for _, _, kind, type_ in cover)
+            # the label stands once, where its span ends
+            labels = [m for m in cover if m[1] == end]
+            tags = "".join(
+                f'<sup data-of="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels
+            )
+            keys = " ".join(_key(kind, type_) for _, _, kind, type_ in cover)
+            hues = " ".join(str(hue(type_)) for _, _, _, type_ in cover)
+            said = (
+                f'<mark data-types="{keys}" data-hues="{hues}" title="{escape(names)}">{said}'
+                f"</mark>{tags}"
+            )
+        pieces.append(said)
+    return "".join(pieces)
+
+
+def hue(type_: str) -> int:
+    """A type's colour, degrees: the same in every page."""
+    return int(hashlib.sha256(type_.encode()).hexdigest()[:6], 16) % 360
+
+
+def _key(kind: str, type_: str) -> str:
+    """A type's name in an attribute that is a list of words."""
+    return f"{kind[0]}{hashlib.sha256(type_.encode()).hexdigest()[:10]}"
+
+
+def _record(kind: str, type_: str, said: str) -> str:
+    return (
+        f'<li data-key="{_key(kind, type_)}" data-kind="{kind}" data-hue="{hue(type_)}">'
+        f'<span class="type">{escape(type_)}</span> <span class="said">{said}</span></li>'
+    )
+
+
+def _said(span: SpanRecord) -> str:
+    if span.start is not None:
+        return f"<q>{escape(span.text)}</q>"
+    return f'<q class="lost">{escape(span.text)}</q> <small>not in the text</small>'

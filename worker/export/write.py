@@ -1,0 +1,151 @@
+"""A job written as one of the formats: to a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from sqlalchemy import Engine
+
+from db.jobs import Job
+from db.records import DocumentRecords, documents_of
+from ruie.errors import UsageError
+from ruie.formats.writing import schema_path, schema_text
+from ruie.schema import Schema
+from worker.export.rows import Counts, to_line
+
+Form = Literal["jsonl", "parquet", "brat", "html"]
+
+
+def default_path(job: str, form: Form) -> Path:
+    """Where an export goes if nobody says so."""
+    return Path(f"{job}-{form}" if form in ("parquet", "brat") else f"{job}.{form}")
+
+
+def export(
+    engine: Engine,
+    job: Job,
+    form: Form,
+    path: Path,
+    *,
+    limit: int | None = None,
+    document: int | None = None,
+    overwrite: bool = False,
+) -> Counts:
+    """Write what `job` found. limit: at most so many documents; for a page None stands for
+    `page.DOCUMENTS`. Raises `UsageError` for a path that may not be written; nothing is left of an
+    export that fails."""
+    check(path, form, overwrite=overwrite)
+    counts = Counts()
+    try:
+        with replacing(path) as partial:
+            if form == "html":
+                _page(engine, job, partial, limit, document, counts)
+                return counts
+            documents = documents_of(engine, job.id, limit=limit, document=document)
+            if form == "jsonl":
+                with partial.open("w", encoding="utf-8", newline="\n") as stream:
+                    write_lines(stream, documents, job.id, counts)
+            else:
+                partial.mkdir()
+                _folder(partial, form, documents, job.id, counts)
+        if form == "jsonl":
+            _write_schema(path, schema_text(Schema.from_body(job.schema_body)))
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}.", "Choose another --output."
+        ) from None
+    return counts
+
+
+def write_lines(
+    stream: TextIO, documents: Iterable[DocumentRecords], job: str, counts: Counts
+) -> None:
+    """JSONL, a line as soon as its document is read."""
+    for document in documents:
+        if line := to_line(document, job, counts):
+            stream.write(f"{line}\n")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: str) -> None:
+    """Gold rows as JSONL, and their schema (YAML) beside them."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    _write_schema(path, schema)
+
+
+def _write_schema(rows: Path, schema: str) -> None:
+    with replacing(schema_path(rows)) as partial:
+        partial.write_text(schema, encoding="utf-8")
+
+
+def _folder(
+    folder: Path, form: Form, documents: Iterable[DocumentRecords], job: str, counts: Counts
+) -> None:
+    if form == "parquet":
+        from worker.export.parquet import write_tables
+
+        write_tables(folder, documents, job, counts)
+        return
+    from worker.export.standoff import write_document
+
+    for document in documents:
+        write_document(folder, document, counts)
+
+
+def _page(
+    engine: Engine, job: Job, path: Path, limit: int | None, document: int | None, counts: Counts
+) -> None:
+    from worker.export import page
+
+    most = page.DOCUMENTS if limit is None else limit
+    documents = documents_of(engine, job.id, limit=most, document=document)
+    more = f"This page has at most {most:,} documents of the job (--limit)."
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        title = f"{job.name} · {job.id}" if job.name else job.id
+        stream.writelines(page.page(documents, title, more, counts))
+
+
+def check(path: Path, form: Form, *, overwrite: bool) -> None:
+    """Raise `UsageError` unless the export may be written to `path`."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", "Make it first.")
+    for file in (path, schema_path(path)) if form == "jsonl" else (path,):
+        if file.exists() and not overwrite:
+            raise UsageError(
+                f"{file} exists.", "Choose another --output, or replace it with --overwrite."
+            )
+    if path.exists() and path.is_dir() != (form in ("parquet", "brat")):
+        raise UsageError(f"{path} is of another kind.", "Choose another --output.")
+    if path.is_dir() and any(path.iterdir()) and not _ours(path, form):
+        raise UsageError(f"{path} holds other files.", "Choose another --output.")
+
+
+def _ours(folder: Path, form: Form) -> bool:
+    """Whether a folder holds an export alone: only such a folder is ever replaced."""
+    suffixes = (".parquet",) if form == "parquet" else (".ann", ".txt")
+    return all(file.suffix in suffixes for file in folder.rglob("*") if file.is_file())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path`, for a file or a folder that takes its place if the block ends well."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        yield partial
+        if partial.is_dir() and path.is_dir():
+            old = path.with_name(f".{path.name}.old-{os.getpid()}")
+            path.rename(old)
+            partial.rename(path)
+            shutil.rmtree(old)
+        else:
+            partial.replace(path)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        partial.unlink(missing_ok=True)
