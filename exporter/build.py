@@ -43,7 +43,7 @@ CALIBRATION_SENTENCES = 128
 """Enough to see every outlier channel: they are the model's, and the same in every sentence."""
 
 
-def _silent(step: str, share: float) -> None:
+def silent(step: str, share: float) -> None:
     """No progress shown."""
 
 
@@ -62,7 +62,7 @@ def build_bundle(
     threads: int | None = None,
     training: Mapping[str, float | str] | None = None,
     ranking: Ranking | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.
 
@@ -79,7 +79,7 @@ def build_bundle(
     progress("load the encoder", 0)
     source = load_source(str(encoder))
     rows, partitions = arrange(demonstrations)
-    texts = [source.passage_prefix + passage_text(row, keywords=source.keywords) for row in rows]
+    texts = _passages(rows, source.passage_prefix, source.keywords)
     with staged(output, overwrite=overwrite) as folder:
         progress("export to ONNX", 0)
         onnx_export.write_tokenizer(source, folder / TOKENIZER)
@@ -89,19 +89,12 @@ def build_bundle(
             _quantise(_encoder(source, folder, threads), folder, texts)
         exported = _encoder(source, folder, threads)
         figures = _parity(source, exported, texts, quantisation, progress)
-        vectors = _encode(exported, texts, progress)
-        progress("write the index", 0)
-        partitions = write_index(folder / INDEX, vectors, partitions, quantisation)
-        write_table(folder / DEMONSTRATIONS, rows)
-        asking = [source.query_prefix + retrieval_text(row) for row in rows]
-        if asking != texts:
-            vectors = _encode(exported, asking, progress)
-        progress("learn the types", 0)
-        write_models(folder / TYPES, _type_models(exported, rows, partitions, vectors))
+        card = _card(source, quantisation)
+        partitions = write_pool(folder, exported, card, rows, partitions, progress)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             ruie_version=ruie.__version__,
-            encoder=_card(source, quantisation),
+            encoder=card,
             parity=figures,
             training=dict(training or {}),
             ranking=ranking,
@@ -110,6 +103,33 @@ def build_bundle(
             files={},
         )
         return seal(folder, manifest)
+
+
+def write_pool(
+    folder: Path,
+    encoder: Encoder,
+    card: EncoderCard,
+    rows: Sequence[Demonstration],
+    partitions: Sequence[Partition],
+    progress: Progress,
+) -> tuple[Partition, ...]:
+    """Write all files of `folder` that depend on the demonstrations, in the order of `arrange`.
+    Gives the partitions with their numbers of lists."""
+    texts = _passages(rows, card.passage_prefix, card.keywords)
+    vectors = _encode(encoder, texts, progress)
+    progress("write the index", 0)
+    divided = write_index(folder / INDEX, vectors, partitions, card.quantisation)
+    write_table(folder / DEMONSTRATIONS, rows)
+    asking = [card.query_prefix + retrieval_text(row) for row in rows]
+    if asking != texts:
+        vectors = _encode(encoder, asking, progress)
+    progress("learn the types", 0)
+    write_models(folder / TYPES, _type_models(encoder, rows, divided, vectors))
+    return divided
+
+
+def _passages(rows: Sequence[Demonstration], prefix: str, keywords: bool) -> list[str]:
+    return [prefix + passage_text(row, keywords=keywords) for row in rows]
 
 
 def _type_models(

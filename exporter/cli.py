@@ -98,6 +98,50 @@ def build(
 
 
 @bundle.command()
+@click.argument("directory", type=_FOLDER)
+@click.argument("files", nargs=-1, required=True, type=_ROWS)
+@click.option(
+    "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
+)
+@click.option("--output", "-o", type=_FOLDER, help="Directory to write. Default: the same.")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all.")
+@_JSON
+def add(
+    directory: Path,
+    files: tuple[Path, ...],
+    schema: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Add annotated rows, such as reviews, to a bundle's demonstrations.
+
+    Nothing is trained. Rows take the place of those that answer the same about the same text.
+    """
+    from rich.console import Console
+
+    from exporter.adding import add_demonstrations
+    from exporter.build import read_demonstrations
+
+    rows = read_demonstrations(files, schema)
+    target = output or directory
+    with Console(stderr=True).status("starting") as status:
+        done = add_demonstrations(
+            directory,
+            rows,
+            target,
+            overwrite=overwrite,
+            threads=threads,
+            progress=lambda step, share: status.update(f"{step} … {share:.0%}"),
+        )
+    if not as_json:
+        click.echo(f"{done.added:,} added, {done.replaced:,} of before replaced by them.")
+    _print(target, done.manifest, as_json=as_json)
+
+
+@bundle.command()
 @click.option("--config", required=True, type=_FILE, help="TOML: docs/training.md.")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
 @_JSON

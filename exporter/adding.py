@@ -1,0 +1,82 @@
+"""`ruie bundle add`: more demonstrations for a bundle, with the encoder and the ranking it has."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ruie
+from exporter.build import Progress, silent, write_pool
+from ruie.bundle import Bundle
+from ruie.bundle.layout import check_target, seal, staged
+from ruie.bundle.manifest import ENCODER, TOKENIZER, Manifest
+from ruie.bundle.retrieval import arrange, partition_key, text_key
+from ruie.errors import AnnotationError
+from ruie.records import Demonstration, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `add_demonstrations` did: demonstrations added, and old ones that gave way to them."""
+
+    manifest: Manifest
+    added: int
+    replaced: int
+
+
+def add_demonstrations(
+    bundle: Path,
+    demonstrations: Sequence[Demonstration],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Added:
+    """Write to `output` the bundle with more demonstrations; `output` may be the bundle itself.
+
+    A demonstration takes the place of those that answer the same question about the same text.
+    Needs no torch: the bundle's own encoder embeds all. Raises `BundleError` (nothing is written
+    then), `AnnotationError` if there are no demonstrations.
+    """
+    if not demonstrations:
+        raise AnnotationError(
+            "There are no demonstrations to add.", "Give a file with annotated rows."
+        )
+    in_place = output.absolute() == bundle.absolute()
+    check_target(output, overwrite=overwrite or in_place)
+    opened = Bundle.open(bundle, threads=threads)
+    old = opened.demonstrations()
+    kept = _without_replaced(old, demonstrations)
+    rows, partitions = arrange([*kept, *demonstrations])
+    with staged(output, overwrite=overwrite or in_place) as folder:
+        for name in (ENCODER, TOKENIZER):
+            shutil.copyfile(bundle / name, folder / name)
+        card = opened.manifest.encoder
+        partitions = write_pool(folder, opened.encoder, card, rows, partitions, progress)
+        manifest = opened.manifest.model_copy(
+            update={
+                "ruie_version": ruie.__version__,
+                "demonstrations": len(rows),
+                "partitions": partitions,
+            }
+        )
+        sealed = seal(folder, manifest)
+    return Added(sealed, len(rows) - len(kept), len(old) - len(kept))
+
+
+def _without_replaced(
+    old: Sequence[Demonstration], new: Sequence[Demonstration]
+) -> list[Demonstration]:
+    """The old ones that no new one answers anew. A text whose events were looked for again loses
+    the arguments of its old events with them."""
+    answered = {(partition_key(each), text_key(each.text)) for each in new}
+    detected = {(each.schema, text_key(each.text)) for each in new if each.task is Task.ED}
+    return [
+        each
+        for each in old
+        if (partition_key(each), text_key(each.text)) not in answered
+        and not (each.task is Task.EAE and (each.schema, text_key(each.text)) in detected)
+    ]

@@ -1,0 +1,101 @@
+"""Demonstrations that are added to a real bundle: found at once, and old answers give way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exporter.adding import add_demonstrations
+from exporter.cli import bundle as command
+from ruie.bundle import Bundle
+from ruie.bundle.retrieval import text_key
+from ruie.errors import AnnotationError, BundleError
+from ruie.records import Demonstration, Item, Query, Span, Task
+
+TEXT = "The zeppelin yard of Friedrichshafen hired forty riveters."
+ASKED = "The zeppelin yard of Hamburg hired ten riveters."
+
+
+def demonstration(bundle: Path, *spans: str, task: Task = Task.NER) -> Demonstration:
+    """One about `TEXT`, for the first partition of entities; every span is of its first type."""
+    part = next(p for p in Bundle.open(bundle).manifest.partitions if p.task is task)
+    items = tuple(
+        Item(part.labels[0], (Span(s, TEXT.index(s), TEXT.index(s) + len(s)),)) for s in spans
+    )
+    return Demonstration("new", task, part.schema_name, part.labels, TEXT, items)
+
+
+def test_what_was_added_is_found_and_a_correction_takes_its_place(
+    bundle_path: Path, tmp_path: Path
+) -> None:
+    wrong = demonstration(bundle_path, "zeppelin yard")
+    once = add_demonstrations(bundle_path, [wrong], tmp_path / "once")
+    assert (once.added, once.replaced) == (1, 0)
+    right = demonstration(bundle_path, "Friedrichshafen")
+    twice = add_demonstrations(tmp_path / "once", [right], tmp_path / "once")
+    assert (twice.added, twice.replaced) == (1, 1)
+
+    opened = Bundle.open(tmp_path / "once")
+    opened.check()
+    assert len(opened) == len(Bundle.open(bundle_path)) + 1
+    query = Query(Task.NER, ASKED, right.schema, right.labels)
+    (found,) = opened.retrieve([query], 1)
+    assert [each.items for each in found] == [right.items]
+
+
+def test_events_that_are_looked_for_again_lose_their_old_arguments(
+    bundle_path: Path, some_demonstrations: list[Demonstration], tmp_path: Path
+) -> None:
+    argued = next(each for each in some_demonstrations if each.task is Task.EAE)
+    event = next(
+        each
+        for each in some_demonstrations
+        if each.task is Task.ED and each.schema == argued.schema and each.text == argued.text
+    )
+    nothing = Demonstration("again", Task.ED, event.schema, event.labels, event.text, ())
+    add_demonstrations(bundle_path, [nothing], tmp_path / "new")
+    left = [
+        (each.task, each.items)
+        for each in Bundle.open(tmp_path / "new").demonstrations()
+        if each.schema == event.schema and text_key(each.text) == text_key(event.text)
+    ]
+    assert left == [(Task.ED, ())]
+
+
+def test_a_bundle_is_replaced_only_where_that_is_said_and_nothing_is_half_written(
+    bundle_path: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "new"
+    add_demonstrations(bundle_path, [demonstration(bundle_path)], target)
+    before = Bundle.open(target).digest
+    with pytest.raises(BundleError, match="exists"):
+        add_demonstrations(bundle_path, [demonstration(bundle_path)], target)
+    with pytest.raises(AnnotationError, match="no demonstrations to add"):
+        add_demonstrations(bundle_path, [], target, overwrite=True)
+    assert Bundle.open(target).digest == before
+
+
+def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "gold.jsonl"
+    start = TEXT.index("Friedrichshafen")
+    row = {
+        "text": TEXT,
+        "entities": [
+            {"type": "PLACE", "text": "Friedrichshafen", "start": start, "end": start + 15}
+        ],
+    }
+    rows.write_text(json.dumps(row) + "\n")
+    told = CliRunner().invoke(command, ["add", str(bundle_path), str(rows), "-o", f"{tmp_path}/b"])
+    assert told.exit_code == 0, told.output
+    assert "1 added, 0 of before replaced by them." in told.output
+    assert Bundle.open(tmp_path / "b").demonstrations()[0].text
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, exporter.adding; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
