@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ruie.errors import DatabaseError
@@ -75,15 +72,3 @@ def _fit(value: Any, kind: type, column: str) -> Any:
         f"The column {column} begins with {kind.__name__} and later has {type(value).__name__}.",
         f"Write CAST({column} AS TEXT), or AS REAL, in the query.",
     )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there when all is written: made beside `path`, then renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as out:
-            yield out
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -40,8 +40,8 @@ def query(sql: str, form: str, output: Path | None) -> None:
     from db import migrate
     from db.engine import open_engine
     from db.query import run_readonly
+    from ruie.files import replacing
     from ruie.settings import settings
-    from worker.cli.answers import whole_file
 
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: give --output FILE.")
@@ -53,7 +53,7 @@ def query(sql: str, form: str, output: Path | None) -> None:
     if output is None:
         _write(answer, form, sys.stdout.buffer)
     else:
-        with whole_file(output) as file:
+        with replacing(output) as partial, partial.open("wb") as file:
             _write(answer, form, file)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -15,6 +12,7 @@ from sqlalchemy import Engine
 from db.jobs import Job
 from db.records import DocumentRecords, documents_of
 from ruie.errors import UsageError
+from ruie.files import replacing
 from ruie.formats.writing import schema_path, schema_text
 from ruie.schema import Schema
 from worker.export.rows import Counts, to_line
@@ -130,22 +128,3 @@ def _ours(folder: Path, form: Form) -> bool:
     """Whether a folder holds an export alone: only such a folder is ever replaced."""
     suffixes = (".parquet",) if form == "parquet" else (".ann", ".txt")
     return all(file.suffix in suffixes for file in folder.rglob("*") if file.is_file())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path`, for a file or a folder that takes its place if the block ends well."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        yield partial
-        if partial.is_dir() and path.is_dir():
-            old = path.with_name(f".{path.name}.old-{os.getpid()}")
-            path.rename(old)
-            partial.rename(path)
-            shutil.rmtree(old)
-        else:
-            partial.replace(path)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        partial.unlink(missing_ok=True)

@@ -96,8 +96,13 @@ def _kind(name: str) -> tuple[str, str]:
 
 @contextmanager
 def _member(opened: Opened, name: str) -> Iterator[BinaryIO]:
-    with opened() as stream, zipfile.ZipFile(stream) as archive, archive.open(name) as member:
-        yield cast(BinaryIO, member)
+    with opened() as stream, zipfile.ZipFile(stream) as archive:
+        try:
+            member = archive.open(name)
+        except (KeyError, NotImplementedError, RuntimeError) as error:  # gone, packing, password
+            raise formats.UnreadableError(str(error)) from error
+        with member:
+            yield cast(BinaryIO, member)
 
 
 def _places(one: str) -> Iterator[tuple[str, str, Opened, bool]]:

@@ -99,6 +99,17 @@ def parquet(
     stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
 ) -> Iterator[Read]:
     """Batch by batch; what cannot be sought in goes to a temporary file first."""
+    import pyarrow as pa
+
+    try:
+        yield from _parquet(stream, name, mapping, limit, start)
+    except (pa.ArrowException, ValueError) as error:  # damaged, or times that Python has not
+        raise UnreadableError(str(error)) from error
+
+
+def _parquet(
+    stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
+) -> Iterator[Read]:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as spool:

@@ -16,8 +16,7 @@ from worker.ingest import Read
 from worker.sources.formats import Reader, UnreadableError
 from worker.sources.mapping import Mapping
 
-BROKEN = (OSError, EOFError, zlib.error, BadZipFile, NotImplementedError, RuntimeError,
-          ValueError, UnreadableError)  # fmt: skip  # ValueError: ArrowInvalid is one
+BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)
 
 
 @dataclass(slots=True, eq=False)
@@ -52,10 +51,25 @@ class Source:
             yield NewInputError(self.name, None, f"{where}: {said}")
 
 
+class _Unzipped(io.RawIOBase):
+    """Gives what there is rather than wait for a full buffer: of a file that breaks off, all."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._file = gzip.GzipFile(fileobj=stream)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._file.read1(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
 def unpack(stream: BinaryIO, packing: str) -> BinaryIO:
     """A stream as it was before it was compressed (`gzip`, `zstd`, or nothing)."""
     if packing == "gzip":
-        return cast(BinaryIO, io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=stream)), 1 << 18))
+        return cast(BinaryIO, io.BufferedReader(_Unzipped(stream), 1 << 18))
     if packing == "zstd":
         import pyarrow as pa
 
