@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select, update
 
-from db.chunks import Chunker, add_chunks, whole
-from db.models import documents, jobs, origins, work_items
-from db.sql import insert_new, pieces
-from db.types import storable
+from db import staging
+from db.chunks import Chunker, whole
+from db.corpora import Asking, origins_of
+from db.models import jobs, origins
+from db.sql import pieces
+from db.types import storable, utcnow
+from ruie.chunking import context_of
 from ruie.errors import DatabaseError, UsageError
 from ruie.records import Task
 
@@ -30,18 +33,36 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What became of the rows: len(rows) == added + known + len(duplicates)."""
+    """What became of the rows: len(rows) == added + known + unchanged + len(duplicates)."""
 
     added: int
     """Rows that this job now has and had not."""
     known: int
-    """Rows that an earlier, perhaps interrupted, run added from the same place (source, line)."""
+    """Rows that an earlier, perhaps interrupted, run of this job added from the same place (source,
+    line) with the same text."""
     duplicates: tuple[int, ...]
     """Indexes of rows whose external_id another row of the job has: they were not added."""
     new_documents: int
     """Texts that the database had not seen in any job."""
     new_items: int
     """Work items made; fewer than added times tasks where a text came twice."""
+    changed: int = 0
+    """Of those added, rows whose id the corpus had with another text, or was asked otherwise."""
+    unchanged: int = 0
+    """Rows that the corpus has, and has been asked about in the same way: they were not added."""
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Rows by what becomes of them; lists of their indexes but for the last two."""
+
+    fresh: list[int] = field(default_factory=list)
+    known: int = 0
+    duplicates: list[int] = field(default_factory=list)
+    superseded: list[int] = field(default_factory=list)
+    """Ids of origins whose place in the corpus fresh rows take."""
+    seen: list[staging.Row] = field(default_factory=list)
+    """Of rows that the corpus has: the origin's id, and source, line, metadata as they are now."""
 
 
 def digest(text: str) -> str:
@@ -58,108 +79,98 @@ def enqueue_documents(
 ) -> Enqueued:
     """Add documents with their origins, chunks and work items to a job. Safe to repeat.
 
-    tasks: of NER, RE and ED; EAE items are made by the events that ED finds. Call it with a few
-    hundred rows in a transaction. Raises DatabaseError where the job does not exist or has ended.
+    tasks: of NER, RE and ED; EAE items are made by the events that ED finds. Call it with some
+    thousand rows in a transaction. Raises DatabaseError where the job does not exist or has ended.
     """
     if Task.EAE in tasks:
         raise UsageError("EAE cannot be enqueued:", "it follows ED; enqueue ED.")
-    state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
-    if state not in ("running", "paused"):
-        raise DatabaseError(
-            f"The job {job_id} {'is ' + state if state else 'does not exist'}.",
-            "Documents can be added to a running or paused job.",
-        )
-    fresh, known, duplicates = _sort_out(conn, job_id, rows)
-    texts = {digest(row.text): storable(row.text) for row in fresh}
-    ids, new_documents = _store_texts(conn, texts)
-    if fresh:
-        conn.execute(
-            insert_new(conn, origins),
-            [
-                {
-                    "job_id": job_id,
-                    "document_id": ids[digest(row.text)],
-                    "external_id": row.external_id,
-                    "source": row.source,
-                    "line": row.line,
-                    "metadata": None if row.metadata is None else dict(row.metadata),
+    asking = _asking(conn, job_id)
+    digests = [digest(row.text) for row in rows]
+    found = sort_out(conn, asking, rows, digests)
+    new_documents = new_items = 0
+    if found.fresh or found.seen:
+        with staging.staging(conn):
+            staging.touch_origins(conn, job_id, found.seen)
+            _supersede(conn, found.superseded)
+            if found.fresh:
+                numbers = {
+                    d: n for n, d in enumerate(dict.fromkeys(digests[i] for i in found.fresh))
                 }
-                for row in fresh
-            ],
-        )
-    chunk_ids = add_chunks(conn, {ids[d]: text for d, text in texts.items()}, chunker)
-    new_items = _add_items(conn, job_id, chunk_ids, tasks)
-    return Enqueued(len(fresh), known, tuple(duplicates), new_documents, new_items)
-
-
-def _sort_out(
-    conn: Connection, job_id: str, rows: Sequence[NewDocument]
-) -> tuple[list[NewDocument], int, list[int]]:
-    """Rows to add, how many are already there, and the indexes of those that repeat an id."""
-    places: dict[str, tuple[str | None, int | None]] = {}
-    for part in pieces([storable(row.external_id) for row in rows]):
-        for origin in conn.execute(
-            select(origins.c.external_id, origins.c.source, origins.c.line).where(
-                origins.c.job_id == job_id, origins.c.external_id.in_(part)
-            )
-        ):
-            places[origin[0]] = (origin[1], origin[2])
-    fresh, known, duplicates = [], 0, []
-    for index, row in enumerate(rows):
-        name, place = storable(row.external_id), (row.source, row.line)
-        if name not in places:
-            places[name] = place
-            fresh.append(row)
-        elif places[name] == place:
-            known += 1
-        else:
-            duplicates.append(index)
-    return fresh, known, duplicates
-
-
-def _store_texts(conn: Connection, texts: Mapping[str, str]) -> tuple[dict[str, int], int]:
-    """The documents' ids by digest, and how many were new."""
-    # In one order everywhere: two that enqueue the same texts wait for, never block, each other.
-    digests = sorted(texts)
-    before = _document_ids(conn, digests)
-    missing = [d for d in digests if d not in before]
-    if not missing:
-        return before, 0
-    conn.execute(
-        insert_new(conn, documents),
-        [{"digest": d, "text": texts[d], "chars": len(texts[d])} for d in missing],
+                texts = {digests[i]: storable(rows[i].text) for i in found.fresh}
+                divided = [list(chunker(texts[d])) for d in numbers]
+                new_documents = staging.add_documents(conn, texts, divided)
+                staging.add_origins(
+                    conn, job_id, asking.corpus,
+                    (_origin(numbers[digests[i]], rows[i]) for i in found.fresh),
+                )  # fmt: skip  # of which texts
+                new_items = staging.add_items(conn, job_id, tasks)
+    return Enqueued(
+        added=len(found.fresh),
+        known=found.known,
+        duplicates=tuple(found.duplicates),
+        new_documents=new_documents,
+        new_items=new_items,
+        changed=len(found.superseded),
+        unchanged=len(found.seen),
     )
-    return before | _document_ids(conn, missing), len(missing)
 
 
-def _document_ids(conn: Connection, digests: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for part in pieces(digests):
-        query = select(documents.c.digest, documents.c.id).where(documents.c.digest.in_(part))
-        found.update((row[0], row[1]) for row in conn.execute(query))
+def sort_out(
+    conn: Connection, asking: Asking, rows: Sequence[NewDocument], digests: Sequence[str]
+) -> Sorted:
+    """What is to become of rows, by what the job and its corpus have under their ids."""
+    names = [storable(row.external_id) for row in rows]
+    own, current = origins_of(conn, asking, names)
+    taken = {name: (o.source, o.line, o.digest) for name, o in own.items()}
+    found = Sorted()
+    for index, (name, row, text) in enumerate(zip(names, rows, digests, strict=True)):
+        here = (row.source, row.line, text)
+        if name in taken:
+            if taken[name] == here:
+                found.known += 1
+            else:
+                found.duplicates.append(index)
+            continue
+        taken[name] = here
+        old = current.get(name)
+        if old is not None and _same(asking, old, row, text):
+            found.seen.append((old.id, row.source, row.line, row.metadata))
+            continue
+        if old is not None:
+            found.superseded.append(old.id)
+        found.fresh.append(index)
     return found
 
 
-def _add_items(
-    conn: Connection, job_id: str, chunk_ids: Sequence[int], tasks: Sequence[Task]
-) -> int:
-    if not chunk_ids or not tasks:
-        return 0
-    old = 0
-    for part in pieces(chunk_ids):
-        query = select(func.count()).where(
-            work_items.c.job_id == job_id,
-            work_items.c.chunk_id.in_(part),
-            work_items.c.event_id.is_(None),
-            work_items.c.task.in_(tasks),
+def _same(asking: Asking, old: Row[Any], row: NewDocument, text: str) -> bool:
+    """Whether an answer about the old one is the answer about the row."""
+    key = asking.context
+    told = not key or context_of(old.metadata, key) == context_of(row.metadata, key)
+    return old.asked and not asking.forced and old.digest == text and told
+
+
+def _asking(conn: Connection, job_id: str) -> Asking:
+    job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    if job is None or job.state not in ("running", "paused"):
+        raise DatabaseError(
+            f"The job {job_id} {'is ' + job.state if job else 'does not exist'}.",
+            "Documents can be added to a running or paused job.",
         )
-        old += conn.execute(query).scalar_one()
-    conn.execute(
-        insert_new(conn, work_items),
-        [
-            {"job_id": job_id, "chunk_id": chunk_id, "task": str(task)}
-            for chunk_id in chunk_ids
-            for task in tasks
-        ],
-    )
-    return len(chunk_ids) * len(set(tasks)) - old
+    if job.corpus is not None and conn.dialect.name == "postgresql":
+        # Two jobs at once on one corpus: what one finds new, the other must find there.
+        conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(job.corpus, 0))))
+    return Asking(job_id, job.corpus, job.question, job.forced, job.settings.get("context", ""))
+
+
+def _origin(text: int, row: NewDocument) -> staging.Row:
+    source = None if row.source is None else storable(row.source)
+    return text, storable(row.external_id), source, row.line, row.metadata
+
+
+def _supersede(conn: Connection, ids: Sequence[int]) -> None:
+    for part in pieces(ids):
+        conn.execute(
+            update(origins)
+            .where(origins.c.id.in_(part))
+            .values(state="superseded", changed_at=utcnow())
+        )

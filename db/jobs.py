@@ -59,7 +59,9 @@ class Priority(IntEnum):
 class NewJob:
     """A job as it is asked for. endpoint: base URL. settings: decoding (k, max_tokens, output
     form, ...) as JSON. priority: see `Priority`. cap_nusd: the most it may cost,
-    billionths of a US dollar. forced: ask again what was answered before."""
+    billionths of a US dollar. forced: ask again what was answered before. corpus: see
+    db/corpora.py; scope: a hash of the sources as they were named; enqueue_key: one of all that was
+    asked for."""
 
     name: str
     schema_name: str
@@ -73,6 +75,15 @@ class NewJob:
     priority: int = 0
     cap_nusd: int | None = None
     forced: bool = False
+    corpus: str | None = None
+    scope: str | None = None
+    enqueue_key: str | None = None
+
+    @property
+    def question(self) -> str:
+        """A hash of how it asks: two jobs of one question would be given the same answers."""
+        asked = [self.schema_digest, self.model, self.prompt_version, dict(self.settings)]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,10 @@ class Job:
     cap_nusd: int | None
     paused_by: str | None
     forced: bool
+    corpus: str | None
+    question: str | None
+    scope: str | None
+    enqueue_key: str | None
     created_at: datetime
     enqueued_at: datetime | None
     finished_at: datetime | None
@@ -147,6 +162,10 @@ def create_job(conn: Connection, job: NewJob) -> str:
             priority=job.priority,
             cap_nusd=job.cap_nusd,
             forced=job.forced,
+            corpus=job.corpus,
+            question=job.question,
+            scope=job.scope,
+            enqueue_key=job.enqueue_key,
         )
     )
     return job_id

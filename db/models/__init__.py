@@ -7,11 +7,14 @@ from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, Rela
 from db.models.reviews import Review
 from db.models.sources import (
     JOB_STATES,
+    ORIGIN_STATES,
     PAUSED_BY,
+    SOURCE_STATES,
     Chunk,
     Document,
     InputError,
     Job,
+    JobSource,
     Origin,
     Schema,
 )
@@ -24,6 +27,7 @@ schemas = table(Schema)
 jobs = table(Job)
 documents = table(Document)
 origins = table(Origin)
+job_sources = table(JobSource)
 chunks = table(Chunk)
 input_errors = table(InputError)
 work_items = table(WorkItem)
@@ -45,7 +49,9 @@ leadership = table(Leadership)
 __all__ = [
     "ITEM_STATES",
     "JOB_STATES",
+    "ORIGIN_STATES",
     "PAUSED_BY",
+    "SOURCE_STATES",
     "ArgumentRow",
     "Attempt",
     "Base",
@@ -57,6 +63,7 @@ __all__ = [
     "Extraction",
     "InputError",
     "Job",
+    "JobSource",
     "Leadership",
     "Origin",
     "Quarantined",
@@ -77,6 +84,7 @@ __all__ = [
     "events",
     "extractions",
     "input_errors",
+    "job_sources",
     "jobs",
     "leadership",
     "metadata",

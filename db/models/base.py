@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CheckConstraint, MetaData, Table
+from sqlalchemy import CheckConstraint, Index, MetaData, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.types import UtcDateTime, utcnow
@@ -48,4 +48,11 @@ def located(start: str, end: str, grounding: str = "grounding") -> CheckConstrai
         f"({start} IS NULL AND {end} IS NULL AND {grounding} = 'none')"
         f" OR ({start} >= 0 AND {end} >= {start})",
         name=start.replace("start", "located"),
+    )
+
+
+def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the few rows a query looks for, not of the millions that are done."""
+    return Index(
+        name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where)
     )

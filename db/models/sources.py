@@ -17,11 +17,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created, one_of
-from db.types import BigId, Json, UtcDateTime, Words
+from db.models.base import Base, Created, one_of, partial
+from db.types import BigId, Json, UtcDateTime, Words, utcnow
 
 JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
 PAUSED_BY = ("person", "error", "job_cap", "day_cap")
+ORIGIN_STATES = ("current", "superseded", "removed")
+SOURCE_STATES = ("reading", "done", "unchanged", "broken")
 
 
 class Schema(Created, Base):
@@ -38,7 +40,12 @@ class Job(Created, Base):
     """A set of documents, a schema and the way to ask about them."""
 
     __tablename__ = "jobs"
-    __table_args__ = (one_of("state", JOB_STATES), one_of("paused_by", PAUSED_BY))
+    __table_args__ = (
+        one_of("state", JOB_STATES),
+        one_of("paused_by", PAUSED_BY),
+        partial("ix_jobs_enqueue_key", "enqueue_key", where="enqueued_at IS NULL"),
+        partial("ix_jobs_corpus", "corpus", where="corpus IS NOT NULL"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(Words)
@@ -54,6 +61,12 @@ class Job(Created, Base):
     cap_nusd: Mapped[int | None] = mapped_column(BigInteger)  # billionths of a US dollar
     paused_by: Mapped[str | None] = mapped_column(String(16))
     forced: Mapped[bool] = mapped_column(Boolean, default=False)  # ask again what was answered
+    corpus: Mapped[str | None] = mapped_column(Words)
+    # Hashes: of how it asks, of the sources as they were named, and of both. An enqueueing that was
+    # interrupted is found by the last, and goes on in its job.
+    question: Mapped[str | None] = mapped_column(String(64))
+    scope: Mapped[str | None] = mapped_column(String(64))
+    enqueue_key: Mapped[str | None] = mapped_column(String(64))
     # Null while documents are still being added: a job without open items is done only after it.
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -71,14 +84,20 @@ class Document(Created, Base):
 
 
 class Origin(Base):
-    """Where a job found a document. One document may have several."""
+    """Where a job found a document. One document may have several. In a corpus an id is current
+    once: what a later job found under it is the corpus' document from then on."""
 
     __tablename__ = "origins"
     __table_args__ = (
+        one_of("state", ORIGIN_STATES),
         UniqueConstraint("job_id", "external_id"),
+        partial(
+            "uq_origins_current", "corpus", "external_id",
+            where="corpus IS NOT NULL AND state = 'current'", unique=True,
+        ),
         # The views look up a document's name in a job for each record.
         Index("ix_origins_document_id", "document_id", "job_id", "external_id"),
-    )
+    )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
@@ -87,6 +106,24 @@ class Origin(Base):
     source: Mapped[str | None] = mapped_column(Words)  # file
     line: Mapped[int | None] = mapped_column(BigInteger)  # from 1
     meta: Mapped[Any | None] = mapped_column("metadata", Json)
+    corpus: Mapped[str | None] = mapped_column(Words)
+    state: Mapped[str] = mapped_column(String(16), server_default="current")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # no longer current since
+    seen_in: Mapped[str | None] = mapped_column(String(32))  # the last job that found it unchanged
+
+
+class JobSource(Base):
+    """How far a job has read a source; written with the documents that came out of it."""
+
+    __tablename__ = "job_sources"
+    __table_args__ = (one_of("state", SOURCE_STATES),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    source: Mapped[str] = mapped_column(Words, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(Words)  # changes with the content; "" if unknown
+    position: Mapped[int] = mapped_column(BigInteger)  # records read
+    state: Mapped[str] = mapped_column(String(16))
+    read_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
 
 
 class Chunk(Base):

@@ -14,11 +14,10 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created, one_of
+from db.models.base import Base, Created, one_of, partial
 from db.types import BigId, Json, Usd, UtcDateTime, Words, utcnow
 from ruie.records import Task
 
@@ -26,13 +25,6 @@ ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
 RUN_STATES = ("due", "running", "done", "failed", "skipped")
 MISSED = ("catch-up", "skip")
 OVERLAP = ("refuse", "queue")
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """An index of the few rows a query looks for, not of the millions that are done."""
-    return Index(
-        name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where)
-    )
 
 
 class WorkItem(Base):
@@ -43,20 +35,20 @@ class WorkItem(Base):
         one_of("state", ITEM_STATES),
         one_of("task", Task),
         CheckConstraint("(task = 'EAE') = (event_id IS NOT NULL)", name="event"),
-        _partial(
+        partial(
             "uq_work_items_chunk", "job_id", "chunk_id", "task",
             where="event_id IS NULL", unique=True,
         ),
-        _partial(
+        partial(
             "uq_work_items_event", "job_id", "chunk_id", "task", "event_id",
             where="event_id IS NOT NULL", unique=True,
         ),
-        _partial("ix_work_items_pending", "job_id", "id", where="state = 'pending'"),
-        _partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
-        _partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
-        _partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
+        partial("ix_work_items_pending", "job_id", "id", where="state = 'pending'"),
+        partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
+        partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
+        partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
         # With the job: the views ask which jobs have an extraction, for each record.
-        _partial(
+        partial(
             "ix_work_items_extraction", "extraction_id", "job_id",
             where="extraction_id IS NOT NULL",
         ),
@@ -135,7 +127,7 @@ class Schedule(Created, Base):
     __table_args__ = (
         one_of("missed", MISSED),
         one_of("overlap", OVERLAP),
-        _partial("ix_schedules_next_due_at", "next_due_at", where="next_due_at IS NOT NULL"),
+        partial("ix_schedules_next_due_at", "next_due_at", where="next_due_at IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
