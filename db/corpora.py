@@ -6,7 +6,7 @@ what is new or changed, and marks what is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -213,3 +213,19 @@ def count_current(conn: Connection, corpus: str, scope: str) -> dict[str | None,
     asking = Asking("", corpus, None, False)
     query = select(origins.c.source, func.count()).where(_gone(asking, scope, [""]))
     return {row[0]: row[1] for row in conn.execute(query.group_by(origins.c.source))}
+
+
+def current_origins(conn: Connection, asking: Asking, scope: str) -> Iterator[tuple[int, str]]:
+    """Ids and sources of what `mark_removed` would mark if nothing were read."""
+    query = select(origins.c.id, origins.c.source).where(_gone(asking, scope, [""]))
+    for row in conn.execution_options(yield_per=1000).execute(query):
+        yield row[0], row[1]
+
+
+def known_digests(conn: Connection, digests: Sequence[str]) -> set[str]:
+    """Of texts' digests, those that the database has."""
+    found: set[str] = set()
+    for part in pieces(digests):
+        query = select(documents.c.digest).where(documents.c.digest.in_(part))
+        found.update(conn.scalars(query))
+    return found

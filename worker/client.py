@@ -8,15 +8,16 @@ Only the database is needed: the coordinator finds the work there.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Engine
 
-from db import jobs, migrate, queue
+from db import jobs, migrate
 from db.engine import open_engine, reading
 from db.spend import to_nusd
 from ruie.chunking import Chunker
@@ -25,17 +26,16 @@ from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
-from worker.ingest import (
-    Read,
-    in_chunks,
-    repeated,
-)
+from worker.batches import Readable
+from worker.enqueueing import Enqueued, Progress, begin, fill
+from worker.preview import Preview, preview
 from worker.prices import price_of
 from worker.sources import find_sources, read_sources
-from worker.sources.formats import mapped
-from worker.sources.frames import rows_of
+from worker.sources.find import absolute
+from worker.sources.frames import Rows
 from worker.sources.mapping import DEFAULT
 from worker.sources.mapping import Mapping as Columns
+from worker.sources.source import Source
 
 if TYPE_CHECKING:
     from worker.estimate import Estimate
@@ -54,21 +54,11 @@ class Options(TypedDict, total=False):
     """Ask again what was answered before."""
     context: str
     """The metadata's key whose value is told with each chunk, such as `title`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Enqueued:
-    """What one enqueueing did. `refused` counts reasons; `errors` holds the first of them."""
-
-    job_id: str
-    documents: int
-    """Documents that the job has, those of an earlier try of the same enqueueing included."""
-    new_documents: int
-    """Of these, texts that the database had not seen before."""
-    items: int
-    """Work items made; events make more of them later."""
-    refused: int
-    errors: tuple[jobs.NewInputError, ...]
+    corpus: str
+    """What the sources hold, whenever they are read: only what is new or changed is enqueued, and
+    what is gone is marked as removed. Ids tell documents apart."""
+    anew: bool
+    """Make a new job where an interrupted one could be gone on with."""
 
 
 class Client:
@@ -83,81 +73,85 @@ class Client:
         self,
         rows: Any,
         schema: Schema | str | Path,
+        progress: Progress = lambda _: None,
         **options: Unpack[Options],
     ) -> Enqueued:
         """Enqueue rows with `text`, perhaps `id`, and anything else as metadata: dicts, a pandas
         or polars frame, a pyarrow table or reader."""
-        limit = self.config.max_document_chars
-        read = (mapped(r, None, i, DEFAULT, limit) for i, r in enumerate(rows_of(rows), start=1))
-        return self.enqueue_documents(read, _schema(schema), **options)
+        given = Rows(rows, self.config.max_document_chars)
+        loaded = _schema(schema)
+        return self._enqueue([given], loaded, self._new_job(loaded, options), progress)
 
     def enqueue_files(
         self,
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
-        progress: Callable[[int], None] = lambda _: None,
+        progress: Progress = lambda _: None,
         *,
         mapping: Columns = DEFAULT,
         input_format: str = "",
         **options: Unpack[Options],
     ) -> Enqueued:
-        """Enqueue files and folders. Raises `UsageError` before anything is written."""
-        loaded = _schema(schema)
-        limit = self.config.max_document_chars
-        found = find_sources(sources, mapping, limit, input_format)
-        read = read_sources(found)
-        if not options.get("name"):
-            options["name"] = ", ".join(source.name.rsplit("/", 1)[-1] for source in found[:3])
-        return self.enqueue_documents(read, loaded, progress, **options)
+        """Enqueue files and folders; where an earlier call of the same was interrupted, go on with
+        its job. Raises `UsageError` before anything is written."""
+        loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
+        return self._enqueue(found, loaded, new, progress)
 
-    def enqueue_documents(
+    def preview_files(
         self,
-        read: Iterable[Read],
-        schema: Schema,
-        progress: Callable[[int], None] = lambda _: None,
+        sources: Sequence[str | Path],
+        schema: Schema | str | Path,
+        progress: Progress = lambda _: None,
+        *,
+        mapping: Columns = DEFAULT,
+        input_format: str = "",
         **options: Unpack[Options],
-    ) -> Enqueued:
-        """Make a job and give it everything that was read."""
-        new = self._new_job(schema, options)
-        with self.engine.begin() as conn:
-            job_id = jobs.create_job(conn, new)
-        try:
-            done = self._fill(job_id, read, schema, progress, chunker(self.config))
-        except BaseException:
-            # half a corpus must not be worked off as if it were the whole
-            with self.engine.begin() as conn:
-                jobs.set_job_state(conn, job_id, "cancelled", "enqueueing was interrupted")
-            raise
-        with self.engine.begin() as conn:
-            jobs.finish_enqueueing(conn, job_id)
-        return done
+    ) -> Preview:
+        """What `enqueue_files` would do; writes nothing."""
+        loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
+        tasks = len(loaded.tasks)
+        return preview(self.engine, new, found, tasks, chunker(self.config), progress)
 
-    def _fill(
+    def _prepare(
         self,
-        job_id: str,
-        read: Iterable[Read],
+        sources: Sequence[str | Path],
+        schema: Schema | str | Path,
+        mapping: Columns,
+        input_format: str,
+        options: Options,
+    ) -> tuple[Schema, list[Source], jobs.NewJob]:
+        loaded = _schema(schema)
+        found = find_sources(sources, mapping, self.config.max_document_chars, input_format)
+        new = self._new_job(loaded, options)
+        if not options.get("name"):
+            new = replace(
+                new, name=", ".join(source.name.rsplit("/", 1)[-1] for source in found[:3])
+            )
+        places = [absolute(source) for source in sources]
+        scope = _hash([sorted(places), options.get("corpus", "")])
+        key = None
+        if not options.get("anew") and all(source.replayable for source in found):
+            key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
+        return loaded, found, replace(new, scope=scope, enqueue_key=key)
+
+    def _enqueue(
+        self,
+        sources: Sequence[Readable],
         schema: Schema,
-        progress: Callable[[int], None],
-        divided: Chunker,
+        new: jobs.NewJob,
+        progress: Progress,
     ) -> Enqueued:
-        total: Counter[str] = Counter()
-        kept: list[jobs.NewInputError] = []
-        for chunk in in_chunks(read):
-            documents = [row for row in chunk if isinstance(row, queue.NewDocument)]
-            errors = [row for row in chunk if isinstance(row, jobs.NewInputError)]
-            with self.engine.begin() as conn:
-                done = queue.enqueue_documents(conn, job_id, documents, schema.tasks, divided)
-                errors += [repeated(documents[i]) for i in done.duplicates]
-                jobs.add_input_errors(conn, job_id, errors)
-            total["documents"] += done.added + done.known
-            total["new"] += done.new_documents
-            total["items"] += done.new_items
-            total["refused"] += len(errors)
-            kept += errors[: max(0, 20 - len(kept))]
-            progress(total["documents"])
-        return Enqueued(
-            job_id, total["documents"], total["new"], total["items"], total["refused"], tuple(kept)
-        )
+        begun = begin(self.engine, new, sources)
+        divided = chunker(self.config)
+        try:
+            return fill(self.engine, begun, new, sources, schema.tasks, divided, progress)
+        except BaseException:
+            if new.enqueue_key is None:
+                # nobody can go on with it, and half must not be worked off as if it were the whole
+                with self.engine.begin() as conn:
+                    why = "enqueueing was interrupted"
+                    jobs.set_job_state(conn, begun.job_id, "cancelled", why)
+            raise
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
         config = self.config
@@ -182,6 +176,7 @@ class Client:
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
+            corpus=options.get("corpus") or None,
         )
 
     def estimate(
@@ -267,3 +262,7 @@ def chunker(config: Settings) -> Chunker:
 
 def _schema(schema: Schema | str | Path) -> Schema:
     return schema if isinstance(schema, Schema) else Schema.load(schema)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

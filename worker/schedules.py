@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Unpack
@@ -21,8 +21,10 @@ from db.jobs import Priority
 from ruie.errors import RuieError, UsageError
 from ruie.schema import Schema
 from ruie.settings import Settings
-from worker.client import Client, Enqueued, Options, check_cap
+from worker.client import Client, Options, check_cap
 from worker.cron import latest_due, next_due
+from worker.enqueueing import Enqueued, Progress, Reached
+from worker.sources.find import absolute
 
 log = logging.getLogger("ruie.schedules")
 
@@ -63,7 +65,7 @@ class Schedules:
             check_cap(cap_usd, options.get("model") or config.llm_model, config)
         Priority[options.get("priority", "normal").upper()]
         spec = {
-            "sources": [_absolute(source) for source in sources],
+            "sources": [absolute(source) for source in sources],
             "schema": loaded.body(),
             "options": dict(options),
         }
@@ -160,12 +162,12 @@ class Runner:
         beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
         beat.start()
 
-        def still_mine(_: int) -> None:
+        def still_mine(_: Reached | None = None) -> None:
             if lost.is_set() or self._stop.is_set():
                 raise LostRunError(f"The run of {name} stops here.")
 
         try:
-            still_mine(0)
+            still_mine()
             done = enqueue(Client(self._config, engine), run, still_mine)
             with engine.begin() as conn:
                 schedules.finish(conn, run, done.job_id, _counts(done))
@@ -201,16 +203,17 @@ class Runner:
                 log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, one_line(error))
 
 
-def enqueue(client: Client, run: schedules.Claimed, progress: Callable[[int], None]) -> Enqueued:
+def enqueue(client: Client, run: schedules.Claimed, progress: Progress) -> Enqueued:
     """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
     where nothing could be read."""
     spec = run.schedule.spec
     options: Options = spec["options"].copy()
     options["name"] = options.get("name") or run.schedule.name
+    options["corpus"] = options.get("corpus") or run.schedule.name
     done = client.enqueue_files(
         spec["sources"], Schema.from_body(spec["schema"]), progress, **options
     )
-    if not done.documents and done.errors:
+    if not done.documents and not done.unchanged and done.errors:
         first = done.errors[0]
         raise UsageError(
             f"Nothing could be read: {first.source} {first.reason}.", "See the source."
@@ -219,9 +222,11 @@ def enqueue(client: Client, run: schedules.Claimed, progress: Callable[[int], No
 
 
 def _counts(done: Enqueued) -> dict[str, int]:
-    return {"documents": done.documents, "new": done.new_documents, "refused": done.refused}
-
-
-def _absolute(source: str | Path) -> str:
-    text = str(source)
-    return text if "://" in text else str(Path(text).absolute())
+    return {
+        "documents": done.documents,
+        "new": done.documents - done.changed,
+        "changed": done.changed,
+        "unchanged": done.unchanged,
+        "removed": done.removed,
+        "refused": done.refused,
+    }

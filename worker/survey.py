@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -28,6 +27,7 @@ from ruie.extractor import Extractor
 from ruie.records import Query, Task
 from ruie.schema import Schema
 from worker.ingest import Read, in_chunks, repeated
+from worker.seen import Seen
 
 KEPT_ERRORS = 20
 
@@ -92,7 +92,7 @@ def survey(
 ) -> Survey:
     """Go through everything that was read. Writes nothing but a temporary file."""
     found = Survey({task: Sample(sample, seed) for task in Task})
-    with closing(_Seen()) as seen:
+    with closing(Seen()) as seen:
         for chunk in in_chunks(read):
             asked: list[Query] = []
             for text, told in _fresh(chunk, seen, found, context):
@@ -107,29 +107,8 @@ def survey(
     return found
 
 
-class _Seen:
-    """What was seen before, in a database of its own that ends with it."""
-
-    def __init__(self) -> None:
-        self._db = sqlite3.connect("")  # "" is a temporary file, used as memory runs short
-        for kind in ("names", "texts"):
-            self._db.execute(f"CREATE TABLE {kind} (name BLOB PRIMARY KEY) WITHOUT ROWID")
-
-    def name(self, name: str) -> bool:
-        return self._first("names", hashlib.sha256(name.encode()).digest())
-
-    def text(self, text: str) -> bool:
-        return self._first("texts", bytes.fromhex(digest(text)))
-
-    def _first(self, table: str, key: bytes) -> bool:
-        return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?)", (key,)).rowcount == 1
-
-    def close(self) -> None:
-        self._db.close()
-
-
 def _fresh(
-    chunk: Sequence[Read], seen: _Seen, found: Survey, context: str
+    chunk: Sequence[Read], seen: Seen, found: Survey, context: str
 ) -> Iterator[tuple[str, str]]:
     """The texts that were not seen before, as the database will have them, with their contexts."""
     for row in chunk:
@@ -139,7 +118,7 @@ def _fresh(
             _refuse(repeated(row), found)
         else:
             found.documents += 1
-            if seen.text(row.text):
+            if seen.text(digest(row.text)):
                 found.texts += 1
                 yield storable(row.text), context_of(row.metadata, context)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ruie.errors import ExitCode
 from worker.cli.source_options import source_options
+
+if TYPE_CHECKING:
+    from db.jobs import NewInputError
+    from worker.enqueueing import Enqueued
+    from worker.preview import Preview
 
 
 @click.command()
@@ -27,6 +33,13 @@ from worker.cli.source_options import source_options
 )
 @click.option("--force", is_flag=True, help="Ask again what was answered (and paid) before.")
 @click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
+@click.option(
+    "--corpus",
+    default="",
+    help="A name for what SOURCES hold: only what is new or changed since is enqueued.",
+)
+@click.option("--new", "anew", is_flag=True, help="Do not go on with an interrupted job.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be enqueued.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def enqueue(
@@ -43,15 +56,20 @@ def enqueue(
     priority: Literal["live", "normal", "backfill"],
     force: bool,
     context: str,
+    corpus: str,
+    anew: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Add SOURCES (files, folders, globs, URLs, - for standard input) as a job; prints its id.
 
     Lines that cannot be used are reported with file, line number and reason, and counted in
-    `ruie status`; the rest is enqueued. Exit code 1 if nothing at all could be used.
+    `ruie status`; the rest is enqueued. Interrupted and called again, it goes on where it stopped.
+    Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from worker.cli.output import documents_read, errors, print_json, refusals
+    from worker.cli.output import print_json
+    from worker.cli.progress import telling
     from worker.client import Client
     from worker.sources.mapping import Mapping
 
@@ -59,35 +77,80 @@ def enqueue(
     kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
     mapping = Mapping(text_column, id_column, kept)
     client = Client()
-    with documents_read("enqueueing") as advance:
-        done = client.enqueue_files(
-            sources,
-            loaded,
-            advance,
-            mapping=mapping,
-            input_format=input_format or "",
-            name=name,
-            model=model,
-            cap_usd=cap,
-            priority=priority,
-            force=force,
-            context=context,
-        )
+    with telling("counting" if dry_run else "enqueueing") as told:
+        call = client.preview_files if dry_run else client.enqueue_files
+        try:
+            done: Preview | Enqueued = call(
+                sources,
+                loaded,
+                told,
+                mapping=mapping,
+                input_format=input_format or "",
+                name=name,
+                model=model,
+                cap_usd=cap,
+                priority=priority,
+                force=force,
+                context=context,
+                corpus=corpus,
+                anew=anew,
+            )
+        except KeyboardInterrupt:
+            _interrupted(told.job_id, told.documents, "-" not in sources)
+            raise
     if as_json:
         print_json(asdict(done))
     else:
-        refusals(done.errors)
-        if done.refused > len(done.errors):
-            errors.print(
-                f"refused  and {done.refused - len(done.errors):,} more: ruie query "
-                f"\"SELECT * FROM input_errors WHERE job_id = '{done.job_id}'\"",
-                soft_wrap=True,
-            )
+        _tell(done)
+    if not done.documents and not done.unchanged:
+        ctx.exit(int(ExitCode.FAILED))
+
+
+def _tell(done: Preview | Enqueued) -> None:
+    from worker.enqueueing import Enqueued
+
+    made = isinstance(done, Enqueued)
+    _refusals(done.errors, done.refused, done.job_id if isinstance(done, Enqueued) else "")
+    click.echo(
+        f"{done.documents:,} documents ({done.new_documents:,} new), {done.items:,} work "
+        f"items, {done.refused:,} refused",
+        err=made,
+    )
+    if done.changed or done.unchanged or done.removed:
         click.echo(
-            f"{done.documents:,} documents ({done.new_documents:,} new), {done.items:,} work "
-            f"items, {done.refused:,} refused",
+            f"of the corpus {done.changed:,} changed, {done.unchanged:,} unchanged, "
+            f"{done.removed:,} removed",
+            err=made,
+        )
+    if isinstance(done, Enqueued):
+        if done.continued:
+            click.echo("went on with the job that was interrupted", err=True)
+        click.echo(done.job_id)
+    elif done.continues:
+        click.echo(f"would go on with {done.continues}, which was interrupted")
+
+
+def _refusals(errors: Sequence[NewInputError], refused: int, job_id: str) -> None:
+    from worker.cli import output
+
+    output.refusals(errors)
+    if refused > len(errors):
+        more = f"refused  and {refused - len(errors):,} more"
+        where = f"SELECT * FROM input_errors WHERE job_id = '{job_id}'"
+        said = f'{more}: ruie query "{where}"' if job_id else more
+        output.errors.print(said, soft_wrap=True, markup=False)
+
+
+def _interrupted(job_id: str, documents: int, replayable: bool) -> None:
+    if not job_id:
+        return
+    if replayable:
+        click.echo(
+            f"Interrupted after {documents:,} documents; the same command goes on from there.\n"
+            f"`ruie cancel {job_id}` drops what is in.",
             err=True,
         )
-        click.echo(done.job_id)
-    if not done.documents:
-        ctx.exit(int(ExitCode.FAILED))
+    else:
+        click.echo(
+            f"Interrupted; standard input cannot be read again: {job_id} is cancelled.", err=True
+        )

@@ -102,6 +102,12 @@ def line(progress: Progress) -> str:
     )
 
 
+def _state(progress: Progress) -> str:
+    """A job whose sources are not all read says so: an interrupted enqueueing is seen."""
+    open_still = not progress.enqueued and progress.state in ("running", "paused")
+    return f"{progress.state}, enqueueing" if open_still else progress.state
+
+
 def overview(listed: list[Progress]) -> Any:
     """All jobs, one a row."""
     from worker.cli.output import table
@@ -109,7 +115,7 @@ def overview(listed: list[Progress]) -> Any:
     columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
                "refused", "tokens")  # fmt: skip  # one line reads better
     rows = [
-        (p.job_id, p.name, p.state, p.documents, p.items, p.done, p.open, p.quarantined,
+        (p.job_id, p.name, _state(p), p.documents, p.items, p.done, p.open, p.quarantined,
          p.input_errors, p.prompt_tokens + p.completion_tokens)
         for p in listed
     ]  # fmt: skip  # likewise
@@ -123,7 +129,7 @@ def detail(progress: Progress) -> Group:
 
     from worker.cli.output import table
 
-    head = f"{progress.job_id}  {progress.name}  {progress.state}"
+    head = f"{progress.job_id}  {progress.name}  {_state(progress)}"
     if progress.reason:
         head += f": {progress.reason}"
     counts = (

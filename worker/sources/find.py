@@ -161,3 +161,9 @@ def _remote(url: str) -> Iterator[tuple[str, str, Opened, bool]]:
 def _mark(info: dict[str, Any]) -> str:
     keys = ("ETag", "etag", "size", "LastModified", "last_modified", "Last-Modified", "updated")
     return "|".join(str(info[key]) for key in keys if info.get(key))
+
+
+def absolute(place: str | Path) -> str:
+    """What the user named, wherever it is read from: a path from the root; URLs as they are."""
+    text = str(place)
+    return text if "://" in text or text == "-" else str(Path(text).absolute())

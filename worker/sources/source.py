@@ -16,6 +16,7 @@ from worker.ingest import Read
 from worker.sources.formats import Reader, UnreadableError
 from worker.sources.mapping import Mapping
 
+STDIN = "stdin"
 BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)
 
 
@@ -31,8 +32,23 @@ class Source:
     reader: Reader
     mapping: Mapping
     max_chars: int
+    size: int = 0
+    """Bytes as they are stored; 0 where nobody knows."""
     unreadable: bool = False
     """Set where the last reading did not come to the end."""
+    _stream: BinaryIO | None = None
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be read again: standard input cannot."""
+        return self.name != STDIN
+
+    def bytes_read(self) -> int:
+        """Of `size`, while it is read."""
+        try:
+            return self._stream.tell() if self._stream else 0
+        except (OSError, ValueError):  # a pipe has no position, a closed file none any more
+            return 0
 
     def read(self, start: int = 0) -> Iterator[Read]:
         """Documents and refusals after the first `start` records."""
@@ -40,6 +56,7 @@ class Source:
         last = start
         try:
             with self.opened() as stream:
+                self._stream = stream
                 unpacked = unpack(stream, self.packing)
                 for row in self.reader(unpacked, self.name, self.mapping, self.max_chars, start):
                     last = row.line or last
@@ -49,6 +66,8 @@ class Source:
             said = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
             where = f"breaks off after record {last}" if last else "cannot be read"
             yield NewInputError(self.name, None, f"{where}: {said}")
+        finally:
+            self._stream = None
 
 
 class _Unzipped(io.RawIOBase):
