@@ -6,7 +6,7 @@ what is new or changed, and marks what is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,13 +24,15 @@ _COUNTS = ("running", "paused", "done")  # a job that was cancelled or failed ha
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A job as far as it matters to what its corpus has. context: a key of the metadata."""
+    """A job as far as it matters to what its corpus has. context: a key of the metadata. unread:
+    sources that are as they were, where the job has not written so (`set_positions`)."""
 
     job_id: str
     corpus: str | None
     question: str | None
     forced: bool
     context: str = ""
+    unread: Set[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,20 @@ Found = Mapping[str, Row[Any]]
 def origins_of(
     conn: Connection, asking: Asking, external_ids: Sequence[str]
 ) -> tuple[Found, Found]:
-    """By external id: what the job has, or has found unchanged; and what else is current in its
-    corpus. Rows of id, source, line, digest, metadata, and whether the same was asked about it."""
+    """By external id: what the job has, or has found unchanged, if only because its source is; and
+    what else is current in its corpus. Rows of id, source, line, digest, metadata, and whether the same was asked about it."""
     own: dict[str, Row[Any]] = {}
     current: dict[str, Row[Any]] = {}
     asked = and_(jobs.c.state.in_(_COUNTS), jobs.c.question == asking.question)
+    unread = (
+        select(job_sources.c.source)
+        .where(
+            job_sources.c.job_id == asking.job_id,
+            job_sources.c.source == origins.c.source,
+            job_sources.c.state == "unchanged",
+        )
+        .exists()
+    )
     query = (
         select(
             origins.c.id,
@@ -61,7 +72,9 @@ def origins_of(
             origins.c.line,
             origins.c.metadata,
             documents.c.digest,
-            or_(origins.c.job_id == asking.job_id, origins.c.seen_in == asking.job_id).label("own"),
+            or_(
+                origins.c.job_id == asking.job_id, origins.c.seen_in == asking.job_id, unread
+            ).label("own"),
             asked.label("asked"),
         )
         .join(documents, documents.c.id == origins.c.document_id)
@@ -74,7 +87,8 @@ def origins_of(
     for place in places:
         for part in pieces(external_ids):
             for row in conn.execute(place.where(origins.c.external_id.in_(part))):
-                (own if row.own else current)[row.external_id] = row
+                mine = row.own or row.source in asking.unread
+                (own if mine else current)[row.external_id] = row
     return own, current
 
 

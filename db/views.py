@@ -17,10 +17,13 @@ from sqlalchemy import Connection
 
 
 def _document(record: str) -> str:
-    # Through the record's own column, whose index finds everything of one document.
+    # Through the record's own column, whose index finds everything of one document. Of several
+    # states the least in the alphabet: current before removed before superseded.
     return f"""{record}.document_id AS document_id,
     (SELECT MIN(o.external_id) FROM origins o
-        WHERE o.job_id = w.job_id AND o.document_id = {record}.document_id) AS external_id"""
+        WHERE o.job_id = w.job_id AND o.document_id = {record}.document_id) AS external_id,
+    (SELECT MIN(o.state) FROM origins o
+        WHERE o.job_id = w.job_id AND o.document_id = {record}.document_id) AS document_state"""
 
 
 def _call(record: str) -> str:
@@ -132,7 +135,7 @@ WHERE {_entity_once("e")} AND {_entity_once("f")}""",
     "document_metadata": """
 SELECT o.job_id AS job_id, o.document_id AS document_id, o.external_id AS external_id,
     o.source AS source, o.line AS line, o.metadata AS metadata, d.chars AS chars,
-    d.created_at AS created_at
+    o.corpus AS corpus, o.state AS state, o.changed_at AS changed_at, d.created_at AS created_at
 FROM origins o
 LEFT JOIN documents d ON d.id = o.document_id""",
     # One row for each record: the call that made it.

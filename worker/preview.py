@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -70,6 +70,8 @@ class _Counting:
 
     def run(self, sources: Sequence[Readable], progress: Progress) -> Preview:
         begun = self._begun(sources)
+        unread = {name for name, at in begun.items() if at.state == "unchanged"}
+        self._asking = replace(self._asking, unread=unread)
         size = total_bytes(sources)
         broken = False
         for batch in batches(sources, begun):
@@ -77,7 +79,6 @@ class _Counting:
             self._count(batch.documents)
             broken |= any(at.state == "broken" for at in batch.reached.values())
             progress(Reached("", self._total["read"], batch.bytes_read, size))
-        unread = {name for name, at in begun.items() if at.state == "unchanged"}
         removed = 0 if broken else self._without(unread)
         return Preview(
             documents=self._total["documents"],

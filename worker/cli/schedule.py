@@ -196,7 +196,8 @@ def _local(at: datetime, zone: str) -> str:
 
 def _outcome(run: Run, zone: str) -> list[Any]:
     """When, the run's state, its job, what the job is and was given, what went wrong."""
-    counts = ", ".join(f"{number:,} {what}" for what, number in (run.counts or {}).items())
+    told = (run.counts or {}).items()
+    counts = ", ".join(f"{n:,} {what}" for what, n in told if n or what == "documents")
     outcome = ": ".join(part for part in (run.job_state, counts) if part)
     state = "retry" if run.state == "due" and run.error else run.state
     return [_local(run.due_at, zone), state, run.job_id, outcome, run.error]
