@@ -51,7 +51,8 @@ def origins_of(
     conn: Connection, asking: Asking, external_ids: Sequence[str]
 ) -> tuple[Found, Found]:
     """By external id: what the job has, or has found unchanged, if only because its source is; and
-    what else is current in its corpus. Rows of id, source, line, digest, metadata, and whether the same was asked about it."""
+    what else is current in its corpus. Rows of id, source, line, digest, metadata, and whether the
+    same was asked."""
     own: dict[str, Row[Any]] = {}
     current: dict[str, Row[Any]] = {}
     asked = and_(jobs.c.state.in_(_COUNTS), jobs.c.question == asking.question)

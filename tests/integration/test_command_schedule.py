@@ -94,6 +94,28 @@ def test_a_killed_coordinators_run_is_taken_up(
     wait_until(lambda: states(engine) == ["done"], 40)
     told = json.loads(ruie("schedule", "show", "news", "--json").stdout)
     assert [run["attempts"] for run in told["runs"]] == [2]
+    with engine.connect() as conn:  # the second went on in the job of the first
+        assert conn.execute(text("SELECT COUNT(*) FROM jobs")).scalar() == 1
+
+
+def test_a_run_enqueues_what_is_new_or_changed(
+    ruie: Run, engine: Engine, tmp_path: Path, coordinate: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    rows = ['{"id": "a", "text": "Ada went to Rome ."}\n', '{"id": "b", "text": "Bo stayed ."}\n']
+    (tmp_path / "in.jsonl").write_text("".join(rows))
+    assert ruie("schedule", "add", "news", "--source", "in.jsonl", *ADD).returncode == 0
+    coordinate()
+    assert ruie("schedule", "run", "news", "--wait").returncode == 0
+    with engine.begin() as conn:  # as if workers had answered
+        conn.execute(text("UPDATE jobs SET state = 'done'"))
+    rows = [rows[0], '{"id": "c", "text": "Cy came ."}\n']
+    (tmp_path / "in.jsonl").write_text("".join(rows))
+    done = ruie("schedule", "run", "news", "--wait")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(ruie("schedule", "show", "news", "--json").stdout)["runs"][0]["counts"]
+    assert told == {
+        "documents": 1, "new": 1, "changed": 0, "unchanged": 1, "removed": 1, "refused": 0,
+    }  # fmt: skip  # one line's worth
 
 
 def test_what_is_wrong(ruie: Run, engine: Engine) -> None:
