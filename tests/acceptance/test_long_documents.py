@@ -45,9 +45,7 @@ def rows(fleet: Fleet, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in conn.execute(text(sql))]
 
 
-def test_a_megabyte_gives_each_record_once_at_its_place(
-    tmp_path: Path, database_url: str
-) -> None:
+def test_a_megabyte_gives_each_record_once_at_its_place(tmp_path: Path, database_url: str) -> None:
     document, pairs = long_document(MEGABYTE)
     with (
         ScriptedEndpoint(right_answer, log=False) as endpoint,

@@ -1,4 +1,4 @@
-"""A document of a megabyte from real sentences, and what a perfect model says of any piece of it."""
+"""A long document of real sentences, and what a perfect model says of any piece of it."""
 
 from __future__ import annotations
 

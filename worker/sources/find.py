@@ -14,18 +14,20 @@ from typing import Any, BinaryIO, cast
 
 from ruie.errors import UnavailableError, UsageError
 from worker.sources import formats
+from worker.sources.delimited import delimited
 from worker.sources.html import html_text, markdown_text
 from worker.sources.mapping import DEFAULT, Mapping
+from worker.sources.parquet import parquet
 from worker.sources.source import Source
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,
-    "csv": formats.delimited(","),
-    "tsv": formats.delimited("\t"),
-    "parquet": formats.parquet,
-    "text": formats.whole(str),
-    "markdown": formats.whole(markdown_text),
-    "html": formats.whole(html_text),
+    "csv": delimited(","),
+    "tsv": delimited("\t"),
+    "parquet": parquet,
+    "text": formats.whole(formats.plain_text, 4),
+    "markdown": formats.whole(markdown_text, 12),
+    "html": formats.whole(html_text, 12),
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
