@@ -35,7 +35,10 @@ def _rows(stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int)
             while piece := stream.read(PIECE):
                 spool.write(piece)
             spool.seek(0)
-        file = pq.ParquetFile(stream if stream.seekable() else spool, buffer_size=PIECE)
+        # not pre_buffer, which holds all of the row groups that are read
+        file = pq.ParquetFile(
+            stream if stream.seekable() else spool, buffer_size=PIECE, pre_buffer=False
+        )
         names = file.schema_arrow.names
         if mapping.text not in names:
             raise UnreadableError(f"it has no column '{mapping.text}'")
