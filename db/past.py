@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from db.lease import chunk_span
 from db.models import events, extractions
@@ -41,20 +41,30 @@ def past_events(
     conn: Connection, model: str, schema_digest: str, types: Sequence[str]
 ) -> tuple[int, int]:
     """How many recent ED calls a model had with this schema, and how many events of these types
-    they found."""
+    they found; an event in the overlap of two chunks is one."""
     detections = and_(
         _recent(conn, model),
         extractions.c.task == Task.ED.value,
         extractions.c.schema_digest == schema_digest,
     )
     calls = conn.execute(select(func.count()).where(detections)).scalar_one()
+    # what two chunks both found is asked about once
+    of_an_overlap = and_(events.c.shared, events.c.trigger_start.is_not(None))
     found = (
-        select(func.count())
-        .select_from(extractions)
+        select(
+            extractions.c.job_id,
+            events.c.document_id,
+            events.c.type,
+            events.c.trigger_start,
+            events.c.trigger_end,
+            case((of_an_overlap, None), else_=events.c.id),
+        )
         .join(events, events.c.extraction_id == extractions.c.id)
         .where(detections, events.c.type.in_(types))
+        .distinct()
+        .subquery()
     )
-    return calls, conn.execute(found).scalar_one()
+    return calls, conn.execute(select(func.count()).select_from(found)).scalar_one()
 
 
 def events_of(

@@ -32,9 +32,10 @@ from worker.preview import Preview, preview
 from worker.prices import price_of
 from worker.sources import find_sources, read_sources
 from worker.sources.find import absolute
-from worker.sources.frames import Rows
 from worker.sources.mapping import DEFAULT
 from worker.sources.mapping import Mapping as Columns
+from worker.sources.remote import without_credentials
+from worker.sources.rows import Rows
 from worker.sources.source import Source
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Client:
             new = replace(
                 new, name=", ".join(source.name.rsplit("/", 1)[-1] for source in found[:3])
             )
-        places = [absolute(source) for source in sources]
+        places = [without_credentials(absolute(source)) for source in sources]
         scope = _hash([sorted(places), options.get("corpus", "")])
         key = None
         if not options.get("anew") and all(source.replayable for source in found):

@@ -155,5 +155,5 @@ def stand_ins(
         start = query.text.find(word)
         (kind,) = draw.choices(types, weights)
         trigger = Trigger(kind, Span(word, start, start + len(word)))
-        asked.append(schema.query(Task.EAE, query.text, trigger))
+        asked.append(schema.query(Task.EAE, query.text, trigger, query.context))
     return asked

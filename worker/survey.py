@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import product
 
 from sqlalchemy import Connection, Engine
 
@@ -30,6 +31,9 @@ from worker.ingest import Read, in_chunks, repeated
 from worker.seen import Seen
 
 KEPT_ERRORS = 20
+Place = tuple[int, int]
+"""A text, by its number, and where a chunk of it begins."""
+Asked = tuple[Query, Place]
 
 
 class Sample:
@@ -94,12 +98,13 @@ def survey(
     found = Survey({task: Sample(sample, seed) for task in Task})
     with closing(Seen()) as seen:
         for chunk in in_chunks(read):
-            asked: list[Query] = []
+            asked: list[Asked] = []
             for text, told in _fresh(chunk, seen, found, context):
                 ranges = chunker(text)
                 found.chunks += len(ranges)
                 for start, end in ranges:
-                    asked += schema.queries(text[start:end], told)
+                    place = (found.texts, start)
+                    asked += [(query, place) for query in schema.queries(text[start:end], told)]
             with reading(engine) as conn:
                 followed = _tally(conn, asked, schema, extractor, found)
                 _tally(conn, followed, schema, extractor, found)
@@ -130,11 +135,16 @@ def _refuse(error: NewInputError, found: Survey) -> None:
 
 
 def _tally(
-    conn: Connection, asked: Sequence[Query], schema: Schema, extractor: Extractor, found: Survey
-) -> list[Query]:
+    conn: Connection, asked: Sequence[Asked], schema: Schema, extractor: Extractor, found: Survey
+) -> list[Asked]:
     """Count the questions, and sample those that nobody paid for. Gives the questions about
     arguments that follow from the events that are known."""
-    keys = {extractor.key(query): query for query in asked}
+    keys: dict[str, Query] = {}
+    places: dict[str, list[Place]] = {}
+    for query, place in asked:
+        key = extractor.key(query)
+        keys[key] = query
+        places.setdefault(key, []).append(place)
     paid: dict[str, PaidExtraction] = {}
     for part in pieces(list(keys)):
         paid |= find_paid(conn, part)
@@ -147,8 +157,15 @@ def _tally(
     with_roles = [name for name, roles in schema.events.items() if roles]
     detections = [paid[key] for key, query in keys.items() if query.task is Task.ED and key in paid]
     known = events_of(conn, detections, with_roles)
-    return [
-        schema.query(Task.EAE, keys[key].text, trigger, keys[key].context)
-        for key, triggers in known.items()
-        for trigger in triggers
-    ]
+    followed: list[Asked] = []
+    met: set[tuple[int, str, int, int]] = set()
+    for key, query in keys.items():
+        for trigger, (number, start) in product(known.get(key, ()), places[key]):
+            span = trigger.span
+            event = (number, trigger.type, start + span.start, start + span.end)
+            if span.grounded and event in met:
+                continue  # of an overlap: its arguments are asked for in the first chunk alone
+            met.add(event)
+            about = schema.query(Task.EAE, query.text, trigger, query.context)
+            followed.append((about, (number, start)))
+    return followed

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from sqlalchemy import Engine
 
-from db import jobs
+from db import jobs, queue
 from db.past import past_calls, past_events
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
@@ -231,3 +231,43 @@ class TestEstimate:
 def test_no_job_was_made_for_it(house: House) -> None:
     with house.engine.connect() as conn:
         assert jobs.list_jobs(conn) == []
+
+
+class TestOverlaps:
+    """An event that two chunks of a document have is asked about once, and counted once."""
+
+    TEXT = "OPEC met . Crude fell . Gas rose ."
+    CHUNKS: ClassVar = [(0, 23), (11, 34)]
+
+    def survey(self, house: House, extractor: Extractor, text: str = TEXT) -> Any:
+        return survey(
+            rows([text]), SCHEMA, extractor, house.engine,
+            chunker=cast(Chunker, lambda _: self.CHUNKS), context="", sample=10, seed=0,
+            progress=lambda _: None,
+        )  # fmt: skip  # a call
+
+    def work_off(self, house: House, extractor: Extractor, found: Any) -> str:
+        job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
+        row = queue.NewDocument(self.TEXT, "a")
+        with house.engine.begin() as conn:
+            queue.enqueue_documents(conn, job, [row], SCHEMA.tasks, lambda _: self.CHUNKS)
+        for _ in range(2):
+            for item in house.take(job):
+                query = SCHEMA.query(item.task, item.text, item.trigger)
+                fell = [found(item.text, "Movement", "fell")] if item.task is Task.ED else []
+                key = extractor.key(query)
+                house.save(item, fell, key, schema_digest=SCHEMA.digest)
+        return job
+
+    def test_it_counts_what_a_job_has(self, house: House, extractor: Extractor, found: Any) -> None:
+        job = self.work_off(house, extractor, found)
+        made = dict(
+            house.rows(
+                f"SELECT task, COUNT(*) FROM work_items WHERE job_id = '{job}' GROUP BY task"
+            )
+        )
+        assert made == {"NER": 2, "ED": 2, "EAE": 1}
+        again = self.survey(house, extractor)
+        assert again.calls == again.paid == {Task(task): count for task, count in made.items()}
+        with house.engine.connect() as conn:
+            assert past_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (2, 1)

@@ -44,7 +44,7 @@ def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Pa
         "4,is empty",
         "5,is not UTF-8 (byte 22)",
         "6,repeats the id 'a'",
-        '7,"has 60 characters, more than 50"',
+        '7,"has 60 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"',
     ]
 
 

@@ -117,7 +117,7 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"text": " "}', "'text' is empty"),
     (b'{"text": "a", "id": [1]}', "'id' is neither a string nor a number"),
     (b'{"text": "' + b"a" * 101 + b'"}', "has 101 characters, more than 100"),
-    (b'{"text": "' + b"a" * 70_000 + b'"}', "is longer than 100 characters"),
+    (b'{"text": "' + b"a" * 70_000 + b'"}', "has 70012 bytes, too many for 100 characters"),
 ]
 
 

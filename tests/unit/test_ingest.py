@@ -45,7 +45,7 @@ BAD = {
     "UTF-16": ('{"text": "a"}'.encode("utf-16"), "is not UTF-8 (byte 1)"),
     "longer than the limit": (b'{"text": "' + b"a" * 51 + b'"}', "has 51 characters, more than 50"),
     "id is a list": (b'{"id": [1], "text": "a"}', "'id' is neither a string nor a number"),
-    "huge line": (b'{"text": "' + b"a" * 200_000 + b'"}', "is longer than 50 characters"),
+    "huge line": (b'{"text": "' + b"a" * 200_000 + b'"}', "has 200013 bytes, too many for 50"),
 }  # fmt: skip
 
 
@@ -179,8 +179,11 @@ def test_a_wrong_path_is_refused_before_anything_is_read(
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3)"),
-        (b"a" * 51, "has 51 characters, more than 50"),
-        ("é".encode() * 70_000, "is longer than 50 characters"),
+        (b"a" * 51, "has 51 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"),
+        (
+            "é".encode() * 70_000,
+            "has 140000 bytes, too many for 50 characters (RUIE_MAX_DOCUMENT_CHARS)",
+        ),
     ],
 )
 def test_a_text_file_that_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:

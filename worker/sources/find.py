@@ -6,26 +6,31 @@ import glob
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import cast
 
-from ruie.errors import UnavailableError, UsageError
+from ruie.errors import UsageError
 from worker.sources import formats
+from worker.sources.archive import Archives
+from worker.sources.delimited import delimited
 from worker.sources.html import html_text, markdown_text
 from worker.sources.mapping import DEFAULT, Mapping
+from worker.sources.parquet import parquet
+from worker.sources.place import Opened, Place
+from worker.sources.remote import remote, without_credentials
 from worker.sources.source import Source
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,
-    "csv": formats.delimited(","),
-    "tsv": formats.delimited("\t"),
-    "parquet": formats.parquet,
-    "text": formats.whole(str),
-    "markdown": formats.whole(markdown_text),
-    "html": formats.whole(html_text),
+    "csv": delimited(","),
+    "tsv": delimited("\t"),
+    "parquet": parquet,
+    "text": formats.whole(formats.plain_text, 4),
+    "markdown": formats.whole(markdown_text, 12),
+    "html": formats.whole(html_text, 12),
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
@@ -33,9 +38,6 @@ SUFFIXES = {
     ".html": "html", ".htm": "html",
 }  # fmt: skip
 PACKED = {".gz": "gzip", ".zst": "zstd"}
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
-          "abfss": "azure", "http": "http", "https": "http"}  # fmt: skip
-Opened = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 def find_sources(
@@ -47,45 +49,52 @@ def find_sources(
     """Files, folders, globs, `-` and URLs as sources. input_format: of standard input and of named
     files whose name tells none. Raises `UsageError`, `UnavailableError` before anything is read."""
     found: dict[str, Source] = {}
+    names: dict[str, str] = {}
+    open_archive = Archives()
     for one in map(str, given):
         made = []
-        for name, fingerprint, opened, folder in _places(one):
-            made += list(_sources(name, fingerprint, opened, folder, input_format))
+        for place in _places(one, names):
+            made += list(_sources(place, input_format, open_archive))
         if not made:
-            raise UsageError(f"{one} holds no document.", f"Known kinds: {', '.join(SUFFIXES)}.")
-        for name, fingerprint, opened, kind, packing in made:
+            shown = without_credentials(one)
+            raise UsageError(f"{shown} holds no document.", f"Known kinds: {', '.join(SUFFIXES)}.")
+        for place, kind, packing in made:
+            name, fingerprint, size, opened, _ = place
             reader = FORMATS[kind]
-            source = Source(name, fingerprint, opened, packing, reader, mapping, max_chars)
+            source = Source(name, fingerprint, opened, packing, reader, mapping, max_chars, size)
             found.setdefault(name, source)
     return list(found.values())
 
 
 def _sources(
-    name: str, fingerprint: str, opened: Opened, folder: bool, input_format: str
-) -> Iterator[tuple[str, str, Opened, str, str]]:
+    place: Place, input_format: str, archives: Archives
+) -> Iterator[tuple[Place, str, str]]:
+    """With the kind and the packing of each."""
+    name = place.name
     bare = name if "://" not in name else name.split("?")[0]
     if bare.lower().endswith(".zip"):
+        archive = archives.one(place.opened)
         try:
-            with opened() as stream, zipfile.ZipFile(stream) as archive:
-                members = archive.infolist()
+            members = archive.members(lambda member: bool(_kind(member)[0]))
         except (OSError, zipfile.BadZipFile):
-            yield name, fingerprint, partial(_member, opened, ""), "jsonl", ""  # reading says why
+            unread = place._replace(opened=partial(archive.member, ""))
+            yield unread, "jsonl", ""  # reading says why
             return
         for info in members:
             kind, packing = _kind(info.filename)
-            if kind and not info.filename.startswith("__MACOSX/"):
-                mark = f"{info.CRC:08x}-{info.file_size}"
-                inside = partial(_member, opened, info.filename)
-                yield f"{name}!{info.filename}", mark, inside, kind, packing
+            mark = f"{info.CRC:08x}-{info.file_size}"
+            inside = partial(archive.member, info.filename)
+            member = f"{name}!{info.filename}"
+            yield Place(member, mark, info.file_size, inside, place.found), kind, packing
         return
     kind, packing = _kind(bare)
-    if not kind and not folder:
+    if not kind and not place.found:
         kind = input_format or ("jsonl" if name == "stdin" else "")
         if not kind:
             hint = f"Known kinds are {', '.join(SUFFIXES)}; --input-format names it."
             raise UsageError(f"{name} is of no known kind.", hint)
     if kind:
-        yield name, fingerprint, opened, kind, packing
+        yield place, kind, packing
 
 
 def _kind(name: str) -> tuple[str, str]:
@@ -94,73 +103,31 @@ def _kind(name: str) -> tuple[str, str]:
     return SUFFIXES.get((Path(path.stem) if packing else path).suffix, ""), packing
 
 
-@contextmanager
-def _member(opened: Opened, name: str) -> Iterator[BinaryIO]:
-    with opened() as stream, zipfile.ZipFile(stream) as archive:
-        try:
-            member = archive.open(name)
-        except (KeyError, NotImplementedError, RuntimeError) as error:  # gone, packing, password
-            raise formats.UnreadableError(str(error)) from error
-        with member:
-            yield cast(BinaryIO, member)
-
-
-def _places(one: str) -> Iterator[tuple[str, str, Opened, bool]]:
-    """Name, fingerprint, how to open it, and whether it was found rather than named."""
+def _places(one: str, names: dict[str, str]) -> Iterator[Place]:
     if one == "-":
-        yield "stdin", "", lambda: nullcontext(sys.stdin.buffer), False
+        yield Place("stdin", "", 0, lambda: nullcontext(sys.stdin.buffer), False)
     elif re.match(r"[a-z][a-z0-9+.-]*://", one):
-        yield from _remote(one)
+        yield from remote(one, names)
     else:
         path = Path(one)
         if path.is_dir():
             for file in sorted(p for p in path.rglob("*") if p.is_file()):
-                yield *_local(file), True
+                yield _local(file, True)
         elif path.exists():
-            yield *_local(path), False
+            yield _local(path, False)
         elif not (matches := sorted(glob.glob(one, recursive=True))):  # noqa: PTH207  # as given
             raise UsageError(f"There is no file {path}.", "Check the path.")
         else:
             for match in matches:
                 if Path(match).is_file():
-                    yield *_local(Path(match)), True
+                    yield _local(Path(match), True)
 
 
-def _local(path: Path) -> tuple[str, str, Opened]:
-    stat = path.stat()
+def _local(path: Path, found: bool) -> Place:
+    name, stat = str(path), path.stat()
     mark = f"{stat.st_size}-{stat.st_mtime_ns}" if path.is_file() else ""
-    return str(path), mark, lambda: cast(AbstractContextManager[BinaryIO], path.open("rb"))
-
-
-def _remote(url: str) -> Iterator[tuple[str, str, Opened, bool]]:
-    import fsspec
-
-    protocol = url.split("://")[0]
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        if "*" in path:
-            infos, folder = fs.glob(path, detail=True), True
-        elif url.endswith("/") or (info := fs.info(path))["type"] == "directory":
-            infos, folder = fs.find(path, detail=True), True
-        else:
-            infos, folder = {path: info}, False
-    except ImportError as error:
-        extra = EXTRAS.get(protocol, protocol)
-        hint = f"Install it: pip install 'ruie[{extra}]'."
-        raise UnavailableError(f"Reading {protocol}:// is not installed.", hint) from error
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no {url}.", "Check the address.") from error
-    except Exception as error:  # each file system has errors of its own
-        raise UnavailableError(f"{url} cannot be reached: {error}", "Check it.") from error
-    for key in sorted(infos):
-        if infos[key].get("type") != "directory":
-            name = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
-            yield name, _mark(infos[key]), partial(fs.open, key, "rb"), folder
-
-
-def _mark(info: dict[str, Any]) -> str:
-    keys = ("ETag", "etag", "size", "LastModified", "last_modified", "Last-Modified", "updated")
-    return "|".join(str(info[key]) for key in keys if info.get(key))
+    opened = cast(Opened, partial(open, name, "rb"))
+    return Place(name, mark, stat.st_size, opened, found)
 
 
 def absolute(place: str | Path) -> str:

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.ingest import Read
-from worker.sources.formats import mapped
-from worker.sources.mapping import DEFAULT
+from ruie.errors import UsageError
+
+AT_A_TIME = 512
 
 
 def rows_of(given: Any) -> Iterator[dict[str, Any]]:
-    """Rows of a pandas or polars frame, a pyarrow table, batch or reader, or dicts."""
-    if hasattr(given, "__arrow_c_stream__"):
+    """Rows of a pandas or polars frame, a pyarrow table, batch or reader, or dicts. Raises
+    `UsageError` for what has no rows."""
+    if type(given).__name__ == "LazyFrame":
+        given = given.collect()
+    if hasattr(given, "itertuples"):
+        # not through Arrow, which refuses a whole frame for one column of mixed types
+        if any(name is not None for name in given.index.names):
+            given = given.reset_index()
+        names = [str(name) for name in given.columns]
+        for values in given.itertuples(index=False, name=None):
+            yield dict(zip(names, values, strict=True))
+    elif hasattr(given, "__arrow_c_stream__") and hasattr(given, "columns"):
         import pyarrow as pa
 
-        for batch in pa.RecordBatchReader.from_stream(given):
-            for start in range(0, batch.num_rows, 512):
-                for row in batch.slice(start, 512).to_pylist():
-                    yield {k: v for k, v in row.items() if not k.startswith("__index_level_")}
+        yield from _batches(pa.RecordBatchReader.from_stream(given))
     elif hasattr(given, "to_pylist"):
-        yield from given.to_pylist()
-    elif hasattr(given, "columns") and hasattr(given, "itertuples"):
-        for values in given.itertuples(index=False, name=None):
-            yield dict(zip(given.columns, values, strict=True))
+        yield from _batches([given])
+    elif hasattr(given, "read_next_batch"):
+        yield from _batches(given)
     else:
-        for row in given:
+        for number, row in enumerate(given, start=1):
+            if not isinstance(row, Mapping):
+                kind = type(row).__name__
+                raise UsageError(f"Row {number} is a {kind}.", 'Give {"text": "..."}, or a frame.')
             yield dict(row)
 
 
-class Rows:
-    """Rows that a program gives, as a source; once."""
-
-    name = "rows"
-    fingerprint = ""
-    size = 0
-    unreadable = False
-    replayable = False
-
-    def __init__(self, given: Any, max_chars: int) -> None:
-        self._given = given
-        self._max_chars = max_chars
-
-    def bytes_read(self) -> int:
-        """Unknown: nothing is stored."""
-        return 0
-
-    def read(self, start: int = 0) -> Iterator[Read]:
-        """Documents and refusals. What the rows raise is the caller's own, and is not caught."""
-        for number, row in enumerate(rows_of(self._given), start=1):
-            if number > start:
-                yield mapped(row, None, number, DEFAULT, self._max_chars)
+def _batches(batches: Any) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, AT_A_TIME):
+            yield from batch.slice(start, AT_A_TIME).to_pylist()

@@ -54,6 +54,6 @@ def as_json(value: Any) -> Any:
         return {str(k): as_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(v) for v in value]
-    if callable(getattr(value, "item", None)):  # a numpy scalar
-        return as_json(value.item())
+    if callable(getattr(value, "tolist", None)):  # numpy's scalars and arrays
+        return as_json(value.tolist())
     raise ValueError(type(value).__name__)

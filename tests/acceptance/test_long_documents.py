@@ -1,0 +1,114 @@
+"""Long documents through a real fleet: one of a megabyte, and a title that goes with each chunk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from support.endpoint import ScriptedEndpoint, answer
+from support.fleet import Fleet
+from support.long_document import SCHEMA, long_document, names_of, right_answer
+
+from ruie.formats.writing import schema_text
+from ruie.packaged import packaged_bundle
+
+MEGABYTE = 1_000_000
+
+
+def enqueue(fleet: Fleet, row: dict[str, Any], *options: str) -> str:
+    """`ruie enqueue` of one line of JSONL, in a process of its own; gives the job's id."""
+    (fleet.folder / "in.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (fleet.folder / "schema.yaml").write_text(schema_text(SCHEMA), encoding="utf-8")
+    command = [sys.executable, "-m", "worker.cli", "enqueue", "in.jsonl", "--schema", "schema.yaml"]
+    done = subprocess.run(
+        [*command, *options],
+        cwd=fleet.folder,
+        env={**os.environ, **fleet.settings.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def rows(fleet: Fleet, sql: str) -> list[tuple[Any, ...]]:
+    with fleet.client.engine.connect() as conn:
+        return [tuple(row) for row in conn.execute(text(sql))]
+
+
+def test_a_megabyte_gives_each_record_once_at_its_place(tmp_path: Path, database_url: str) -> None:
+    document, pairs = long_document(MEGABYTE)
+    with (
+        ScriptedEndpoint(right_answer, log=False) as endpoint,
+        Fleet(tmp_path, database_url, packaged_bundle(), endpoint.url, concurrency=2) as fleet,
+    ):
+        fleet.start("coordinator")
+        fleet.start("worker")
+        job = enqueue(fleet, {"id": "long", "text": document})
+        fleet.wait_done(job, 300)
+
+        chunks = rows(fleet, "SELECT char_start, char_end FROM chunks ORDER BY char_start")
+        items = rows(fleet, "SELECT task, state, COUNT(*) FROM work_items GROUP BY task, state")
+        entities = rows(fleet, "SELECT type, text, char_start, char_end FROM entity_mentions")
+        relations = rows(
+            fleet,
+            "SELECT head_text, head_start, head_end, tail_text, tail_start, tail_end"
+            " FROM relation_mentions",
+        )
+        (raw_entities,), (raw_relations,) = (
+            rows(fleet, f"SELECT COUNT(*) FROM {table}")[0] for table in ("entities", "relations")
+        )
+    assert sorted(items) == [(task, "done", len(chunks)) for task in ("NER", "RE")]
+    assert endpoint.count == 2 * len(chunks) > 1500
+
+    assert all(document[start:end] == said for _, said, start, end in entities)
+    assert len(set(entities)) == len(entities)
+    wanted = {("name", name) for start, end in chunks for name in names_of(document[start:end])}
+    assert {(kind, said) for kind, said, _, _ in entities if kind == "name"} == wanted
+    debtors = Counter(said for kind, said, _, _ in entities if kind == "debtor")
+    assert debtors == {f"Debtor{n}": 1 for n in range(pairs)}
+    assert raw_entities > len(entities)  # overlaps were answered twice, and are seen once
+
+    for head, head_start, head_end, tail, tail_start, tail_end in relations:
+        assert (document[head_start:head_end], document[tail_start:tail_end]) == (head, tail)
+    found = Counter((head, tail) for head, _, _, tail, _, _ in relations)
+    assert found == {(f"Debtor{n}", f"Payer{n}"): 1 for n in range(pairs)}
+    assert raw_relations > len(relations)
+    # of these, the ones with a chunk's end between head and tail: the next chunk has both
+    ends = [end for _, end in chunks]
+    across = sum(any(head <= end <= tail for end in ends) for _, head, _, _, tail, _ in relations)
+    assert across > 20
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_llm_is_told_the_title_with_each_chunk(tmp_path: Path, database_url: str) -> None:
+    document, _ = long_document(5_000)
+    with (
+        ScriptedEndpoint(answer("None")) as endpoint,
+        Fleet(tmp_path, database_url, packaged_bundle(), endpoint.url) as fleet,
+    ):
+        fleet.start("coordinator")
+        fleet.start("worker")
+        row = {"id": "long", "text": document, "title": "Accounts  of\nthe year", "by": "Ada"}
+        fleet.wait_done(enqueue(fleet, row, "--context", "title"))
+        told = [request.prompt for request in endpoint.requests]
+        fleet.wait_done(enqueue(fleet, row))
+        untold = [request.prompt for request in endpoint.requests[len(told) :]]
+    assert len(told) == len(untold) >= 10
+    for prompt in told:
+        asked = prompt.split("\n\n")[-1].splitlines()
+        assert asked[0] == "Context: Accounts of the year"
+        assert asked[1].startswith("Sentence: ")
+        assert "take nothing from it" in prompt
+    pieces = {prompt.split("\n\n")[-1].splitlines()[1] for prompt in told}
+    assert len(pieces) == len(told) / 2  # a question of entities and one of relations a chunk
+    assert not any("Context:" in prompt for prompt in untold)
