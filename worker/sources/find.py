@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
@@ -52,17 +54,20 @@ def find_sources(
     names: dict[str, str] = {}
     open_archive = Archives()
     for one in map(str, given):
-        made = []
+        known = False
         for place in _places(one, names):
-            made += list(_sources(place, input_format, open_archive))
-        if not made:
+            for (name, mark, size, opened, _), kind, packing in _sources(
+                place, input_format, open_archive
+            ):
+                known = True
+                if name not in found:
+                    reader = FORMATS[kind]
+                    found[name] = Source(
+                        name, mark, opened, packing, reader, mapping, max_chars, size
+                    )
+        if not known:
             shown = without_credentials(one)
             raise UsageError(f"{shown} holds no document.", f"Known kinds: {', '.join(SUFFIXES)}.")
-        for place, kind, packing in made:
-            name, fingerprint, size, opened, _ = place
-            reader = FORMATS[kind]
-            source = Source(name, fingerprint, opened, packing, reader, mapping, max_chars, size)
-            found.setdefault(name, source)
     return list(found.values())
 
 
@@ -111,23 +116,30 @@ def _places(one: str, names: dict[str, str]) -> Iterator[Place]:
     else:
         path = Path(one)
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            for file in _files(str(path)):
                 yield _local(file, True)
         elif path.exists():
-            yield _local(path, False)
+            yield _local(str(path), False)
         elif not (matches := sorted(glob.glob(one, recursive=True))):  # noqa: PTH207  # as given
             raise UsageError(f"There is no file {path}.", "Check the path.")
         else:
             for match in matches:
                 if Path(match).is_file():
-                    yield _local(Path(match), True)
+                    yield _local(match, True)
 
 
-def _local(path: Path, found: bool) -> Place:
-    name, stat = str(path), path.stat()
-    mark = f"{stat.st_size}-{stat.st_mtime_ns}" if path.is_file() else ""
-    opened = cast(Opened, partial(open, name, "rb"))
-    return Place(name, mark, stat.st_size, opened, found)
+def _files(folder: str) -> list[str]:
+    """Every file below, sorted. Names and not paths: there may be a million."""
+    found = []
+    for place, _, names in os.walk(folder):
+        found += [f"{place.rstrip('/')}/{name}" for name in names]
+    return sorted(name for name in found if os.path.isfile(name))  # noqa: PTH113
+
+
+def _local(name: str, found: bool) -> Place:
+    stat = os.stat(name)  # noqa: PTH116  # likewise
+    mark = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
+    return Place(name, mark, stat.st_size, cast(Opened, partial(open, name, "rb")), found)
 
 
 def absolute(place: str | Path) -> str:
