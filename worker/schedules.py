@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Unpack
@@ -25,6 +26,8 @@ from worker.client import Client, Options, check_cap
 from worker.cron import latest_due, next_due
 from worker.enqueueing import Enqueued, Progress, Reached
 from worker.sources.find import absolute
+from worker.sources.mapping import DEFAULT
+from worker.sources.mapping import Mapping as Columns
 
 log = logging.getLogger("ruie.schedules")
 
@@ -50,6 +53,8 @@ class Schedules:
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
         *,
+        mapping: Columns = DEFAULT,
+        input_format: str = "",
         missed: Literal["catch-up", "skip"] = "catch-up",
         overlap: Literal["refuse", "queue"] = "refuse",
         retries: int = 3,
@@ -68,6 +73,8 @@ class Schedules:
             "sources": [absolute(source) for source in sources],
             "schema": loaded.body(),
             "options": dict(options),
+            "mapping": asdict(mapping),
+            "input_format": input_format,
         }
         with self._engine.begin() as conn:
             due = next_due(cron, timezone, schedules.clock(conn))
@@ -210,8 +217,16 @@ def enqueue(client: Client, run: schedules.Claimed, progress: Progress) -> Enque
     options: Options = spec["options"].copy()
     options["name"] = options.get("name") or run.schedule.name
     options["corpus"] = options.get("corpus") or run.schedule.name
+    columns = spec.get("mapping", {})  # none in schedules of older versions
+    if columns.get("metadata") is not None:
+        columns = {**columns, "metadata": tuple(columns["metadata"])}
     done = client.enqueue_files(
-        spec["sources"], Schema.from_body(spec["schema"]), progress, **options
+        spec["sources"],
+        Schema.from_body(spec["schema"]),
+        progress,
+        mapping=Columns(**columns),
+        input_format=spec.get("input_format", ""),
+        **options,
     )
     if not done.documents and not done.unchanged and done.errors:
         first = done.errors[0]

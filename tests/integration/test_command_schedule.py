@@ -131,3 +131,19 @@ def test_what_is_wrong(ruie: Run, engine: Engine) -> None:
         assert (done.returncode, words in done.stderr) == (2, True), done.stderr
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM schedules")).scalar() == 0
+
+
+def test_columns_are_mapped_in_each_run(
+    ruie: Run, engine: Engine, tmp_path: Path, coordinate: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    (tmp_path / "in.data").write_text("url,body,title,price\nu1,Ada went to Rome .,A trip,3\n")
+    columns = ("--text", "body", "--id", "url", "--meta", "title", "--input-format", "csv")
+    add = ("schedule", "add", "news", "--source", "in.data", *ADD, *columns, "--context", "title")
+    assert ruie(*add).returncode == 0
+    coordinate()
+    assert ruie("schedule", "run", "news", "--wait").returncode == 0
+    with engine.connect() as conn:
+        found = conn.execute(text("SELECT external_id, metadata FROM origins")).all()
+        settings = conn.execute(text("SELECT settings FROM jobs")).scalar()
+    assert [tuple(row) for row in found] == [("u1", '{"title": "A trip"}')]
+    assert json.loads(settings)["context"] == "title"

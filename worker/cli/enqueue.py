@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ruie.errors import ExitCode
-from worker.cli.source_options import source_options
+from worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from db.jobs import NewInputError
@@ -71,11 +71,9 @@ def enqueue(
     from worker.cli.output import print_json
     from worker.cli.progress import telling
     from worker.client import Client
-    from worker.sources.mapping import Mapping
 
     loaded = Schema.load(schema)
-    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
-    mapping = Mapping(text_column, id_column, kept)
+    mapping = mapping_of(text_column, id_column, meta)
     client = Client()
     with telling("counting" if dry_run else "enqueueing") as told:
         call = client.preview_files if dry_run else client.enqueue_files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ruie.errors import ExitCode
-from worker.cli.source_options import source_options
+from worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from worker.estimate import Estimate
@@ -56,11 +56,9 @@ def estimate(
     from ruie.schema import Schema
     from worker.cli.output import documents_read, print_json, refusals
     from worker.client import Client
-    from worker.sources.mapping import Mapping
 
     loaded = Schema.load(schema)
-    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
-    mapping = Mapping(text_column, id_column, kept)
+    mapping = mapping_of(text_column, id_column, meta)
     client = Client()
     with documents_read("estimating") as advance:
         found = client.estimate(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ruie.errors import ExitCode
+from worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +31,7 @@ def schedule() -> None:
 @click.option("--cron", required=True, help='Minute, hour, day, month, weekday: "0 2 * * *".')
 @click.option("--tz", default="UTC", show_default=True, help="Time zone, an IANA name.")
 @click.option("--source", "sources", multiple=True, required=True, help="What to read; repeatable.")
+@source_options
 @click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
 @click.option("--model", default="", help="Model; default: the coordinator's RUIE_LLM_MODEL.")
 @click.option("--cap", type=float, help="The most each run's job may cost, USD.")
@@ -39,6 +41,7 @@ def schedule() -> None:
     default="normal",
     help="Its share of a quota that others wait for too: 16, 4 or 1.",
 )
+@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
 @click.option(
     "--missed",
     type=click.Choice(["catch-up", "skip"]),
@@ -59,10 +62,15 @@ def add(
     cron: str,
     tz: str,
     sources: tuple[str, ...],
+    text_column: str,
+    id_column: str,
+    meta: str | None,
+    input_format: str | None,
     schema: Path,
     model: str,
     cap: float | None,
     priority: Literal["live", "normal", "backfill"],
+    context: str,
     missed: Literal["catch-up", "skip"],
     overlap: Literal["refuse", "queue"],
     retries: int,
@@ -73,9 +81,13 @@ def add(
         options["model"] = model
     if cap is not None:
         options["cap_usd"] = cap
+    if context:
+        options["context"] = context
     made = _schedules().add(
-        name, cron, tz, sources, schema, missed=missed, overlap=overlap, retries=retries, **options
-    )
+        name, cron, tz, sources, schema,
+        mapping=mapping_of(text_column, id_column, meta), input_format=input_format or "",
+        missed=missed, overlap=overlap, retries=retries, **options,
+    )  # fmt: skip  # what, how it is read, when
     assert made.next_due_at is not None
     click.echo(f"{name} is next due {_local(made.next_due_at, tz)}", err=True)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from worker.sources.mapping import Mapping
 
 KINDS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
 
@@ -26,3 +29,11 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def mapping_of(text_column: str, id_column: str, meta: str | None) -> Mapping:
+    """What --text, --id and --meta say."""
+    from worker.sources.mapping import Mapping
+
+    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
+    return Mapping(text_column, id_column, kept)
