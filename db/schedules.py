@@ -5,15 +5,15 @@ Times are the database's. When an expression is due is given by the caller (work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 
 from db.models import jobs, schedule_runs, schedules
-from db.sql import changed, insert_new
+from db.sql import changed, insert_new, pieces
 from db.types import utcnow
 from ruie.errors import UsageError
 
@@ -124,17 +124,39 @@ def listed(conn: Connection) -> list[Schedule]:
     return [Schedule(**r._mapping) for r in conn.execute(select(schedules).order_by("name"))]
 
 
+_RUN = [schedule_runs.c[name] for name in Run.__slots__ if name != "job_state"]
+_RUNS = select(*_RUN, jobs.c.state.label("job_state")).outerjoin(
+    jobs, jobs.c.id == schedule_runs.c.job_id
+)
+
+
 def runs(conn: Connection, schedule_id: int, limit: int = 20) -> list[Run]:
     """Runs of a schedule, the newest first."""
-    columns = [schedule_runs.c[name] for name in Run.__slots__ if name != "job_state"]
     query = (
-        select(*columns, jobs.c.state.label("job_state"))
-        .outerjoin(jobs, jobs.c.id == schedule_runs.c.job_id)
-        .where(schedule_runs.c.schedule_id == schedule_id)
+        _RUNS.where(schedule_runs.c.schedule_id == schedule_id)
         .order_by(schedule_runs.c.due_at.desc())
         .limit(limit)
     )
     return [Run(**row._mapping) for row in conn.execute(query)]
+
+
+def last_runs(conn: Connection, ids: Sequence[int]) -> dict[int, Run]:
+    """The newest run of each of these schedules that has one, by the schedule's id."""
+    later = schedule_runs.alias("later")
+    newest = _RUNS.add_columns(schedule_runs.c.schedule_id).where(
+        schedule_runs.c.schedule_id.in_(bindparam("ids", expanding=True)),
+        ~exists().where(
+            later.c.schedule_id == schedule_runs.c.schedule_id,
+            later.c.due_at > schedule_runs.c.due_at,
+        ),
+    )
+    found: dict[int, Run] = {}
+    for part in pieces(ids):
+        for row in conn.execute(newest, {"ids": list(part)}).mappings():
+            values = dict(row)
+            schedule_id = values.pop("schedule_id")
+            found[schedule_id] = Run(**values)
+    return found
 
 
 def remove(conn: Connection, name: str) -> None:

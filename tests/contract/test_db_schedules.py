@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from db import schedules
 from db.engine import open_engine
@@ -82,6 +82,25 @@ def test_a_run_from_its_time_to_its_job(
     assert schedule.next_due_at is not None
     assert now < schedule.next_due_at <= now + timedelta(minutes=1)
     assert round_(engine, runner) == 0
+
+
+def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedules) -> None:
+    for number in range(12):
+        calls.add(f"s{number:02}", "0 0 1 1 *", "UTC", ["a.jsonl"], SCHEMA)
+    for _ in range(3):
+        for number in range(10):
+            calls.run(f"s{number:02}")
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    with engine.connect() as conn:
+        every = schedules.listed(conn)
+        asked.clear()
+        found = schedules.last_runs(conn, [one.id for one in every])
+        assert len(asked) == 1
+        wanted = {one.id: schedules.runs(conn, one.id) for one in every}
+        assert schedules.last_runs(conn, []) == {}
+    assert found == {id_: runs[0] for id_, runs in wanted.items() if runs}
+    assert [len(runs) for runs in wanted.values()] == [3] * 10 + [0, 0]
 
 
 def test_two_coordinators_fire_once(

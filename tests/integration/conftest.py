@@ -10,9 +10,21 @@ from pathlib import Path
 
 import pytest
 import redis
+from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 
 from ruie.errors import UnavailableError
 from worker.embedded.redis_server import RedisServer
+
+__all__ = ["postgresql_server", "sqlite_server"]
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An up-to-date, empty database: each test runs on SQLite and on PostgreSQL."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    url = server.current()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture(scope="session")

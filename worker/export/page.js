@@ -2,53 +2,29 @@
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const articles = all("article");
 const off = new Set();
-const kinds = {entity: "Entities", relation: "Relations", event: "Events"};
-const colour = hue => `hsl(${hue} 65% var(--l))`, edge = hue => `hsl(${hue} 60% var(--edge))`;
+const filter = document.head.appendChild(document.createElement("style"));
 
-const types = new Map();
-for (const row of all(".records li[data-key]")) {
-  const {key, kind, hue} = row.dataset;
-  const type = row.querySelector(".type");
-  type.style.borderColor = edge(hue);
-  const known = types.get(key) || {kind, hue, name: type.textContent, count: 0};
-  known.count++;
-  types.set(key, known);
+for (const label of all("nav label")) {
+  const key = label.className, name = label.querySelector(".type");
+  const count = document.querySelectorAll(`.records .${key}`).length;
+  const box = document.createElement("input");
+  label.hidden = !count;
+  name.append(` ${count}`);
+  box.type = "checkbox";
+  box.checked = true;
+  box.addEventListener("change", () => { box.checked ? off.delete(key) : off.add(key); paint(); });
+  label.prepend(box, " ");
 }
-for (const [kind, title] of Object.entries(kinds)) {
-  const listed = [...types].filter(([, t]) => t.kind === kind)
-    .sort((a, b) => a[1].name.localeCompare(b[1].name));
-  if (!listed.length) continue;
-  const set = document.createElement("fieldset"), legend = document.createElement("legend");
-  legend.textContent = title;
-  set.append(legend);
-  for (const [key, {name, count, hue}] of listed) {
-    const label = document.createElement("label"), box = document.createElement("input");
-    const said = document.createElement("span");
-    box.type = "checkbox";
-    box.checked = true;
-    box.addEventListener("change", () => { box.checked ? off.delete(key) : off.add(key); paint(); });
-    said.className = "type";
-    said.style.borderColor = edge(hue);
-    said.textContent = `${name} ${count}`;
-    label.append(box, " ", said);
-    set.append(label);
-  }
-  document.getElementById("types").append(set);
-}
+for (const set of all("nav fieldset")) set.hidden = !all("label:not([hidden])", set).length;
 
 function paint() {
-  for (const mark of all("mark")) {
-    const keys = mark.dataset.types.split(" "), hues = mark.dataset.hues.split(" ");
-    const shown = hues.filter((_, i) => !off.has(keys[i]));
-    mark.style.background = shown.length ? colour(shown[0]) : "none";
-    // a line under the text for each span that covers it
-    mark.style.boxShadow = shown.map((h, i) => `0 ${2 * i + 2}px 0 ${edge(h)}`).join(",");
-  }
-  for (const tag of all("sup[data-of]")) tag.hidden = off.has(tag.dataset.of);
-  for (const row of all(".records li[data-key]")) row.hidden = off.has(row.dataset.key);
+  filter.textContent = [...off].map(key =>
+    `mark.${key}{background:none;border-color:transparent}sup.${key},.records .${key}{display:none}`
+  ).join("");
 }
 
 const search = document.getElementById("search");
+search.parentElement.hidden = false;
 // what is compared is read once: the text without the labels in it
 const contents = articles.map(a => {
   const copy = a.cloneNode(true);
@@ -73,5 +49,4 @@ document.addEventListener("keydown", event => {
   const next = visible[event.key === "j" ? at + 1 : Math.max(at - 1, 0)];
   if (next) { next.focus(); next.scrollIntoView({block: "start"}); }
 });
-paint();
 find();

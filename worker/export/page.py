@@ -5,34 +5,41 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 
 from db.records import DocumentRecords, SpanRecord
+from ruie.schema import Schema
 from worker.export.rows import Counts
 
 _HERE = Path(__file__).parent
 DOCUMENTS = 500
 """Without another limit: a browser still scrolls a page of so many with ease."""
 
+_KINDS = {"entity": "Entities", "relation": "Relations", "event": "Events"}
 Mark = tuple[int, int, str, str]
 """Start, end, kind (entity, relation, event), type."""
 
 
 def page(
-    documents: Iterable[DocumentRecords], title: str, more: str, counts: Counts
+    documents: Iterable[DocumentRecords], schema: Schema, title: str, more: str, counts: Counts
 ) -> Iterator[str]:
-    """The page in pieces. more: what is said of documents that are not on it, or ""."""
+    """The page in pieces; it reads without JavaScript, which adds the filter, the search and the
+    keys. more: what is said of documents that are not on it, or ""."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
+    types = {"entity": schema.entities, "relation": schema.relations, "event": schema.events}
+    colours = "".join(
+        f".{_key(kind, name)}{{--h:{hue(name)}}}" for kind, names in types.items() for name in names
+    )
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head><body>"
+        f"<title>{escape(title)}</title><style>{style}{colours}</style></head><body>"
         f'<header><h1>{escape(title)}</h1><p id="count" role="status"></p>'
-        '<label>Search <input id="search" type="search" placeholder="id, text or record"></label>'
-        "</header>"
-        '<nav aria-label="Types"><div id="types"></div></nav><main>'
+        '<label hidden>Search <input id="search" type="search" placeholder="id, text or record">'
+        "</label></header>"
+        f'<nav aria-label="Types">{"".join(starmap(_types, types.items()))}</nav><main>'
     )
     for document in documents:
         counts.documents += 1
@@ -85,20 +92,26 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
         said = escape(text[start:end])
         if open_:
             cover = sorted(open_, key=lambda m: (m[1] - m[0], m))
-            names = "\n".join(f"{kind}:{type_}" for _, _, kind, type_ in cover)
+            names = escape("\n".join(f"{kind}:{type_}" for _, _, kind, type_ in cover))
+            # the shortest is innermost; each has its line under the text, a step further down
+            for depth, (_, _, kind, type_) in enumerate(cover):
+                told = f' title="{names}"' if not depth else ""
+                step = f" d{depth}" if depth else ""
+                said = f'<mark class="{_key(kind, type_)}{step}"{told}>{said}</mark>'
             # the label stands once, where its span ends
             labels = [m for m in cover if m[1] == end]
-            tags = "".join(
-                f'<sup data-of="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels
-            )
-            keys = " ".join(_key(kind, type_) for _, _, kind, type_ in cover)
-            hues = " ".join(str(hue(type_)) for _, _, _, type_ in cover)
-            said = (
-                f'<mark data-types="{keys}" data-hues="{hues}" title="{escape(names)}">{said}'
-                f"</mark>{tags}"
-            )
+            said += "".join(f'<sup class="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels)
         pieces.append(said)
     return "".join(pieces)
+
+
+def _types(kind: str, names: Iterable[str]) -> str:
+    """What the colours mean; empty where the schema has none of the kind."""
+    listed = "".join(
+        f'<label class="{_key(kind, name)}"><span class="type">{escape(name)}</span></label>'
+        for name in sorted(names, key=str.casefold)
+    )
+    return f"<fieldset><legend>{_KINDS[kind]}</legend>{listed}</fieldset>" if listed else ""
 
 
 def hue(type_: str) -> int:
@@ -107,14 +120,14 @@ def hue(type_: str) -> int:
 
 
 def _key(kind: str, type_: str) -> str:
-    """A type's name in an attribute that is a list of words."""
+    """A type's class: a name in CSS, whatever the type is called."""
     return f"{kind[0]}{hashlib.sha256(type_.encode()).hexdigest()[:10]}"
 
 
 def _record(kind: str, type_: str, said: str) -> str:
     return (
-        f'<li data-key="{_key(kind, type_)}" data-kind="{kind}" data-hue="{hue(type_)}">'
-        f'<span class="type">{escape(type_)}</span> <span class="said">{said}</span></li>'
+        f'<li class="{_key(kind, type_)}"><span class="type">{escape(type_)}</span> '
+        f'<span class="said">{said}</span></li>'
     )
 
 

@@ -106,7 +106,8 @@ def _page(
     more = f"This page has at most {most:,} documents of the job (--limit)."
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id
-        stream.writelines(page.page(documents, title, more, counts))
+        schema = Schema.from_body(job.schema_body)
+        stream.writelines(page.page(documents, schema, title, more, counts))
 
 
 def check(path: Path, form: Form, *, overwrite: bool) -> None:
