@@ -49,6 +49,7 @@ negatives_of = 4
 held_out = 0.2
 save_steps = 2
 gradient_checkpointing = {less_memory}
+part_tokens = 256
 [distillation]
 steps = {STEPS}
 batch = 4
@@ -56,6 +57,7 @@ negatives_of = 4
 held_out = 0.2
 save_steps = 2
 gradient_checkpointing = {less_memory}
+part_tokens = 256
 [export]
 output = "{name}-bundle"
 quantise = "none"
