@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ruie.records import Demonstration
+
+# Tests run side by side, and so do the processes that they start: one thread each. More would wait
+# for each other while other processes have the processors, and OpenMP's threads wait by spinning:
+# a training of two-layer models then takes four times as long. Set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline: the time of one example says more about the machine than about the code. In CI the
 # same examples every time, so that a red run can be repeated.
@@ -22,6 +28,12 @@ settings.register_profile(
 # pytest --hypothesis-profile=long: for a change to parsing or grounding.
 settings.register_profile("long", settings.get_profile("ruie"), max_examples=5000)
 settings.load_profile("ruie")
+
+FIRST = (
+    *("test_training_run.py", "test_everything.py", "test_processes.py"),
+    *("test_bundle_build.py", "test_command.py", "test_real_llm.py"),
+)
+"""The files that take longest. Were they begun last, one processor would work and others wait."""
 
 DEMO_DATA = Path(__file__).parents[1] / "worker" / "demo" / "data"
 
@@ -59,11 +71,21 @@ def bundle_path(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A real fp32 bundle over `some_demonstrations`, built once a run. Read it, never change it."""
-    from exporter.build import build_bundle
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the folder of the whole run holds those of its parts
+        folder = folder.parent
+    output = folder / "bundle"
+    with (folder / "bundle.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():  # it is written whole or not at all
+            from exporter.build import build_bundle
 
-    output = tmp_path_factory.mktemp("bundle") / "bundle"
-    build_bundle(minilm, some_demonstrations, output)
+            build_bundle(minilm, some_demonstrations, output)
     return output
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in FIRST)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -71,6 +71,8 @@ class TrainerConfig(_Part):
     """The share of the queries that is kept for measuring."""
     save_steps: int = Field(default=500, ge=1)
     gradient_checkpointing: bool = False
+    part_tokens: int = Field(default=0, ge=0)
+    """Held in memory of a step; the rest is computed twice. 0: 2048 on a CPU, all on a GPU."""
 
 
 class RewardConfig(TrainerConfig):

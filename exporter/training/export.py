@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from exporter.build import build_bundle
 from exporter.training.config import TrainConfig
 from exporter.training.pools import Pools, load_pools
 from exporter.training.stages import Figures
+from ruie.bundle.layout import seal, staged
+from ruie.bundle.manifest import FILES, Manifest
 from ruie.bundle.ranking import Ranking
 
 
@@ -38,15 +41,23 @@ def export(
         **(measured[-1] if measured else {}),
     }
     learned = figures["ranking"]
+    ranking = Ranking(agreement=learned["agreement"], mentions=learned["mentions"])
+    told: dict[str, Any] = {"training": training, "ranking": ranking}
     options: dict[str, Any] = {"quantisation": wanted.quantise, "progress": progress}
-    build_bundle(config.encoder, pools.examples, config.run / "base", overwrite=True, **options)
-    manifest = build_bundle(
-        encoder,
-        pools.examples,
-        wanted.output,
-        overwrite=overwrite,
-        training=training,
-        ranking=Ranking(agreement=learned["agreement"], mentions=learned["mentions"]),
-        **options,
-    )
+    base = config.run / "base"
+    manifest = build_bundle(config.encoder, pools.examples, base, overwrite=True, **options)
+    if encoder == config.encoder:
+        manifest = _the_same(base, wanted.output, manifest.model_copy(update=told), overwrite)
+    else:
+        manifest = build_bundle(
+            encoder, pools.examples, wanted.output, overwrite=overwrite, **told, **options
+        )
     return {"bundle": str(wanted.output), **manifest.parity.model_dump(mode="json")}
+
+
+def _the_same(bundle: Path, output: Path, manifest: Manifest, overwrite: bool) -> Manifest:
+    """Write the files of `bundle` to `output`, under another manifest."""
+    with staged(output, overwrite=overwrite) as folder:
+        for name in FILES:
+            shutil.copyfile(bundle / name, folder / name)
+        return seal(folder, manifest)

@@ -123,7 +123,7 @@ class Training:
         inputs = {
             "preference": scored.key,
             "seed": seed,
-            **config.model_dump(mode="json", exclude={"score_batch"}),
+            **config.model_dump(mode="json", exclude={"score_batch", "part_tokens"}),
         }
 
         def learn(folder: Path) -> Figures:
@@ -152,7 +152,7 @@ class Training:
             "teacher": judged.key if judged else scored.key,
             "seed": seed,
             "encoder": _model(self._config.encoder),
-            **config.model_dump(mode="json"),
+            **config.model_dump(mode="json", exclude={"part_tokens"}),
         }
 
         def work(folder: Path) -> Figures:

@@ -21,6 +21,7 @@ from exporter.training.config import RewardConfig
 from exporter.training.groups import Ranking
 from exporter.training.losses import grouped_cross_entropy
 from exporter.training.measures import agreement
+from exporter.training.parts import read_in_parts
 from exporter.training.pools import Pools
 from exporter.training.preference import Scores
 from exporter.training.stages import Figures
@@ -34,8 +35,9 @@ FILE = "rewards.npz"
 class RewardModel(torch.nn.Module):
     """A sequence classifier with one output, and its tokenizer."""
 
-    def __init__(self, model: str, max_tokens: int) -> None:
+    def __init__(self, model: str, config: RewardConfig) -> None:
         super().__init__()
+        self._config = config
         self.tokenizer: Any = opened(AutoTokenizer, "reward model", model)
         self.network: Any = opened(
             AutoModelForSequenceClassification,
@@ -46,7 +48,6 @@ class RewardModel(torch.nn.Module):
         )
         self.tokenizer.add_tokens(list(KEYWORD_TOKENS), special_tokens=True)
         self.network.resize_token_embeddings(len(self.tokenizer))
-        self.max_tokens = max_tokens
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """As the Trainer calls it."""
@@ -59,7 +60,7 @@ class RewardModel(torch.nn.Module):
             self.tokenizer(
                 *texts,
                 truncation="longest_first",
-                max_length=self.max_tokens,
+                max_length=self._config.max_tokens,
                 padding=True,
                 return_tensors="pt",
             )
@@ -67,8 +68,8 @@ class RewardModel(torch.nn.Module):
 
     def forward(self, group: int, **feed: Any) -> dict[str, Any]:
         """feed: (B·G, tokens), the positive first in each group of G. Gives the loss."""
-        scores = self.network(**feed).logits.view(-1, group)
-        return {"loss": grouped_cross_entropy(scores)}
+        scores = read_in_parts(lambda **few: self.network(**few).logits, feed, self._config)
+        return {"loss": grouped_cross_entropy(scores.view(-1, group))}
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]], batch: int) -> list[float]:
@@ -94,7 +95,7 @@ def train_reward(
 ) -> Figures:
     """Train on `ranked`; the model is in `folder`/model afterwards."""
     torch.manual_seed(seed)
-    model = RewardModel(config.model, config.max_tokens)
+    model = RewardModel(config.model, config)
 
     def collate(batch: list[tuple[int, list[int], list[float]]]) -> dict[str, Any]:
         pairs = [pair_text(pools, query, other) for query, others, _ in batch for other in others]
@@ -120,7 +121,7 @@ def judge(
     progress: Callable[[float], None],
 ) -> Figures:
     """Score every candidate of every query. Writes `FILE`: `rewards`, float32, (queries, top)."""
-    model = RewardModel(str(trained), config.max_tokens).eval().to(company.device())
+    model = RewardModel(str(trained), config).eval().to(company.device())
     rewards = np.full(candidates.shape, np.nan, dtype=np.float32)
     step = 32
     for at in range(0, len(candidates), step):

@@ -21,14 +21,12 @@ from exporter.training.config import DistillationConfig
 from exporter.training.groups import Ranking
 from exporter.training.losses import contrastive, distillation
 from exporter.training.measures import agreement
+from exporter.training.parts import read_in_parts
 from exporter.training.pools import Pools
 from exporter.training.stages import Figures
 from exporter.training.trainer import Groups, train
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text, retrieval_text
-
-TOGETHER = 32
-"""Texts of a batch that are padded to one length."""
 
 
 class Student(torch.nn.Module):
@@ -63,17 +61,16 @@ class Student(torch.nn.Module):
         )
 
     def vectors(self, feed: dict[str, Any]) -> Any:
-        """Unit vectors, (texts, D). Texts of similar length are read together: less padding."""
-        ids, mask = feed["input_ids"], feed["attention_mask"]
-        lengths = mask.sum(1)
-        order = lengths.argsort(descending=True)
-        parts = []
-        for some in order.tensor_split(-(-len(order) // TOGETHER)):
-            width = int(lengths[some[0]])
-            few, said = ids[some, :width], mask[some, :width]
-            hidden = self.network(input_ids=few, attention_mask=said).last_hidden_state
-            parts.append(pooled(hidden, said, self._source.pooling))
-        return torch.cat(parts)[order.argsort()]
+        """Unit vectors, (texts, D)."""
+
+        def read(input_ids: Any, attention_mask: Any) -> Any:
+            hidden = self.network(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).last_hidden_state
+            return pooled(hidden, attention_mask, self._source.pooling)
+
+        some = {name: feed[name] for name in ("input_ids", "attention_mask")}
+        return read_in_parts(read, some, self._config)
 
     def forward(
         self,

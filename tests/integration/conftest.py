@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +46,13 @@ def url(redis_url: str) -> str:
     """An empty server."""
     redis.Redis.from_url(redis_url).flushall()
     return redis_url
+
+
+@pytest.fixture
+def upgraded(sqlite_server: Server, tmp_path: Path) -> Path:
+    """The command's database in its folder, as `ruie db upgrade` leaves it."""
+    made = sqlite_server.current().removeprefix("sqlite:///")
+    return Path(shutil.move(made, tmp_path / "ruie.db"))
 
 
 @pytest.fixture

@@ -48,9 +48,9 @@ def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Pa
     ]
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_nothing_usable_ends_with_1(ruie: Run, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("nonsense\n")
-    ruie("db", "upgrade")
     assert ruie("enqueue", "in.jsonl", "--schema", "news.yaml").returncode == 1
 
 
@@ -72,11 +72,11 @@ WRONG = [
 ]
 
 
+@pytest.mark.usefixtures("upgraded")
 @pytest.mark.parametrize(("arguments", "settings", "code", "said"), WRONG)
 def test_an_error_is_one_sentence_and_a_code(
     ruie: Run, arguments: tuple[str, ...], settings: dict[str, str], code: int, said: str
 ) -> None:
-    ruie("db", "upgrade")
     done = ruie(*arguments, **settings)
     assert done.returncode == code, done.stderr
     assert said in done.stderr

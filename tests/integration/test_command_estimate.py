@@ -16,14 +16,13 @@ DATA = Path(__file__).parents[2] / "worker" / "demo" / "data"
 
 
 @pytest.fixture
-def ask(ruie: Run, tmp_path: Path, bundle_path: Path) -> Run:
+def ask(ruie: Run, tmp_path: Path, upgraded: Path, bundle_path: Path) -> Run:
     """`ruie estimate` of 20 real sentences and a line that is none, with a bundle that serves
     their schema."""
     for name in ("events.jsonl", "events.yaml", "events.demonstrations.jsonl.gz"):
         shutil.copy(DATA / name, tmp_path)
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write("nonsense\n")
-    assert ruie("db", "upgrade").returncode == 0
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         given = ("estimate", "events.jsonl", "--schema", "events.yaml", *arguments)

@@ -24,14 +24,13 @@ PROMPT = [
 
 
 @pytest.fixture
-def job(ruie: Run, tmp_path: Path) -> str:
+def job(ruie: Run, tmp_path: Path, upgraded: Path) -> str:
     """A job that is done, with two of its three items in quarantine."""
     names = {"a": "Ada went to Rome .", "b": "Bo went to Oslo .", "c": "Cy stayed ."}
     lines = [json.dumps({"id": name, "text": text}) for name, text in names.items()]
     (tmp_path / "in.jsonl").write_text("\n".join(lines) + "\n")
-    assert ruie("db", "upgrade").returncode == 0
     made = ruie("enqueue", "in.jsonl", "--schema", "news.yaml").stdout.strip()
-    engine = open_engine(f"sqlite:///{tmp_path}/ruie.db")
+    engine = open_engine(f"sqlite:///{upgraded}")
     with engine.begin() as conn:
         (batch,) = queue.dispatch(conn, made, 100, 100, 60)
         first, second, third = queue.lease(conn, batch.id, "worker", 60)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MANY = (
@@ -15,8 +16,8 @@ MANY = (
 )
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_parquet_of_many_rows(ruie: Run, tmp_path: Path) -> None:
-    ruie("db", "upgrade")
     done = ruie("query", MANY, "--format", "parquet", "-o", "many.parquet")
     assert done.returncode == 0, done.stderr
     file = pq.ParquetFile(tmp_path / "many.parquet")
@@ -29,8 +30,8 @@ def test_parquet_of_many_rows(ruie: Run, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_a_file_is_whole_or_as_it_was(ruie: Run, tmp_path: Path) -> None:
-    ruie("db", "upgrade")
     (tmp_path / "x.csv").write_text("old")
     mixed = MANY.replace("'row ' || i", "CASE WHEN i < 20000 THEN i ELSE 'x' END")
     failed = ruie("query", mixed, "--format", "parquet", "-o", "x.csv")
@@ -42,8 +43,8 @@ def test_a_file_is_whole_or_as_it_was(ruie: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".x.csv*"))
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_a_mapping_is_kept(ruie: Run, tmp_path: Path) -> None:
-    ruie("db", "upgrade")
     (tmp_path / "names.csv").write_text('"the cartel",OPEC\n')
     assert "2 changed" in ruie("canonical", "import", "names.csv").stderr
     assert "1 changed" in ruie("canonical", "set", "Opec countries", "OPEC").stderr

@@ -21,9 +21,8 @@ ADD = ("--cron", "0 2 * * *", "--tz", "Europe/Berlin", "--schema", "news.yaml")
 
 
 @pytest.fixture
-def engine(ruie: Run, tmp_path: Path) -> Iterator[Engine]:
-    assert ruie("db", "upgrade").returncode == 0
-    opened = open_engine(f"sqlite:///{tmp_path}/ruie.db")
+def engine(upgraded: Path) -> Iterator[Engine]:
+    opened = open_engine(f"sqlite:///{upgraded}")
     yield opened
     opened.dispose()
 
