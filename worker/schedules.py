@@ -87,7 +87,8 @@ class Schedules:
         """Each schedule with its last run."""
         with reading(self._engine) as conn:
             every = schedules.listed(conn)
-            return [(s, next(iter(schedules.runs(conn, s.id, 1)), None)) for s in every]
+            last = schedules.last_runs(conn, [s.id for s in every])
+            return [(s, last.get(s.id)) for s in every]
 
     def runs(self, name: str, limit: int = 20) -> tuple[schedules.Schedule, list[schedules.Run]]:
         """A schedule and its runs, the newest first."""
