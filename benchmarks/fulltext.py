@@ -12,6 +12,8 @@ one after the other, on this machine; without a URL, PostgreSQL is one of our ow
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import random
 import shutil
 import sys
@@ -33,8 +35,8 @@ from db.search import search
 from db.search_index import count_waiting, index_documents, index_for
 from ruie.words import words
 from worker.coordinator import INDEX_DOCUMENTS
-from worker.demo import gold
 
+CORPORA = Path(__file__).parent / "corpora"
 CHARS = 200
 LONG = 2_000_000
 ASKED = 40
@@ -57,9 +59,13 @@ def databases(folder: Path, url: str) -> Iterator[dict[str, str]]:
 
 
 def real_words() -> Counter[str]:
-    """How often each word is in the demo's sentences."""
-    every = (row.text for name in gold.NAMES for row in gold.corpus(name).rows)
-    return Counter(word for text_ in every for word in text_.split())
+    """How often each word is in the sentences of the corpora beside this file."""
+    counted: Counter[str] = Counter()
+    for file in sorted(CORPORA.glob("*/train.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                counted.update(json.loads(line)["text"].split())
+    return counted
 
 
 def made_texts(count: int, frequencies: Counter[str]) -> list[str]:
@@ -135,7 +141,7 @@ def measure(url: str, texts: Sequence[str], chosen: dict[str, list[str]]) -> dic
             like = text("SELECT id FROM documents WHERE text LIKE :like")
             return len(conn.execute(like, {"like": f"%{word}%"}).all())
 
-    scan = timed(scans, chosen["a word"])
+    scan = timed(scans, chosen["a word of 1 in 1,000"])
     figures["LIKE '%word%', p50, ms"] = f"{scan:.1f}"
     for name, questions in chosen.items():
         took = timed(asks, questions)
@@ -152,16 +158,25 @@ def measure(url: str, texts: Sequence[str], chosen: dict[str, list[str]]) -> dic
     return figures
 
 
-def questions(frequencies: Counter[str]) -> dict[str, list[str]]:
-    """Words of middling frequency, with others, and the commonest."""
-    common = [w for w, _ in frequencies.most_common() if words(w) == [w]]
-    middling = common[100 : 100 + 10 * ASKED : 10]
+def questions(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Words that one document in 1,000 has, in 100, and the commonest; and words together."""
+    having = Counter(word for made in texts for word in set(words(made)) if word.isalpha())
+    common = [word for word, _ in having.most_common()]
+
+    def near(share: float) -> list[str]:
+        wanted = share * len(texts)
+        return sorted(common, key=lambda word: abs(having[word] - wanted))[:ASKED]
+
+    rare, usual, frequent = near(0.001), near(0.01), common[:10]
+    pairs = list(zip(usual, reversed(near(0.02)), strict=True))
     return {
-        "a word": middling,
-        "two words": [f"{a} {b}" for a, b in zip(middling, common[20:], strict=False)],
-        "a phrase": [f'"{common[i % 5]} {word}"' for i, word in enumerate(middling)],
-        "a beginning": [f"{word[:4]}*" for word in middling],
-        "one of the 10 commonest words": common[:10],
+        "a word of 1 in 1,000": rare,
+        "a word of 1 in 100": usual,
+        "one of the 10 commonest words": frequent,
+        "two words": [f"{a} {b}" for a, b in pairs],
+        "either of two words": [f"{a} OR {b}" for a, b in pairs],
+        "a phrase with a common word": [f'"the {word}"' for word in usual],
+        "a beginning": [f"{word[:4]}*" for word in usual],
     }
 
 
@@ -172,14 +187,12 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--postgresql", default="", help="URL of an empty database")
     given = parser.parse_args()
-    frequencies = real_words()
-    texts = made_texts(given.documents, frequencies)
+    texts = made_texts(given.documents, real_words())
+    chosen = questions(texts)
     folder = Path(tempfile.mkdtemp(prefix="ruie-fts-"))
     try:
         with databases(folder, given.postgresql) as urls:
-            measured = {
-                name: measure(url, texts, questions(frequencies)) for name, url in urls.items()
-            }
+            measured = {name: measure(url, texts, chosen) for name, url in urls.items()}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     table = Table(f"{given.documents:,} documents of {CHARS} characters", *measured)

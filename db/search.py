@@ -1,8 +1,8 @@
 """Full-text search over documents: the same query and the same documents found on both databases.
 
-A document is found where it has, anywhere in it, all that one of the query's alternatives requires.
-The best come first: on SQLite by FTS5's BM25, on PostgreSQL by ts_rank weighted with how rare a word
-is as BM25 does it; so the order may differ between them.
+A document is found where it has, anywhere in it, all that one of the query's alternatives
+requires. The best come first: on SQLite by FTS5's BM25, on PostgreSQL by ts_rank weighted with how
+rare a word is, as BM25 does it; so the order may differ between them.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ _WEIGHT = {
         FROM (SELECT GREATEST(MAX(id), (SELECT COUNT(*) FROM {name})) AS parts
             FROM document_parts) n, (SELECT COUNT(*) AS parts FROM {name}) m) AS score""",
 }
-_OF_JOB = """WHERE EXISTS (SELECT 1 FROM origins o
-    WHERE o.document_id = f.document_id AND o.job_id = :job)"""
-_BEST = """GROUP BY f.document_id ORDER BY score DESC, f.document_id LIMIT :limit"""
+_OF_JOB = """AND EXISTS (SELECT 1 FROM origins o
+    WHERE o.document_id = s.document_id AND o.job_id = :job)"""
+_BEST = """GROUP BY s.document_id ORDER BY score DESC, s.document_id LIMIT :limit"""
 
 
 def _statement(dialect: str, alternatives: Sequence[Alternative]) -> tuple[str, dict[str, Any]]:
@@ -117,8 +117,8 @@ def _statement(dialect: str, alternatives: Sequence[Alternative]) -> tuple[str, 
         for term in sought(tuple(alternatives))
     )
     statement = f"""WITH {", ".join(tables)}
-SELECT f.document_id AS document_id, SUM(s.score) AS score, COUNT(*) OVER () AS total
-FROM wanted f JOIN ({scores}) s ON s.document_id = f.document_id"""
+SELECT s.document_id AS document_id, SUM(s.score) AS score, COUNT(*) OVER () AS total
+FROM ({scores}) s WHERE s.document_id IN (SELECT document_id FROM wanted)"""
     return statement, {name: match(dialect, [term]) for term, name in terms.items()}
 
 
@@ -153,9 +153,7 @@ def _snippets(conn: Connection, ids: Sequence[int], terms: Sequence[Term]) -> di
     parts: dict[int, list[int]] = {}
     for part, document in conn.execute(_PARTS, {"ids": list(ids)}):
         parts.setdefault(document, []).append(part)
-    best_parts = text(_BEST_PARTS[conn.dialect.name]).bindparams(
-        bindparam("parts", expanding=True)
-    )
+    best_parts = text(_BEST_PARTS[conn.dialect.name]).bindparams(bindparam("parts", expanding=True))
     chosen = []
     for several in parts.values():
         if len(several) > 1:

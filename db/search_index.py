@@ -13,27 +13,19 @@ documents then, as PostgreSQL's CREATE INDEX CONCURRENTLY waits. (SQLite has one
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Engine, bindparam, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, exists, func, insert, select, text, update
 
 from db.engine import reading
 from db.models import FTS, document_parts, documents, search_state
+from db.search_parts import Part, entry, split
 from db.sql import insert_new, pieces
-from ruie.search_query import LONGEST_PHRASE
-from ruie.words import located_words, words
 
 CHARS = 500_000
 """Characters of a batch; a longer document is one by itself."""
-PAGE = 2000
+PAGE = 500
 """Ids that are looked at together."""
-
-# What one tsvector holds: 256 places of a word, places up to 16,383, words of 1 MiB.
-SAME_WORD, MOST_WORDS, MOST_BYTES = 255, 10_000, 256 * 1024
-# Any phrase is whole in one of two parts that follow each other.
-OVERLAP = LONGEST_PHRASE - 1
 
 _INSERT = {
     "sqlite": text(f"INSERT INTO {FTS} (rowid, words) VALUES (:rowid, :words)"),
@@ -41,23 +33,14 @@ _INSERT = {
         f"INSERT INTO {FTS} (rowid, words) VALUES (:rowid, CAST(:words AS tsvector))"
     ),
 }
-# Who may write documents, or take ids for them: others lock these to read or for foreign keys.
+# Who writes documents or has taken ids for them; readers, foreign keys and VACUUM lock otherwise.
 _WRITERS = text(
     "SELECT virtualtransaction FROM pg_locks WHERE granted AND locktype = 'relation'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND relation IN (CAST('documents' AS regclass),"
     " CAST(pg_get_serial_sequence('documents', 'id') AS regclass))"
-    " AND mode NOT IN ('AccessShareLock', 'RowShareLock')"
+    " AND mode = 'RowExclusiveLock'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of a text, and its words."""
-
-    char_start: int
-    char_end: int
-    words: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +57,9 @@ def index_documents(engine: Engine, limit: int = 500) -> int:
     """Index up to `limit` documents (and about CHARS characters), the oldest first, in one
     transaction. Gives how many; 0 says that all that can be seen are indexed."""
     with reading(engine) as conn:
+        if conn.dialect.name == "postgresql":
+            # Each statement is to see what was committed before it.
+            conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         before = _reach(conn)
         reach = _settled(conn, before)
         ids, seen_to = _missing(conn, reach.indexed_to, limit)
@@ -108,37 +94,6 @@ def count_waiting(conn: Connection) -> int:
         ~exists().where(document_parts.c.document_id == documents.c.id),
     )
     return conn.execute(query).scalar_one()
-
-
-def split(text: str) -> list[Part]:
-    """A text's parts: one, unless it has more words than a tsvector can hold the places of."""
-    every = words(text)
-    if len(every) <= SAME_WORD:
-        return [Part(0, len(text), every)]
-    located = list(located_words(text))
-    ranges = list(_ranges(every))
-    return [
-        Part(
-            located[start][1] if start else 0,
-            located[end - 1][2] if end < len(every) else len(text),
-            every[start:end],
-        )
-        for start, end in ranges
-    ]
-
-
-def _ranges(every: Sequence[str]) -> Iterator[tuple[int, int]]:
-    start, size = 0, 0
-    same: Counter[str] = Counter()
-    for i, word in enumerate(every):
-        same[word] += 1
-        size += len(word.encode())
-        if same[word] > SAME_WORD or i - start >= MOST_WORDS or size > MOST_BYTES:
-            yield start, i
-            start = i - OVERLAP
-            same = Counter(every[start : i + 1])
-            size = sum(len(w.encode()) for w in every[start : i + 1])
-    yield start, len(every)
 
 
 def _reach(conn: Connection) -> _Reach:
@@ -198,8 +153,8 @@ def _write(conn: Connection, indexed: dict[int, list[Part]], reach: _Reach) -> i
     conn.execute(insert_new(conn, search_state), {"id": 1, "indexed_to": 0, "settled_to": 0})
     # Whoever else indexes waits here, and then finds what this has done.
     now = conn.execute(select(search_state).with_for_update()).one()
-    for part in pieces(list(indexed)):
-        there = select(document_parts.c.document_id).where(document_parts.c.document_id.in_(part))
+    for some in pieces(list(indexed)):
+        there = select(document_parts.c.document_id).where(document_parts.c.document_id.in_(some))
         for id_ in set(conn.execute(there).scalars()):
             del indexed[id_]
     number = conn.execute(select(func.max(document_parts.c.id))).scalar() or 0
@@ -209,7 +164,7 @@ def _write(conn: Connection, indexed: dict[int, list[Part]], reach: _Reach) -> i
             number += 1
             rows.append({"id": number, "document_id": id_, "char_start": part.char_start,
                          "char_end": part.char_end})  # fmt: skip  # one row
-            entries.append({"rowid": number, "words": _entry(conn, part.words)})
+            entries.append({"rowid": number, "words": entry(conn.dialect.name, part)})
     if rows:
         conn.execute(insert(document_parts), rows)
         conn.execute(_INSERT[conn.dialect.name], entries)
@@ -218,17 +173,7 @@ def _write(conn: Connection, indexed: dict[int, list[Part]], reach: _Reach) -> i
             indexed_to=max(now.indexed_to, reach.indexed_to),
             settled_to=max(now.settled_to, reach.settled_to),
             pending_to=reach.pending_to,
-            writers=bindparam("writers", list(reach.writers) or None, search_state.c.writers.type),
+            writers=list(reach.writers) or None,
         )
     )
     return len(indexed)
-
-
-def _entry(conn: Connection, every: Sequence[str]) -> str:
-    """The words as the index takes them. They are letters, digits and marks: nothing to quote."""
-    if conn.dialect.name == "sqlite":
-        return " ".join(every)
-    places: dict[str, list[str]] = {}
-    for place, word in enumerate(every, 1):
-        places.setdefault(word, []).append(str(place))
-    return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())

@@ -37,8 +37,8 @@ class DocumentPart(Base):
 class SearchState(Base):
     """How far the index is (db/search_index.py); one row.
 
-    Every document up to `indexed_to` is in it. No document up to `settled_to` can still appear; none
-    up to `pending_to` can once the transactions `writers` have ended.
+    Every document up to `indexed_to` is in it. No document up to `settled_to` can still appear;
+    none up to `pending_to` can once the transactions `writers` have ended.
     """
 
     __tablename__ = "search_state"

@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
+from support.documents import blocks, text_of
 
-from db import migrate, search_index
+from db import migrate, search_index, search_parts
 from db.engine import open_engine, reading
 from db.models import FTS
+from db.query import run_readonly
 from db.search import Found, search
-from db.search_index import count_waiting, index_documents, index_for, split
+from db.search_index import count_waiting, index_documents, index_for
+from db.search_parts import split
+from ruie.errors import DatabaseError, UsageError
 from ruie.search_query import LONGEST_PHRASE, Term, parse_query
 from ruie.words import words
 
@@ -100,7 +104,11 @@ class TestQueries:
 
     def test_the_best_come_first(self, house: House, ask: Callable[..., Found]) -> None:
         texts = {str(n): f"oil number {n} of many" for n in range(30)}
-        texts |= {"rare": "oil zebra text here", "often": "oil oil oil zebra", "far": "zebra " + "w " * 60}
+        texts |= {
+            "rare": "oil zebra text here",
+            "often": "oil oil oil zebra",
+            "far": "zebra " + "w " * 60,
+        }
         house.enqueue(house.job(), texts)
         assert names(ask("oil OR zebra", limit=2)) == ["often", "rare"]
         assert ask("oil OR zebra", limit=2).total == 33
@@ -128,20 +136,19 @@ class TestQueries:
     )  # fmt: skip  # one line reads better
     def test_nothing_is_syntax(self, house: House, ask: Callable[..., Found], query: str) -> None:
         house.enqueue(house.job(), ["It's a b.", "near words"])
-        try:
-            parse_query(query)
-        except Exception as error:
-            assert "no word" in str(error)
-        else:
+        if words(query):
             assert ask(query).total <= 2
+        else:
+            with pytest.raises(UsageError, match="no word"):
+                ask(query)
         assert house.one("SELECT COUNT(*) FROM jobs") == 1
 
     def test_random_queries_find_what_a_naive_search_finds(
         self, house: House, ask: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Some of the documents in several parts."""
-        monkeypatch.setattr(search_index, "SAME_WORD", 40)
-        monkeypatch.setattr(search_index, "MOST_WORDS", 90)
+        monkeypatch.setattr(search_parts, "SAME_WORD", 40)
+        monkeypatch.setattr(search_parts, "MOST_WORDS", 90)
         rng = random.Random(7)
         vocabulary = ["a", "b", "c", "ab", "abc", "bä", "原", "油", "D-e", "3.5"]
         texts = {
@@ -429,6 +436,39 @@ class TestMigration:
         assert house.one("SELECT COUNT(*) FROM documents") == 30
         migrate.upgrade(house.engine)
         assert index_for(house.engine, 60.0) == 30
+
+
+class TestSql:
+    def test_the_examples_of_the_documentation(
+        self, house: House, url: str, ask: Callable[..., Found]
+    ) -> None:
+        """On a connection that can only read; each database's own syntax finds the same."""
+        house.enqueue(
+            house.job(), {**TEXTS, "both": "Crude prices and natural gas.", "q": "Crude pricing."}
+        )
+        expected = ask('crude pri* -"natural gas"')
+        assert sorted(names(expected)) == ["oil", "q"]
+        language = "sql" if house.engine.dialect.name == "sqlite" else "pgsql"
+        section = text_of("docs/sql.md").partition("\n# Full-text search\n")[2]
+        first = next(block.text for block in blocks(section) if block.language == language)
+        answer = run_readonly(url, first)
+        assert {row[0] for row in answer.rows} == {hit.document_id for hit in expected.hits}
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            f"INSERT INTO {FTS} (rowid, words) VALUES (9, 'a')",
+            f"INSERT INTO {FTS} ({FTS}) VALUES ('rebuild')",
+            f"DELETE FROM {FTS}",
+            f"DROP TABLE {FTS}",
+        ],
+    )
+    def test_that_connection_cannot_write_it(self, house: House, url: str, statement: str) -> None:
+        house.enqueue(house.job(), ["crude"])
+        index_documents(house.engine)
+        with pytest.raises(DatabaseError, match="refuses"):
+            list(run_readonly(url, statement).rows)
+        assert count_all(house) == 1
 
 
 def test_a_search_that_goes_on_holds_nobody_up(house: House) -> None:

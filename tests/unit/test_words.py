@@ -108,7 +108,7 @@ class TestQuery:
         with pytest.raises(UsageError, match=said):
             parse_query(query)
 
-    @given(st.text(alphabet=st.sampled_from('ab "*-OR&|():\'\\é原')))
+    @given(st.text(alphabet=st.sampled_from("ab \"*-OR&|():'\\é原")))
     def test_any_other_text_is_a_query(self, query: str) -> None:
         try:
             alternatives = parse_query(query)
