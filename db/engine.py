@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
+from db.models.search import FTS
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
 
 BUSY_S = 30.0
@@ -172,6 +173,7 @@ _ALLOWED = {
 # (SQLAlchemy asks read_uncommitted on connecting; it matters to shared caches alone.)
 _PRAGMAS = {
     "read_uncommitted",
+    "data_version",  # FTS5 asks whether another connection has written
     "table_info",
     "table_xinfo",
     "table_list",
@@ -197,6 +199,10 @@ def _sqlite_readonly(url: URL) -> Engine:
             check_same_thread=False,
         )  # fmt: skip
         connection.execute("PRAGMA query_only=ON")
+        # The first look at an FTS5 table declares it to the connection, which an authorizer takes
+        # for a change of the schema.
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (FTS,)).fetchone():
+            connection.execute(f"SELECT rowid FROM {FTS} LIMIT 0")
         connection.set_authorizer(_authorize)
         return connection
 

@@ -20,8 +20,9 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from db import leadership, queue, spend
+from db import leadership, queue, search_index, spend
 from db.engine import AWAY, one_line, reading
 from db.jobs import Priority
 from ruie.settings import Settings
@@ -38,6 +39,14 @@ MAX_LOSSES = 5
 its process (db.queue.ALONE_FROM), so that the last three have no other cause but by chance."""
 BUSY_S = 0.1
 IDLE_S = 0.5
+INDEX_EVERY_S = 0.5
+INDEX_S = 0.1
+"""Seconds that full-text search's index gets, and how often: a fifth of the time at most, so that
+neither the other duties nor, on SQLite, other writers wait long for it."""
+INDEX_DOCUMENTS = 200
+"""Documents of one of its transactions."""
+INDEX_AGAIN_S = 60.0
+"""Until it is tried again where the database refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Coordinator:
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._reap_from = 0.0
+        self._index_from = 0.0
         self._runner = Runner(config, self._name)
         self.stop = threading.Event()
 
@@ -95,7 +105,7 @@ class Coordinator:
         self._resign()
 
     def tick(self) -> Tick:
-        """One round: lead, take back, fill the window, close, fire schedules."""
+        """One round: lead, take back, fill the window, close, fire schedules, index."""
         with self._engine.begin() as conn:
             was = self._token
             self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
@@ -127,6 +137,7 @@ class Coordinator:
         for job_id in closed:
             log.info("job %s is done", job_id)
         self._schedules()
+        self._index()
         return Tick(True, returned, quarantined, sent, len(closed))
 
     def _fill(self) -> int:
@@ -161,6 +172,20 @@ class Coordinator:
         for name in fired:
             log.info("schedule %s is due", name)
         self._runner.start(claimed)
+
+    def _index(self) -> None:
+        """Bring full-text search forward. Nothing else waits for it, and it stops no other duty."""
+        now = time.monotonic()
+        if now < self._index_from:
+            return
+        self._index_from = now + INDEX_EVERY_S
+        try:
+            search_index.index_for(self._engine, INDEX_S, INDEX_DOCUMENTS)
+        except AWAY:
+            raise
+        except DBAPIError as error:
+            log.warning("documents cannot be indexed for search: %s", one_line(error))
+            self._index_from = now + INDEX_AGAIN_S
 
     def _redis_lost_everything(self) -> bool:
         return not self._redis.exists(MARKER)

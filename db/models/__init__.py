@@ -5,6 +5,7 @@ from db.models.leader import Leadership
 from db.models.names import Canonical
 from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
 from db.models.reviews import Review
+from db.models.search import FTS, DocumentPart, SearchState
 from db.models.sources import (
     JOB_STATES,
     ORIGIN_STATES,
@@ -42,11 +43,14 @@ events = table(EventRow)
 event_arguments = table(ArgumentRow)
 canonical = table(Canonical)
 reviews = table(Review)
+document_parts = table(DocumentPart)
+search_state = table(SearchState)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
 
 __all__ = [
+    "FTS",
     "ITEM_STATES",
     "JOB_STATES",
     "ORIGIN_STATES",
@@ -58,6 +62,7 @@ __all__ = [
     "Canonical",
     "Chunk",
     "Document",
+    "DocumentPart",
     "EntityRow",
     "EventRow",
     "Extraction",
@@ -72,12 +77,14 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "Schema",
+    "SearchState",
     "SpendAccount",
     "SpendRefund",
     "WorkItem",
     "attempts",
     "canonical",
     "chunks",
+    "document_parts",
     "documents",
     "entities",
     "event_arguments",
@@ -95,6 +102,7 @@ __all__ = [
     "schedule_runs",
     "schedules",
     "schemas",
+    "search_state",
     "spend_accounts",
     "spend_refunds",
     "work_items",

@@ -34,6 +34,7 @@ COMMANDS = {
     "quarantine": ("worker.cli.quarantine:quarantine", "Look at the items that were given up."),
     "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
     "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
+    "search": ("worker.cli.search:search", "Find documents by their words, the best first."),
     "canonical": ("worker.cli.canonical:canonical", "What names are called."),
     "export": ("worker.cli.export:export", "What a job found, as JSONL, Parquet, brat or HTML."),
     "review": ("worker.cli.review:review", "People's corrections, stored beside the records."),

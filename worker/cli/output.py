@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from db.jobs import NewInputError
@@ -54,7 +55,7 @@ def table(
             no_wrap=name != wrap,
         )
     for row in listed:
-        made.add_row(*(cell(value) for value in row))
+        made.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     return made
 
 

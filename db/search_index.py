@@ -1,0 +1,179 @@
+"""Filling the index of full-text search: behind enqueueing, never in it.
+
+An index that is kept while documents are written makes that several times slower. So whoever has
+time (the leading coordinator, `ruie search`) looks for documents above the mark `indexed_to` and
+indexes those that have no parts yet; several may do it at once, and none is indexed twice.
+
+PostgreSQL hands out ids before their transactions commit: a document may appear below one that is
+long indexed. The mark therefore follows `settled_to`, up to which nothing can appear any more. It
+is the largest id that was seen at some moment, once every transaction has ended that could write
+documents then, as PostgreSQL's CREATE INDEX CONCURRENTLY waits. (SQLite has one writer at a time.)
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, Engine, exists, func, insert, select, text, update
+
+from db.engine import reading
+from db.models import FTS, document_parts, documents, search_state
+from db.search_parts import Part, entry, split
+from db.sql import insert_new, pieces
+
+CHARS = 500_000
+"""Characters of a batch; a longer document is one by itself."""
+PAGE = 500
+"""Ids that are looked at together."""
+
+_INSERT = {
+    "sqlite": text(f"INSERT INTO {FTS} (rowid, words) VALUES (:rowid, :words)"),
+    "postgresql": text(
+        f"INSERT INTO {FTS} (rowid, words) VALUES (:rowid, CAST(:words AS tsvector))"
+    ),
+}
+# Who writes documents or has taken ids for them; readers, foreign keys and VACUUM lock otherwise.
+_WRITERS = text(
+    "SELECT virtualtransaction FROM pg_locks WHERE granted AND locktype = 'relation'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND relation IN (CAST('documents' AS regclass),"
+    " CAST(pg_get_serial_sequence('documents', 'id') AS regclass))"
+    " AND mode = 'RowExclusiveLock'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far the index is; see `db.models.search.SearchState`."""
+
+    indexed_to: int = 0
+    settled_to: int = 0
+    pending_to: int | None = None
+    writers: tuple[str, ...] = ()
+
+
+def index_documents(engine: Engine, limit: int = 500) -> int:
+    """Index up to `limit` documents (and about CHARS characters), the oldest first, in one
+    transaction. Gives how many; 0 says that all that can be seen are indexed."""
+    with reading(engine) as conn:
+        if conn.dialect.name == "postgresql":
+            # Each statement is to see what was committed before it.
+            conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        before = _reach(conn)
+        reach = _settled(conn, before)
+        ids, seen_to = _missing(conn, reach.indexed_to, limit)
+        texts: dict[int, str] = {}
+        for part in pieces(ids):
+            query = select(documents.c.id, documents.c.text).where(documents.c.id.in_(part))
+            texts.update((row.id, row.text) for row in conn.execute(query))
+    reach = replace(reach, indexed_to=max(reach.indexed_to, min(seen_to, reach.settled_to)))
+    # Before the transaction: on SQLite nobody else writes during it.
+    indexed = {id_: split(texts[id_]) for id_ in ids}
+    if indexed or reach != before:
+        with engine.begin() as conn:
+            return _write(conn, indexed, reach)
+    return 0
+
+
+def index_for(engine: Engine, seconds: float, limit: int = 500) -> int:
+    """Index until nothing is left or the time is over; at least one batch. Gives how many."""
+    deadline = time.monotonic() + seconds
+    total = 0
+    while done := index_documents(engine, limit):
+        total += done
+        if time.monotonic() >= deadline:
+            break
+    return total
+
+
+def count_waiting(conn: Connection) -> int:
+    """How many documents are not indexed yet."""
+    query = select(func.count()).where(
+        documents.c.id > _reach(conn).indexed_to,
+        ~exists().where(document_parts.c.document_id == documents.c.id),
+    )
+    return conn.execute(query).scalar_one()
+
+
+def _reach(conn: Connection) -> _Reach:
+    row = conn.execute(select(search_state).where(search_state.c.id == 1)).first()
+    if row is None:
+        return _Reach()
+    return _Reach(row.indexed_to, row.settled_to, row.pending_to, tuple(row.writers or ()))
+
+
+def _settled(conn: Connection, reach: _Reach) -> _Reach:
+    """The same, up to where no document can appear any more. In this order: what is seen after it
+    holds every document up to there."""
+    last = conn.execute(select(func.max(documents.c.id))).scalar() or 0
+    if last == reach.settled_to and reach.pending_to is None:
+        return reach
+    if conn.dialect.name == "sqlite":
+        return replace(reach, settled_to=last)
+    running = set(conn.execute(_WRITERS).scalars())
+    if not running:
+        return replace(reach, settled_to=last, pending_to=None, writers=())
+    if reach.pending_to is not None and running.isdisjoint(reach.writers):
+        reach = replace(reach, settled_to=reach.pending_to, pending_to=None, writers=())
+    if reach.pending_to is None and last > reach.settled_to:
+        reach = replace(reach, pending_to=last, writers=tuple(sorted(running)))
+    return reach
+
+
+def _missing(conn: Connection, after: int, limit: int) -> tuple[list[int], int]:
+    """The first documents above `after` that are not indexed, and the id up to which these are all
+    there are."""
+    found: list[int] = []
+    chars = 0
+    while True:
+        page = conn.execute(
+            select(documents.c.id, documents.c.chars)
+            .where(documents.c.id > after)
+            .order_by(documents.c.id)
+            .limit(PAGE)
+        ).all()
+        if not page:
+            return found, after
+        within = document_parts.c.document_id.between(page[0].id, page[-1].id)
+        indexed = set(
+            conn.execute(select(document_parts.c.document_id).where(within).distinct()).scalars()
+        )
+        for row in page:
+            if row.id not in indexed:
+                chars += row.chars
+                if len(found) == limit or (found and chars > CHARS):
+                    return found, after
+                found.append(row.id)
+            after = row.id
+
+
+def _write(conn: Connection, indexed: dict[int, list[Part]], reach: _Reach) -> int:
+    """Add the parts of documents that still have none, and say how far the index is."""
+    conn.execute(insert_new(conn, search_state), {"id": 1, "indexed_to": 0, "settled_to": 0})
+    # Whoever else indexes waits here, and then finds what this has done.
+    now = conn.execute(select(search_state).with_for_update()).one()
+    for some in pieces(list(indexed)):
+        there = select(document_parts.c.document_id).where(document_parts.c.document_id.in_(some))
+        for id_ in set(conn.execute(there).scalars()):
+            del indexed[id_]
+    number = conn.execute(select(func.max(document_parts.c.id))).scalar() or 0
+    rows, entries = [], []
+    for id_, parts in indexed.items():
+        for part in parts:
+            number += 1
+            rows.append({"id": number, "document_id": id_, "char_start": part.char_start,
+                         "char_end": part.char_end})  # fmt: skip  # one row
+            entries.append({"rowid": number, "words": entry(conn.dialect.name, part)})
+    if rows:
+        conn.execute(insert(document_parts), rows)
+        conn.execute(_INSERT[conn.dialect.name], entries)
+    conn.execute(
+        update(search_state).values(
+            indexed_to=max(now.indexed_to, reach.indexed_to),
+            settled_to=max(now.settled_to, reach.settled_to),
+            pending_to=reach.pending_to,
+            writers=list(reach.writers) or None,
+        )
+    )
+    return len(indexed)

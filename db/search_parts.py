@@ -1,0 +1,66 @@
+"""The parts in which a document is indexed: one, unless it has more than a tsvector can hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ruie.search_query import LONGEST_PHRASE
+from ruie.words import located_words, words
+
+# A tsvector holds 255 places of a word, places up to 16,383, and 1 MiB of words and places.
+SAME_WORD, MOST_WORDS, MOST_BYTES = 255, 10_000, 256 * 1024
+
+OVERLAP = LONGEST_PHRASE - 1
+"""Words that two parts have in common, so that every phrase is whole in one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a text, and its words."""
+
+    char_start: int
+    char_end: int
+    words: Sequence[str]
+
+
+def split(text: str) -> list[Part]:
+    """The parts of a text, in their order."""
+    every = words(text)
+    if len(every) <= SAME_WORD:
+        return [Part(0, len(text), every)]
+    located = list(located_words(text))
+    return [
+        Part(
+            located[start][1] if start else 0,
+            located[end - 1][2] if end < len(every) else len(text),
+            every[start:end],
+        )
+        for start, end in _ranges(every)
+    ]
+
+
+def entry(dialect: str, part: Part) -> str:
+    """The part's words as the index takes them. They are letters, digits and marks: nothing in them
+    needs quoting."""
+    if dialect == "sqlite":
+        return " ".join(part.words)
+    places: dict[str, list[str]] = {}
+    for place, word in enumerate(part.words, 1):
+        places.setdefault(word, []).append(str(place))
+    return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())
+
+
+def _ranges(every: Sequence[str]) -> Iterator[tuple[int, int]]:
+    start, size = 0, 0
+    same: Counter[str] = Counter()
+    for i, word in enumerate(every):
+        same[word] += 1
+        size += len(word.encode())
+        if same[word] > SAME_WORD or i - start >= MOST_WORDS or size > MOST_BYTES:
+            yield start, i
+            start = i - OVERLAP
+            same = Counter(every[start : i + 1])
+            size = sum(len(w.encode()) for w in every[start : i + 1])
+    yield start, len(every)

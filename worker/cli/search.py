@@ -1,0 +1,110 @@
+"""`ruie search`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from sqlalchemy import Engine
+
+    from db.search import Hit, Place
+    from ruie.snippets import Snippet
+
+INDEX_S = 5.0
+"""Seconds for documents that are not indexed yet, before the search."""
+
+
+@click.command()
+@click.argument("query")
+@click.option("--job", metavar="JOB", help="Only documents of this job.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, help="So many, the best first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
+    """Find documents by their words, the best first.
+
+    A document must have all words; "several words" follow each other, word* is a beginning, -word
+    must not be there, OR stands between alternatives.
+    """
+    from db import jobs, search_index
+    from db import search as fulltext
+    from db.engine import reading
+    from ruie.search_query import parse_query
+    from worker.cli.output import console, counted, print_json
+    from worker.client import Client
+
+    parse_query(query)  # what is no query is said before anything is done
+    engine = Client().engine
+    with reading(engine) as conn:
+        if job is not None:
+            jobs.get_job(conn, job)
+    _catch_up(engine)
+    with reading(engine) as conn:
+        found = fulltext.search(conn, query, job_id=job, limit=limit)
+        waiting = search_index.count_waiting(conn)
+    if as_json:
+        hits = [asdict(hit) for hit in found.hits]
+        print_json({"query": query, "total": found.total, "not_indexed": waiting, "hits": hits})
+    elif found.hits:
+        console.print(_table(found.hits, with_job=job is None))
+        shown = f"the best {len(found.hits):,} of " if found.total > len(found.hits) else ""
+        more = ": --limit shows more" if shown else ""
+        click.echo(f"{shown}{counted(found.total, 'document')}{more}", err=True)
+    else:
+        click.echo(f"no document has {query}", err=True)
+    if waiting:
+        click.echo(
+            f"{counted(waiting, 'document')} not indexed yet: the coordinator goes on with it,"
+            " and so does the next search",
+            err=True,
+        )
+
+
+def _catch_up(engine: Engine) -> None:
+    """Index what is not indexed, for a while; where that is refused, search what there is."""
+    from sqlalchemy.exc import DBAPIError
+
+    from db.engine import one_line
+    from db.search_index import index_for
+
+    try:
+        index_for(engine, INDEX_S)
+    except DBAPIError as error:
+        click.echo(f"nothing was added to the index: {one_line(error)}", err=True)
+
+
+def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
+    from worker.cli.output import table
+
+    columns = ["document", "id", "job", "score", "text"]
+    rows: list[list[object]] = []
+    for hit in hits:
+        name, job = _where(hit.places)
+        # a document's number is its name: text, so that nothing stands between its thousands
+        rows.append([str(hit.document_id), name, job, hit.score, _marked(hit.snippet)])
+    if not with_job:
+        del columns[2]
+        for row in rows:
+            del row[2]
+    return table(columns, rows, wrap="text")
+
+
+def _where(places: tuple[Place, ...]) -> tuple[str, str]:
+    """The document's name and job where it came first, and how many more there are."""
+    if not places:
+        return "", ""
+    more = f" +{len(places) - 1}" if len(places) > 1 else ""
+    return places[0].external_id + more, places[0].job_id
+
+
+def _marked(snippet: Snippet) -> Text:
+    """The text with its matches in bold, which only a terminal shows."""
+    from rich.text import Text
+
+    shown = Text(snippet.text)
+    for start, end in snippet.marks:
+        shown.stylize("bold", start, end)
+    return shown
