@@ -105,18 +105,18 @@ def enqueue(
 
 
 def _tell(done: Preview | Enqueued) -> None:
+    from worker.cli.output import counted
     from worker.enqueueing import Enqueued
 
     made = isinstance(done, Enqueued)
     _refusals(done.errors, done.refused, done.job_id if isinstance(done, Enqueued) else "")
+    documents, items = counted(done.documents, "document"), counted(done.items, "work item")
     click.echo(
-        f"{done.documents:,} documents ({done.new_documents:,} new), {done.items:,} work "
-        f"items, {done.refused:,} refused",
-        err=made,
+        f"{documents} ({done.new_documents:,} new), {items}, {done.refused:,} refused", err=made
     )
     if done.changed or done.unchanged or done.removed:
         click.echo(
-            f"of the corpus {done.changed:,} changed, {done.unchanged:,} unchanged, "
+            f"in the corpus {done.changed:,} changed, {done.unchanged:,} unchanged, "
             f"{done.removed:,} removed",
             err=made,
         )
