@@ -28,7 +28,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -m "not slow and not chaos" -n 3 $(SPREAD)
-	$(BIN)/pytest -m "chaos and not slow" -n 2 $(SPREAD)
+	$(BIN)/pytest -m "chaos and not slow"
 
 check: lint types contracts test
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.source import Source, pooled
-from ruie.bundle.encoder import batches_by_length
+from ruie.bundle.encoder import BATCH_TOKENS, batches_by_length
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
 
@@ -43,7 +43,7 @@ def torch_vectors(source: Source, texts: Sequence[str]) -> Vectors:
     ids = source.tokenizer(list(texts), truncation=True, max_length=source.max_tokens)["input_ids"]
     vectors = np.empty((len(texts), source.dimension), dtype=np.float32)
     with torch.inference_mode():
-        for batch in batches_by_length([len(each) for each in ids], 2048):
+        for batch in batches_by_length([len(each) for each in ids], BATCH_TOKENS):
             padded = source.tokenizer.pad(
                 {"input_ids": [ids[i] for i in batch]}, return_tensors="pt"
             )

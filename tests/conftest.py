@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 
 from ruie.records import Demonstration
 
-# Tests run side by side, and so do the processes that they start: one thread each. More would wait
-# for each other while other processes have the processors, and OpenMP's threads wait by spinning:
+# Tests that run side by side, and the processes that they start, compute with one thread each. More
+# would wait for each other while others have the processors, and OpenMP's threads wait by spinning:
 # a training of two-layer models then takes four times as long. Set before torch is loaded.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline: the time of one example says more about the machine than about the code. In CI the
 # same examples every time, so that a red run can be repeated.
@@ -29,11 +30,8 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("ruie"), max_examples=5000)
 settings.load_profile("ruie")
 
-FIRST = (
-    *("test_training_run.py", "test_everything.py", "test_processes.py"),
-    *("test_bundle_build.py", "test_command.py", "test_real_llm.py"),
-)
-"""The files that take longest. Were they begun last, one processor would work and others wait."""
+FIRST = ("test_training_run.py", "test_bundle_build.py", "test_command.py", "test_real_llm.py")
+"""The files that take longest: begun last, they would leave processors idle."""
 
 DEMO_DATA = Path(__file__).parents[1] / "worker" / "demo" / "data"
 
