@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import random
 import shutil
 import sys
@@ -34,7 +35,7 @@ from db.engine import open_engine, reading
 from db.search import search
 from db.search_index import count_waiting, index_documents, index_for
 from ruie.words import words
-from worker.coordinator import INDEX_DOCUMENTS
+from worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
 
 CORPORA = Path(__file__).parent / "corpora"
 CHARS = 200
@@ -108,6 +109,30 @@ def timed(ask: Callable[[str], object], questions: Sequence[str]) -> float:
     return median(taken)
 
 
+def coordinate(url: str) -> None:
+    """The coordinator's slices, and nothing else of it, until the process is ended."""
+    engine = open_engine(url)
+    while True:
+        started = time.monotonic()
+        index_for(engine, INDEX_S, INDEX_DOCUMENTS)
+        time.sleep(max(0.0, INDEX_EVERY_S - (time.monotonic() - started)))
+
+
+def beside_slices(engine: Engine, url: str, texts: Sequence[str]) -> tuple[float, float]:
+    """Documents a second of enqueueing alone, and while another process indexes."""
+    half = len(texts) // 2
+    alone = half / enqueue(engine, texts[:half])
+    indexing = multiprocessing.get_context("spawn").Process(target=coordinate, args=(url,))
+    indexing.start()
+    time.sleep(3)  # until it has its modules
+    try:
+        beside = half / enqueue(engine, texts[half:][:half])
+    finally:
+        indexing.kill()
+        indexing.join()
+    return alone, beside
+
+
 def measure(url: str, texts: Sequence[str], chosen: dict[str, list[str]]) -> dict[str, str]:
     """The figures of one database, by name."""
     engine = open_engine(url)
@@ -154,6 +179,11 @@ def measure(url: str, texts: Sequence[str], chosen: dict[str, list[str]]) -> dic
     started = time.monotonic()
     assert index_documents(engine) == 1
     figures["a document of 2,000,000 characters, s"] = f"{time.monotonic() - started:.2f}"
+    others = [f"again {made}"[:CHARS] for made in texts[: len(texts) // 2]]
+    alone, beside = beside_slices(engine, url, others)
+    figures["enqueued alone / while the coordinator indexes, documents/s"] = (
+        f"{alone:,.0f} / {beside:,.0f}"
+    )
     engine.dispose()
     return figures
 

@@ -46,10 +46,7 @@ def entry(dialect: str, part: Part) -> str:
     needs quoting."""
     if dialect == "sqlite":
         return " ".join(part.words)
-    places: dict[str, list[str]] = {}
-    for place, word in enumerate(part.words, 1):
-        places.setdefault(word, []).append(str(place))
-    return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())
+    return " ".join([f"'{word}':{place}" for place, word in enumerate(part.words, 1)])
 
 
 def _ranges(every: Sequence[str]) -> Iterator[tuple[int, int]]:

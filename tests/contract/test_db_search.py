@@ -332,7 +332,9 @@ class TestIndexing:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         house.enqueue(house.job(), ["a b", "c d"])
-        broken = {house.engine.dialect.name: text("INSERT INTO nowhere VALUES (:rowid, :words)")}
+        name = house.engine.dialect.name
+        parts, entries = search_index._INSERT[name]
+        broken = {name: (parts, entries.replace(FTS, "nowhere"))}
         with monkeypatch.context() as patch:
             patch.setattr(search_index, "_INSERT", broken)
             with pytest.raises(Exception, match="nowhere"):
