@@ -159,9 +159,9 @@ def _excerpt(row: dict[str, object]) -> str | None:
         return None
 
 
-def too_many_characters(chars: int, limit: int) -> str:
+def too_many_characters(chars: int, limit: int, about: str = "") -> str:
     """Why a text is refused."""
-    return f"has {chars} characters, more than {limit} (RUIE_MAX_DOCUMENT_CHARS)"
+    return f"has {about}{chars} characters, more than {limit} (RUIE_MAX_DOCUMENT_CHARS)"
 
 
 def too_many_bytes(size: int, limit: int) -> str:

@@ -133,7 +133,7 @@ def test_no_reason_is_listed_that_nothing_gives() -> None:
     # these are of a whole file, of other formats and of a whole job: test_sources_formats.py
     others = {"cannot be read", "breaks off after record N", "is not CSV",
               "has N columns, the header N", "has a value that JSON has not",
-              "repeats the id"}  # fmt: skip  # a list
+              "has at least N characters, more than N", "repeats the id"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from db.queue import NewDocument
 from worker.sources import Mapping, find_sources
+from worker.sources.html import html_at_least, html_text, markdown_at_least, markdown_text
 from worker.sources.mapping import DEFAULT
 
 PAGE = "<html><head><title>Oil &amp;\n gas</title><style>p{}</style></head><body><p>Crude fell."
@@ -81,3 +84,43 @@ def test_a_file_over_the_limit_is_refused_with_its_size(tmp_path: Path) -> None:
         assert row.reason == (
             "has 70000 bytes, too many for 50 characters (RUIE_MAX_DOCUMENT_CHARS)"
         )
+
+
+HEAVY = "<head><style>" + "p" * 90 + "</style></head><!-- " + "c" * 90 + " --><p>a&nbsp;b</p>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refused"),
+    [
+        ("a.html", "<p>" + "<b>a</b> " * 25, False),
+        ("a.html", "<p>" + "<b>a</b>" * 51, True),
+        ("a.html", HEAVY + "&eacute;" * 40, False),
+        ("a.md", "[a](https://example.com/a/long/address) " * 25, False),
+        ("a.md", "*abc* " * 20, True),
+    ],
+)
+def test_markup_that_must_give_too_long_a_text_is_not_parsed(
+    tmp_path: Path, name: str, content: str, refused: bool
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    (source,) = find_sources([tmp_path / name], max_chars=50)
+    (row,) = source.read()
+    assert isinstance(row, NewDocument) is not refused
+    assert not refused or "has at least " in getattr(row, "reason", "")
+
+
+HTML = ["<p>", "</p>", "<b>", "</b>", "<br>", '<a href="/x">', "</a>", "a", "bc", " ", "\n",
+        "&amp;", "< ", "<!-- c -->", "<svg>d</svg>", "<td>"]  # fmt: skip  # pieces
+MARKDOWN = ["a", "bc", " ", "\n", "\n\n", "*", "_", "`", "# ", "- ", "1. ", "[d](/x)", "![d](/x)",
+            "> ", "|", "\n---\n", "<b>", "~~~\n", "    ", "\\", "&amp;"]  # fmt: skip  # pieces
+
+
+@given(
+    st.lists(st.sampled_from(HTML), max_size=20), st.lists(st.sampled_from(MARKDOWN), max_size=20)
+)
+def test_the_text_has_as_many_characters_as_is_told_or_more(
+    page: list[str], note: list[str]
+) -> None:
+    html, markdown = "".join(page), "".join(note)
+    assert html_at_least(html) <= len(html_text(html)[0])
+    assert markdown_at_least(markdown) <= len(markdown_text(markdown)[0])

@@ -18,7 +18,7 @@ from ruie.errors import UsageError
 from worker.sources import formats
 from worker.sources.archive import Archives
 from worker.sources.delimited import delimited
-from worker.sources.html import html_text, markdown_text
+from worker.sources.html import html_at_least, html_text, markdown_at_least, markdown_text
 from worker.sources.mapping import DEFAULT, Mapping
 from worker.sources.parquet import parquet
 from worker.sources.place import Opened, Place
@@ -31,8 +31,8 @@ FORMATS: dict[str, formats.Reader] = {
     "tsv": delimited("\t"),
     "parquet": parquet,
     "text": formats.whole(formats.plain_text, 4),
-    "markdown": formats.whole(markdown_text, 12),
-    "html": formats.whole(html_text, 12),
+    "markdown": formats.whole(markdown_text, 4, markdown_at_least),
+    "html": formats.whole(html_text, 6, html_at_least),
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from db.jobs import NewInputError
 from worker.ingest import (
+    EXCERPT_CHARS,
     KEPT_KEYS,
     PIECE,
     Read,
@@ -20,6 +21,7 @@ from worker.ingest import (
     excerpt_of,
     read_jsonl,
     too_many_bytes,
+    too_many_characters,
 )
 from worker.sources.mapping import DEFAULT, Mapping, as_json
 
@@ -47,9 +49,12 @@ def jsonl(stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int)
     return read_jsonl(stream, name, limit, mapping.row if mapping != DEFAULT else None, start)
 
 
-def whole(extract: Callable[[str], Extracted], bytes_a_char: int) -> Reader:
+def whole(
+    extract: Callable[[str], Extracted], bytes_a_char: int, at_least: Callable[[str], int] = len
+) -> Reader:
     """One document a file; its number is 1. bytes_a_char: so many for each character of the longest
-    document, a larger file is not read."""
+    document, a larger file is not read. at_least: the fewest characters that the text may have; a
+    file with too many is not parsed."""
 
     def read(
         stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
@@ -71,6 +76,11 @@ def whole(extract: Callable[[str], Extracted], bytes_a_char: int) -> Reader:
             yield NewInputError(name, 1, f"is not UTF-8 ({error})")
             return
         del raw
+        if len(decoded) > limit and (fewest := at_least(decoded)) > limit:
+            about = "" if at_least is len else "at least "
+            reason = too_many_characters(fewest, limit, about)
+            yield NewInputError(name, 1, reason, decoded[:EXCERPT_CHARS])
+            return
         text, told = extract(decoded)
         if not text.strip():
             yield NewInputError(name, 1, "is empty")

@@ -10,6 +10,14 @@ from worker.sources.mapping import as_json
 DROPPED = ["head", "script", "style", "noscript", "template", "svg", "iframe"]
 PARAGRAPHS = "p,h1,h2,h3,h4,h5,h6,ul,ol,dl,table,blockquote,pre,section,article,header,footer"
 LINES = "li,tr,div,dt,dd,br"
+_UNSEEN = re.compile(rf"<!--.*?-->|<({'|'.join(DROPPED)})\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w+;")
+_NO_TEXT = re.compile(r"<[a-zA-Z/!?][^>]*>?|\s+")
+_MARKS = re.compile(  # images, addresses, definitions of references, signs
+    r"!\[[^\]\n]*\](\([^()\n]*\))?|\]\([^()\n]*\)|^\s{0,3}\[[^\]\n]+\]:.*$"
+    r"|[][*_`#>|~+=!:\\0-9.-]",
+    re.MULTILINE,
+)
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\r?\n(.{0,65536}?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL
 )
@@ -32,6 +40,17 @@ def html_text(source: str) -> tuple[str, dict[str, Any]]:
     text = re.sub(r"[ \t\r\n\f]+", " ", tree.root.text() if tree.root else "")
     shown = re.sub(r" *[\x02-\x04][\x02-\x04 ]*", _break, text).strip()
     return shown, {"title": title} if title else {}
+
+
+def html_at_least(source: str) -> int:
+    """So many characters the text of a page has, or more; about so many, if its tags are broken.
+    Told without the tree of its elements, which takes thirty times the memory of the page."""
+    return len(_NO_TEXT.sub("", _ENTITY.sub("x", _UNSEEN.sub("", source))))
+
+
+def markdown_at_least(source: str) -> int:
+    """Likewise of Markdown."""
+    return html_at_least(_MARKS.sub("", source))
 
 
 def _title(tree: Any) -> str:
