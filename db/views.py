@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from db.agreement import AGREEMENT
+
 
 def _document(record: str) -> str:
     # Through the record's own column, whose index finds everything of one document.
@@ -175,6 +177,8 @@ SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.t
 FROM jobs j
 LEFT JOIN work_items w ON w.job_id = j.id
 GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task""",
+    # One row for each review in force, job, task and type: equal records, and those of one side.
+    "review_agreement": AGREEMENT,
     # Days in UTC. What was reused cost nothing and is no call; what failed may have cost something.
     "spend_by_day": """
 SELECT day, model, SUM(calls) AS calls, SUM(failed) AS failed_calls,
@@ -216,6 +220,8 @@ _SPELLINGS: dict[str, dict[str, str]] = {
         "arguments": f"""CAST('[' || COALESCE((SELECT STRING_AGG(CAST(ROW_TO_JSON(n) AS text), ',')
     FROM (SELECT {", ".join(f'{column} AS "{key}"' for key, column in _ARGUMENT)}
         {_OF_EVENT}) n), '') || ']' AS json)""",
+        "each": "JSON_ARRAY_ELEMENTS",
+        "each_text": "JSON_ARRAY_ELEMENTS_TEXT",
         "demonstration": "CAST(n.position AS integer)",
         "demonstrations": "JSON_ARRAY_ELEMENTS_TEXT(x.demonstration_ids)"
         " WITH ORDINALITY AS n(value, position)",
@@ -227,6 +233,8 @@ _SPELLINGS: dict[str, dict[str, str]] = {
         }))
     FROM (SELECT {", ".join(f"{column} AS {key}_" for key, column in _ARGUMENT)}
         {_OF_EVENT}) n)""",
+        "each": "JSON_EACH",
+        "each_text": "JSON_EACH",
         "demonstration": "n.key + 1",
         "demonstrations": "JSON_EACH(x.demonstration_ids) n",
     },
