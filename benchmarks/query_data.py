@@ -23,7 +23,7 @@ from ruie.names import name_key
 BATCH = 10_000
 """Documents that are made at a time."""
 
-KNOWN = {100: "OPEC", 130: "Crude Oil", 150: "Saudi Arabia", 170: "crude exports", 190: "crude tax"}
+KNOWN = {1: "Brent", 100: "OPEC", 130: "Crude Oil", 150: "Saudi Arabia", 170: "crude exports", 190: "crude tax"}
 """The names that the page's questions ask about, and their ranks."""
 
 ENTITY_TYPES = ("COMMODITY", "ORGANISATION", "COUNTRY", "PERSON", "PLACE")
@@ -215,10 +215,11 @@ class Maker:
         """What a person left of it, and what was added."""
         kept = {k: [r for r in v if self.random.random() < 0.85] for k, v in body.items()}
         kept["entities"].append(_span("COUNTRY", "Saudi Arabia", 400))
-        rows["reviews"].append(
-            (self._next("reviews"), number, DIGEST, "job_oil", DIGEST, json.dumps(list(TASKS)),
-             json.dumps(kept), "Ada", now)
-        )  # fmt: skip
+        for replaced in (now, None) if number % 5000 == 0 else (None,):
+            rows["reviews"].append(
+                (self._next("reviews"), number, DIGEST, "job_oil", DIGEST, json.dumps(TASKS),
+                 json.dumps(kept), "Ada", replaced, now)
+            )  # fmt: skip
 
 
 def _span(kind: str, text: str, at: int) -> dict[str, Any]:
@@ -248,7 +249,8 @@ COLUMNS = {
     " head_grounding, tail_text, tail_key, tail_start, tail_end, tail_grounding, shared",
     "event_arguments": "id, event_id, extraction_id, role, text, name_key, char_start, char_end,"
     " grounding",
-    "reviews": "id, document_id, schema_digest, job_id, digest, tasks, body, reviewer, created_at",
+    "reviews": "id, document_id, schema_digest, job_id, digest, tasks, body, reviewer, replaced_at,"
+    " created_at",
 }
 """The columns of a row, in the order in which it is made; others have their defaults."""
 

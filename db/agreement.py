@@ -1,7 +1,7 @@
 """The view `review_agreement`: a job's records against the reviews in force, as `ruie review score`
 counts them.
 
-`{each}` and `{each_text}` are the databases' own words for the elements of a JSON array (db/views.py).
+`{each}` is the databases' own word for the elements of a JSON array (db/views.py).
 """
 
 from __future__ import annotations
@@ -12,22 +12,32 @@ NOWHERE = -1
 ABSENT = -2
 """Both offsets of the second span where a task's records have one."""
 
-# The reviews in force of a job's documents under its schema, each task that was reviewed and that
-# the job has answered in full: for ED, the arguments too.
-_REVIEWED = """(
-        SELECT j.id AS job_id, r.id AS review_id, r.document_id AS document_id, r.body AS body,
-            t.value AS task
+
+def _reviewed(task: str) -> str:
+    """The reviews in force of jobs' documents under their schema, where the task was reviewed and
+    the job has answered it in full: for ED, the arguments too.
+
+    PostgreSQL takes any JSON array for a hundred elements, and would then read all records of all
+    jobs: so the tasks are looked for as text."""
+    arguments = f"\n            AND COALESCE({_answered('EAE', 'IS NOT NULL')}, 1) = 1"
+    return f"""(
+        SELECT j.id AS job_id, r.id AS review_id, r.document_id AS document_id, r.body AS body
         FROM reviews r
-        JOIN jobs j ON j.schema_digest = r.schema_digest, {each_text}(r.tasks) t
-        WHERE r.replaced_at IS NULL
-            AND EXISTS (SELECT 1 FROM origins o
-                WHERE o.document_id = r.document_id AND o.job_id = j.id)
-            AND EXISTS (SELECT 1 FROM chunks h JOIN work_items w ON w.chunk_id = h.id
-                WHERE h.document_id = r.document_id AND w.job_id = j.id AND w.task = t.value)
-            AND NOT EXISTS (SELECT 1 FROM chunks h JOIN work_items w ON w.chunk_id = h.id
-                WHERE h.document_id = r.document_id AND w.job_id = j.id AND w.state <> 'done'
-                    AND (w.task = t.value OR (t.value = 'ED' AND w.task = 'EAE')))
+        JOIN origins o ON o.document_id = r.document_id
+        JOIN jobs j ON j.id = o.job_id AND j.schema_digest = r.schema_digest
+        WHERE r.replaced_at IS NULL AND CAST(r.tasks AS text) LIKE '%"{task}"%'
+            AND {_answered(task, "IS NULL")} = 1{arguments if task == "ED" else ""}
     )"""
+
+
+def _answered(task: str, event: str) -> str:
+    """1: all of the document's work items of the task are done; 0: some are not; null: there are
+    none. event: which half of them, so that its index finds them."""
+    return f"""(SELECT MIN(CASE WHEN w.state = 'done' THEN 1 ELSE 0 END)
+                FROM chunks h
+                JOIN work_items w ON w.chunk_id = h.id AND w.job_id = j.id AND w.task = '{task}'
+                    AND w.event_id {event}
+                WHERE h.document_id = r.document_id)"""
 
 
 def _gold(task: str, listed: str, kind: str, *spans: str) -> str:
@@ -35,8 +45,7 @@ def _gold(task: str, listed: str, kind: str, *spans: str) -> str:
     offsets = [f"CAST({span} ->> '{end}' AS integer)" for span in spans for end in ("start", "end")]
     return f"""SELECT k.job_id AS job_id, k.review_id AS review_id, '{task}' AS task,
         {kind} AS type, {_named(offsets)}, 1 AS gold, 0 AS found
-    FROM {_REVIEWED} k, {listed}
-    WHERE k.task = '{_asked(task)}'"""
+    FROM {_reviewed(_asked(task))} k, {listed}"""
 
 
 def _found(task: str, view: str, kind: str, *spans: str) -> str:
@@ -46,9 +55,10 @@ def _found(task: str, view: str, kind: str, *spans: str) -> str:
     ]
     return f"""SELECT k.job_id AS job_id, k.review_id AS review_id, '{task}' AS task,
         {kind} AS type, {_named(offsets)}, 0 AS gold, 1 AS found
-    FROM {_REVIEWED} k
-    JOIN {view} f ON f.job_id = k.job_id AND f.document_id = k.document_id
-    WHERE k.task = '{_asked(task)}'{" AND f.role IS NOT NULL" if task == "EAE" else ""}"""
+    FROM {_reviewed(_asked(task))} k
+    JOIN {view} f ON f.job_id = k.job_id AND f.document_id = k.document_id{
+        " AND f.role IS NOT NULL" if task == "EAE" else ""
+    }"""
 
 
 def _named(offsets: list[str]) -> str:
