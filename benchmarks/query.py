@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import statistics
 import sys
@@ -84,7 +85,7 @@ def asked(documents: int) -> dict[str, str]:
     for title, sql in questions(text_of("docs/sql.md")).items():
         found[title] = sql.replace("'news-4'", f"'news-{middle}'")
         if title in OFTEN:
-            often = sql.replace("'crude oil'", f"'{frequent}'").replace("'opec'", f"'{frequent}'")
+            often = re.sub("'crude oil'|'opec'", f"'{frequent}'", sql)
             assert often != sql, title
             found[f"… of the most frequent name ({title.lower()})"] = often
     return found

@@ -1,8 +1,8 @@
 """A database as years of news and several jobs leave it, of any size, the same on both databases.
 
 Names are Zipf-distributed (a name's frequency is one over its rank); a share of the documents has
-nothing; one job asks a second model about some of the first one's documents, another reuses results;
-two documents in a thousand are reviewed. Every document is one chunk.
+nothing; one job asks a second model about some of the first one's documents, another reuses
+results; two documents in a thousand are reviewed. Every document is one chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from ruie.names import name_key
 BATCH = 10_000
 """Documents that are made at a time."""
 
-KNOWN = {1: "Brent", 100: "OPEC", 130: "Crude Oil", 150: "Saudi Arabia", 170: "crude exports", 190: "crude tax"}
+KNOWN = {
+    1: "Brent",
+    100: "OPEC",
+    130: "Crude Oil",
+    150: "Saudi Arabia",
+    170: "crude exports",
+    190: "crude tax",
+}
 """The names that the page's questions ask about, and their ranks."""
 
 ENTITY_TYPES = ("COMMODITY", "ORGANISATION", "COUNTRY", "PERSON", "PLACE")

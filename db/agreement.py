@@ -50,9 +50,7 @@ def _gold(task: str, listed: str, kind: str, *spans: str) -> str:
 
 def _found(task: str, view: str, kind: str, *spans: str) -> str:
     """The records of a task that the job has, in the same form. spans: beginnings of columns."""
-    offsets = [
-        f"COALESCE(f.{span}_{end}, {NOWHERE})" for span in spans for end in ("start", "end")
-    ]
+    offsets = [f"COALESCE(f.{span}_{end}, {NOWHERE})" for span in spans for end in ("start", "end")]
     return f"""SELECT k.job_id AS job_id, k.review_id AS review_id, '{task}' AS task,
         {kind} AS type, {_named(offsets)}, 0 AS gold, 1 AS found
     FROM {_reviewed(_asked(task))} k

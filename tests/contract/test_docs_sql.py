@@ -25,8 +25,6 @@ PAGE = text_of("docs/sql.md")
 QUESTIONS = questions(PAGE)
 
 
-
-
 @pytest.fixture
 def filled(url: str, engine: Engine, tmp_path: Path) -> str:
     news.build(engine, tmp_path)
@@ -92,7 +90,8 @@ def test_types_are_those_of_postgresql(url: str, engine: Engine) -> None:
     with reading(engine) as conn:
         for name in [*VIEWS, *metadata.tables]:
             found = conn.exec_driver_sql(
-                "SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+                "SELECT a.attname, t.typname FROM pg_attribute a"
+                " JOIN pg_type t ON t.oid = a.atttypid"
                 f" WHERE a.attrelid = '{name}'::regclass AND a.attnum > 0 ORDER BY a.attnum"
             )
             assert dict(columns(name)) == {column: kinds[kind] for column, kind in found}, name
