@@ -121,7 +121,7 @@ def ask(url: str, sql: str, runs: int) -> tuple[int, float]:
 
 
 def costly(url: str, sql: str) -> list[str]:
-    """The steps of a plan that take longest by themselves (ms, of all processes), and their rows."""
+    """The steps of a plan that take longest by themselves (ms of all processes), with rows."""
     explain = f"EXPLAIN (ANALYZE, BUFFERS OFF, FORMAT JSON) {sql}"
     (((plan,),)) = run_readonly(url, explain).rows
     found: list[tuple[float, str]] = []
