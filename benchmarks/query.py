@@ -91,10 +91,12 @@ def asked(documents: int) -> dict[str, str]:
     return found
 
 
-def measure(url: str, documents: int, runs: int) -> None:
+def measure(url: str, documents: int, runs: int, only: str) -> None:
     print("\n| question | rows | p50 ms | of 100 ms |\n|---|---|---|---|")
     slow = {}
     for title, sql in {"(SELECT 1: the connection)": "SELECT 1", **asked(documents)}.items():
+        if only.lower() not in title.lower():
+            continue
         rows, took = ask(url, sql, 1)
         if took > 5000:  # a minute a question is enough
             rows, took = ask(url, sql, 3)
@@ -144,6 +146,7 @@ def main() -> None:
     parser.add_argument("--sqlite", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/ruie-query"))
+    parser.add_argument("--only", default="", help="questions whose title has this")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -152,12 +155,12 @@ def main() -> None:
             prepare(url, options.documents)
             size = "SELECT pg_database_size('big') / 1000000"
             print(f"  {next(run_readonly(url, size).rows)[0]:,} MB of PostgreSQL")
-            measure(url, options.documents, options.runs)
+            measure(url, options.documents, options.runs, options.only)
     if options.sqlite:
         url = f"sqlite:///{options.folder / 'big.db'}"
         prepare(url, options.sqlite)
         print(f"  {(options.folder / 'big.db').stat().st_size / 1e6:,.0f} MB of SQLite")
-        measure(url, options.sqlite, options.runs)
+        measure(url, options.sqlite, options.runs, options.only)
     if not options.keep:
         shutil.rmtree(options.folder)
 
