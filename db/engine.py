@@ -212,7 +212,10 @@ def _sqlite_readonly(url: URL) -> Engine:
 
 
 def _postgresql_readonly(url: URL) -> Engine:
-    arguments = _postgresql_args(url, default_transaction_read_only="on")
+    # A view has up to six tables, and a query several views: with the server's 8, the rest would be
+    # joined in the order in which they are written, however many rows that makes.
+    freely = dict.fromkeys(("join_collapse_limit", "from_collapse_limit"), "16")
+    arguments = _postgresql_args(url, default_transaction_read_only="on", **freely)
     engine = create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
     engine = engine.execution_options(postgresql_readonly=True)
 

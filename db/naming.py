@@ -24,17 +24,22 @@ NAMED = (
 def fill_keys(conn: Connection) -> None:
     """Set every key, and see that every name has its row. Each different spelling is looked at
     once; the rows are then written by one statement a table."""
+    spelled: dict[str, dict[str, str]] = {}
+    for table, spelling, key in NAMED:
+        spelled.setdefault(table, {})[spelling] = key
     if conn.dialect.name == "sqlite":
         driver: Any = conn.connection.driver_connection
         driver.create_function("ruie_name_key", 1, name_key, deterministic=True)
-        for table, spelling, key in NAMED:
-            conn.exec_driver_sql(f"UPDATE {table} SET {key} = ruie_name_key({spelling})")
+        for table, keys in spelled.items():
+            values = ", ".join(f"{key} = ruie_name_key({words})" for words, key in keys.items())
+            conn.exec_driver_sql(f"UPDATE {table} SET {values}")
     else:
         _list_spellings(conn)
-        for table, spelling, key in NAMED:
-            conn.exec_driver_sql(
-                f"UPDATE {table} SET {key} = s.key FROM spellings s WHERE s.spelling = {spelling}"
-            )
+        for table, keys in spelled.items():  # a row is written once, whatever keys it has
+            values = ", ".join(f"{key} = of_{key}.key" for key in keys.values())
+            sources = ", ".join(f"spellings of_{key}" for key in keys.values())
+            where = " AND ".join(f"of_{key}.spelling = {words}" for words, key in keys.items())
+            conn.exec_driver_sql(f"UPDATE {table} SET {values} FROM {sources} WHERE {where}")
         conn.exec_driver_sql("DROP TABLE spellings")
     for table, spelling, key in NAMED:
         conn.exec_driver_sql(

@@ -103,7 +103,6 @@ def _read_postgresql(
 def _plain_values(connection: Any) -> None:
     """Load what SQLite has no type for as SQLite would give it."""
     from psycopg.adapt import Loader  # the driver is needed for PostgreSQL alone
-    from psycopg.types.numeric import FloatLoader
     from psycopg.types.string import TextLoader
 
     class Time(Loader):
@@ -112,11 +111,17 @@ def _plain_values(connection: Any) -> None:
             whole, _, fraction = moment.partition(".")
             return f"{whole}.{fraction:0<6}"
 
+    class Number(Loader):
+        def load(self, data: Any) -> int | float:
+            # A sum of integers is a whole number, and none of a cost is: that has nine digits.
+            written = bytes(data)
+            return int(written) if written.lstrip(b"-").isdigit() else float(written)
+
     class Truth(Loader):
         def load(self, data: Any) -> int:
             return int(bytes(data) == b"t")
 
-    connection.adapters.register_loader("numeric", FloatLoader)
+    connection.adapters.register_loader("numeric", Number)
     connection.adapters.register_loader("bool", Truth)
     for name in ("timestamptz", "timestamp"):
         connection.adapters.register_loader(name, Time)

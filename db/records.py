@@ -100,18 +100,25 @@ def documents_of(
         left = None if left is None else left - len(page)
 
 
+_LAST_ID = 2**62
+# The page is found in the index of origins alone, before any text is read.
 _DOCUMENTS = text(
-    "SELECT d.id AS id, d.digest AS digest, d.text AS text, MIN(o.external_id) AS external_id"
-    " FROM origins o JOIN documents d ON d.id = o.document_id"
-    " WHERE o.job_id = :job AND d.id > :last AND (:one < 0 OR d.id = :one)"
-    " GROUP BY d.id, d.digest, d.text ORDER BY d.id LIMIT :size"
+    "SELECT d.id AS id, d.digest AS digest, d.text AS text, p.external_id AS external_id FROM"
+    " (SELECT o.document_id AS document_id, MIN(o.external_id) AS external_id FROM origins o"
+    " WHERE o.job_id = :job AND o.document_id > :last AND o.document_id <= :most"
+    " GROUP BY o.document_id ORDER BY o.document_id LIMIT :size) p"
+    " JOIN documents d ON d.id = p.document_id ORDER BY d.id"
 )
+# In two halves, since each has its own index by job and chunk: the whole would read the job.
 _STATES = text(
-    "SELECT c.document_id AS document_id, w.task AS task,"
-    " COUNT(*) - COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS waiting"
-    " FROM chunks c JOIN work_items w ON w.chunk_id = c.id"
-    " WHERE w.job_id = :job AND c.document_id BETWEEN :first AND :final"
-    " GROUP BY c.document_id, w.task"
+    " UNION ALL ".join(
+        "SELECT c.document_id AS document_id, w.task AS task,"
+        " COUNT(*) - COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS waiting"
+        f" FROM chunks c JOIN work_items w ON w.chunk_id = c.id AND w.event_id {half}"
+        " WHERE w.job_id = :job AND c.document_id BETWEEN :first AND :final"
+        " GROUP BY c.document_id, w.task"
+        for half in ("IS NULL", "IS NOT NULL")
+    )
 )
 
 
@@ -130,9 +137,10 @@ _EVENTS = _records("event_mentions", "trigger_start, event_id, argument_start, r
 def _page(
     conn: Connection, job: str, last: int, size: int, document: int | None
 ) -> list[DocumentRecords]:
-    one = -1 if document is None else document
-    asked = {"job": job, "last": last, "size": size, "one": one}
-    rows = conn.execute(_DOCUMENTS, asked).all()
+    most = _LAST_ID if document is None else document
+    least = last if document is None else max(last, document - 1)
+    asked = {"job": job, "last": least, "most": most}
+    rows = conn.execute(_DOCUMENTS, asked | {"size": size}).all()
     if not rows:
         return []
     within = {"job": job, "first": rows[0].id, "final": rows[-1].id}

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from db.agreement import AGREEMENT
+
 
 def _document(record: str) -> str:
     # Through the record's own column, whose index finds everything of one document. Of several
@@ -41,6 +43,13 @@ LEFT JOIN extractions x ON x.id = {record}.extraction_id"""
 def _provenance(kind: str, table: str) -> str:
     return f"""SELECT '{kind}' AS record, r.id AS record_id, r.extraction_id AS extraction_id
     FROM {table} r"""
+
+
+def _spent(table: str, counted: str, where: str = "") -> str:
+    return f"""SELECT {{date}} AS date, x.model AS model, {counted},
+        SUM(x.prompt_tokens) AS prompt_tokens, SUM(x.completion_tokens) AS completion_tokens,
+        SUM(x.cost_usd) AS cost_usd
+    FROM {table} x{where} GROUP BY {{date}}, x.model"""
 
 
 def _seen_once(table: str, record: str, offsets: Sequence[str]) -> str:
@@ -178,22 +187,21 @@ SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.t
 FROM jobs j
 LEFT JOIN work_items w ON w.job_id = j.id
 GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task""",
+    # One row for each review in force, job, task and type: equal records, and those of one side.
+    "review_agreement": AGREEMENT,
     # Days in UTC. What was reused cost nothing and is no call; what failed may have cost something.
-    "spend_by_day": """
-SELECT day, model, SUM(calls) AS calls, SUM(failed) AS failed_calls,
-    SUM(prompt_tokens) AS prompt_tokens, SUM(completion_tokens) AS completion_tokens,
-    SUM(cost_usd) AS cost_usd
+    # Calls are added up by what both databases make of a time at once, and then written as text.
+    "spend_by_day": f"""
+SELECT {{day}} AS day, model, CAST(SUM(calls) AS bigint) AS calls,
+    CAST(SUM(failed) AS bigint) AS failed_calls,
+    CAST(SUM(prompt_tokens) AS bigint) AS prompt_tokens,
+    CAST(SUM(completion_tokens) AS bigint) AS completion_tokens, SUM(cost_usd) AS cost_usd
 FROM (
-    SELECT {day} AS day, x.model AS model, 1 AS calls, 0 AS failed,
-        x.prompt_tokens AS prompt_tokens, x.completion_tokens AS completion_tokens,
-        x.cost_usd AS cost_usd
-    FROM extractions x
-    WHERE x.reused_from IS NULL
+    {_spent("extractions", "COUNT(*) AS calls, 0 AS failed", " WHERE x.reused_from IS NULL")}
     UNION ALL
-    SELECT {day}, x.model, 0, 1, x.prompt_tokens, x.completion_tokens, x.cost_usd
-    FROM attempts x
+    {_spent("attempts", "0, COUNT(*)")}
 ) spent
-GROUP BY day, model""",
+GROUP BY {{day}}, model""",
 }
 
 _ARGUMENT = (
@@ -214,22 +222,26 @@ _OF_EVENT = """FROM work_items wa
 # What the two databases have no common words for.
 _SPELLINGS: dict[str, dict[str, str]] = {
     "postgresql": {
-        "day": "TO_CHAR(x.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+        "day": "TO_CHAR(date, 'YYYY-MM-DD')",
+        "date": "CAST(x.created_at AT TIME ZONE 'UTC' AS date)",
         # Of text and not by JSON_AGG, which puts spaces where SQLite has none.
         "arguments": f"""CAST('[' || COALESCE((SELECT STRING_AGG(CAST(ROW_TO_JSON(n) AS text), ',')
     FROM (SELECT {", ".join(f'{column} AS "{key}"' for key, column in _ARGUMENT)}
         {_OF_EVENT}) n), '') || ']' AS json)""",
+        "each": "JSON_ARRAY_ELEMENTS",
         "demonstration": "CAST(n.position AS integer)",
         "demonstrations": "JSON_ARRAY_ELEMENTS_TEXT(x.demonstration_ids)"
         " WITH ORDINALITY AS n(value, position)",
     },
     "sqlite": {
-        "day": "SUBSTR(x.created_at, 1, 10)",
+        "day": "date",
+        "date": "SUBSTR(x.created_at, 1, 10)",
         "arguments": f"""(SELECT JSON_GROUP_ARRAY(JSON_OBJECT({
             ", ".join(f"'{key}', n.{key}_" for key, _ in _ARGUMENT)
         }))
     FROM (SELECT {", ".join(f"{column} AS {key}_" for key, column in _ARGUMENT)}
         {_OF_EVENT}) n)""",
+        "each": "JSON_EACH",
         "demonstration": "n.key + 1",
         "demonstrations": "JSON_EACH(x.demonstration_ids) n",
     },
@@ -241,6 +253,8 @@ def create_views(conn: Connection) -> None:
     for name, query in VIEWS.items():
         for word, spelling in _SPELLINGS[conn.dialect.name].items():
             query = query.replace(f"{{{word}}}", spelling)
+        if conn.dialect.name == "postgresql":
+            query = query.replace("%", "%%")  # its driver reads % as the sign of a parameter
         conn.exec_driver_sql(f"CREATE VIEW {name} AS {query.strip()}")
 
 

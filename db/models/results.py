@@ -77,12 +77,15 @@ class EntityRow(Base):
     __tablename__ = "entities"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
-        # Everything that counting the mentions of a name reads, so that the rows are left alone.
-        Index("ix_entities_name_key", "name_key", "type", "document_id", "extraction_id"),
+        # Everything that the views read to count the mentions of a name: the rows are left alone.
+        Index(
+            "ix_entities_name_key", "name_key", "type", "document_id", "extraction_id",
+            "shared", "char_start", "char_end", "id",
+        ),
         located("char_start", "char_end"),
         _shared("ix_entities_shared", "char_start"),
         one_of("grounding", Grounding),
-    )
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))

@@ -261,6 +261,18 @@ class TestReadingOnly:
         answer = run_readonly(url, f"{plan} SELECT * FROM jobs")
         assert "jobs" in str(list(answer.rows))
 
+    def test_sums_of_integers_are_integers(self, url: str, worked: str) -> None:
+        (row,) = run_readonly(
+            url,
+            "SELECT SUM(calls), SUM(cost_usd), 1.0 * SUM(calls) FROM spend_by_day",
+        ).rows
+        assert [type(value) for value in row] == [int, float, float]
+
+    def test_all_tables_of_a_query_are_ordered(self, url: str) -> None:
+        if url.startswith("postgres"):
+            for name in ("join_collapse_limit", "from_collapse_limit"):
+                assert list(run_readonly(url, f"SHOW {name}").rows) == [("16",)]
+
     def test_large_answers_stream(self, url: str) -> None:
         many = (
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"

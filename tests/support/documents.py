@@ -57,3 +57,26 @@ class Block:
 def blocks(text: str) -> list[Block]:
     found = re.findall(r"^```(\w+)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     return [Block(language, body) for language, body in found]
+
+
+def table_head(text: str) -> list[str]:
+    """The head of the first table in a text."""
+    lines = text.splitlines()
+    (place, *_) = [i for i, line in enumerate(lines) if line.startswith("|---")]
+    return [cell.strip() for cell in lines[place - 1].strip("|").split("|")]
+
+
+def tables_page() -> str:
+    """docs/sql.md without its last part, on full-text search: that has queries of its own."""
+    return text_of("docs/sql.md").partition("\n# Full-text search\n")[0]
+
+
+def questions(text: str) -> dict[str, str]:
+    """The queries of docs/sql.md by the heading of their section."""
+    found = {}
+    for title, body in sections(text).items():
+        for block in blocks(body):
+            if block.language == "sql":
+                assert title not in found, f"two queries under one heading: {title}"
+                found[title] = block.text
+    return found

@@ -45,6 +45,7 @@ def upgrade() -> None:
         # Names are of very different frequency: more of them are to be known to the planner.
         for table, _, key in NAMED:
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {key} SET STATISTICS 1000")
+        for table in dict.fromkeys(table for table, _, _ in NAMED):
             op.execute(f"ANALYZE {table}")
 
 
