@@ -146,3 +146,13 @@ def test_columns_are_mapped_in_each_run(
         settings = conn.execute(text("SELECT settings FROM jobs")).scalar()
     assert [tuple(row) for row in found] == [("u1", '{"title": "A trip"}')]
     assert json.loads(settings)["context"] == "title"
+
+
+def test_credentials_in_a_url_are_not_shown(ruie: Run, engine: Engine) -> None:
+    url = "https://ada:secret@example.org/in.jsonl?sig=abc"
+    assert ruie("schedule", "add", "news", "--source", url, *ADD).returncode == 0
+    for arguments in (("list", "--json"), ("show", "news"), ("show", "news", "--json")):
+        said = ruie("schedule", *arguments).stdout
+        assert "example.org/in.jsonl" in said
+        assert "secret" not in said
+        assert "abc" not in said

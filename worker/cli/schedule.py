@@ -14,7 +14,7 @@ from worker.cli.source_options import mapping_of, source_options
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from db.schedules import Run
+    from db.schedules import Run, Schedule
     from worker.client import Options
     from worker.schedules import Schedules
 
@@ -100,7 +100,7 @@ def list_(as_json: bool) -> None:
 
     listed = _schedules().listed()
     if as_json:
-        print_json([{**asdict(s), "last_run": run and asdict(run)} for s, run in listed])
+        print_json([{**_shown(s), "last_run": run and asdict(run)} for s, run in listed])
         return
     if not listed:
         click.echo("no schedules", err=True)
@@ -124,13 +124,13 @@ def show(name: str, limit: int, as_json: bool) -> None:
 
     one, runs = _schedules().runs(name, limit)
     if as_json:
-        print_json({**asdict(one), "runs": [asdict(run) for run in runs]})
+        print_json({**_shown(one), "runs": [asdict(run) for run in runs]})
         return
     due = _local(one.next_due_at, one.timezone) if one.next_due_at else "disabled"
     facts = [
         ("cron", f"{one.cron} ({one.timezone})"),
         ("next due", due),
-        ("sources", ", ".join(one.spec["sources"])),
+        ("sources", ", ".join(_shown(one)["spec"]["sources"])),
         ("schema", one.spec["schema"]["name"]),
         ("missed", one.missed),
         ("overlap", one.overlap),
@@ -141,6 +141,14 @@ def show(name: str, limit: int, as_json: bool) -> None:
         rows = [[*_outcome(run, one.timezone), run.attempts] for run in runs]
         columns = ["due", "state", "job", "outcome", "error", "attempts"]
         console.print(table(columns, rows, wrap="error"))
+
+
+def _shown(one: Schedule) -> dict[str, Any]:
+    """A schedule as it may be shown: a URL's credentials are for reading alone."""
+    from worker.sources.remote import without_credentials
+
+    sources = [without_credentials(source) for source in one.spec["sources"]]
+    return {**asdict(one), "spec": {**one.spec, "sources": sources}}
 
 
 @schedule.command()
