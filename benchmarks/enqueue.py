@@ -3,12 +3,13 @@
     python benchmarks/enqueue.py [--documents 1000000] [--tasks 1] [sqlite postgresql]
 
 `ruie enqueue` runs as a process of its own, into a SQLite file and into a PostgreSQL server of this
-run with that server's own defaults (fsync on), while a coordinator hands out what is there and
-Redis is watched. Documents have about 200 characters, each another text, an id and two columns of
-metadata. The limit in the same run: the same lines read by json.loads, and their texts with nothing
-else written into one bare table without an index, by COPY or executemany. Then the file again,
-unchanged but for its time, as a corpus; and once more into an empty database, killed after each
-third of the rows and started again, counted at the end.
+run with that server's own defaults (fsync on): alone, and while a coordinator hands out what is
+there (there is no worker) and indexes it for search, and Redis is watched. Documents have about 200
+characters, each another text, an id and two columns of metadata. The limit in the same run: the
+same lines read by json.loads, and their texts with nothing else written into one bare table without
+an index, by COPY or executemany. Then the file again, unchanged but for its time, as a corpus; and
+once more into an empty database, killed after each third of the rows and started again, counted at
+the end.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--tasks", type=int, choices=SCHEMAS, default=1)
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=110)
     table = Table("what", "documents/s", "of the limit", "CPU µs/document", "peak MiB", "Redis MB")
     documents = arguments.documents
     said = []
@@ -198,9 +199,14 @@ def main() -> None:
             )
             url = create("bulk")
             migrate.upgrade(open_engine(url))
-            for what in ("new", "unchanged"):
+            beside = create("beside")
+            migrate.upgrade(open_engine(beside))
+            for what in ("new", "unchanged", "new, a coordinator beside it"):
                 os.utime(path)
-                with coordinator(folder, url, server.url):
+                if "coordinator" in what:
+                    with coordinator(folder, beside, server.url):
+                        run = measure(folder, beside, client)
+                else:
                     run = measure(folder, url, client, "--corpus", "news")
                 table.add_row(
                     f"{kind}: {what}", f"{documents / run.seconds:,.0f}",
