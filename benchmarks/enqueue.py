@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import psycopg
@@ -60,10 +61,10 @@ def write_file(path: Path, documents: int) -> None:
     """Sentences of words that are as frequent as in a language, more or less (Zipf)."""
     rng = random.Random(0)
     words = ["".join(rng.choices("aeioulnrst", k=rng.randint(2, 9))) for _ in range(20_000)]
-    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
     with path.open("w", encoding="utf-8") as file:
         for n in range(documents):
-            said = " ".join(rng.choices(words, weights, k=30))
+            said = " ".join(rng.choices(words, cum_weights=weights, k=30))
             row = {
                 "id": f"doc-{n}",
                 "text": f"{said} {n}.",
