@@ -44,7 +44,6 @@ SCHEMAS = {
     1: "name: news\nentities: [person, place]\n",
     3: "name: news\nentities: [person]\nrelations: [knows]\nevents: {meets: [who]}\n",
 }
-BATCH = 5_000
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,10 @@ _DIVIDED_ANEW = (
 @contextmanager
 def staging(conn: Connection) -> Iterator[None]:
     """The temporary tables, empty; gone afterwards."""
+    if conn.dialect.name == "sqlite":
+        # Digests come in any order: a page of their index is written again and again, so that it
+        # is worth while to let the log grow (80 MB) before pages are taken over from it.
+        conn.exec_driver_sql("PRAGMA wal_autocheckpoint=20000")
     _metadata.create_all(conn, checkfirst=False)
     yield
     _metadata.drop_all(conn, checkfirst=False)

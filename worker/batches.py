@@ -11,7 +11,7 @@ from db.jobs import NewInputError
 from db.queue import NewDocument
 from worker.ingest import Read
 
-BATCH = 5_000
+BATCH = 10_000
 """Rows of a batch: so many that a statement's fixed cost does not count."""
 BATCH_CHARS = 4_000_000
 """Likewise, characters: long documents go in small batches."""
