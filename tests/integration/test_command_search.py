@@ -38,7 +38,7 @@ def test_a_table_with_the_places(ruie: Run, job: str) -> None:
     done = ruie("search", "oil")
     assert done.returncode == 0, done.stderr
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["document", "id", "job", "score", "text"]
+    assert head.split() == ["document", "id", "job", "text"]
     shown = "\n".join(rows)
     assert "Crude oil fell as OPEC met" in shown
     assert "oil did not [yet]." in shown

@@ -79,12 +79,12 @@ def _catch_up(engine: Engine) -> None:
 def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
     from worker.cli.output import table
 
-    columns = ["document", "id", "job", "score", "text"]
+    columns = ["document", "id", "job", "text"]
     rows: list[list[object]] = []
     for hit in hits:
         name, job = _where(hit.places)
         # a document's number is its name: text, so that nothing stands between its thousands
-        rows.append([str(hit.document_id), name, job, hit.score, _marked(hit.snippet)])
+        rows.append([str(hit.document_id), name, job, _marked(hit.snippet)])
     if not with_job:
         del columns[2]
         for row in rows:
