@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.models import documents, job_sources, jobs, origins
-from db.sql import changed, pieces
+from db.sql import among, changed
 from db.types import utcnow
 
 SourceState = Literal["reading", "done", "unchanged", "broken"]
@@ -86,10 +86,9 @@ def origins_of(
         here = and_(origins.c.corpus == asking.corpus, origins.c.state == "current")
         places.append(query.where(here))
     for place in places:
-        for part in pieces(external_ids):
-            for row in conn.execute(place.where(origins.c.external_id.in_(part))):
-                mine = row.own or row.source in asking.unread
-                (own if mine else current)[row.external_id] = row
+        for row in conn.execute(place.where(among(conn, origins.c.external_id, external_ids))):
+            mine = row.own or row.source in asking.unread
+            (own if mine else current)[row.external_id] = row
     return own, current
 
 
@@ -239,8 +238,5 @@ def current_origins(conn: Connection, asking: Asking, scope: str) -> Iterator[tu
 
 def known_digests(conn: Connection, digests: Sequence[str]) -> set[str]:
     """Of texts' digests, those that the database has."""
-    found: set[str] = set()
-    for part in pieces(digests):
-        query = select(documents.c.digest).where(documents.c.digest.in_(part))
-        found.update(conn.scalars(query))
-    return found
+    query = select(documents.c.digest).where(among(conn, documents.c.digest, digests))
+    return set(conn.scalars(query))

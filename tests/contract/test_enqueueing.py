@@ -126,12 +126,13 @@ def test_a_database_that_restarts_is_waited_for(
 ) -> None:
     if house.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no server")
-    crashes = []
+    crashes: list[threading.Timer] = []
 
     def progress(reached: Reached) -> None:
-        if reached.documents >= 15_000 * (1 + len(crashes)) and len(crashes) < 3:
+        under_way = bool(crashes) and crashes[-1].is_alive()
+        if reached.documents and len(crashes) < 3 and not under_way:
             # in a thread: the next transaction has begun when the server ends
-            crashes.append(threading.Timer(0.05 * len(crashes), server.crash))
+            crashes.append(threading.Timer(0.1 * len(crashes), server.crash))
             crashes[-1].start()
 
     path = write(tmp_path / "in.jsonl", DOCUMENTS)
