@@ -6,7 +6,9 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -121,7 +123,16 @@ def postgresql_server() -> Iterator[Server]:
         assert process is not None
         process.send_signal(signal.SIGQUIT)  # an "immediate" shutdown
         process.wait(30)
-        server.ensure_postgres_running()
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                server.ensure_postgres_running()
+                break
+            except (subprocess.SubprocessError, AssertionError):
+                # the library waits ten seconds; a server that was writing recovers for longer
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
         admin.dispose()
 
     yield Server(create, current, drop, crash)
