@@ -51,8 +51,10 @@ class Table:
     def __init__(self, path: Path) -> None:
         """Raises `BundleError` naming the file."""
         try:
-            # One thread: a pool of Arrow's would be dead in a forked child that reads rows.
-            self._table = pq.read_table(path, use_threads=False, memory_map=False)
+            # One thread: a pool of Arrow's would be dead in a forked child that reads rows. Not
+            # read_table: that imports pandas where there is one, in every worker.
+            with pq.ParquetFile(path, memory_map=False) as file:
+                self._table = file.read(use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise BundleError(f"{path} cannot be read: {error}.", REBUILD) from None
         if not self._table.schema.equals(SCHEMA):
