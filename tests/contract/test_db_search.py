@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import inspect, text
 from support.documents import blocks, text_of
 
 from db import migrate, search_index, search_parts
@@ -343,13 +343,9 @@ class TestIndexing:
         assert index_documents(house.engine) == 2
 
 
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 class TestLateCommits:
-    """PostgreSQL: ids are handed out before their transactions commit."""
-
-    @pytest.fixture(autouse=True)
-    def only_postgresql(self, engine: Engine) -> None:
-        if engine.dialect.name == "sqlite":
-            pytest.skip("SQLite has one writer at a time")
+    """PostgreSQL: ids are handed out before their transactions commit. (SQLite has one writer.)"""
 
     def insert(self, conn: Any, text_: str) -> None:
         conn.execute(

@@ -128,11 +128,10 @@ def test_ctrl_c_says_how_to_go_on(
     audit(house)
 
 
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_a_database_that_restarts_is_waited_for(
     house: House, server: Server, client: Client, tmp_path: Path
 ) -> None:
-    if house.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no server")
     crashes: list[threading.Timer] = []
 
     def progress(reached: Reached) -> None:
