@@ -23,14 +23,13 @@ from ruie.chunking import Chunker
 from ruie.errors import UnavailableError
 from ruie.records import Task
 from worker.batches import Batch, Readable, batches, total_bytes
-from worker.ingest import repeated
+from worker.ingest import KEPT_ERRORS, repeated
 
 log = logging.getLogger("ruie.enqueueing")
 
 PATIENCE_S = 600.0
 """How long a database may be away in the middle of an enqueueing."""
 LONGEST_PAUSE_S = 15.0
-KEPT_ERRORS = 20
 
 T = TypeVar("T")
 

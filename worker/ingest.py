@@ -14,6 +14,8 @@ from db.jobs import NewInputError
 from db.queue import NewDocument
 
 EXCERPT_CHARS = 120
+KEPT_ERRORS = 20
+"""Refusals that are told one by one; the others are counted."""
 CHUNK = 500
 """Documents that are handled together: in one transaction, where they are written."""
 CHUNK_CHARS = 4_000_000

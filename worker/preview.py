@@ -17,8 +17,8 @@ from db.queue import NewDocument
 from db.types import storable
 from ruie.chunking import Chunker
 from worker.batches import Readable, batches, total_bytes
-from worker.enqueueing import KEPT_ERRORS, Progress, Reached
-from worker.ingest import repeated
+from worker.enqueueing import Progress, Reached
+from worker.ingest import KEPT_ERRORS, repeated
 from worker.seen import Seen
 
 

@@ -27,10 +27,9 @@ from ruie.chunking import Chunker, context_of
 from ruie.extractor import Extractor
 from ruie.records import Query, Task
 from ruie.schema import Schema
-from worker.ingest import Read, in_chunks, repeated
+from worker.ingest import KEPT_ERRORS, Read, in_chunks, repeated
 from worker.seen import Seen
 
-KEPT_ERRORS = 20
 Place = tuple[int, int]
 """A text, by its number, and where a chunk of it begins."""
 Asked = tuple[Query, Place]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,43 +26,28 @@ def gold(part: str, count: int) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-def ruie(fleet: Fleet, *arguments: str) -> str:
-    """A command's standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker.cli", *arguments],
-        cwd=fleet.folder,
-        env={**os.environ, **fleet.settings.environment()},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def run(fleet: Fleet, rows: dict[str, dict[str, Any]]) -> str:
     """Enqueue the texts and wait for their records; gives the job."""
     lines = (json.dumps({"id": row["id"], "text": row["text"]}) for row in rows.values())
     (fleet.folder / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    job = ruie(fleet, "enqueue", "in.jsonl", "--schema", "schema.yaml")
+    job = fleet.ruie("enqueue", "in.jsonl", "--schema", "schema.yaml")
     fleet.wait_done(job, 120)
     return job
 
 
 def correct(fleet: Fleet, job: str, rows: dict[str, dict[str, Any]]) -> None:
     """What a person does: the export's rows, with the entities that are right, imported."""
-    exported = [json.loads(line) for line in ruie(fleet, "export", job).splitlines()]
+    exported = [json.loads(line) for line in fleet.ruie("export", job).splitlines()]
     for row in exported:
         row["entities"] = rows[row["id"]]["entities"]
     written = "".join(json.dumps(row) + "\n" for row in exported)
     (fleet.folder / "corrected.jsonl").write_text(written, encoding="utf-8")
-    ruie(fleet, "review", "import", "corrected.jsonl", "--job", job)
+    fleet.ruie("review", "import", "corrected.jsonl", "--job", job)
 
 
 def f1(fleet: Fleet, job: str) -> float:
     """Of entities, against the reviews of the job's documents."""
-    told = json.loads(ruie(fleet, "review", "score", job, "--json"))
+    told = json.loads(fleet.ruie("review", "score", job, "--json"))
     assert told["documents"] == SIMILAR
     (entities,) = told["tasks"]
     return float(entities["f1"])
@@ -86,8 +68,8 @@ def test_corrected_rows_make_the_next_run_better(
         worker = fleet.start("worker")
         job, before = run(fleet, first), run(fleet, similar)
         correct(fleet, job, first)
-        ruie(fleet, "review", "export", job, "-o", "gold.jsonl")
-        ruie(fleet, "bundle", "add", str(bundle_path), "gold.jsonl", "-o", "better")
+        fleet.ruie("review", "export", job, "-o", "gold.jsonl")
+        fleet.ruie("bundle", "add", str(bundle_path), "gold.jsonl", "-o", "better")
 
         worker.terminate()
         fleet.start("worker", RUIE_BUNDLE=str(tmp_path / "better"))

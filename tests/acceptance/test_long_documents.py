@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,26 +22,11 @@ SIZES = {"sqlite": 1_000_000, "postgresql": 300_000}
 """Characters. The second database need not take as long."""
 
 
-def ruie(fleet: Fleet, *arguments: str) -> str:
-    """A command's standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker.cli", *arguments],
-        cwd=fleet.folder,
-        env={**os.environ, **fleet.settings.environment()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def enqueue(fleet: Fleet, row: dict[str, Any], *options: str, schema: Schema = SCHEMA) -> str:
     """`ruie enqueue` of one line of JSONL, in a process of its own; gives the job's id."""
     (fleet.folder / "in.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     (fleet.folder / "schema.yaml").write_text(schema_text(schema), encoding="utf-8")
-    return ruie(fleet, "enqueue", "in.jsonl", "--schema", "schema.yaml", *options)
+    return fleet.ruie("enqueue", "in.jsonl", "--schema", "schema.yaml", *options)
 
 
 def rows(fleet: Fleet, sql: str) -> list[tuple[Any, ...]]:
@@ -150,7 +132,7 @@ def test_an_estimate_is_what_a_run_then_asks(tmp_path: Path, database_url: str) 
         asked = endpoint.count
         (found,) = rows(fleet, "SELECT COUNT(*) FROM events")[0]
         estimate = ("estimate", "in.jsonl", "--schema", "schema.yaml", "--json")
-        told = {task["task"]: task for task in json.loads(ruie(fleet, *estimate))["tasks"]}
+        told = {task["task"]: task for task in json.loads(fleet.ruie(*estimate))["tasks"]}
         fleet.wait_done(enqueue(fleet, row, schema=schema))
         more = endpoint.count - asked
         second = fleet.client.progress(first)

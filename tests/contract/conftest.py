@@ -13,6 +13,7 @@ from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 
 from db import jobs, queue, results
 from db.engine import open_engine
+from db.models import FTS
 from ruie.records import Grounding, Item, Span, Task
 
 __all__ = ["postgresql_server", "sqlite_server"]
@@ -132,6 +133,19 @@ class House:
     def one(self, sql: str) -> Any:
         ((value,),) = self.rows(sql)
         return value
+
+    def indexed(self) -> int:
+        """Documents that are indexed for search; fails where one is twice."""
+        twice = self.rows(
+            "SELECT document_id, char_start FROM document_parts GROUP BY document_id, char_start"
+            " HAVING COUNT(*) > 1"
+        )
+        assert twice == []
+        assert self.rows(
+            f"SELECT COUNT(*), COUNT(DISTINCT f.rowid) FROM document_parts p JOIN {FTS} f"
+            " ON f.rowid = p.id"
+        ) == self.rows("SELECT COUNT(*), COUNT(*) FROM document_parts")
+        return int(self.one("SELECT COUNT(DISTINCT document_id) FROM document_parts"))
 
     def states(self, job: str) -> list[str]:
         return [

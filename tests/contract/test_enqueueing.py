@@ -162,12 +162,17 @@ def stop_after(documents: int) -> Callable[[Reached], None]:
     return progress
 
 
+def broken_off(client: Client, place: Path) -> None:
+    """An enqueueing that ends after its first batch."""
+    with pytest.raises(Stop):
+        client.enqueue_files([place], SCHEMA, stop_after(1))
+
+
 def test_a_source_that_changed_meanwhile_is_read_anew(
     house: House, client: Client, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 8_000)
-    with pytest.raises(Stop):
-        client.enqueue_files([path], SCHEMA, stop_after(4_000))
+    broken_off(client, path)
     write(path, 6_000, word="saw")
     done = client.enqueue_files([path], SCHEMA)
     assert (done.documents, done.continued) == (5_994, False)
@@ -183,8 +188,7 @@ def test_another_job_where_it_is_wanted_or_asked_otherwise(
     house: House, client: Client, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 8_000)
-    with pytest.raises(Stop):
-        client.enqueue_files([path], SCHEMA, stop_after(4_000))
+    broken_off(client, path)
     for options in ({"anew": True}, {"model": "large"}, {"corpus": "c"}, {"force": True}):
         assert not client.enqueue_files([path], SCHEMA, **options).continued
     other = Schema("news", entities={"place": ""})
@@ -200,8 +204,7 @@ def test_new_files_in_a_folder_join_an_interrupted_job(
     folder.mkdir()
     write(folder / "a.jsonl", 3_000)
     write(folder / "b.jsonl", 3_000, first=10_000)
-    with pytest.raises(Stop):
-        client.enqueue_files([folder], SCHEMA, stop_after(4_000))
+    broken_off(client, folder)
     write(folder / "c.jsonl", 1_000, first=20_000)
     done = client.enqueue_files([folder], SCHEMA)
     assert (done.documents, done.continued) == (6_993, True)
@@ -247,8 +250,7 @@ def test_a_dry_run_of_an_interrupted_job_counts_the_rest(
     client: Client, house: House, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 12_000)
-    with pytest.raises(Stop):
-        client.enqueue_files([path], SCHEMA, stop_after(4_000))
+    broken_off(client, path)
     in_already = house.one("SELECT COUNT(*) FROM origins")
     said = client.preview_files([path], SCHEMA)
     assert said.continues == house.one("SELECT id FROM jobs")

@@ -102,6 +102,20 @@ class Fleet:
         self.processes.append(process)
         return process
 
+    def ruie(self, *arguments: str) -> str:
+        """Run a command to its end; gives its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "worker.cli", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.settings.environment()},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
     def restart_redis(self) -> None:
         """`kill -9` the server and start an empty one at the same place."""
         port = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
