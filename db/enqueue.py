@@ -124,7 +124,7 @@ def sort_out(
     taken = {name: (o.source, o.line, o.digest) for name, o in own.items()}
     found = Sorted()
     for index, (name, row, text) in enumerate(zip(names, rows, digests, strict=True)):
-        here = (row.source, row.line, text)
+        here = (_source(row), row.line, text)
         if name in taken:
             if taken[name] == here:
                 found.known += 1
@@ -134,7 +134,7 @@ def sort_out(
         taken[name] = here
         old = current.get(name)
         if old is not None and _same(asking, old, row, text):
-            found.seen.append((old.id, row.source, row.line, row.metadata))
+            found.seen.append((old.id, _source(row), row.line, row.metadata))
             continue
         if old is not None:
             found.superseded.append(old.id)
@@ -163,8 +163,11 @@ def _asking(conn: Connection, job_id: str) -> Asking:
 
 
 def _origin(text: int, row: NewDocument) -> staging.Row:
-    source = None if row.source is None else storable(row.source)
-    return text, storable(row.external_id), source, row.line, row.metadata
+    return text, storable(row.external_id), _source(row), row.line, row.metadata
+
+
+def _source(row: NewDocument) -> str | None:
+    return None if row.source is None else storable(row.source)
 
 
 def _supersede(conn: Connection, ids: Sequence[int]) -> None:

@@ -197,6 +197,21 @@ def test_another_job_where_it_is_wanted_or_asked_otherwise(
     assert house.one("SELECT COUNT(*) FROM jobs") == 6
 
 
+def test_a_file_whose_name_is_no_utf_8(house: House, client: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = write(folder / os.fsdecode(b"caf\xe9.jsonl"), 12_000)
+    broken_off(client, folder)
+    done = client.enqueue_files([path], SCHEMA, corpus="c")
+    assert (done.documents, done.refused) == (11_988, 12)
+    again = client.enqueue_files([folder], SCHEMA)
+    assert (again.documents, again.continued, again.refused) == (11_988, True, 2)
+    os.utime(path)
+    assert client.enqueue_files([path], SCHEMA, corpus="c").unchanged == 11_988
+    named = house.rows("SELECT DISTINCT source FROM origins")
+    assert named == [(f"{folder}/caf\\xe9.jsonl",)]
+
+
 def test_new_files_in_a_folder_join_an_interrupted_job(
     house: House, client: Client, tmp_path: Path
 ) -> None:

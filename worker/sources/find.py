@@ -139,7 +139,12 @@ def _files(folder: str) -> list[str]:
 def _local(name: str, found: bool) -> Place:
     stat = os.stat(name)  # noqa: PTH116  # likewise
     mark = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
-    return Place(name, mark, stat.st_size, cast(Opened, partial(open, name, "rb")), found)
+    return Place(_shown(name), mark, stat.st_size, cast(Opened, partial(open, name, "rb")), found)
+
+
+def _shown(name: str) -> str:
+    """A file's name as a database holds it: bytes that are no UTF-8 as `\\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def absolute(place: str | Path) -> str:
