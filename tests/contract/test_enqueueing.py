@@ -48,6 +48,11 @@ def client(url: str, engine: Any) -> Client:
     return Client(load(database_url=url), engine)
 
 
+def heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `ruie enqueue` of the test's folder."""
@@ -55,11 +60,11 @@ def start(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[s
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     started = []
 
-    def start(*arguments: str, **pipes: Any) -> subprocess.Popen[str]:
+    def start(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "worker.cli", "enqueue", "--schema", "news.yaml", *arguments],
             cwd=tmp_path, env={**clean, "RUIE_DATABASE_URL": url},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **pipes,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
         )  # fmt: skip  # one process
         started.append(process)
         return process
