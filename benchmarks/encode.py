@@ -35,14 +35,16 @@ BATCH_SIZES = (32, 8)  # sentence-transformers' default, and the best of 8 to 64
 Run = Callable[[], Vectors]
 
 
-def sentences(files: list[Path], count: int) -> list[str]:
-    """Different sentences, evenly from the files' rows."""
+def sentences(files: list[Path], count: int) -> tuple[list[str], list[str]]:
+    """At most `count` different sentences, evenly from the files' rows, and others to calibrate
+    the bundle on: every fourth."""
     texts = list(dict.fromkeys(row.text for file in files for row in read_rows(file)))
-    return texts[:: max(1, len(texts) // count)][:count]
+    measured = [text for number, text in enumerate(texts) if number % 4]
+    return measured[:: max(1, len(measured) // count)][:count], texts[::4]
 
 
-def contenders(texts: list[str], folder: Path, threads: int) -> dict[str, Run]:
-    """Each contender's name and how it encodes `texts`."""
+def contenders(texts: list[str], others: list[str], folder: Path, threads: int) -> dict[str, Run]:
+    """Each contender's name and how it encodes `texts`. others: of a bundle's demonstrations."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -54,16 +56,13 @@ def contenders(texts: list[str], folder: Path, threads: int) -> dict[str, Run]:
         runs[f"sentence-transformers, batches of {size}"] = lambda size=size: model.encode(
             texts, batch_size=size, normalize_embeddings=True, show_progress_bar=False
         )
-    measured = set(texts)
-    # The bundle is calibrated on other sentences than those that are measured.
-    other = [
-        Demonstration(str(number), Task.NER, "s", ("A",), row.text, ())
-        for number, row in enumerate(read_rows(DEMO / "entities.demonstrations.jsonl.gz"))
-        if row.text not in measured
-    ] or [Demonstration("0", Task.NER, "s", ("A",), texts[0], ())]
+    rows = [
+        Demonstration(str(number), Task.NER, "s", ("A",), text, ())
+        for number, text in enumerate(others)
+    ]
     for quantisation in Quantisation:
         path = folder / quantisation
-        build_bundle(minilm, other, path, quantisation=quantisation)
+        build_bundle(minilm, rows, path, quantisation=quantisation)
         encoder = Bundle.open(path, threads=threads).encoder
         name = "fp32" if quantisation is Quantisation.NONE else str(quantisation)
         runs[f"bundle, {name}"] = lambda encoder=encoder: encoder.encode(texts)
@@ -106,9 +105,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=available_threads())
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    texts = sentences(arguments.files, arguments.sentences)
+    texts, others = sentences(arguments.files, arguments.sentences)
     with tempfile.TemporaryDirectory() as folder:
-        runs = contenders(texts, Path(folder), arguments.threads)
+        runs = contenders(texts, others, Path(folder), arguments.threads)
         rows = measure(runs, len(texts), arguments.repetitions)
     if arguments.json:
         print(json.dumps({"sentences": len(texts), "threads": arguments.threads, "rows": rows}))

@@ -39,7 +39,7 @@ Progress = Callable[[str, float], None]
 """Called with a step's name and the share of it that is done, 0 to 1."""
 
 
-CALIBRATION_SENTENCES = 128
+CALIBRATION_SENTENCES = 512
 """Enough to see every outlier channel: they are the model's, and the same in every sentence."""
 
 

@@ -1,114 +1,126 @@
-"""Eight-bit weights for an exported encoder, with its outlier channels tamed first.
+"""An exported encoder in eight bits: its matrix products and its embedding tables.
 
 The runtime quantises the input of a matrix product with one scale for the whole tensor. A BERT has
 a few channels ten times larger than the rest, which take most of that scale's 256 steps. Each
 such channel is divided by a constant before the product, and the matching row of the weights is
-multiplied by it: the product is the same, and the scale is spent on all channels.
+multiplied by it: the product is the same, and the scale is spent on all channels. The very largest
+channels of a product that has more inputs than outputs are multiplied in floating point instead:
+that costs little there, and no scale suits both them and the others.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-OUTLIER_QUANTILE = 0.99
-"""Channels above this quantile of the channels' largest values are brought down to it. Of 0.5 to
-0.99 the best for MiniLM: benchmarks/encode.md."""
+from exporter.activations import Activations, Array, Feed, Split, divide, observe
+from exporter.rounding import rounded
+
+EXACT_CHANNELS = 4
+"""So many channels of a narrowing product stay in floating point."""
 
 _LARGE_TABLE = 256  # rows; an embedding table of words or positions, and not of token types
-
-Feed = Mapping[str, npt.NDArray[np.int64]]
-Largest = dict[str, npt.NDArray[np.float32]]
 
 
 def quantise_int8(fp32: Path, path: Path, calibration: Iterable[Feed]) -> None:
     """Write the encoder in `fp32` to `path` with int8 weights, those of embeddings included.
 
-    calibration: batches of real sentences, to find the outlier channels by.
-
-    Per channel: one scale for each column of the matrix weights, and for each row of embeddings.
-    Seven bits (`reduce_range`) in the matrices: without VNNI the processor adds pairs of products
-    in 16 bits, which eight-bit weights overflow.
+    calibration: batches of real sentences, to see by them which errors matter. One scale for each
+    column of the matrix weights, and for each row of embeddings. How much it costs:
+    benchmarks/encode.md.
     """
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(fp32)
-    tame_outliers(model, largest_values(model, fp32.with_suffix(".calibration"), calibration))
+    products: dict[str, list[Any]] = {}
+    for node in _products(model):
+        products.setdefault(node.input[0], []).append(node)
+    seen = observe(model, fp32.with_suffix(".calibration"), list(products), calibration)
+    quantise_products(model, {name: products[name] for name in seen}, seen)
     quantise_embeddings(model)
-    tamed = fp32.with_suffix(".tamed")
-    onnx.save(model, tamed)
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it advises a pre-processing that changes nothing here
-    try:
-        quantize_dynamic(
-            tamed,
-            path,
-            op_types_to_quantize=["MatMul"],
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-        )
-    finally:
-        logger.setLevel(level)
-        tamed.unlink()
+    onnx.save(model, path)
 
 
-def largest_values(model: Any, scratch: Path, calibration: Iterable[Feed]) -> Largest:
-    """The largest magnitude of each channel of each weighted product's input, by its name."""
-    import onnx
-    import onnxruntime
-
-    names = list(dict.fromkeys(node.input[0] for node in _products(model)))
-    observed = onnx.ModelProto()
-    observed.CopyFrom(model)
-    observed.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
-    )
-    onnx.save(observed, scratch)
-    session = onnxruntime.InferenceSession(scratch, providers=["CPUExecutionProvider"])
-    largest: Largest = {}
-    for feed in calibration:
-        real = feed["attention_mask"].astype(bool)
-        for name, values in zip(names, session.run(names, dict(feed)), strict=True):
-            if values.shape[: real.ndim] == real.shape and values.ndim == real.ndim + 1:
-                found = np.abs(values[real]).max(axis=0)
-                largest[name] = np.maximum(largest.get(name, found), found)
-    scratch.unlink()
-    return largest
-
-
-def tame_outliers(model: Any, largest: Largest) -> None:
-    """Move the excess of outlier channels from the products' inputs into their weights."""
-    from onnx import helper, numpy_helper
-
+def quantise_products(
+    model: Any, products: Mapping[str, Sequence[Any]], seen: Mapping[str, Activations]
+) -> None:
+    """Replace matrix products, given by the name of their input, by products of integers."""
     weights = {each.name: each for each in model.graph.initializer}
-    inverses = {}
-    for name, values in largest.items():
-        usual = float(np.quantile(values, OUTLIER_QUANTILE))
-        if usual <= 0:
-            continue
-        excess = np.maximum(1, values / usual).astype(np.float32)
-        for node in _products(model):
-            if node.input[0] == name:
-                weight = weights[node.input[1]]
-                scaled = numpy_helper.to_array(weight) * excess[:, None]
-                weight.CopyFrom(numpy_helper.from_array(scaled, weight.name))
-                node.input[0] = f"{name}/tamed"
-        model.graph.initializer.append(numpy_helper.from_array(1 / excess, f"{name}/inverse"))
-        inverses[name] = helper.make_node("Mul", [name, f"{name}/inverse"], [f"{name}/tamed"])
+    following: dict[str, list[Any]] = {}
+    replaced: dict[str, list[Any]] = {}
+    for name, nodes in products.items():
+        constants = [weights[node.input[1]] for node in nodes]
+        narrows = all(each.dims[0] > each.dims[1] for each in constants)
+        split = divide(seen[name], EXACT_CHANNELS if narrows else 0)
+        following[name] = _input_nodes(model, name, split)
+        for node, constant in zip(nodes, constants, strict=True):
+            replaced[node.output[0]] = _product_nodes(model, node, constant, split)
+            model.graph.initializer.remove(constant)
     ordered = []
     for node in model.graph.node:
-        ordered.append(node)
-        ordered += [inverses[name] for name in node.output if name in inverses]
+        ordered += replaced.get(node.output[0], [node])
+        for name in node.output:
+            ordered += following.get(name, [])
     _replace_nodes(model, ordered)
+
+
+def _input_nodes(model: Any, name: str, split: Split) -> list[Any]:
+    from onnx import helper
+
+    inverse = _constant(model, f"{name}/inverse", split.inverse)
+    nodes = [
+        helper.make_node("Mul", [name, inverse], [f"{name}/tamed"]),
+        helper.make_node(
+            "DynamicQuantizeLinear",
+            [f"{name}/tamed"],
+            [f"{name}/uint8", f"{name}/scale", f"{name}/zero"],
+        ),
+    ]
+    if len(split.exact):
+        exact = _constant(model, f"{name}/channels", split.exact.astype(np.int64))
+        nodes.append(helper.make_node("Gather", [name, exact], [f"{name}/exact"], axis=-1))
+    return nodes
+
+
+def _product_nodes(model: Any, node: Any, constant: Any, split: Split) -> list[Any]:
+    """In the order that the runtime makes one operator of."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name, (out,) = node.input[0], node.output
+    values = numpy_helper.to_array(constant)
+    rows = np.zeros_like(values)
+    np.divide(values, split.inverse[:, None], out=rows, where=split.inverse[:, None] > 0)
+    whole, scales = rounded(rows, split.moment, split.noise)
+    side = _constant(model, f"{constant.name}/int8", whole)
+    zero = _constant(model, f"{constant.name}/zero", np.zeros((), np.int8))
+    scale = _constant(model, f"{constant.name}/scale", scales)
+    total = f"{out}/int8" if len(split.exact) else out
+    nodes = [
+        helper.make_node(
+            "MatMulInteger", [f"{name}/uint8", side, f"{name}/zero", zero], [f"{out}/sum"]
+        ),
+        helper.make_node("Cast", [f"{out}/sum"], [f"{out}/float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}/scale", scale], [f"{out}/scale"]),
+        helper.make_node("Mul", [f"{out}/float", f"{out}/scale"], [total]),
+    ]
+    if len(split.exact):
+        side = _constant(model, f"{constant.name}/exact", values[split.exact])
+        nodes += [
+            helper.make_node("MatMul", [f"{name}/exact", side], [f"{out}/exact"]),
+            helper.make_node("Add", [total, f"{out}/exact"], [out]),
+        ]
+    return nodes
+
+
+def _constant(model: Any, name: str, values: Array) -> str:
+    from onnx import numpy_helper
+
+    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    return name
 
 
 def quantise_embeddings(model: Any) -> None:
