@@ -71,18 +71,18 @@ def quantise_products(
 def _input_nodes(model: Any, name: str, split: Split) -> list[Any]:
     from onnx import helper
 
-    inverse = _constant(model, f"{name}/inverse", split.inverse)
+    inverse = _constant(model, f"{name}/input/inverse", split.inverse)
     nodes = [
-        helper.make_node("Mul", [name, inverse], [f"{name}/tamed"]),
+        helper.make_node("Mul", [name, inverse], [f"{name}/input/tamed"]),
         helper.make_node(
             "DynamicQuantizeLinear",
-            [f"{name}/tamed"],
-            [f"{name}/uint8", f"{name}/scale", f"{name}/zero"],
+            [f"{name}/input/tamed"],
+            [f"{name}/input/uint8", f"{name}/input/scale", f"{name}/input/zero"],
         ),
     ]
     if len(split.exact):
-        exact = _constant(model, f"{name}/channels", split.exact.astype(np.int64))
-        nodes.append(helper.make_node("Gather", [name, exact], [f"{name}/exact"], axis=-1))
+        exact = _constant(model, f"{name}/input/channels", split.exact.astype(np.int64))
+        nodes.append(helper.make_node("Gather", [name, exact], [f"{name}/input/exact"], axis=-1))
     return nodes
 
 
@@ -98,20 +98,24 @@ def _product_nodes(model: Any, node: Any, constant: Any, split: Split) -> list[A
     side = _constant(model, f"{constant.name}/int8", whole)
     zero = _constant(model, f"{constant.name}/zero", np.zeros((), np.int8))
     scale = _constant(model, f"{constant.name}/scale", scales)
-    total = f"{out}/int8" if len(split.exact) else out
+    total = f"{out}/output/int8" if len(split.exact) else out
     nodes = [
         helper.make_node(
-            "MatMulInteger", [f"{name}/uint8", side, f"{name}/zero", zero], [f"{out}/sum"]
+            "MatMulInteger",
+            [f"{name}/input/uint8", side, f"{name}/input/zero", zero],
+            [f"{out}/output/sum"],
         ),
-        helper.make_node("Cast", [f"{out}/sum"], [f"{out}/float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{name}/scale", scale], [f"{out}/scale"]),
-        helper.make_node("Mul", [f"{out}/float", f"{out}/scale"], [total]),
+        helper.make_node(
+            "Cast", [f"{out}/output/sum"], [f"{out}/output/float"], to=TensorProto.FLOAT
+        ),
+        helper.make_node("Mul", [f"{name}/input/scale", scale], [f"{out}/output/scale"]),
+        helper.make_node("Mul", [f"{out}/output/float", f"{out}/output/scale"], [total]),
     ]
     if len(split.exact):
         side = _constant(model, f"{constant.name}/exact", values[split.exact])
         nodes += [
-            helper.make_node("MatMul", [f"{name}/exact", side], [f"{out}/exact"]),
-            helper.make_node("Add", [total, f"{out}/exact"], [out]),
+            helper.make_node("MatMul", [f"{name}/input/exact", side], [f"{out}/output/exact"]),
+            helper.make_node("Add", [total, f"{out}/output/exact"], [out]),
         ]
     return nodes
 
