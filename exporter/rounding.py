@@ -26,7 +26,9 @@ LARGEST = 127
 PAIR = 128  # 255 * 128 is the largest multiple of 255 that 16 bits hold
 
 _DAMPING = 0.01  # of the mean of the moment's diagonal, as in GPTQ
-_BLOCK = 64  # rows, after which the others are brought up to date
+_BLOCK = (
+    64  # rows whose errors reach the rows after them together; even, so that no pair is divided
+)
 
 
 def rounded(weights: Array, moment: Array, noise: float) -> tuple[Array, Array]:
@@ -61,21 +63,25 @@ def column_scales(weights: Array) -> Array:
 
 
 def _rows_in_turn(weights: Array, moment: Array) -> Array:
-    """Whole numbers for `weights`, which are in units of their scales and are overwritten."""
-    inverse = np.linalg.inv(np.linalg.cholesky(moment))
-    factor = np.linalg.cholesky(inverse.T @ inverse).T  # of the inverse moment, upper triangular
-    whole = np.zeros_like(weights)
+    """Whole numbers for `weights`, which are in units of their scales.
+
+    With moment = R D Rᵀ, R upper triangular with ones on its diagonal, row k is rounded after the
+    sum over rows j before it of R[j, k] times the error of row j is added: the form of GPTQ that
+    needs no inverse (LDLQ, arXiv 2307.13304).
+    """
+    upper = np.linalg.cholesky(moment[::-1, ::-1])[::-1, ::-1]
+    shares = upper / np.diagonal(upper)
+    whole, errors = np.zeros_like(weights), np.zeros_like(weights)
     for start in range(0, len(weights), _BLOCK):
         stop = min(start + _BLOCK, len(weights))
-        errors = np.zeros_like(weights[start:stop])
+        wanted = weights[start:stop] + shares[:start, start:stop].T @ errors[:start]
         for row in range(start, stop):
+            at = row - start
             before = whole[row - 1] if row % 2 else np.zeros_like(whole[row])
-            after = weights[row + 1] if row % 2 == 0 and row + 1 < len(weights) else 0
-            whole[row] = _within_limits(weights[row], before, after)
-            error = (weights[row] - whole[row]) / factor[row, row]
-            weights[row + 1 : stop] -= factor[row, row + 1 : stop, None] * error
-            errors[row - start] = error
-        weights[stop:] -= factor[start:stop, stop:].T @ errors
+            after = wanted[at + 1] if row % 2 == 0 and row + 1 < stop else 0
+            whole[row] = _within_limits(wanted[at], before, after)
+            errors[row] = weights[row] - whole[row]
+            wanted[at + 1 :] += shares[row, row + 1 : stop, None] * errors[row]
     return whole
 
 
