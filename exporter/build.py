@@ -40,7 +40,7 @@ Progress = Callable[[str, float], None]
 
 
 CALIBRATION_SENTENCES = 512
-"""Enough to see every outlier channel: they are the model's, and the same in every sentence."""
+"""Enough to see every outlier channel, and how the channels of the widest inputs go together."""
 
 
 def silent(step: str, share: float) -> None:
