@@ -34,8 +34,8 @@ from ruie.scoring import Score, score_strings
 from worker.evaluation.corpora import load_corpora
 
 K = 8
-BATCH = 24
-AT_ONCE = 2  # prompts read together
+BATCH = {"cpu": 24, "cuda": 384}
+AT_ONCE = {"cpu": 2, "cuda": 32}  # prompts read together
 LONGEST = 128  # tokens of an answer
 
 Tokens = tuple[int, ...]
@@ -49,7 +49,9 @@ class Model:
         options: dict[str, Any] = {"dtype": dtype}
         if gguf:
             options |= {"gguf_file": gguf, "quantization_config": GgufConfig(dequantize=True)}
-        self._network: Any = AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        network: Any = AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+        self._network = network.to(self._device)
         tokenizer = self.tokenise.tokenizer
         self._lines = {i for i in range(len(tokenizer)) if "\n" in tokenizer.decode([i])}
         self._ends = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")}
@@ -62,7 +64,7 @@ class Model:
         """Of each prompt the text up to the end of its first line."""
         left = sorted({each for each in asked if _key(each) not in self.known}, key=len)
         while left:
-            some = [left.pop() for _ in range(min(BATCH, len(left)))]
+            some = [left.pop() for _ in range(min(BATCH[self._device], len(left)))]
             told = self._generate(some)
             with self._file.open("a", encoding="utf-8") as file:
                 for each, text in zip(some, told, strict=True):
@@ -78,6 +80,7 @@ class Model:
         for row, each in enumerate(asked):
             ids[row, width - len(each) :] = torch.tensor(each)
             mask[row, width - len(each) :] = 1
+        ids, mask = ids.to(self._device), mask.to(self._device)
         places = (mask.cumsum(1) - 1).clamp(min=0)
         token, past = self._read(ids, mask, places)
         places = places[:, -1:]
@@ -85,15 +88,14 @@ class Model:
         open_rows = list(range(len(asked)))
         for _ in range(LONGEST):
             left = []
-            for at, row in enumerate(open_rows):
-                said = int(token[at])
+            for at, (row, said) in enumerate(zip(open_rows, token[:, 0].tolist(), strict=True)):
                 if said not in self._ends and (said not in self._lines or not told[row]):
                     told[row].append(said)
                     left.append(at)
             if not left:
                 break
             if len(left) < len(open_rows):
-                kept = torch.tensor(left)
+                kept = torch.tensor(left, device=self._device)
                 past.batch_select_indices(kept)
                 token, mask, places = token[kept], mask[kept], places[kept]
                 open_rows = [open_rows[at] for at in left]
@@ -103,10 +105,11 @@ class Model:
         return [self.tokenise.tokenizer.decode(each, skip_special_tokens=True) for each in told]
 
     def _read(self, ids: Any, mask: Any, places: Any) -> tuple[Any, Any]:
-        """The prompts, a few at a time: the attention of a long one alone fills the caches."""
+        """The prompts, a few at a time: the attention of a long one alone fills a CPU's caches."""
         parts, first = [], []
-        self._network.set_attn_implementation("eager")
-        for few in torch.arange(len(ids)).split(AT_ONCE):
+        if self._device == "cpu":
+            self._network.set_attn_implementation("eager")
+        for few in torch.arange(len(ids)).split(AT_ONCE[self._device]):
             past = DynamicCache(config=self._network.config)
             first.append(self._next(ids[few], mask[few], places[few], past))
             parts.append(past)
@@ -141,7 +144,8 @@ def scores(model: Model, retriever: Retriever, asked: Sequence[Asked], rows: int
         prompts.build(query, found)
         for query, found in zip(queries, retriever.retrieve(queries, K), strict=True)
     ]
-    told = model.answer([model.tokenise(prompt.messages, "").prompt for prompt in built])
+    conversations = [(prompt.messages, "") for prompt in built]
+    told = model.answer([each.prompt for each in model.tokenise(conversations)])
     found = [Score()] * rows
     for each, prompt, text in zip(asked, built, told, strict=True):
         try:

@@ -46,8 +46,9 @@ class Prompted:
         return len(self.prompt) + len(self.answer)
 
 
-Tokenise = Callable[[Sequence[dict[str, str]], str], Prompted]
-"""Of a conversation that waits for an answer, and of the answer."""
+Conversation = tuple[Sequence[dict[str, str]], str]
+"""Messages that wait for an answer, and the answer."""
+Tokenise = Callable[[Sequence[Conversation]], list[Prompted]]
 
 
 class Scorer(Protocol):
@@ -89,7 +90,7 @@ def score_candidates(
     started, scored = time.monotonic(), 0
     for at in range(0, len(left), CHUNK):
         some = left[at : at + CHUNK]
-        prompted = [_prompted(pools, pair, tokenise) for pair in some]
+        prompted = tokenise([_conversation(pools, pair) for pair in some])
         fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
         scores = scorer.score([prompted[i] for i in fitting])
         # rounded as it is read again by a run that goes on
@@ -134,10 +135,10 @@ def _choose(candidates: Rows, count: int, seed: int) -> Rows:
     return chosen
 
 
-def _prompted(pools: Pools, pair: Pair, tokenise: Tokenise) -> Prompted:
+def _conversation(pools: Pools, pair: Pair) -> Conversation:
     row, other = pair
     prompt = prompts.build(pools.query(row), [pools.examples[other]])
-    return tokenise(prompt.messages, pools.answer(row))
+    return prompt.messages, pools.answer(row)
 
 
 def _stored(folder: Path) -> dict[Pair, float]:

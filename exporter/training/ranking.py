@@ -21,7 +21,7 @@ from exporter.parity import torch_vectors
 from exporter.source import Source
 from exporter.training.measures import K
 from exporter.training.pools import Pools
-from exporter.training.preference import Prompted, Scorer, Tokenise
+from exporter.training.preference import Conversation, Scorer, Tokenise
 from exporter.training.stages import Figures, append, stored
 from exporter.type_model import fit, type_table
 from ruie import prompts
@@ -137,16 +137,17 @@ class _Likelihood:
         left = sorted(set(wanted) - self.known.keys())
         for at in range(0, len(left), STEP):
             some = left[at : at + STEP]
-            scores = self._scorer.score([self._prompted(*each) for each in some])
+            asked = self._tokenise([self._conversation(*each) for each in some])
+            scores = self._scorer.score(asked)
             told = dict(zip(some, (round(score, 5) for score in scores), strict=True))
             append(self._file, [[*each, score] for each, score in told.items()])
             self.known |= told
             progress((at + len(some)) / len(left))
 
-    def _prompted(self, query: int, rows: Sequence[int]) -> Prompted:
+    def _conversation(self, query: int, rows: Sequence[int]) -> Conversation:
         shown = [self._pools.examples[row] for row in rows]
         prompt = prompts.build(self._pools.query(query), shown)
-        return self._tokenise(prompt.messages, self._pools.answer(query))
+        return prompt.messages, self._pools.answer(query)
 
 
 def look(pools: Pools, queries: Sequence[int], source: Source) -> list[Asked]:

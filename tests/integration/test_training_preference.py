@@ -46,7 +46,7 @@ def batch(llm: Path, pools: Pools) -> list[Prompted]:
     found = []
     for row in pools.queries:
         prompt = prompts.build(pools.query(row), [pools.examples[(row + 3) % len(pools.examples)]])
-        found.append(tokenise(prompt.messages, pools.answer(row)))
+        found += tokenise([(prompt.messages, pools.answer(row))])
     return found
 
 
@@ -99,13 +99,13 @@ def test_attention_that_slides_changes_no_score(
 def test_a_chat_template_is_used_where_there_is_one(llm: Path) -> None:
     tokenise = Tokeniser(str(llm))
     messages = [{"role": "user", "content": "say oil"}]
-    plain = tokenise(messages, "oil")
+    plain = tokenise([(messages, "oil")])[0]
     assert tokenise.tokenizer.decode(plain.answer) == "oil"
     tokenise.tokenizer.chat_template = (
         "{% for m in messages %}{{ m.role }} : {{ m.content }} {% endfor %}"
         "{% if add_generation_prompt %}assistant :{% endif %}"
     )
-    chat = tokenise(messages, "oil")
+    chat = tokenise([(messages, "oil")])[0]
     assert tokenise.tokenizer.decode(chat.prompt) == "user : say oil assistant :"
     assert chat.answer == plain.answer
 
