@@ -201,7 +201,7 @@ class Training:
             source = load_source(encoder)
             return learn_ranking(pools, queries, source, *self._llm(), folder, told)
 
-        return self._stage("ranking", 2, inputs, work)
+        return self._stage("ranking", 3, inputs, work)
 
 
 def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:

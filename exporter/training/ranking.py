@@ -3,8 +3,10 @@
 The weights of agreement and of mentions are learned from whole prompts: those with whose eight
 demonstrations the LLM finds the gold outputs likeliest. Preferences for single demonstrations would
 not do: they overrate agreement, for with eight demonstrations the types are soon known, while each
-similar sentence tells more. No model was trained on the queries, and what their answers' types are
-thought to be is left-one-out: both are then what they will be at run time.
+similar sentence tells more. Each output counts by its tokens, as F1 counts its items: else outputs
+of one token, such as that there is nothing to find, decide. No model was trained on the queries,
+and what their answers' types are thought to be is left-one-out: both are then what they will be at
+run time.
 """
 
 from __future__ import annotations
@@ -84,13 +86,14 @@ def learn_ranking(
     """Choose the weights of each task, agreement's first. Goes on where a killed run stopped.
 
     source: the encoder as it will be exported. folder: where scores are kept. Gives, by task, the
-    weights under "agreement" and "mentions", and under "likelihood" the mean log-likelihood of a
-    gold output's tokens with each pair of weights that was tried, in nats.
+    weights under "agreement" and "mentions", and under "likelihood" the mean log-likelihood of all
+    gold outputs' tokens with each pair of weights that was tried, in nats.
     """
     by_task: dict[Task, list[Asked]] = {}
     for each in look(pools, queries, source):
         by_task.setdefault(pools.examples[each.query].task, []).append(each)
     likelihood = _Likelihood(pools, tokenise, scorer, folder / SCORES)
+    tokens = {task: likelihood.tokens(asked) for task, asked in by_task.items()}
     found: dict[Task, dict[Weights, float]] = {task: {} for task in by_task}
     tries = {task: [(a, FIRST) for a in AGREEMENT] for task in by_task}
     for begun in (0.0, 0.5):
@@ -104,7 +107,7 @@ def learn_ranking(
         for task, asked in by_task.items():
             for pair in tries[task]:
                 told = [likelihood.known[each.query, each.shown(pair)] for each in asked]
-                found[task][pair] = float(np.mean(told))
+                found[task][pair] = float(np.average(told, weights=tokens[task]))
         best = {task: max(tries[task], key=means.__getitem__) for task, means in found.items()}
         tries = {task: [(a, m) for m in MENTIONS] for task, (a, _) in best.items()}
     return {
@@ -131,6 +134,11 @@ class _Likelihood:
         self.known: dict[tuple[int, tuple[int, ...]], float] = {}
         for query, rows, score in stored(file):
             self.known[query, tuple(rows)] = score
+
+    def tokens(self, asked: Iterable[Asked]) -> list[int]:
+        """How many the gold output of each query has."""
+        prompted = self._tokenise([self._conversation(each.query, ()) for each in asked])
+        return [len(each.answer) for each in prompted]
 
     def score(self, wanted: Iterable[tuple[int, tuple[int, ...]]], progress: Told) -> None:
         """wanted: the row of the query and those of its demonstrations, the best first."""

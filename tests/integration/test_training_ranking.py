@@ -15,7 +15,17 @@ from exporter.training.config import CorpusConfig, PreferenceConfig
 from exporter.training.likelihood import LocalScorer, Tokeniser
 from exporter.training.pools import Pools, load_pools
 from exporter.training.preference import Prompted
-from exporter.training.ranking import AGREEMENT, MENTIONS, K, learn_ranking, look, sample
+from exporter.training.ranking import (
+    AGREEMENT,
+    MENTIONS,
+    SCORES,
+    Asked,
+    K,
+    learn_ranking,
+    look,
+    sample,
+)
+from exporter.training.stages import stored
 from ruie.bundle.retrieval import text_key
 from ruie.records import Task
 
@@ -97,3 +107,29 @@ def test_a_run_that_was_killed_scores_the_rest_alone(
     tried = figures["likelihood"]
     assert isinstance(tried, dict)
     assert all(len(pairs) == len(AGREEMENT) + len(MENTIONS) - 1 for pairs in tried.values())
+
+
+def test_each_output_counts_by_its_tokens(
+    place: Path, pools: Pools, source: Source, tmp_path: Path
+) -> None:
+    queries = sample(pools, pools.queries, 6, seed=0)
+    tokenise = Tokeniser(str(place / "llm"))
+    figures = learn_ranking(
+        pools, queries, source, tokenise, Counted(place), tmp_path, lambda _: None
+    )
+    known = {(query, tuple(rows)): score for query, rows, score in stored(tmp_path / SCORES)}
+    by_task: dict[Task, list[Asked]] = {}
+    for each in look(pools, queries, source):
+        by_task.setdefault(pools.examples[each.query].task, []).append(each)
+    lengths = set()
+    for task, asked in by_task.items():
+        for pair, told in figures["likelihood"][task].items():
+            a, m = map(float, pair.split())
+            total = tokens = 0.0
+            for each in asked:
+                length = len(tokenise.tokenizer.tokenize(pools.answer(each.query)))
+                total += length * known[each.query, each.shown((a, m))]
+                tokens += length
+                lengths.add(length)
+            assert told == pytest.approx(total / tokens, abs=1e-4)
+    assert len(lengths) > 1
