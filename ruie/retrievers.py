@@ -2,6 +2,8 @@
 
 `BM25` and `Random` obey the bundle's rules (`Bundle.retrieve`): the same partitions serve, never
 the query's own text, no demonstration twice, labels as if only the query's had been looked for.
+Their digests are of the demonstrations alone: what was asked with them stays answered when an
+encoder or a ranking is trained anew.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ruie.bm25 import K1, B, WordIndex, libraries
+from ruie.bundle.manifest import DEMONSTRATIONS
 from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
 from ruie.records import Demonstration, Query
 
@@ -28,6 +31,7 @@ class _Pool:
 
     def __init__(self, bundle: Bundle) -> None:
         self.partitions = bundle.manifest.partitions
+        self.digest = bundle.manifest.files[DEMONSTRATIONS].sha256
         self.rows = bundle.demonstrations()
         self.keys = [text_key(row.text) for row in self.rows]
 
@@ -55,7 +59,7 @@ class Random:
     def __init__(self, bundle: Bundle, seed: int = 0) -> None:
         self._pool = _Pool(bundle)
         self._seed = seed
-        self.digest = _digest("random", seed, bundle.digest)
+        self.digest = _digest("random", seed, self._pool.digest)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
         """For each query k demonstrations, in random order."""
@@ -77,7 +81,7 @@ class BM25:
         libraries()
         self._pool = _Pool(bundle)
         self._indexes: dict[tuple[int, ...], WordIndex] = {}
-        self.digest = _digest("bm25", K1, B, bundle.digest)
+        self.digest = _digest("bm25", K1, B, self._pool.digest)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
         """For each query its k best demonstrations, the best first."""

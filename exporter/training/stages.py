@@ -103,10 +103,16 @@ def _read(path: Path) -> Any:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder and their names, hexadecimal."""
+    """SHA-256 of a file, or of all files of a folder and their names, hexadecimal.
+
+    Caches do not count: `__pycache__`, and what is in folders whose names begin with a dot.
+    """
     whole = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
+        folders = file.relative_to(path).parent.parts
+        if any(name == "__pycache__" or name.startswith(".") for name in folders):
+            continue
         whole.update(str(file.relative_to(path)).encode())
         with file.open("rb") as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ruie.bundle import Bundle, retrieval_text
+from ruie.bundle.manifest import MANIFEST
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
@@ -155,6 +157,18 @@ def test_each_has_a_digest_of_its_own(bundle: Bundle) -> None:
     digests = [bundle.digest, BM25(bundle).digest, Random(bundle, 1).digest, Random(bundle).digest]
     assert len(set(digests)) == len(digests)
     assert digests[1:3] == [BM25(bundle).digest, Random(bundle, 1).digest]
+
+
+def test_a_digest_is_of_the_demonstrations_alone(bundle: Bundle, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bundle.path, other)
+    training = {"learned": "anew"}
+    raw = bundle.manifest.model_copy(update={"training": training}).sealed(bundle.manifest.files)
+    (other / MANIFEST).write_bytes(raw.to_bytes())
+    again = Bundle.open(other, threads=1)
+    assert again.digest != bundle.digest
+    for make in (BM25, Random):
+        assert make(again).digest == make(bundle).digest
 
 
 def test_without_the_library_bm25_says_what_to_install(

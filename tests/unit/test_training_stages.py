@@ -52,6 +52,10 @@ def test_the_digest_of_a_folder_is_that_of_its_contents(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights").write_bytes(b"1234")
     assert file_digest(tmp_path / "one") == file_digest(tmp_path / "two")
+    for cache in (".cache", "__pycache__"):
+        (tmp_path / "two" / cache).mkdir()
+        (tmp_path / "two" / cache / "file").write_bytes(b"of no consequence")
+    assert file_digest(tmp_path / "one") == file_digest(tmp_path / "two")
     (tmp_path / "two" / "weights").write_bytes(b"1235")
     assert file_digest(tmp_path / "one") != file_digest(tmp_path / "two")
 
