@@ -44,7 +44,7 @@ class PreferenceConfig(_Part):
     candidates: int = Field(default=32, ge=2)
     """A random so many of stage 1's are scored."""
     batch_tokens: int = Field(default=0, ge=0)
-    """Read at once; 0: 512 on a CPU, whose caches they then fit, and 8192 on a GPU."""
+    """Read at once; 0: 512 on a CPU, whose caches they then fit, and 16384 on a GPU."""
     max_tokens: int = Field(default=1792, ge=64)
     """Pairs whose prompt is longer are not scored."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

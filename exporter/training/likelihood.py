@@ -49,7 +49,7 @@ class LocalScorer:
     def __init__(self, config: PreferenceConfig) -> None:
         self._config = config
         self._model: Any = None
-        self._budget = config.batch_tokens or (512 if company.device() == "cpu" else 8192)
+        self._budget = config.batch_tokens or (512 if company.device() == "cpu" else 16384)
 
     def score(self, batch: Sequence[Prompted]) -> list[float]:
         """Longest first, in batches of at most the configured tokens."""

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.training import company
+from exporter.training.ahead import ahead
 from exporter.training.candidates import NONE, Rows
 from exporter.training.pools import Pools
 from exporter.training.stages import Figures, append, stored
@@ -88,9 +89,12 @@ def score_candidates(
     mine = pairs[company.rank() :: company.world()]
     left = [pair for pair in mine if pair not in known]
     started, scored = time.monotonic(), 0
-    for at in range(0, len(left), CHUNK):
-        some = left[at : at + CHUNK]
-        prompted = tokenise([_conversation(pools, pair) for pair in some])
+    chunks = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
+
+    def asked(some: Sequence[Pair]) -> list[Prompted]:
+        return tokenise([_conversation(pools, pair) for pair in some])
+
+    for some, prompted in zip(chunks, ahead(asked, chunks), strict=True):
         fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
         scores = scorer.score([prompted[i] for i in fitting])
         # rounded as it is read again by a run that goes on

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from exporter.source import opened
 from exporter.training import company
+from exporter.training.ahead import ahead
 from exporter.training.candidates import NONE, Rows
 from exporter.training.config import RewardConfig
 from exporter.training.groups import Ranking
@@ -76,11 +77,15 @@ class RewardModel(torch.nn.Module):
         """One score a pair."""
         scores = [0.0] * len(pairs)
         lengths = [len(a) + len(b) for a, b in pairs]
-        for few in batches_by_length(lengths, batch * max(1, max(lengths, default=1) // 2)):
-            feed = self.feed([pairs[i] for i in few])
-            feed = {name: each.to(self.network.device) for name, each in feed.items()}
-            for i, score in zip(few, self.network(**feed).logits[:, 0].tolist(), strict=True):
-                scores[i] = score
+        parts = list(batches_by_length(lengths, batch * max(1, max(lengths, default=1) // 2)))
+        device = self.network.device
+        feeds = ahead(lambda few: self.feed([pairs[i] for i in few]), parts)
+        # as the Trainer computes
+        with torch.autocast(device.type, torch.bfloat16, enabled=company.computes_in_bfloat16()):
+            for few, feed in zip(parts, feeds, strict=True):
+                said = self.network(**{name: each.to(device) for name, each in feed.items()})
+                for i, score in zip(few, said.logits[:, 0].float().tolist(), strict=True):
+                    scores[i] = score
         return scores
 
 
@@ -96,13 +101,16 @@ def train_reward(
     """Train on `ranked`; the model is in `folder`/model afterwards."""
     torch.manual_seed(seed)
     model = RewardModel(config.model, config)
+    texts = read_texts(pools)
 
     def collate(batch: list[tuple[int, list[int], list[float]]]) -> dict[str, Any]:
-        pairs = [pair_text(pools, query, other) for query, others, _ in batch for other in others]
+        pairs = [(texts[query], texts[other]) for query, others, _ in batch for other in others]
         return {"group": 1 + config.negatives, **model.feed(pairs)}
 
     def measure() -> dict[str, float]:
-        return agreement(held_out, [_scores(model, pools, r, config) for r in held_out])
+        pairs = [(texts[r.query], texts[other]) for r in held_out for other in r.candidates]
+        scores = iter(model.score(pairs, config.score_batch))
+        return agreement(held_out, [[next(scores) for _ in r.candidates] for r in held_out])
 
     groups = Groups(pools, ranked, config, seed)
     history = train(model, groups, collate, config, folder, seed, measure, progress)
@@ -122,12 +130,13 @@ def judge(
 ) -> Figures:
     """Score every candidate of every query. Writes `FILE`: `rewards`, float32, (queries, top)."""
     model = RewardModel(str(trained), config).eval().to(company.device())
+    texts = read_texts(pools)
     rewards = np.full(candidates.shape, np.nan, dtype=np.float32)
     step = 32
     for at in range(0, len(candidates), step):
         some = candidates[at : at + step]
         places = np.argwhere(some != NONE)
-        pairs = [pair_text(pools, pools.queries[at + i], int(some[i, j])) for i, j in places]
+        pairs = [(texts[pools.queries[at + i]], texts[some[i, j]]) for i, j in places]
         for (i, j), score in zip(places, model.score(pairs, config.score_batch), strict=True):
             rewards[at + i, j] = score
         progress(min(1.0, (at + step) / len(candidates)))
@@ -142,17 +151,9 @@ def read_rewards(folder: Path) -> Scores:
     return found
 
 
-def pair_text(pools: Pools, query: int, other: int) -> tuple[str, str]:
-    """Both sides as the cross-encoder reads them, each with its answer."""
-
-    def told(row: int) -> str:
-        return f"{passage_text(pools.examples[row], keywords=True)} | {pools.answer(row)}"
-
-    return told(query), told(other)
-
-
-def _scores(
-    model: RewardModel, pools: Pools, ranking: Ranking, config: RewardConfig
-) -> list[float]:
-    pairs = [pair_text(pools, ranking.query, other) for other in ranking.candidates]
-    return model.score(pairs, config.score_batch)
+def read_texts(pools: Pools) -> list[str]:
+    """Every example as the cross-encoder reads it, on either side: with its answer."""
+    return [
+        f"{passage_text(example, keywords=True)} | {pools.answer(row)}"
+        for row, example in enumerate(pools.examples)
+    ]

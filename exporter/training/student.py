@@ -123,17 +123,15 @@ def train_student(
     source = load_source(encoder)
     student = Student(source, config)
 
-    def query(row: int) -> str:
-        return config.query_prefix + retrieval_text(pools.examples[row])
-
-    def passage(row: int) -> str:
-        return config.passage_prefix + passage_text(pools.examples[row], keywords=True)
+    examples = pools.examples
+    queries = [config.query_prefix + retrieval_text(each) for each in examples]
+    passages = [config.passage_prefix + passage_text(each, keywords=True) for each in examples]
 
     def collate(batch: list[tuple[int, list[int], list[float]]]) -> dict[str, Any]:
         others = [other for _, group, _ in batch for other in group]
         return {
-            "queries": student.feed([query(row) for row, _, _ in batch]),
-            "passages": student.feed([passage(row) for row in others]),
+            "queries": student.feed([queries[row] for row, _, _ in batch]),
+            "passages": student.feed([passages[row] for row in others]),
             "rewards": torch.tensor([rewards for _, _, rewards in batch]),
             "answers": torch.tensor([pools.answers[row] for row, _, _ in batch]),
             "passage_answers": torch.tensor([pools.answers[row] for row in others]),
@@ -142,8 +140,8 @@ def train_student(
     def measure() -> dict[str, float]:
         rows = sorted({row for r in held_out for row in r.candidates})
         place = {row: index for index, row in enumerate(rows)}
-        known = student.encode([passage(row) for row in rows])
-        asked = student.encode([query(r.query) for r in held_out])
+        known = student.encode([passages[row] for row in rows])
+        asked = student.encode([queries[r.query] for r in held_out])
         scores = [
             (known[[place[row] for row in r.candidates]] @ vector).tolist()
             for r, vector in zip(held_out, asked, strict=True)

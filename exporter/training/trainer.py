@@ -20,6 +20,9 @@ from exporter.training.groups import Ranking, draw
 from exporter.training.pools import Pools
 from ruie.errors import UnavailableError
 
+WORKERS = 4
+"""Processes that prepare steps for a GPU."""
+
 History = list[dict[str, float]]
 """What was measured, each with its `step`."""
 
@@ -84,6 +87,8 @@ def train(
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
+        # a GPU takes a step in less time than its texts take to become tokens
+        dataloader_num_workers=WORKERS if torch.cuda.is_available() else 0,
         remove_unused_columns=False,
         label_names=[],
     )

@@ -14,7 +14,7 @@ from exporter.source import load_source
 from exporter.training.config import CorpusConfig, DistillationConfig, RewardConfig
 from exporter.training.parts import read_in_parts
 from exporter.training.pools import Pools, load_pools
-from exporter.training.reward import RewardModel, pair_text
+from exporter.training.reward import RewardModel, read_texts
 from exporter.training.student import Student
 
 WHOLE = 1_000_000
@@ -43,7 +43,8 @@ def _reward(encoder: Path, pools: Pools, part_tokens: int) -> tuple[float, list[
     torch.manual_seed(0)
     config = RewardConfig(model=str(encoder), part_tokens=part_tokens)
     model = RewardModel(str(encoder), config).eval()  # without dropout
-    pairs = [pair_text(pools, row, other) for row in range(4) for other in range(8, 12)]
+    texts = read_texts(pools)
+    pairs = [(texts[row], texts[other]) for row in range(4) for other in range(8, 12)]
     return _learned(model, lambda: model(group=4, **model.feed(pairs)))
 
 
