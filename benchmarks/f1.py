@@ -26,6 +26,7 @@ from exporter.training.likelihood import Tokeniser
 from ruie import prompts
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
+from ruie.bundle.ranking import MENTIONS, Ranking
 from ruie.bundle.retrieval import text_key
 from ruie.errors import OutputError
 from ruie.evaluation import Asked, gold_queries
@@ -161,9 +162,9 @@ def scores(model: Model, retriever: Retriever, asked: Sequence[Asked], rows: int
 
 
 class Hindsight:
-    """Of a bundle's 200 best those that agree most with the gold answer: by the Jaccard index of
-    types, and 0.2 for a gold span that both have with the same type, at most two; then by the
-    bundle's own order."""
+    """Of a bundle's best, as many as a ranking looks at, those that agree most with the gold answer:
+    by the Jaccard index of types, and 0.2 for a gold span that both have with the same type, as
+    often as mentions count; then by the bundle's own order."""
 
     def __init__(self, bundle: Bundle, gold: Gold) -> None:
         self._bundle = bundle
@@ -171,7 +172,7 @@ class Hindsight:
         self.digest = bundle.digest
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        found = self._bundle.retrieve(queries, 200)
+        found = self._bundle.retrieve(queries, Ranking().among)
         return [
             sorted(each, key=lambda one: -self._agreement(query, one.items))[:k]
             for query, each in zip(queries, found, strict=True)
@@ -186,7 +187,7 @@ class Hindsight:
         ]
         either = types[0] | types[1]
         agreement = len(types[0] & types[1]) / len(either) if either else 1.0
-        return agreement + 0.2 * min(2, len(spans[0] & spans[1]))
+        return agreement + 0.2 * min(MENTIONS, len(spans[0] & spans[1]))
 
 
 def retrievers(given: Sequence[str], gold: Gold) -> Iterator[tuple[str, Retriever]]:
