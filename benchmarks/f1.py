@@ -162,9 +162,9 @@ def scores(model: Model, retriever: Retriever, asked: Sequence[Asked], rows: int
 
 
 class Hindsight:
-    """Of a bundle's best, as many as a ranking looks at, those that agree most with the gold answer:
-    by the Jaccard index of types, and 0.2 for a gold span that both have with the same type, as
-    often as mentions count; then by the bundle's own order."""
+    """Of as many of a bundle's best as a ranking looks at those that agree most with the gold
+    answer: by the Jaccard index of types, and 0.2 for a gold span that both have with the same
+    type, as often as mentions count; then by the bundle's own order."""
 
     def __init__(self, bundle: Bundle, gold: Gold) -> None:
         self._bundle = bundle
