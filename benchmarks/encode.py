@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from exporter.build import build_bundle
-from exporter.parity import overlap
 from ruie.annotations import read_rows
 from ruie.bundle import Bundle
 from ruie.bundle.encoder import Vectors, available_threads
 from ruie.bundle.manifest import Quantisation
+from ruie.exporter.build import build_bundle
+from ruie.exporter.parity import overlap
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration, Task
 

@@ -36,9 +36,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from db import migrate
-from db.engine import open_engine
-from worker.embedded.redis_server import RedisServer
+from ruie.db import migrate
+from ruie.db.engine import open_engine
+from ruie.worker.embedded.redis_server import RedisServer
 
 SCHEMAS = {
     1: "name: news\nentities: [person, place]\n",
@@ -93,7 +93,7 @@ def bare(url: str, path: Path) -> float:
 def start(folder: Path, url: str, *arguments: str) -> subprocess.Popen[bytes]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "enqueue", "in.jsonl", "--schema", "news.yaml",
+        [sys.executable, "-m", "ruie.worker.cli", "enqueue", "in.jsonl", "--schema", "news.yaml",
          *arguments],
         cwd=folder, env={**clean, "RUIE_DATABASE_URL": url, "RUIE_LLM_MODEL": "none"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -150,7 +150,7 @@ def killed(folder: Path, url: str, documents: int) -> str:
 def coordinator(folder: Path, url: str, redis_url: str) -> Iterator[None]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "coordinator"],
+        [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
         cwd=folder, env={**clean, "RUIE_DATABASE_URL": url, "RUIE_REDIS_URL": redis_url},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip  # one process

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, GgufConfig
 
-from exporter.training.likelihood import Tokeniser
 from ruie import prompts
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
@@ -30,12 +29,13 @@ from ruie.bundle.ranking import MENTIONS, Ranking
 from ruie.bundle.retrieval import text_key
 from ruie.errors import OutputError
 from ruie.evaluation import Asked, gold_queries
+from ruie.exporter.training.likelihood import Tokeniser
 from ruie.extractor import Retriever
 from ruie.parsing import OutputForm, Parsed, parse
 from ruie.records import Demonstration, Item, Query
 from ruie.retrievers import BM25, Random
 from ruie.scoring import Score, score_strings
-from worker.evaluation.corpora import load_corpora
+from ruie.worker.evaluation.corpora import load_corpora
 
 K = 8
 BATCH = {"cpu": 24, "cuda": 384}

@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
-from db import jobs, migrate, queue
-from db.engine import open_engine, reading
-from db.search import search
-from db.search_index import count_waiting, index_documents, index_for
+from ruie.db import jobs, migrate, queue
+from ruie.db.engine import open_engine, reading
+from ruie.db.search import search
+from ruie.db.search_index import count_waiting, index_documents, index_for
 from ruie.words import words
-from worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
+from ruie.worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
 
 CORPORA = Path(__file__).parent / "corpora"
 CHARS = 200

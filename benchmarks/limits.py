@@ -36,7 +36,7 @@ from support.metering import Plan, Quota  # noqa: E402
 from ruie.errors import CallError  # noqa: E402
 from ruie.llm import Call, CallHook, Completion, LLMClient  # noqa: E402
 from ruie.tokens import estimate_messages  # noqa: E402
-from worker.embedded.redis_server import RedisServer  # noqa: E402
+from ruie.worker.embedded.redis_server import RedisServer  # noqa: E402
 
 MODEL = "scripted"
 MAX_TOKENS = 48
@@ -49,7 +49,7 @@ FILLER = "The weather in the city was fine that day . " * 10
 
 def ours(redis: Redis, endpoint: str, requests: int, tokens: int) -> CallHook:
     """The fleet's limiter as the worker uses it; the only place that knows its interface."""
-    from worker.limits import FleetLimiter, Limits
+    from ruie.worker.limits import FleetLimiter, Limits
 
     limits = Limits(requests_per_minute=requests, tokens_per_minute=tokens)
     return FleetLimiter(redis, endpoint, limits).lane()

@@ -34,8 +34,8 @@ from rich.table import Table  # noqa: E402
 from support.fleet import Fleet  # noqa: E402
 
 from ruie.schema import Schema  # noqa: E402
-from worker.demo import gold  # noqa: E402
-from worker.embedded.redis_server import free_port  # noqa: E402
+from ruie.worker.demo import gold  # noqa: E402
+from ruie.worker.embedded.redis_server import free_port  # noqa: E402
 
 IN_FLIGHT = 64
 DELAY_S = 0.5
@@ -66,7 +66,7 @@ def bundle(folder: Path, quantise: str) -> Path:
     """The demo's bundle, built as a user builds it."""
     from ruie.packaged import packaged_encoder
 
-    command = [sys.executable, "-m", "worker.cli", "bundle", "build"]
+    command = [sys.executable, "-m", "ruie.worker.cli", "bundle", "build"]
     command += ["--encoder", str(packaged_encoder()), "--output", str(folder / "bundle")]
     command += ["--quantise", quantise]
     for file in gold.demonstrations():

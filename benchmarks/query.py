@@ -31,9 +31,9 @@ import psycopg  # noqa: E402  # after the path above
 from query_data import fill, spellings  # noqa: E402
 from support.documents import questions, tables_page  # noqa: E402
 
-from db import migrate  # noqa: E402
-from db.engine import database_url, open_engine  # noqa: E402
-from db.query import run_readonly  # noqa: E402
+from ruie.db import migrate  # noqa: E402
+from ruie.db.engine import database_url, open_engine  # noqa: E402
+from ruie.db.query import run_readonly  # noqa: E402
 from ruie.names import name_key  # noqa: E402
 
 LIMIT_MS = 100.0

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.schema import CreateIndex
 
-from db.models import metadata
+from ruie.db.models import metadata
 from ruie.names import name_key
 
 BATCH = 10_000

@@ -2,7 +2,7 @@
 
     python benchmarks/query_writes.py [--documents 200000] [--folder /tmp/ruie-query-writes]
 
-1. Results a second of `db.results.save_result` (five entities each, one connection): as it is,
+1. Results a second of `ruie.db.results.save_result` (five entities each, one connection): as it is,
    without the names' rows, and without keys and index at all.
 2. Entities a second into a table that has five for each document: with the index by name of
    revision 0006, with that of 0010, and without. Rounds take turns.
@@ -29,8 +29,8 @@ from query import postgresql, prepare  # noqa: E402  # after the path above
 from query_data import spellings  # noqa: E402
 from sqlalchemy import Engine  # noqa: E402
 
-from db import jobs, migrate, queue, results, rows  # noqa: E402
-from db.engine import open_engine  # noqa: E402
+from ruie.db import jobs, migrate, queue, results, rows  # noqa: E402
+from ruie.db.engine import open_engine  # noqa: E402
 from ruie.names import name_key  # noqa: E402
 from ruie.records import Grounding, Item, Span, Task  # noqa: E402
 

@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from exporter.parity import torch_vectors
-from exporter.source import Source, load_source, quiet
-from exporter.type_model import fit, type_table
 from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
+from ruie.exporter.parity import torch_vectors
+from ruie.exporter.source import Source, load_source, quiet
+from ruie.exporter.type_model import fit, type_table
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration
 

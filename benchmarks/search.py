@@ -21,13 +21,13 @@ from typing import Any
 import faiss
 import numpy as np
 
-from exporter.build import build_bundle
-from exporter.index import write_index
 from ruie.annotations import read_rows
 from ruie.bundle import Bundle, Partition
 from ruie.bundle.encoder import available_threads
 from ruie.bundle.index import Index, Rows, Vectors
 from ruie.bundle.manifest import Quantisation
+from ruie.exporter.build import build_bundle
+from ruie.exporter.index import write_index
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration, Task
 

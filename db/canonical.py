@@ -8,9 +8,9 @@ from functools import cache
 
 from sqlalchemy import Connection, TextClause, or_, select, text, update
 
-from db.models import canonical
-from db.sql import changed, pieces
-from db.types import storable
+from ruie.db.models import canonical
+from ruie.db.sql import changed, pieces
+from ruie.db.types import storable
 from ruie.names import LONGEST, name_key
 
 TOGETHER = 16

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from db.models import chunks, origins
-from db.sql import pieces
 from ruie.chunking import Range, context_of
+from ruie.db.models import chunks, origins
+from ruie.db.sql import pieces
 
 Chunker = Callable[[str], Sequence[Range]]
 """The character ranges of a text that are asked about, each in a call of its own."""

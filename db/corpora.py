@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db.models import documents, job_sources, jobs, origins
-from db.sql import among, changed
-from db.types import utcnow
+from ruie.db.models import documents, job_sources, jobs, origins
+from ruie.db.sql import among, changed
+from ruie.db.types import utcnow
 
 SourceState = Literal["reading", "done", "unchanged", "broken"]
 

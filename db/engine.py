@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
-from db.models.search import FTS
+from ruie.db.models.search import FTS
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
 
 BUSY_S = 30.0
@@ -150,7 +150,7 @@ def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
 
 
 def open_readonly(url: str) -> Engine:
-    """An engine whose connections cannot write; for `db.query` and for people's own SQL.
+    """An engine whose connections cannot write; for `ruie.db.query` and for people's own SQL.
 
     SQLite: the file is opened read-only and an authorizer allows reading and nothing else.
     PostgreSQL: every transaction is READ ONLY, and it cannot be made otherwise because a query has

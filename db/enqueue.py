@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from db import staging
-from db.chunks import Chunker, whole
-from db.corpora import Asking, origins_of
-from db.models import jobs, origins
-from db.sql import pieces
-from db.types import storable, utcnow
 from ruie.chunking import context_of
+from ruie.db import staging
+from ruie.db.chunks import Chunker, whole
+from ruie.db.corpora import Asking, origins_of
+from ruie.db.models import jobs, origins
+from ruie.db.sql import pieces
+from ruie.db.types import storable, utcnow
 from ruie.errors import DatabaseError, UsageError
 from ruie.records import Task
 

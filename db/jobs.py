@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
-from db.progress import Progress, TaskProgress, progress
-from db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new, pieces
-from db.types import utcnow
+from ruie.db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
+from ruie.db.progress import Progress, TaskProgress, progress
+from ruie.db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new, pieces
+from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 
 __all__ = [

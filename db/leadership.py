@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, or_, select, update
 
-from db.models import leadership
-from db.sql import changed, insert_new
-from db.types import utcnow
+from ruie.db.models import leadership
+from ruie.db.sql import changed, insert_new
+from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 
 COORDINATOR = "coordinator"

@@ -23,9 +23,9 @@ from sqlalchemy import (
     update,
 )
 
-from db.models import attempts, chunks, documents, events, jobs, quarantine, work_items
-from db.sql import LEASED, PENDING, QUARANTINED, RETRY, changed
-from db.types import utcnow
+from ruie.db.models import attempts, chunks, documents, events, jobs, quarantine, work_items
+from ruie.db.sql import LEASED, PENDING, QUARANTINED, RETRY, changed
+from ruie.db.types import utcnow
 from ruie.records import Grounding, Span, Task, Trigger
 
 ERROR_CHARS = 4000

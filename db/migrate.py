@@ -15,9 +15,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import one_line, reading
-from db.models import metadata
-from db.views import VIEWS
+from ruie.db.engine import one_line, reading
+from ruie.db.models import metadata
+from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
 VERSION_TABLE = "ruie_version"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from db.lease import chunk_span
-from db.models import events, extractions
-from db.results import PaidExtraction
-from db.sql import pieces
+from ruie.db.lease import chunk_span
+from ruie.db.models import events, extractions
+from ruie.db.results import PaidExtraction
+from ruie.db.sql import pieces
 from ruie.records import Task, Trigger
 
 RECENT = 200_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
-from db.models import attempts, extractions, input_errors, jobs, origins, work_items
+from ruie.db.models import attempts, extractions, input_errors, jobs, origins, work_items
 from ruie.errors import DatabaseError
 from ruie.records import Task
 

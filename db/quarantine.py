@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from db.models import (
+from ruie.db.models import (
     attempts,
     chunks,
     documents,

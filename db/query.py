@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.engine import one_line, open_readonly
+from ruie.db.engine import one_line, open_readonly
 from ruie.errors import DatabaseError
 
 FETCH = 1000

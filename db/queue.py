@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Double, exists, func, insert, literal, or_, select, update
 
-from db.enqueue import Enqueued, NewDocument, enqueue_documents
-from db.lease import (
+from ruie.db.enqueue import Enqueued, NewDocument, enqueue_documents
+from ruie.db.lease import (
     LeasedItem,
     lease,
     others_wait,
@@ -27,11 +27,11 @@ from db.lease import (
     renew,
     retry,
 )
-from db.lease import quarantine_item as quarantine
-from db.models import attempts, chunks, jobs, work_items
-from db.models import quarantine as quarantined
-from db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, insert_new
-from db.types import utcnow
+from ruie.db.lease import quarantine_item as quarantine
+from ruie.db.models import attempts, chunks, jobs, work_items
+from ruie.db.models import quarantine as quarantined
+from ruie.db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, insert_new
+from ruie.db.types import utcnow
 
 __all__ = [
     "ALONE_FROM",

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from db.engine import reading
+from ruie.db.engine import reading
 from ruie.records import Task
 
 PAGE = 200

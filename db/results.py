@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, select, update
 
-from db.lease import HELD, LeasedItem, record_attempt
-from db.models import chunks, extractions, work_items
-from db.rows import add_argument_items, read_items, write_records
-from db.sql import DONE, insert_new_by_dialect
-from db.types import utcnow
+from ruie.db.lease import HELD, LeasedItem, record_attempt
+from ruie.db.models import chunks, extractions, work_items
+from ruie.db.rows import add_argument_items, read_items, write_records
+from ruie.db.sql import DONE, insert_new_by_dialect
+from ruie.db.types import utcnow
 from ruie.errors import RuieError
 from ruie.records import Item, Reject
 

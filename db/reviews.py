@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from db.models import documents, jobs, origins, reviews, schemas
-from db.types import utcnow
+from ruie.db.models import documents, jobs, origins, reviews, schemas
+from ruie.db.types import utcnow
 
 
 @dataclass(frozen=True, slots=True)

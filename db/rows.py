@@ -20,10 +20,11 @@ from sqlalchemy import (
     text,
 )
 
-from db.canonical import add_names
-from db.chunks import other_chunks
-from db.lease import LeasedItem, chunk_span
-from db.models import (
+from ruie.chunking import Range
+from ruie.db.canonical import add_names
+from ruie.db.chunks import other_chunks
+from ruie.db.lease import LeasedItem, chunk_span
+from ruie.db.models import (
     documents,
     entities,
     event_arguments,
@@ -32,9 +33,8 @@ from db.models import (
     relations,
     work_items,
 )
-from db.sql import insert_new_by_dialect, pieces
-from db.types import storable
-from ruie.chunking import Range
+from ruie.db.sql import insert_new_by_dialect, pieces
+from ruie.db.types import storable
 from ruie.names import name_key
 from ruie.records import Grounding, Item, Span, Task
 

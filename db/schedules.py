@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 
-from db.models import jobs, schedule_runs, schedules
-from db.sql import changed, insert_new, pieces
-from db.types import utcnow
+from ruie.db.models import jobs, schedule_runs, schedules
+from ruie.db.sql import changed, insert_new, pieces
+from ruie.db.types import utcnow
 from ruie.errors import UsageError
 
 LATE_S = 120.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from db.models import FTS, origins
+from ruie.db.models import FTS, origins
 from ruie.search_query import Alternative, Term, parse_query, sought
 from ruie.snippets import Snippet, snippet
 
@@ -50,7 +50,7 @@ def search(conn: Connection, query: str, *, job_id: str | None = None, limit: in
     """The documents that a query finds (docs/sql.md says how one is written), the best first.
 
     job_id: only documents of this job. What is not indexed yet is not found
-    (`db.search_index.count_waiting`). Raises UsageError where there is nothing to look for.
+    (`ruie.db.search_index.count_waiting`). Raises UsageError where there is nothing to look for.
     """
     alternatives = parse_query(query)
     terms = sought(alternatives)

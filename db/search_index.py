@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, exists, func, select, text, update
 
-from db.engine import reading
-from db.models import FTS, document_parts, documents, search_state
-from db.search_parts import Part, entry, split
-from db.sql import insert_new, pieces
+from ruie.db.engine import reading
+from ruie.db.models import FTS, document_parts, documents, search_state
+from ruie.db.search_parts import Part, entry, split
+from ruie.db.sql import insert_new, pieces
 
 CHARS = 500_000
 """Characters of a batch; a longer document is one by itself."""
@@ -54,7 +54,7 @@ _WRITERS = text(
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """How far the index is; see `db.models.search.SearchState`."""
+    """How far the index is; see `ruie.db.models.search.SearchState`."""
 
     indexed_to: int = 0
     settled_to: int = 0

@@ -24,10 +24,10 @@ from sqlalchemy import (
     update,
 )
 
-from db.lease import HELD, LeasedItem
-from db.models import jobs, spend_accounts, spend_refunds, work_items
-from db.sql import LEASED, changed, insert_new
-from db.types import utcnow
+from ruie.db.lease import HELD, LeasedItem
+from ruie.db.models import jobs, spend_accounts, spend_refunds, work_items
+from ruie.db.sql import LEASED, changed, insert_new
+from ruie.db.types import utcnow
 
 NUSD = 1_000_000_000
 """Billionths in a US dollar."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db.models import ITEM_STATES
+from ruie.db.models import ITEM_STATES
 
 T = TypeVar("T")
 

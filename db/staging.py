@@ -29,9 +29,9 @@ from sqlalchemy import (
     update,
 )
 
-from db.models import chunks, documents, entities, events, origins, relations, work_items
-from db.sql import insert_new, pieces
 from ruie.chunking import Range
+from ruie.db.models import chunks, documents, entities, events, origins, relations, work_items
+from ruie.db.sql import insert_new, pieces
 from ruie.records import Task
 
 Row = tuple[Any, ...]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from db.agreement import AGREEMENT
+from ruie.db.agreement import AGREEMENT
 
 
 def _document(record: str) -> str:

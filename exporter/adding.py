@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ruie
-from exporter.build import Progress, silent, write_pool
 from ruie.bundle import Bundle
 from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import ENCODER, TOKENIZER, Manifest
 from ruie.bundle.retrieval import arrange, partition_key, text_key
 from ruie.errors import AnnotationError
+from ruie.exporter.build import Progress, silent, write_pool
 from ruie.records import Demonstration, Task
 
 

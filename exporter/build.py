@@ -8,10 +8,6 @@ from pathlib import Path
 import numpy as np
 
 import ruie
-from exporter import onnx_export, parity, quantise
-from exporter.index import write_index
-from exporter.source import Source, load_source
-from exporter.type_model import fit, type_table
 from ruie.annotations import load_corpus
 from ruie.bundle.encoder import Encoder, Vectors
 from ruie.bundle.layout import check_target, seal, staged
@@ -33,6 +29,10 @@ from ruie.bundle.retrieval import arrange, passage_text, retrieval_text
 from ruie.bundle.table import write_table
 from ruie.bundle.type_model import TypeModel, write_models
 from ruie.errors import AnnotationError
+from ruie.exporter import onnx_export, parity, quantise
+from ruie.exporter.index import write_index
+from ruie.exporter.source import Source, load_source
+from ruie.exporter.type_model import fit, type_table
 from ruie.records import Demonstration
 
 Progress = Callable[[str, float], None]

@@ -14,8 +14,8 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from exporter.build import Progress
     from ruie.bundle.manifest import Manifest
+    from ruie.exporter.build import Progress
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -74,8 +74,8 @@ def build(
     """
     from rich.console import Console
 
-    from exporter.build import build_bundle, read_demonstrations
     from ruie.bundle.manifest import Quantisation
+    from ruie.exporter.build import build_bundle, read_demonstrations
 
     rows = read_demonstrations([*first, *more], schema)
     errors = Console(stderr=True)
@@ -122,8 +122,8 @@ def add(
     """
     from rich.console import Console
 
-    from exporter.adding import add_demonstrations
-    from exporter.build import read_demonstrations
+    from ruie.exporter.adding import add_demonstrations
+    from ruie.exporter.build import read_demonstrations
 
     rows = read_demonstrations(files, schema)
     target = output or directory
@@ -151,16 +151,16 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
     Finished stages are kept in the run's folder and skipped while what they were made from is
     unchanged; a run that was killed goes on where it stopped.
     """
-    from exporter.source import check_libraries, quiet
+    from ruie.exporter.source import check_libraries, quiet
 
     check_libraries()
     quiet()
     from rich.console import Console
 
-    from exporter.training import company
-    from exporter.training.config import TrainConfig
-    from exporter.training.pipeline import Training
-    from exporter.training.report import Stages, summary
+    from ruie.exporter.training import company
+    from ruie.exporter.training.config import TrainConfig
+    from ruie.exporter.training.pipeline import Training
+    from ruie.exporter.training.report import Stages, summary
 
     read = TrainConfig.load(config)
     with Stages(Console(stderr=True, quiet=company.rank() > 0)) as shown:

@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from exporter.source import Source, pooled
 from ruie.errors import BundleError
+from ruie.exporter.source import Source, pooled
 
 OPSET = 17
 """Opset 17 made LayerNormalization one operator, which ONNX Runtime runs as such and not as nine

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from exporter.source import Source, pooled
 from ruie.bundle.encoder import BATCH_TOKENS, batches_by_length
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
+from ruie.exporter.source import Source, pooled
 
 Vectors = npt.NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.activations import Activations, Array, Feed, Split, divide, observe
-from exporter.rounding import rounded
+from ruie.exporter.activations import Activations, Array, Feed, Split, divide, observe
+from ruie.exporter.rounding import rounded
 
 EXACT_CHANNELS = 4
 """So many channels of a narrowing product stay in floating point."""

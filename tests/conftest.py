@@ -76,7 +76,7 @@ def bundle_path(
     with (folder / "bundle.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not output.exists():  # it is written whole or not at all
-            from exporter.build import build_bundle
+            from ruie.exporter.build import build_bundle
 
             build_bundle(minilm, some_demonstrations, output)
     return output

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 
-from db.jobs import Priority
+from ruie.db.jobs import Priority
 from ruie.settings import Settings
 
 QUEUE = "ruie"
@@ -20,8 +20,8 @@ MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
 """On Redis the lowest number is taken first (and 0, 3, 6, 9 are the steps there are)."""
 BATCH_TIME_LIMIT_S = 1800
 """Hard limit of a task, which waits until the batch before it has been handed out; far above
-`worker.batch.BATCH_SECONDS`, by which that gives back what it has not sent, so that reaching it
-means a process that hangs."""
+`BATCH_SECONDS`, by which that gives back what it has not sent, so that reaching it means a process
+that hangs."""
 
 
 def create_app(settings: Settings) -> Celery:
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> Celery:
         # Chatter between workers that nobody here reads.
         worker_gossip=False,
         worker_mingle=False,
-        imports=("worker.tasks",),
+        imports=("ruie.worker.tasks",),
     )
     return app
 

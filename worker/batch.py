@@ -14,14 +14,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
-from db import jobs, queue
-from db.chunks import contexts
-from db.jobs import Priority
-from worker.company import Company
-from worker.lanes import Lane
-from worker.retries import RetryPolicy
-from worker.store import Store
-from worker.work import Outcome, Work
+from ruie.db import jobs, queue
+from ruie.db.chunks import contexts
+from ruie.db.jobs import Priority
+from ruie.worker.company import Company
+from ruie.worker.lanes import Lane
+from ruie.worker.retries import RetryPolicy
+from ruie.worker.store import Store
+from ruie.worker.work import Outcome, Work
 
 log = logging.getLogger("ruie.batch")
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from db.corpora import Position, SourceState
-from db.jobs import NewInputError
-from db.queue import NewDocument
-from worker.ingest import Read
+from ruie.db.corpora import Position, SourceState
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
+from ruie.worker.ingest import Read
 
 BATCH = 10_000
 """Rows of a batch: so many that a statement's fixed cost does not count."""
@@ -18,7 +18,7 @@ BATCH_CHARS = 4_000_000
 
 
 class Readable(Protocol):
-    """A source; see `worker.sources.source.Source`."""
+    """A source; see `ruie.worker.sources.source.Source`."""
 
     @property
     def name(self) -> str:

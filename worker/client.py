@@ -1,6 +1,6 @@
 """Enqueueing and status as Python calls, for a scheduler or a notebook.
 
-    from worker.client import Client
+    from ruie.worker.client import Client
     job = Client().enqueue([{"id": "1", "text": "Crude fell 2 %"}], schema="oil.yaml")
 
 Only the database is needed: the coordinator finds the work there.
@@ -17,29 +17,29 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Engine
 
-from db import jobs, migrate
-from db.engine import open_engine, reading
-from db.spend import to_nusd
 from ruie.chunking import Chunker
+from ruie.db import jobs, migrate
+from ruie.db.engine import open_engine, reading
+from ruie.db.spend import to_nusd
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
-from worker.batches import Readable
-from worker.enqueueing import Enqueued, Progress, begin, fill
-from worker.preview import Preview, preview
-from worker.prices import price_of
-from worker.sources import find_sources, read_sources
-from worker.sources.find import absolute
-from worker.sources.mapping import DEFAULT
-from worker.sources.mapping import Mapping as Columns
-from worker.sources.remote import without_credentials
-from worker.sources.rows import Rows
-from worker.sources.source import Source
+from ruie.worker.batches import Readable
+from ruie.worker.enqueueing import Enqueued, Progress, begin, fill
+from ruie.worker.preview import Preview, preview
+from ruie.worker.prices import price_of
+from ruie.worker.sources import find_sources, read_sources
+from ruie.worker.sources.find import absolute
+from ruie.worker.sources.mapping import DEFAULT
+from ruie.worker.sources.mapping import Mapping as Columns
+from ruie.worker.sources.remote import without_credentials
+from ruie.worker.sources.rows import Rows
+from ruie.worker.sources.source import Source
 
 if TYPE_CHECKING:
-    from worker.estimate import Estimate
+    from ruie.worker.estimate import Estimate
 
 
 class Options(TypedDict, total=False):
@@ -198,7 +198,7 @@ class Client:
         the endpoint asked, for the list of its models. Raises `UsageError`, `BundleError`,
         `SettingsError`, `UnavailableError`.
         """
-        from worker.estimate import estimate, first_model  # heavy: enqueueing needs no bundle
+        from ruie.worker.estimate import estimate, first_model  # heavy: enqueueing needs no bundle
 
         loaded = _schema(schema)
         limit = self.config.max_document_chars

@@ -22,21 +22,21 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import leadership, queue, search_index, spend
-from db.engine import AWAY, one_line, reading
-from db.jobs import Priority
+from ruie.db import leadership, queue, search_index, spend
+from ruie.db.engine import AWAY, one_line, reading
+from ruie.db.jobs import Priority
 from ruie.settings import Settings
-from worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
-from worker.limits import MARKER
-from worker.restoring import WINDOW_S, recent_calls, restore
-from worker.schedules import Runner, fire
+from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
+from ruie.worker.limits import MARKER
+from ruie.worker.restoring import WINDOW_S, recent_calls, restore
+from ruie.worker.schedules import Runner, fire
 
 log = logging.getLogger("ruie.coordinator")
 
 LEADER_LEASE_S = 6.0
 MAX_LOSSES = 5
 """Workers that an item may lose before it is quarantined. From its second loss on it is alone in
-its process (db.queue.ALONE_FROM), so that the last three have no other cause but by chance."""
+its process (ruie.db.queue.ALONE_FROM), so that the last three have no other cause but by chance."""
 BUSY_S = 0.1
 IDLE_S = 0.5
 INDEX_EVERY_S = 0.5

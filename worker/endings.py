@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from db import jobs, queue, results, spend
+from ruie.db import jobs, queue, results, spend
 from ruie.errors import CallError, TransientCallError
 from ruie.extractor import Answer, Extractor, Question
 from ruie.prompts import PROMPT_VERSION
-from worker.prices import Price, cost_nusd
-from worker.retries import Decision, PauseEndpoint, PauseJob, Quarantine, Retry
+from ruie.worker.prices import Price, cost_nusd
+from ruie.worker.retries import Decision, PauseEndpoint, PauseJob, Quarantine, Retry
 
 CAPPED_S = 2.0
 """Items that found no room under a cap wait so long for the refunds of calls in flight."""

@@ -15,15 +15,15 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
 
-from db import corpora, jobs, queue
-from db.corpora import Asking, Position
-from db.engine import AWAY, one_line
-from db.models import origins
 from ruie.chunking import Chunker
+from ruie.db import corpora, jobs, queue
+from ruie.db.corpora import Asking, Position
+from ruie.db.engine import AWAY, one_line
+from ruie.db.models import origins
 from ruie.errors import UnavailableError
 from ruie.records import Task
-from worker.batches import Batch, Readable, batches, total_bytes
-from worker.ingest import KEPT_ERRORS, repeated
+from ruie.worker.batches import Batch, Readable, batches, total_bytes
+from ruie.worker.ingest import KEPT_ERRORS, repeated
 
 log = logging.getLogger("ruie.enqueueing")
 

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from db.engine import reading
-from db.jobs import NewInputError
-from db.past import past_calls, past_events
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
+from ruie.db.engine import reading
+from ruie.db.jobs import NewInputError
+from ruie.db.past import past_calls, past_events
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.packaged import packaged_llm
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings
-from worker.counting import token_counter
-from worker.ingest import Read
-from worker.outlook import Outlook, TaskEstimate, events_a_call, stand_ins
-from worker.prices import Price, cost_nusd, price_of
-from worker.survey import Survey, survey
+from ruie.worker.counting import token_counter
+from ruie.worker.ingest import Read
+from ruie.worker.outlook import Outlook, TaskEstimate, events_a_call, stand_ins
+from ruie.worker.prices import Price, cost_nusd, price_of
+from ruie.worker.survey import Survey, survey
 
 
 @dataclass(frozen=True, slots=True)

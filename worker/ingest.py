@@ -1,4 +1,4 @@
-"""Rows into documents, and JSONL, one document a line; `worker.sources` reads the other formats.
+"""Rows into documents, and JSONL, one document a line; worker/sources/ reads the other formats.
 
 What cannot be read becomes a `NewInputError` that says where and why; the rest goes on. Nothing
 is dropped silently and nothing here raises over a line's content.
@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
-from db.jobs import NewInputError
-from db.queue import NewDocument
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
 
 EXCERPT_CHARS = 120
 KEPT_ERRORS = 20

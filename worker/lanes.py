@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from db.jobs import Job, Priority
-from db.queue import LeasedItem
+from ruie.db.jobs import Job, Priority
+from ruie.db.queue import LeasedItem
 from ruie.extractor import Decoding, Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.records import Query
-from worker.prices import Price
+from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
 """Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from db.past import PastCalls
-from db.sql import pieces
+from ruie.db.past import PastCalls
+from ruie.db.sql import pieces
 from ruie.extractor import Extractor
 from ruie.prompts import render
 from ruie.records import Demonstration, Query, Span, Task, Trigger
 from ruie.schema import Schema
-from worker.counting import TokenCounter
+from ruie.worker.counting import TokenCounter
 
 ENOUGH = 20
 """Past calls from which on their mean is taken."""

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
-from db import corpora, jobs
-from db.corpora import Asking, Position
-from db.engine import reading
-from db.enqueue import digest, sort_out
-from db.queue import NewDocument
-from db.types import storable
 from ruie.chunking import Chunker
-from worker.batches import Readable, batches, total_bytes
-from worker.enqueueing import Progress, Reached
-from worker.ingest import KEPT_ERRORS, repeated
-from worker.seen import Seen
+from ruie.db import corpora, jobs
+from ruie.db.corpora import Asking, Position
+from ruie.db.engine import reading
+from ruie.db.enqueue import digest, sort_out
+from ruie.db.queue import NewDocument
+from ruie.db.types import storable
+from ruie.worker.batches import Readable, batches, total_bytes
+from ruie.worker.enqueueing import Progress, Reached
+from ruie.worker.ingest import KEPT_ERRORS, repeated
+from ruie.worker.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)

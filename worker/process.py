@@ -17,20 +17,20 @@ from concurrent.futures import Future, wait
 
 from redis.asyncio import Redis
 
-from db.engine import open_engine
-from db.jobs import Priority
-from db.spend import to_nusd
 from ruie.bundle import Bundle
+from ruie.db.engine import open_engine
+from ruie.db.jobs import Priority
+from ruie.db.spend import to_nusd
 from ruie.llm import LLMClient
 from ruie.settings import Settings, settings
-from worker import stopping
-from worker.batch import BATCH_SECONDS, BatchRunner
-from worker.lanes import Lane
-from worker.limits import FleetLimiter, Limits
-from worker.prices import price_of
-from worker.retries import RetryPolicy
-from worker.store import Store
-from worker.work import Outcome
+from ruie.worker import stopping
+from ruie.worker.batch import BATCH_SECONDS, BatchRunner
+from ruie.worker.lanes import Lane
+from ruie.worker.limits import FleetLimiter, Limits
+from ruie.worker.prices import price_of
+from ruie.worker.retries import RetryPolicy
+from ruie.worker.store import Store
+from ruie.worker.work import Outcome
 
 log = logging.getLogger("ruie.worker")
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from redis import Redis
 from sqlalchemy import Connection, func, select
 
-from db.models import attempts, extractions, jobs, work_items
-from db.sql import LEASED
-from db.types import utcnow
-from worker.limits import MARKER
-from worker.limits.terms import keys
+from ruie.db.models import attempts, extractions, jobs, work_items
+from ruie.db.sql import LEASED
+from ruie.db.types import utcnow
+from ruie.worker.limits import MARKER
+from ruie.worker.limits.terms import keys
 
 WINDOW_S = 62.0
 SLOTS = 4  # as in worker/limits/script.lua

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from db import reviews
-from db.engine import reading
-from db.jobs import Job
-from db.records import DocumentRecords, SpanRecord, documents_of
+from ruie.db import reviews
+from ruie.db.engine import reading
+from ruie.db.jobs import Job
+from ruie.db.records import DocumentRecords, SpanRecord, documents_of
 from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines

@@ -1,6 +1,6 @@
 """Schedules as Python calls, and the runs that the leading coordinator does beside its rounds.
 
-from worker.schedules import Schedules
+from ruie.worker.schedules import Schedules
 Schedules(Client()).add("news", "0 2 * * *", "Europe/Berlin", ["/data/news"], "oil.yaml")
 """
 
@@ -16,18 +16,18 @@ from typing import Literal, Unpack
 
 from sqlalchemy import Connection, Engine
 
-from db import schedules
-from db.engine import AWAY, one_line, open_engine, reading
-from db.jobs import Priority
+from ruie.db import schedules
+from ruie.db.engine import AWAY, one_line, open_engine, reading
+from ruie.db.jobs import Priority
 from ruie.errors import RuieError, UsageError
 from ruie.schema import Schema
 from ruie.settings import Settings
-from worker.client import Client, Options, check_cap
-from worker.cron import latest_due, next_due
-from worker.enqueueing import Enqueued, Progress, Reached
-from worker.sources.find import absolute
-from worker.sources.mapping import DEFAULT
-from worker.sources.mapping import Mapping as Columns
+from ruie.worker.client import Client, Options, check_cap
+from ruie.worker.cron import latest_due, next_due
+from ruie.worker.enqueueing import Enqueued, Progress, Reached
+from ruie.worker.sources.find import absolute
+from ruie.worker.sources.mapping import DEFAULT
+from ruie.worker.sources.mapping import Mapping as Columns
 
 log = logging.getLogger("ruie.schedules")
 
@@ -121,7 +121,7 @@ class Schedules:
 
 
 def fire(conn: Connection) -> list[str]:
-    """`db.schedules.fire` with the arithmetic of worker/cron.py."""
+    """`ruie.db.schedules.fire` with the arithmetic of worker/cron.py."""
     return schedules.fire(conn, next_due, latest_due)
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from db.engine import AWAY, one_line, reading
+from ruie.db.engine import AWAY, one_line, reading
 
 log = logging.getLogger("ruie.store")
 

@@ -16,19 +16,19 @@ from itertools import product
 
 from sqlalchemy import Connection, Engine
 
-from db.engine import reading
-from db.enqueue import digest
-from db.jobs import NewInputError
-from db.past import events_of
-from db.results import PaidExtraction, find_paid
-from db.sql import pieces
-from db.types import storable
 from ruie.chunking import Chunker, context_of
+from ruie.db.engine import reading
+from ruie.db.enqueue import digest
+from ruie.db.jobs import NewInputError
+from ruie.db.past import events_of
+from ruie.db.results import PaidExtraction, find_paid
+from ruie.db.sql import pieces
+from ruie.db.types import storable
 from ruie.extractor import Extractor
 from ruie.records import Query, Task
 from ruie.schema import Schema
-from worker.ingest import KEPT_ERRORS, Read, in_chunks, repeated
-from worker.seen import Seen
+from ruie.worker.ingest import KEPT_ERRORS, Read, in_chunks, repeated
+from ruie.worker.seen import Seen
 
 Place = tuple[int, int]
 """A text, by its number, and where a chunk of it begins."""

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from db import jobs, queue, results, spend
-from db.sql import pieces
+from ruie.db import jobs, queue, results, spend
+from ruie.db.sql import pieces
 from ruie.errors import CallError, TransientCallError
 from ruie.extractor import Extractor, Question
 from ruie.schema import Schema
-from worker import endings
-from worker.endings import Sent
-from worker.lanes import PREPARED_AT_A_TIME, Lane
-from worker.retries import Attempt, RetryPolicy, decide
-from worker.store import Store
+from ruie.worker import endings
+from ruie.worker.endings import Sent
+from ruie.worker.lanes import PREPARED_AT_A_TIME, Lane
+from ruie.worker.retries import Attempt, RetryPolicy, decide
+from ruie.worker.store import Store
 
 log = logging.getLogger("ruie.batch")
 

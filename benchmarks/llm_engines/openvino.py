@@ -1,4 +1,4 @@
-"""OpenVINO GenAI with continuous batching, as `worker.embedded.llm` serves it, without HTTP."""
+"""OpenVINO GenAI with continuous batching, without HTTP, as `ruie.worker.embedded.llm` uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llm_engines.gguf_file import requantised
 def half(model: Path, _: Path) -> Generate:
     """16-bit weights, through the worker's own conversion and its cache."""
     from ruie.settings import settings
-    from worker.embedded.llm_convert import prepare
+    from ruie.worker.embedded.llm_convert import prepare
 
     return as_it_is(prepare(model, settings().cache_dir.expanduser()), _)
 
@@ -26,7 +26,7 @@ def as_it_is(source: Path, _: Path) -> Generate:
     """A GGUF file with the weights it has, or a converted folder."""
     import openvino_genai as engine
 
-    from worker.embedded.llm_engine import BATCH_TOKENS
+    from ruie.worker.embedded.llm_engine import BATCH_TOKENS
 
     scheduler = engine.SchedulerConfig()
     scheduler.cache_size = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from db.migrate import VERSION_TABLE
-from db.models import metadata
-from db.views import create_views, drop_views
+from ruie.db.migrate import VERSION_TABLE
+from ruie.db.models import metadata
+from ruie.db.views import create_views, drop_views
 
 
 def run(connection: Connection) -> None:

@@ -1,12 +1,12 @@
 """The tables, each as a SQLAlchemy model and as the Core table that statements are written on."""
 
-from db.models.base import Base, table
-from db.models.leader import Leadership
-from db.models.names import Canonical
-from db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
-from db.models.reviews import Review
-from db.models.search import FTS, DocumentPart, SearchState
-from db.models.sources import (
+from ruie.db.models.base import Base, table
+from ruie.db.models.leader import Leadership
+from ruie.db.models.names import Canonical
+from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
+from ruie.db.models.reviews import Review
+from ruie.db.models.search import FTS, DocumentPart, SearchState
+from ruie.db.models.sources import (
     JOB_STATES,
     ORIGIN_STATES,
     PAUSED_BY,
@@ -19,8 +19,8 @@ from db.models.sources import (
     Origin,
     Schema,
 )
-from db.models.spend import SpendAccount, SpendRefund
-from db.models.work import ITEM_STATES, Attempt, Quarantined, Schedule, ScheduleRun, WorkItem
+from ruie.db.models.spend import SpendAccount, SpendRefund
+from ruie.db.models.work import ITEM_STATES, Attempt, Quarantined, Schedule, ScheduleRun, WorkItem
 
 metadata = Base.metadata
 

@@ -9,7 +9,7 @@ from typing import cast
 from sqlalchemy import CheckConstraint, Index, MetaData, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db.types import UtcDateTime, utcnow
+from ruie.db.types import UtcDateTime, utcnow
 
 # Named by rule, so that a migration can drop on both databases what it once made.
 NAMING = {

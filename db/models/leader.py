@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
-from db.types import UtcDateTime, Words, utcnow
+from ruie.db.models.base import Base
+from ruie.db.types import UtcDateTime, Words, utcnow
 
 
 class Leadership(Base):

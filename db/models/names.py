@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Boolean
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
-from db.types import NameKey, Words
+from ruie.db.models.base import Base
+from ruie.db.types import NameKey, Words
 
 
 class Canonical(Base):

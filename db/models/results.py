@@ -22,8 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created, located, one_of
-from db.types import BigId, Json, NameKey, Usd, Words
+from ruie.db.models.base import Base, Created, located, one_of
+from ruie.db.types import BigId, Json, NameKey, Usd, Words
 from ruie.records import Grounding, Task
 
 

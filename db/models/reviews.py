@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created
-from db.types import BigId, Json, UtcDateTime, Words
+from ruie.db.models.base import Base, Created
+from ruie.db.types import BigId, Json, UtcDateTime, Words
 
 
 class Review(Created, Base):

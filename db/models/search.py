@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
-from db.types import BigId, Json
+from ruie.db.models.base import Base
+from ruie.db.types import BigId, Json
 
 FTS = "documents_fts"
 """The index. On SQLite FTS5 keeps tables of its own, whose names begin so."""

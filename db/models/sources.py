@@ -17,8 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created, one_of, partial
-from db.types import BigId, Json, UtcDateTime, Words, utcnow
+from ruie.db.models.base import Base, Created, one_of, partial
+from ruie.db.types import BigId, Json, UtcDateTime, Words, utcnow
 
 JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
 PAUSED_BY = ("person", "error", "job_cap", "day_cap")

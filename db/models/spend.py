@@ -8,8 +8,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
-from db.types import BigId
+from ruie.db.models.base import Base
+from ruie.db.types import BigId
 
 
 class SpendAccount(Base):

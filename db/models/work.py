@@ -17,8 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Created, one_of, partial
-from db.types import BigId, Json, Usd, UtcDateTime, Words, utcnow
+from ruie.db.models.base import Base, Created, one_of, partial
+from ruie.db.types import BigId, Json, Usd, UtcDateTime, Words, utcnow
 from ruie.records import Task
 
 ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")

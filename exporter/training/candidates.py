@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from exporter.training.pools import Pools
-from exporter.training.stages import Figures
 from ruie.bm25 import WordIndex
 from ruie.bundle.retrieval import text_key
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.stages import Figures
 
 FILE = "candidates.npz"
 NONE = -1

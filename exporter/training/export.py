@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.build import build_bundle
-from exporter.training.config import TrainConfig
-from exporter.training.pools import Pools, load_pools
-from exporter.training.stages import Figures
 from ruie.bundle.layout import seal, staged
 from ruie.bundle.manifest import FILES, Manifest
 from ruie.bundle.ranking import Ranking
+from ruie.exporter.build import build_bundle
+from ruie.exporter.training.config import TrainConfig
+from ruie.exporter.training.pools import Pools, load_pools
+from ruie.exporter.training.stages import Figures
 
 
 def export(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.training.candidates import NONE, Rows
-from exporter.training.config import TrainerConfig
-from exporter.training.pools import Pools
-from exporter.training.preference import Scores
+from ruie.exporter.training.candidates import NONE, Rows
+from ruie.exporter.training.config import TrainerConfig
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.preference import Scores
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from exporter.source import opened
-from exporter.training import company
-from exporter.training.config import PreferenceConfig
-from exporter.training.preference import Conversation, Prompted
-from exporter.training.prefixes import Kept, forward, groups, read, shareable
 from ruie.bundle.encoder import batches_by_length
 from ruie.errors import UsageError
+from ruie.exporter.source import opened
+from ruie.exporter.training import company
+from ruie.exporter.training.config import PreferenceConfig
+from ruie.exporter.training.preference import Conversation, Prompted
+from ruie.exporter.training.prefixes import Kept, forward, groups, read, shareable
 
 
 class Tokeniser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporter.training.groups import Ranking
+from ruie.exporter.training.groups import Ranking
 
 K = 8
 """Demonstrations of a prompt."""

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from exporter.training import company
-from exporter.training.config import TrainerConfig
 from ruie.bundle.encoder import batches_by_length
+from ruie.exporter.training import company
+from ruie.exporter.training.config import TrainerConfig
 
 CPU_TOKENS, GPU_TOKENS = 2048, 16384
 """Of a part, where the configuration says nothing. On a GPU everything is held then."""

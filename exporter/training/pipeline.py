@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from exporter.source import load_source
-from exporter.training import candidates, company, preference
-from exporter.training.config import CorpusConfig, TrainConfig
-from exporter.training.export import export
-from exporter.training.figures import plot
-from exporter.training.groups import rankings, split
-from exporter.training.pools import Pools, load_pools
-from exporter.training.ranking import learn_ranking, sample
-from exporter.training.stages import Figures, Stage, file_digest, write_json
 from ruie.bundle.layout import check_target
+from ruie.exporter.source import load_source
+from ruie.exporter.training import candidates, company, preference
+from ruie.exporter.training.config import CorpusConfig, TrainConfig
+from ruie.exporter.training.export import export
+from ruie.exporter.training.figures import plot
+from ruie.exporter.training.groups import rankings, split
+from ruie.exporter.training.pools import Pools, load_pools
+from ruie.exporter.training.ranking import learn_ranking, sample
+from ruie.exporter.training.stages import Figures, Stage, file_digest, write_json
 from ruie.prompts import PROMPT_VERSION
 
 Progress = Callable[[str, float], None]
@@ -112,7 +112,7 @@ class Training:
         return self._stage(name, 1, inputs, work, together=True)
 
     def _llm(self) -> tuple[preference.Tokenise, preference.Scorer]:
-        from exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
+        from ruie.exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
 
         config = self._config.preference
         tokenise = Tokeniser(config.tokenizer or config.model, config.gguf)
@@ -127,7 +127,7 @@ class Training:
         }
 
         def learn(folder: Path) -> Figures:
-            from exporter.training.reward import train_reward
+            from ruie.exporter.training.reward import train_reward
 
             ranked = rankings(pools, *preference.read_scores(scored.folder))
             kept, held = split(ranked, config.held_out, seed)
@@ -136,7 +136,7 @@ class Training:
         model = self._stage("reward", 1, inputs, learn, together=True)
 
         def judge(folder: Path) -> Figures:
-            from exporter.training.reward import judge
+            from ruie.exporter.training.reward import judge
 
             everything = candidates.read_candidates(found.folder)
             trained = model.folder / "model"
@@ -156,8 +156,8 @@ class Training:
         }
 
         def work(folder: Path) -> Figures:
-            from exporter.training.reward import read_rewards
-            from exporter.training.student import train_student
+            from ruie.exporter.training.reward import read_rewards
+            from ruie.exporter.training.student import train_student
 
             liked = rankings(pools, *preference.read_scores(scored.folder))
             kept, held = split(liked, config.held_out, seed)

@@ -10,10 +10,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.training.config import CorpusConfig
 from ruie.annotations import Corpus, load_corpus
 from ruie.bundle.retrieval import partition_key
 from ruie.errors import AnnotationError
+from ruie.exporter.training.config import CorpusConfig
 from ruie.parsing import OutputForm
 from ruie.prompts import render
 from ruie.records import Demonstration, Query

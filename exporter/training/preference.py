@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exporter.training import company
-from exporter.training.ahead import ahead
-from exporter.training.candidates import NONE, Rows
-from exporter.training.pools import Pools
-from exporter.training.stages import Figures, append, stored
 from ruie import prompts
+from ruie.exporter.training import company
+from ruie.exporter.training.ahead import ahead
+from ruie.exporter.training.candidates import NONE, Rows
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.stages import Figures, append, stored
 
 PARTS = "scores.{}.jsonl"
 """One a process."""

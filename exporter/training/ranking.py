@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.parity import torch_vectors
-from exporter.source import Source
-from exporter.training.measures import K
-from exporter.training.pools import Pools
-from exporter.training.preference import Conversation, Scorer, Tokenise
-from exporter.training.stages import Figures, append, stored
-from exporter.type_model import fit, type_table
 from ruie import prompts
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.bundle.type_model import Floats
+from ruie.exporter.parity import torch_vectors
+from ruie.exporter.source import Source
+from ruie.exporter.training.measures import K
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.preference import Conversation, Scorer, Tokenise
+from ruie.exporter.training.stages import Figures, append, stored
+from ruie.exporter.type_model import fit, type_table
 from ruie.records import Task
 
 AGREEMENT = (0.0, 0.5, 1.0, 2.0)

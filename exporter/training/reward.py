@@ -14,21 +14,21 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from exporter.source import opened
-from exporter.training import company
-from exporter.training.ahead import ahead
-from exporter.training.candidates import NONE, Rows
-from exporter.training.config import RewardConfig
-from exporter.training.groups import Ranking
-from exporter.training.losses import grouped_cross_entropy
-from exporter.training.measures import agreement
-from exporter.training.parts import read_in_parts
-from exporter.training.pools import Pools
-from exporter.training.preference import Scores
-from exporter.training.stages import Figures
-from exporter.training.trainer import Groups, train
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text
+from ruie.exporter.source import opened
+from ruie.exporter.training import company
+from ruie.exporter.training.ahead import ahead
+from ruie.exporter.training.candidates import NONE, Rows
+from ruie.exporter.training.config import RewardConfig
+from ruie.exporter.training.groups import Ranking
+from ruie.exporter.training.losses import grouped_cross_entropy
+from ruie.exporter.training.measures import agreement
+from ruie.exporter.training.parts import read_in_parts
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.preference import Scores
+from ruie.exporter.training.stages import Figures
+from ruie.exporter.training.trainer import Groups, train
 
 FILE = "rewards.npz"
 

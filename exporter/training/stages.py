@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from exporter.training import company
+from ruie.exporter.training import company
 from ruie.files import write_whole
 
 Figures = dict[str, Any]

@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 
-from exporter.source import Source, load_source, pooled
-from exporter.training import company
-from exporter.training.config import DistillationConfig
-from exporter.training.groups import Ranking
-from exporter.training.losses import contrastive, distillation
-from exporter.training.measures import agreement
-from exporter.training.parts import read_in_parts
-from exporter.training.pools import Pools
-from exporter.training.stages import Figures
-from exporter.training.trainer import Groups, train
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text, retrieval_text
+from ruie.exporter.source import Source, load_source, pooled
+from ruie.exporter.training import company
+from ruie.exporter.training.config import DistillationConfig
+from ruie.exporter.training.groups import Ranking
+from ruie.exporter.training.losses import contrastive, distillation
+from ruie.exporter.training.measures import agreement
+from ruie.exporter.training.parts import read_in_parts
+from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.stages import Figures
+from ruie.exporter.training.trainer import Groups, train
 
 
 class Student(torch.nn.Module):

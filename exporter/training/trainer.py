@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from exporter.training import company
-from exporter.training.config import TrainerConfig
-from exporter.training.groups import Ranking, draw
-from exporter.training.pools import Pools
 from ruie.errors import UnavailableError
+from ruie.exporter.training import company
+from ruie.exporter.training.config import TrainerConfig
+from ruie.exporter.training.groups import Ranking, draw
+from ruie.exporter.training.pools import Pools
 
 WORKERS = 4
 """Processes that prepare steps for a GPU."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ruie.extractor import Decoding, Extractor
 from ruie.settings import load
-from worker.demo import gold
-from worker.embedded.stack import LocalLLM
+from ruie.worker.demo import gold
+from ruie.worker.embedded.stack import LocalLLM
 
 
 def test_a_real_model_finds_real_entities(bundle_path: Path, tmp_path: Path) -> None:

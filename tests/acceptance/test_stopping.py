@@ -13,7 +13,7 @@ from support.endpoint import HANG, Reply, ScriptedEndpoint, answer, failure
 from support.fleet import Fleet
 from support.waiting import wait_until
 
-from db import jobs
+from ruie.db import jobs
 from ruie.schema import Schema
 
 SCHEMA = Schema("names", entities={"person": ""})

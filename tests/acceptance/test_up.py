@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 from ruie.schema import Schema
 from ruie.settings import Settings, load
-from worker.client import Client
+from ruie.worker.client import Client
 
 SCHEMA = Schema("names", entities={"person": ""})
 

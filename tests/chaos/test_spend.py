@@ -6,7 +6,7 @@ import pytest
 from support.scene import IN_FLIGHT, Scene
 from support.waiting import wait_until
 
-from db import jobs, spend
+from ruie.db import jobs, spend
 
 NUSD = 1_000_000_000
 CAP_USD = 0.01

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Engine
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 
-from db import jobs, queue, results
-from db.engine import open_engine
-from db.models import FTS
+from ruie.db import jobs, queue, results
+from ruie.db.engine import open_engine
+from ruie.db.models import FTS
 from ruie.records import Grounding, Item, Span, Task
 
 __all__ = ["postgresql_server", "sqlite_server"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from db import corpora, jobs, queue
-from db.corpora import Asking, Position
-from db.models import origins
+from ruie.db import corpora, jobs, queue
+from ruie.db.corpora import Asking, Position
+from ruie.db.models import origins
 from ruie.records import Item, Task
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import

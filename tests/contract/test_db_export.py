@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from db import jobs
 from ruie.annotations import load_corpus
+from ruie.db import jobs
 from ruie.formats import Format, Options, collect
 from ruie.records import Item, Span, Task
-from worker.export import write
-from worker.reviewing import import_reviews, score
+from ruie.worker.export import write
+from ruie.worker.reviewing import import_reviews, score
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 Found = Callable[..., Item]

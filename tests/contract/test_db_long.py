@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import queue
-from db.chunks import contexts
+from ruie.db import queue
+from ruie.db.chunks import contexts
 from ruie.records import Grounding, Item, Span, Task
 
 TEXT = "OPEC met . Crude fell . Brent rose ."

@@ -10,10 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
 
-from db import migrate
-from db.engine import open_engine
-from db.models import FTS, metadata
-from db.views import VIEWS
+from ruie.db import migrate
+from ruie.db.engine import open_engine
+from ruie.db.models import FTS, metadata
+from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
 House = Any

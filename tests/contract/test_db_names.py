@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from db import migrate
-from db.canonical import list_names, map_names, unmap_names
-from db.query import run_readonly
+from ruie.db import migrate
+from ruie.db.canonical import list_names, map_names, unmap_names
+from ruie.db.query import run_readonly
 from ruie.records import Item, Task
 
 House = Any

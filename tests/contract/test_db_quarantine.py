@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from db import jobs, quarantine, queue
-from db.models import attempts, work_items
+from ruie.db import jobs, quarantine, queue
+from ruie.db.models import attempts, work_items
 from ruie.errors import DatabaseError, OutputError, TransientCallError, TruncatedError
 from ruie.records import Item, Task
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db import jobs, queue, results
-from db.engine import open_engine, open_readonly
-from db.query import run_readonly
+from ruie.db import jobs, queue, results
+from ruie.db.engine import open_engine, open_readonly
+from ruie.db.query import run_readonly
 from ruie.errors import DatabaseError, OutputError, SettingsError, UnavailableError
 from ruie.records import Item, Task
 

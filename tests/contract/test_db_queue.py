@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from db import jobs, queue
-from db.models import work_items
-from db.types import storable
+from ruie.db import jobs, queue
+from ruie.db.models import work_items
+from ruie.db.types import storable
 from ruie.errors import DatabaseError, OutputError, TransientCallError, UsageError
 from ruie.records import Task
 

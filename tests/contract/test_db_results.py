@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import queue, results
-from db.models import chunks, documents, extractions, origins, work_items
+from ruie.db import queue, results
+from ruie.db.models import chunks, documents, extractions, origins, work_items
 from ruie.records import Grounding, Item, Reject, RejectReason, Span, Task, Trigger
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import

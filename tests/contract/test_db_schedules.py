@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from db import schedules
-from db.engine import open_engine
-from db.models import schedules as table
-from db.types import utcnow
+from ruie.db import schedules
+from ruie.db.engine import open_engine
+from ruie.db.models import schedules as table
+from ruie.db.types import utcnow
 from ruie.errors import UsageError
 from ruie.schema import Schema
 from ruie.settings import load
-from worker.client import Client
-from worker.schedules import Runner, Schedules, fire
+from ruie.worker.client import Client
+from ruie.worker.schedules import Runner, Schedules, fire
 
 House = Any
 SCHEMA = Schema.from_body({"name": "news", "entities": {"person": ""}})

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from support.documents import blocks, text_of
 
-from db import search_parts
-from db.engine import reading
-from db.models import FTS
-from db.query import run_readonly
-from db.search import Found, search
-from db.search_index import index_documents
-from db.search_parts import split
+from ruie.db import search_parts
+from ruie.db.engine import reading
+from ruie.db.models import FTS
+from ruie.db.query import run_readonly
+from ruie.db.search import Found, search
+from ruie.db.search_index import index_documents
+from ruie.db.search_parts import split
 from ruie.errors import DatabaseError, UsageError
 from ruie.search_query import LONGEST_PHRASE, Term, parse_query
 from ruie.words import words

@@ -10,11 +10,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from db import migrate, search_index
-from db.engine import open_engine, reading
-from db.models import FTS
-from db.search import search
-from db.search_index import count_waiting, index_documents, index_for
+from ruie.db import migrate, search_index
+from ruie.db.engine import open_engine, reading
+from ruie.db.models import FTS
+from ruie.db.search import search
+from ruie.db.search_index import count_waiting, index_documents, index_for
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db import jobs, queue, spend
+from ruie.db import jobs, queue, spend
 from ruie.errors import TransientCallError
 from ruie.records import Task
 

@@ -13,13 +13,13 @@ from sqlalchemy import Engine, Table, UniqueConstraint
 from support import news
 from support.documents import blocks, questions, sections, table_head, table_rows, tables_page
 
-from db import jobs
-from db.engine import reading
-from db.models import metadata
-from db.query import run_readonly
-from db.views import VIEWS
+from ruie.db import jobs
+from ruie.db.engine import reading
+from ruie.db.models import metadata
+from ruie.db.query import run_readonly
+from ruie.db.views import VIEWS
 from ruie.records import Task
-from worker.reviewing import score
+from ruie.worker.reviewing import score
 
 PAGE = tables_page()
 QUESTIONS = questions(PAGE)

@@ -16,12 +16,12 @@ import pytest
 from support.databases import Server
 from support.waiting import wait_until
 
-from db.engine import reading
+from ruie.db.engine import reading
 from ruie.schema import Schema
 from ruie.settings import load
-from worker.client import Client
-from worker.enqueueing import Enqueued, Reached
-from worker.preview import Preview
+from ruie.worker.client import Client
+from ruie.worker.enqueueing import Enqueued, Reached
+from ruie.worker.preview import Preview
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 SCHEMA = Schema("news", entities={"person": ""}, relations={"knows": ""})
@@ -62,7 +62,8 @@ def start(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[s
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker.cli", "enqueue", "--schema", "news.yaml", *arguments],
+            [sys.executable, "-m", "ruie.worker.cli", "enqueue", "--schema", "news.yaml",
+             *arguments],
             cwd=tmp_path, env={**clean, "RUIE_DATABASE_URL": url},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
         )  # fmt: skip  # one process

@@ -9,18 +9,18 @@ from typing import Any, ClassVar, cast
 import pytest
 from sqlalchemy import Engine
 
-from db import jobs, queue
-from db.past import past_calls, past_events
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
+from ruie.db import jobs, queue
+from ruie.db.past import past_calls, past_events
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Item, Task
 from ruie.schema import Schema
 from ruie.settings import load
-from worker.estimate import Estimate, estimate
-from worker.ingest import Read, document_of
-from worker.survey import Sample, survey
+from ruie.worker.estimate import Estimate, estimate
+from ruie.worker.ingest import Read, document_of
+from ruie.worker.survey import Sample, survey
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 MODEL = "small"

@@ -14,7 +14,7 @@ import redis
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 
 from ruie.errors import UnavailableError
-from worker.embedded.redis_server import RedisServer
+from ruie.worker.embedded.redis_server import RedisServer
 
 __all__ = ["postgresql_server", "sqlite_server"]
 
@@ -63,7 +63,7 @@ def ruie(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
         return subprocess.run(
-            [sys.executable, "-m", "worker.cli", *arguments],
+            [sys.executable, "-m", "ruie.worker.cli", *arguments],
             cwd=tmp_path,
             env={**clean, **settings},
             stdin=subprocess.DEVNULL,

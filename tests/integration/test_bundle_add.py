@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter.adding import add_demonstrations
-from exporter.cli import bundle as command
 from ruie.bundle import Bundle
 from ruie.bundle.retrieval import text_key
 from ruie.errors import AnnotationError, BundleError
+from ruie.exporter.adding import add_demonstrations
+from ruie.exporter.cli import bundle as command
 from ruie.records import Demonstration, Item, Query, Span, Task
 
 TEXT = "The zeppelin yard of Friedrichshafen hired forty riveters."
@@ -97,5 +97,5 @@ def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys, exporter.adding; sys.exit('torch' in sys.modules)"
+    code = "import sys, ruie.exporter.adding; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

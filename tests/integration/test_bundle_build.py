@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from exporter.cli import bundle as command
-from exporter.type_model import type_table
 from ruie.bundle import Bundle, Encoder, retrieval_text
 from ruie.bundle.encoder import Vectors
 from ruie.bundle.layout import seal
@@ -24,6 +22,8 @@ from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quan
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import AnnotationError, BundleError
+from ruie.exporter.cli import bundle as command
+from ruie.exporter.type_model import type_table
 from ruie.records import Demonstration, Query, Task
 
 SENTENCES = [
@@ -46,7 +46,7 @@ def opened(bundle_path: Path) -> Bundle:
 def int8_path(
     minilm: Path, some_demonstrations: list[Demonstration], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    from exporter.build import build_bundle
+    from ruie.exporter.build import build_bundle
 
     output = tmp_path_factory.mktemp("int8") / "bundle"
     build_bundle(minilm, some_demonstrations, output, quantisation=Quantisation.INT8)
@@ -341,8 +341,8 @@ def test_too_low_parity_writes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from exporter import parity
-    from exporter.build import build_bundle
+    from ruie.exporter import parity
+    from ruie.exporter.build import build_bundle
 
     monkeypatch.setattr(parity, "FP32_COSINE_MIN", 1.1)
     with pytest.raises(BundleError, match="differs from torch"):
@@ -351,7 +351,7 @@ def test_too_low_parity_writes_nothing(
 
 
 def test_wrong_input_is_one_clear_sentence(minilm: Path, tmp_path: Path) -> None:
-    from exporter.build import build_bundle
+    from ruie.exporter.build import build_bundle
 
     with pytest.raises(AnnotationError, match="no demonstrations"):
         build_bundle(minilm, [], tmp_path / "b")
@@ -383,7 +383,7 @@ def test_the_command_builds_inspects_and_verifies(minilm: Path, tmp_path: Path) 
 def test_reading_a_bundle_needs_no_torch(bundle_path: Path) -> None:
     script = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from exporter.cli import bundle\n"
+        "from ruie.exporter.cli import bundle\n"
         "assert not {'numpy', 'onnxruntime', 'rich', 'pydantic'} & set(sys.modules)\n"
         "bundle(['verify', sys.argv[1]], standalone_mode=False)\n"
         "bundle(['inspect', sys.argv[1], '--json'], standalone_mode=False)\n"

@@ -128,11 +128,11 @@ def test_doctor_refuses_a_redis_that_evicts(ruie: Run, redis_url: str) -> None:
 
 
 def test_an_interrupted_enqueueing_is_not_worked_off(tmp_path: Path) -> None:
-    from db import migrate
-    from db.engine import open_engine
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
     from ruie.schema import Schema
     from ruie.settings import load
-    from worker.client import Client
+    from ruie.worker.client import Client
 
     config = load(database_url=f"sqlite:///{tmp_path / 'ruie.db'}")
     migrate.upgrade(open_engine(config.database_url))

@@ -110,7 +110,7 @@ def test_the_base_retriever_needs_a_bundle_of_the_same_demonstrations(
     some_demonstrations: list[Demonstration],
     tmp_path: Path,
 ) -> None:
-    from exporter.build import build_bundle
+    from ruie.exporter.build import build_bundle
 
     given = settings(endpoint, bundle_path)
     command = ("evaluate", FILES[0], "--limit", "3", "--json", "--retriever", "base")

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import Engine
 from support.finishing import finish
 
-from db.engine import open_engine
-from db.queue import LeasedItem
 from ruie.annotations import load_corpus
+from ruie.db.engine import open_engine
+from ruie.db.queue import LeasedItem
 from ruie.records import Grounding, Item, Span, Task
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -66,7 +66,7 @@ def test_a_huge_document_is_refused_and_does_not_fill_the_memory(
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
 
     def ruie(*arguments: str) -> Measured:
-        return measure([sys.executable, "-m", "worker.cli", *arguments], tmp_path, clean)
+        return measure([sys.executable, "-m", "ruie.worker.cli", *arguments], tmp_path, clean)
 
     assert ruie("db", "upgrade").returncode == 0
     write(tmp_path / f"small-{name}", SENTENCE)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from db import jobs, queue
-from db.engine import open_engine
-from db.models import attempts
+from ruie.db import jobs, queue
+from ruie.db.engine import open_engine
+from ruie.db.models import attempts
 from ruie.errors import OutputError, TransientCallError
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

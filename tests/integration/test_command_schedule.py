@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 from support.waiting import wait_until
 
-from db.engine import open_engine
+from ruie.db.engine import open_engine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ADD = ("--cron", "0 2 * * *", "--tz", "Europe/Berlin", "--schema", "news.yaml")
@@ -36,7 +36,7 @@ def coordinate(tmp_path: Path, url: str) -> Iterator[Callable[[], subprocess.Pop
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", "coordinator"],
+                [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
                 cwd=tmp_path,
                 env={**clean, "RUIE_REDIS_URL": url},
                 stderr=(tmp_path / f"coordinator-{len(started)}.log").open("wb"),

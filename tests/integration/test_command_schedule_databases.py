@@ -29,7 +29,7 @@ def coordinator(tmp_path: Path, url: str, database_url: str) -> Iterator[Path]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     log = tmp_path / "coordinator.log"
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "coordinator"],
+        [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
         cwd=tmp_path,
         env={**clean, "RUIE_REDIS_URL": url, "RUIE_DATABASE_URL": database_url},
         stderr=log.open("wb"),

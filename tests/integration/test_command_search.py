@@ -15,9 +15,9 @@ from rich.text import Text
 from sqlalchemy import text
 from support.waiting import wait_until
 
-from db.engine import open_engine
+from ruie.db.engine import open_engine
 from ruie.snippets import Snippet
-from worker.cli.search import _marked
+from ruie.worker.cli.search import _marked
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = [
@@ -130,7 +130,7 @@ def test_on_a_terminal_the_matches_are_bold() -> None:
 def coordinator(tmp_path: Path, url: str, job: str) -> Iterator[subprocess.Popen[bytes]]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "coordinator"],
+        [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
         cwd=tmp_path,
         env={**clean, "RUIE_REDIS_URL": url},
         stderr=(tmp_path / "coordinator.log").open("wb"),

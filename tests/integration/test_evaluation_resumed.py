@@ -38,7 +38,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(
     command = ("evaluate", *FILES, "--retriever", "bm25", "--output", "out")
     endpoint.script = stalling
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", *command],
+        [sys.executable, "-m", "ruie.worker.cli", *command],
         cwd=tmp_path,
         env={k: v for k, v in os.environ.items() if not k.startswith("RUIE_")} | given,
         stdout=subprocess.DEVNULL,

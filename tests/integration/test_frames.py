@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import text
 
-from db import migrate
-from db.engine import open_engine
+from ruie.db import migrate
+from ruie.db.engine import open_engine
 from ruie.errors import UsageError
 from ruie.schema import Schema
 from ruie.settings import load
-from worker.client import Client, Enqueued
+from ruie.worker.client import Client, Enqueued
 
 SCHEMA = Schema("news", entities={"person": ""})
 AT = datetime.datetime(2026, 3, 2, 10, tzinfo=datetime.UTC)

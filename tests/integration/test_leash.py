@@ -12,7 +12,7 @@ import pytest
 from support.waiting import wait_until
 
 from ruie.errors import UnavailableError
-from worker.embedded.leash import Child
+from ruie.worker.embedded.leash import Child
 
 FAMILY = (
     "import os, subprocess, sys, time\n"
@@ -48,7 +48,7 @@ def test_stopping_a_child_ends_all_it_started(program: str, tmp_path: Path) -> N
 def test_a_parent_killed_with_kill_9_leaves_nobody(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom worker.embedded.leash import Child\n"
+        "import sys, time\nfrom pathlib import Path\nfrom ruie.worker.embedded.leash import Child\n"
         f"Child('family', [sys.executable, '-c', {FAMILY!r}], Path({str(log)!r}))\n"
         "time.sleep(600)\n"
     )

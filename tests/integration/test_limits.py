@@ -12,7 +12,7 @@ import pytest
 from support.limiting import ENDPOINT, MODEL, admissions, call, in_window, limited, state, used
 
 from ruie.errors import RateLimitedError
-from worker.limits import FleetLimiter, Limits
+from ruie.worker.limits import FleetLimiter, Limits
 
 HUGE = 10**9
 
@@ -96,7 +96,7 @@ def test_two_processes_share_one_quota(url: str) -> None:
 import asyncio
 from redis.asyncio import Redis
 from ruie.llm import Call
-from worker.limits import FleetLimiter, Limits
+from ruie.worker.limits import FleetLimiter, Limits
 
 async def run():
     redis = Redis.from_url({url!r})

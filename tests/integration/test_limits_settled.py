@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 from support.limiting import ENDPOINT, MODEL, call, in_window, limited, state, used
 from support.waiting import wait_until_async
 
-from db.jobs import Priority
+from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError, TransientCallError
 from ruie.llm import Completion
-from worker.embedded.redis_server import RedisServer, free_port
-from worker.limits import MARKER, FleetLimiter, Limits
-from worker.limits.terms import keys
+from ruie.worker.embedded.redis_server import RedisServer, free_port
+from ruie.worker.limits import MARKER, FleetLimiter, Limits
+from ruie.worker.limits.terms import keys
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ ASK: list[ChatCompletionMessageParam] = [
 
 def start(*options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "worker.embedded.llm", *options],
+        [sys.executable, "-m", "ruie.worker.embedded.llm", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -231,7 +231,7 @@ def test_a_damaged_model_file_leaves_nothing_behind(tmp_path: Path) -> None:
     model.write_bytes(b"GGUF and then nothing of use")
     cache = tmp_path / "cache"
     done = subprocess.run(
-        [sys.executable, "-m", "worker.embedded.llm", "--port", "0", "--model", str(model)],
+        [sys.executable, "-m", "ruie.worker.embedded.llm", "--port", "0", "--model", str(model)],
         env={**os.environ, "RUIE_CACHE_DIR": str(cache)},
         capture_output=True,
         text=True,

@@ -11,12 +11,12 @@ import redis
 from sqlalchemy import Connection, Engine
 from support.limiting import ENDPOINT, MODEL, call, in_window, limited
 
-from db import jobs, migrate, queue, results
-from db.engine import open_engine, reading
+from ruie.db import jobs, migrate, queue, results
+from ruie.db.engine import open_engine, reading
 from ruie.errors import TransientCallError
 from ruie.records import Task
-from worker.limits import MARKER, FleetLimiter, Limits
-from worker.restoring import WINDOW_S, recent_calls, restore
+from ruie.worker.limits import MARKER, FleetLimiter, Limits
+from ruie.worker.restoring import WINDOW_S, recent_calls, restore
 
 
 @pytest.fixture

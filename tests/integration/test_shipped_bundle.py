@@ -10,7 +10,7 @@ from ruie.bundle.retrieval import text_key
 from ruie.evaluation import gold_queries
 from ruie.packaged import packaged_bundle
 from ruie.records import Query, Task
-from worker.demo import gold
+from ruie.worker.demo import gold
 
 LARGEST = 30_000_000
 

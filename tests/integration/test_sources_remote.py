@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from support.web import WebServer
 
-from db.jobs import NewInputError
-from db.queue import NewDocument
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
-from worker.ingest import Read
-from worker.sources import Source, find_sources, read_sources
-from worker.sources.remote import without_credentials
+from ruie.worker.ingest import Read
+from ruie.worker.sources import Source, find_sources, read_sources
+from ruie.worker.sources.remote import without_credentials
 
 LINES = b"".join(b'{"text": "document %07d of a large file"}\n' % n for n in range(200_000))
 CUT = 7_000_000  # after the first block that is asked for, 5 MiB and what is wanted of it

@@ -10,12 +10,12 @@ import pytest
 import torch
 from support.tiny import rises, tiny_encoder
 
-from exporter.source import load_source
-from exporter.training.config import CorpusConfig, DistillationConfig, RewardConfig
-from exporter.training.parts import read_in_parts
-from exporter.training.pools import Pools, load_pools
-from exporter.training.reward import RewardModel, read_texts
-from exporter.training.student import Student
+from ruie.exporter.source import load_source
+from ruie.exporter.training.config import CorpusConfig, DistillationConfig, RewardConfig
+from ruie.exporter.training.parts import read_in_parts
+from ruie.exporter.training.pools import Pools, load_pools
+from ruie.exporter.training.reward import RewardModel, read_texts
+from ruie.exporter.training.student import Student
 
 WHOLE = 1_000_000
 

@@ -13,20 +13,20 @@ import pytest
 import torch
 from support.tiny import rises, tiny_llm, tiny_sliding_llm
 
-from exporter.training.candidates import find_candidates, read_candidates
-from exporter.training.config import CorpusConfig, PreferenceConfig
-from exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser, load_model
-from exporter.training.pools import Pools, load_pools
-from exporter.training.preference import (
+from ruie import prompts
+from ruie.errors import UsageError
+from ruie.exporter.training.candidates import find_candidates, read_candidates
+from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
+from ruie.exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser, load_model
+from ruie.exporter.training.pools import Pools, load_pools
+from ruie.exporter.training.preference import (
     PARTS,
     Prompted,
     Scorer,
     read_scores,
     score_candidates,
 )
-from exporter.training.prefixes import groups
-from ruie import prompts
-from ruie.errors import UsageError
+from ruie.exporter.training.prefixes import groups
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ class _Counting:
 def test_scoring_goes_on_where_it_stopped(
     llm: Path, pools: Pools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.training.preference.CHUNK", 20)
+    monkeypatch.setattr("ruie.exporter.training.preference.CHUNK", 20)
     find_candidates(pools, 6, tmp_path, lambda share: None)
     found = read_candidates(tmp_path)
     tokenise = Tokeniser(str(llm))

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from support.tiny import rises, tiny_encoder, tiny_llm
 
-from exporter.source import Source, load_source
-from exporter.training import ranking
-from exporter.training.config import CorpusConfig, PreferenceConfig
-from exporter.training.likelihood import LocalScorer, Tokeniser
-from exporter.training.pools import Pools, load_pools
-from exporter.training.preference import Prompted
-from exporter.training.ranking import (
+from ruie.bundle.retrieval import text_key
+from ruie.exporter.source import Source, load_source
+from ruie.exporter.training import ranking
+from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
+from ruie.exporter.training.likelihood import LocalScorer, Tokeniser
+from ruie.exporter.training.pools import Pools, load_pools
+from ruie.exporter.training.preference import Prompted
+from ruie.exporter.training.ranking import (
     AGREEMENT,
     MENTIONS,
     SCORES,
@@ -25,8 +26,7 @@ from exporter.training.ranking import (
     look,
     sample,
 )
-from exporter.training.stages import stored
-from ruie.bundle.retrieval import text_key
+from ruie.exporter.training.stages import stored
 from ruie.records import Task
 
 

@@ -68,7 +68,7 @@ quantise = "none"
 
 def _train(place: Path, name: str, *more: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "worker.cli", "bundle", "train"),
+        *(sys.executable, "-m", "ruie.worker.cli", "bundle", "train"),
         *("--config", str(place / f"{name}.toml"), "--json", *more),
     ]
 

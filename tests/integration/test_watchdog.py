@@ -7,8 +7,8 @@ import threading
 from support.waiting import wait_until
 
 from ruie.settings import load
-from worker.app import BATCH_TASK, QUEUE, create_app
-from worker.watchdog import watch
+from ruie.worker.app import BATCH_TASK, QUEUE, create_app
+from ruie.worker.watchdog import watch
 
 
 def test_messages_that_nobody_takes_are_noticed(url: str) -> None:

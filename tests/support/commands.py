@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from worker.cli import COMMANDS, PLUGINS, cli
+from ruie.worker.cli import COMMANDS, PLUGINS, cli
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from db import migrate
-from db.engine import database_url, open_engine
-from db.models import metadata
+from ruie.db import migrate
+from ruie.db.engine import database_url, open_engine
+from ruie.db.models import metadata
 from ruie.errors import DatabaseError
 
 BACKENDS = ("sqlite", "postgresql")

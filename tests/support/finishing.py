@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
-from db import jobs, queue, results
+from ruie.db import jobs, queue, results
 from ruie.records import Item
 from ruie.schema import Schema
 

@@ -14,11 +14,11 @@ from typing import Self
 from redis import Redis
 from support.waiting import wait_until
 
-from db import migrate
-from db.engine import open_engine
+from ruie.db import migrate
+from ruie.db.engine import open_engine
 from ruie.settings import Settings, load
-from worker.client import Client
-from worker.embedded.redis_server import RedisServer
+from ruie.worker.client import Client
+from ruie.worker.embedded.redis_server import RedisServer
 
 
 class Process:
@@ -31,7 +31,7 @@ class Process:
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", command],
+                [sys.executable, "-m", "ruie.worker.cli", command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -105,7 +105,7 @@ class Fleet:
     def ruie(self, *arguments: str) -> str:
         """Run a command to its end; gives its standard output."""
         done = subprocess.run(
-            [sys.executable, "-m", "worker.cli", *arguments],
+            [sys.executable, "-m", "ruie.worker.cli", *arguments],
             cwd=self.folder,
             env={**os.environ, **self.settings.environment()},
             capture_output=True,

@@ -15,7 +15,7 @@ from ruie import linear
 from ruie.evaluation import gold_queries
 from ruie.prompts import build
 from ruie.records import Item, Span
-from worker.demo import gold
+from ruie.worker.demo import gold
 
 FILES = [str(gold.DATA / f"{name}.jsonl") for name in gold.NAMES]
 CORPORA = [gold.corpus(name) for name in gold.NAMES]

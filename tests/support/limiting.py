@@ -12,8 +12,8 @@ import redis
 from redis.asyncio import Redis
 
 from ruie.llm import Call, Completion
-from worker.limits import FleetLimiter, Limits
-from worker.limits.terms import keys
+from ruie.worker.limits import FleetLimiter, Limits
+from ruie.worker.limits.terms import keys
 
 T = TypeVar("T")
 MODEL = "m"

@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from db import jobs, queue, results
-from db.canonical import map_names
+from ruie.db import jobs, queue, results
+from ruie.db.canonical import map_names
 from ruie.errors import OutputError
 from ruie.records import Grounding, Item, Span, Task
-from worker.export import write
-from worker.reviewing import import_reviews
+from ruie.worker.export import write
+from ruie.worker.reviewing import import_reviews
 
 SCHEMA: dict[str, Any] = {
     "name": "oil-news",

@@ -17,7 +17,7 @@ from support.metered import Entry, MeteredEndpoint
 from support.metering import Plan, Quota
 from support.waiting import wait_until
 
-from db import jobs
+from ruie.db import jobs
 from ruie.settings import Settings
 
 IN_FLIGHT = 4

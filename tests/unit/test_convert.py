@@ -21,7 +21,7 @@ from ruie.formats import TOLERANCE, AnnotatedRow, Format
 from ruie.formats.writing import distinct, schema_text, union, write_corpus
 from ruie.records import Task
 from ruie.schema import Schema
-from worker.cli.convert import FORMATS, convert, share
+from ruie.worker.cli.convert import FORMATS, convert, share
 
 CONLL = "OPEC B-ORG\ncut O\n\nIran B-PLACE\nsold O\n"
 EVENTS = {
@@ -177,7 +177,7 @@ def test_what_the_options_say_is_what_the_library_has() -> None:
 def test_problems_go_to_standard_error_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("broken\n\n" + CONLL)
     words = ["convert", "a.conll", "--to", "a.jsonl", "--tolerance"]
-    script = [sys.executable, "-m", "worker.cli", *words]
+    script = [sys.executable, "-m", "ruie.worker.cli", *words]
     done = subprocess.run([*script, "40%"], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.splitlines() == [
         "left out  a.conll, line 1: the line has 1 column, most lines have 2",

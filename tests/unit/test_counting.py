@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ruie.errors import SettingsError
 from ruie.tokens import MESSAGE_TOKENS
-from worker.counting import token_counter
+from ruie.worker.counting import token_counter
 
 
 @pytest.fixture

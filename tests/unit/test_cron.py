@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ruie.errors import UsageError
-from worker.cron import latest_due, next_due
+from ruie.worker.cron import latest_due, next_due
 
 
 def at(text: str) -> datetime:

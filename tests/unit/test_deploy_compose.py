@@ -14,7 +14,7 @@ import yaml
 from support.commands import ROOT, parse, resolve
 from support.deployment import COMPOSE_TEXT, OURS, SERVICES
 
-from db.engine import database_url
+from ruie.db.engine import database_url
 from ruie.settings import Settings
 
 # compose.yaml

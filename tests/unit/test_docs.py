@@ -23,9 +23,9 @@ from support.documents import (
     text_of,
 )
 
-from db import migrate
-from db.engine import open_engine
-from db.query import run_readonly
+from ruie.db import migrate
+from ruie.db.engine import open_engine
+from ruie.db.query import run_readonly
 from ruie.errors import ExitCode
 from ruie.packaged import packaged_bundle
 from ruie.settings import Settings

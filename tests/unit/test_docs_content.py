@@ -21,18 +21,18 @@ from support.documents import (
     text_of,
 )
 
-from db import migrate
-from db.engine import open_engine
-from db.models import ITEM_STATES, JOB_STATES, metadata
-from db.query import run_readonly
-from db.views import VIEWS
 from ruie import Extractor, Result
 from ruie.annotations import read_rows
+from ruie.db import migrate
+from ruie.db.engine import open_engine
+from ruie.db.models import ITEM_STATES, JOB_STATES, metadata
+from ruie.db.query import run_readonly
+from ruie.db.views import VIEWS
 from ruie.schema import KEYS, Schema
-from worker.ingest import NewDocument, NewInputError, document_of, read_jsonl
-from worker.sources import find_sources
-from worker.sources import read_sources as read_files
-from worker.sources.find import SUFFIXES
+from ruie.worker.ingest import NewDocument, NewInputError, document_of, read_jsonl
+from ruie.worker.sources import find_sources
+from ruie.worker.sources import read_sources as read_files
+from ruie.worker.sources.find import SUFFIXES
 
 # README.md
 

@@ -11,8 +11,8 @@ from ruie.extractor import Decoding, Extractor, Question
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.schema import Schema
-from worker.endings import most_nusd
-from worker.prices import Price, cost_nusd
+from ruie.worker.endings import most_nusd
+from ruie.worker.prices import Price, cost_nusd
 
 SCHEMA = Schema("news", entities={"person": "", "place": ""})
 PRICE = Price(1.0, 4.0)

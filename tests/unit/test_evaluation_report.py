@@ -20,14 +20,14 @@ from ruie.parsing import Parsed
 from ruie.records import Query, Task
 from ruie.retrievers import NAMES
 from ruie.scoring import Score
-from worker.evaluation.chart import chart, draw
-from worker.evaluation.corpora import load_corpora
-from worker.evaluation.predictions import Predictions
-from worker.evaluation.report import Report
-from worker.evaluation.run import Part
-from worker.evaluation.summary import summary
-from worker.evaluation.tables import grids
-from worker.prices import Price
+from ruie.worker.evaluation.chart import chart, draw
+from ruie.worker.evaluation.corpora import load_corpora
+from ruie.worker.evaluation.predictions import Predictions
+from ruie.worker.evaluation.report import Report
+from ruie.worker.evaluation.run import Part
+from ruie.worker.evaluation.summary import summary
+from ruie.worker.evaluation.tables import grids
+from ruie.worker.prices import Price
 
 SETTINGS: dict[str, Any] = {
     "model": "a|model", "k": 8, "corpora": {"news": {"sentences": 3}}, "limit": 3, "seed": 0,

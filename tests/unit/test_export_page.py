@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from db.records import (
+from ruie.db.records import (
     ArgumentRecord,
     DocumentRecords,
     EntityRecord,
@@ -19,8 +19,8 @@ from db.records import (
     SpanRecord,
 )
 from ruie.schema import Schema
-from worker.export.page import Mark, hue, marked, page
-from worker.export.rows import Counts
+from ruie.worker.export.page import Mark, hue, marked, page
+from ruie.worker.export.rows import Counts
 
 SCHEMA = Schema(
     "news", {"person": "", "a <b>": ""}, {"lives in": ""}, {"move": ("who",), "sale": ()}

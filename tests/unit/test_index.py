@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from support.pages import search_and_tell
 
-from exporter.index import write_index
 from ruie.bundle.index import Index, Rows, Vectors
 from ruie.bundle.manifest import Partition, Quantisation
 from ruie.errors import BundleError
+from ruie.exporter.index import write_index
 from ruie.records import Task
 
 FP32, INT8 = Quantisation.NONE, Quantisation.INT8

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.jobs import NewInputError
-from db.queue import NewDocument
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
 from ruie.errors import UsageError
-from worker.ingest import EXCERPT_CHARS, Read, read_jsonl
-from worker.sources import find_sources, read_sources
+from ruie.worker.ingest import EXCERPT_CHARS, Read, read_jsonl
+from ruie.worker.sources import find_sources, read_sources
 
 LIMIT = 50
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from db.past import PastCalls
+from ruie.db.past import PastCalls
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Demonstration, Item, Query, Span, Task
 from ruie.schema import Schema
 from ruie.tokens import estimate_tokens
-from worker.counting import TokenCounter
-from worker.outlook import Outlook, events_a_call, spread, stand_ins
+from ruie.worker.counting import TokenCounter
+from ruie.worker.outlook import Outlook, events_a_call, spread, stand_ins
 
 SCHEMA = Schema("news", {"person": ""}, {}, {"Rise": ("Item",), "Fall": ("Item",), "Talk": ()})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.prices import LISTED, Price, cost_nusd, price_of
+from ruie.worker.prices import LISTED, Price, cost_nusd, price_of
 
 GIVEN = {"gpt-4.1": (2.0, 8.0), "gpt-4.1-mini": (0.4, 1.6), "local": (0.0, 0.0)}
 

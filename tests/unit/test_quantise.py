@@ -8,8 +8,8 @@ import pytest
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from exporter import quantise  # noqa: E402  # onnx is not always there
-from exporter.activations import Activations, divide  # noqa: E402
+from ruie.exporter import quantise  # noqa: E402  # onnx is not always there
+from ruie.exporter.activations import Activations, divide  # noqa: E402
 
 WORDS, NARROW, WIDE = 300, 16, 64
 OUTLIER = 5

@@ -17,7 +17,15 @@ from ruie.errors import (
     TransientCallError,
     TruncatedError,
 )
-from worker.retries import Attempt, PauseEndpoint, PauseJob, Quarantine, Retry, RetryPolicy, decide
+from ruie.worker.retries import (
+    Attempt,
+    PauseEndpoint,
+    PauseJob,
+    Quarantine,
+    Retry,
+    RetryPolicy,
+    decide,
+)
 
 POLICY = RetryPolicy(max_attempts=4, max_output_attempts=2, base_delay_s=2.0, max_delay_s=5.0)
 

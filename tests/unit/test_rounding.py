@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exporter.rounding import LARGEST, column_scales, rounded
+from ruie.exporter.rounding import LARGEST, column_scales, rounded
 
 INPUT_LARGEST = 255
 SIXTEEN_BITS = 2**15 - 1

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from db.jobs import NewInputError
-from db.queue import NewDocument
-from worker.ingest import Read
-from worker.sources import Source, find_sources
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
+from ruie.worker.ingest import Read
+from ruie.worker.sources import Source, find_sources
 
 LINES = b"".join(b'{"text": "document %d"}\n' % n for n in range(20_000))
 

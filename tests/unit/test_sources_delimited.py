@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.jobs import NewInputError
-from db.queue import NewDocument
-from worker.ingest import PIECE, Read
-from worker.sources.delimited import delimited
-from worker.sources.formats import UnreadableError
-from worker.sources.mapping import DEFAULT
+from ruie.db.jobs import NewInputError
+from ruie.db.queue import NewDocument
+from ruie.worker.ingest import PIECE, Read
+from ruie.worker.sources.delimited import delimited
+from ruie.worker.sources.formats import UnreadableError
+from ruie.worker.sources.mapping import DEFAULT
 
 LIMIT = 50
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from db.queue import NewDocument
-from worker.sources import Mapping, find_sources
-from worker.sources.frames import rows_of
+from ruie.db.queue import NewDocument
+from ruie.worker.sources import Mapping, find_sources
+from ruie.worker.sources.frames import rows_of
 
 BODY = Mapping(text="body", id="url", metadata=("by",))
 LINES = (

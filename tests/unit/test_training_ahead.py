@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.training.ahead import ahead
+from ruie.exporter.training.ahead import ahead
 
 
 def test_the_next_item_is_prepared_while_one_is_used() -> None:

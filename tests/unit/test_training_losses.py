@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from exporter.training.losses import contrastive, distillation, grouped_cross_entropy
+from ruie.exporter.training.losses import contrastive, distillation, grouped_cross_entropy
 
 
 def _softmax(values: list[float]) -> list[float]:

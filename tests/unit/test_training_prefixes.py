@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.training.prefixes import WORTH, groups
+from ruie.exporter.training.prefixes import WORTH, groups
 
 prompts = st.lists(
     st.builds(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from exporter.training.config import TrainConfig
-from exporter.training.stages import Stage, append, file_digest, stored
 from ruie.errors import UsageError
+from ruie.exporter.training.config import TrainConfig
+from ruie.exporter.training.stages import Stage, append, file_digest, stored
 
 
 def _stage(run: Path, **inputs: Any) -> Stage:

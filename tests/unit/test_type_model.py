@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter import type_model
-from exporter.type_model import LAMBDA, fit, type_table
 from ruie.bundle.manifest import Partition
 from ruie.bundle.type_model import Floats, TypeModel, read_models, write_models
 from ruie.errors import BundleError
+from ruie.exporter import type_model
+from ruie.exporter.type_model import LAMBDA, fit, type_table
 from ruie.records import Demonstration, Item, Span, Task
 
 Data = tuple[Floats, list[list[int]], Floats]

@@ -15,33 +15,30 @@ from ruie.errors import ExitCode, RuieError
 PLUGINS = "ruie.commands"
 """Entry points: commands of halves that this one may not import (`bundle`, of the exporter)."""
 
-COMMANDS = {
-    "demo": ("worker.cli.demo:demo", "The main job on this machine: sentences in, tables out."),
-    "up": ("worker.cli.serve:up", "Redis, local LLM, coordinator and worker, one process."),
-    "enqueue": ("worker.cli.enqueue:enqueue", "Add documents as a job; prints the job's id."),
-    "schedule": ("worker.cli.schedule:schedule", "Ingest by the clock: what, when, how it went."),
-    "estimate": (
-        "worker.cli.estimate:estimate",
-        "Calls, tokens and cost, before anything is sent.",
-    ),
-    "worker": ("worker.cli.serve:worker", "Work off batches until stopped."),
-    "coordinator": ("worker.cli.serve:coordinator", "Hand out work until stopped."),
-    "status": ("worker.cli.status:status", "How far the jobs are."),
-    "pause": ("worker.cli.jobs:pause", "Stop a job for now."),
-    "resume": ("worker.cli.jobs:resume", "Let a paused job go on."),
-    "cancel": ("worker.cli.jobs:cancel", "End a job for good; it keeps what it has."),
-    "retry": ("worker.cli.retry:retry", "Ask again what is in quarantine."),
-    "quarantine": ("worker.cli.quarantine:quarantine", "Look at the items that were given up."),
-    "cap": ("worker.cli.jobs:cap", "The most a job may cost."),
-    "query": ("worker.cli.query:query", "Ask the records in SQL, read-only."),
-    "search": ("worker.cli.search:search", "Find documents by their words, the best first."),
-    "canonical": ("worker.cli.canonical:canonical", "What names are called."),
-    "export": ("worker.cli.export:export", "What a job found, as JSONL, Parquet, brat or HTML."),
-    "review": ("worker.cli.review:review", "People's corrections, stored beside the records."),
-    "evaluate": ("worker.cli.evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
-    "convert": ("worker.cli.convert:convert", "Annotated data of other formats as JSONL."),
-    "db": ("worker.cli.database:database", "Bring the database up to date, or check it."),
-    "doctor": ("worker.cli.doctor:doctor", "Check everything, and say how to mend it."),
+COMMANDS = {  # name: module of this package and command in it, short help
+    "demo": ("demo:demo", "The main job on this machine: sentences in, tables out."),
+    "up": ("serve:up", "Redis, local LLM, coordinator and worker, one process."),
+    "enqueue": ("enqueue:enqueue", "Add documents as a job; prints the job's id."),
+    "schedule": ("schedule:schedule", "Ingest by the clock: what, when, how it went."),
+    "estimate": ("estimate:estimate", "Calls, tokens and cost, before anything is sent."),
+    "worker": ("serve:worker", "Work off batches until stopped."),
+    "coordinator": ("serve:coordinator", "Hand out work until stopped."),
+    "status": ("status:status", "How far the jobs are."),
+    "pause": ("jobs:pause", "Stop a job for now."),
+    "resume": ("jobs:resume", "Let a paused job go on."),
+    "cancel": ("jobs:cancel", "End a job for good; it keeps what it has."),
+    "retry": ("retry:retry", "Ask again what is in quarantine."),
+    "quarantine": ("quarantine:quarantine", "Look at the items that were given up."),
+    "cap": ("jobs:cap", "The most a job may cost."),
+    "query": ("query:query", "Ask the records in SQL, read-only."),
+    "search": ("search:search", "Find documents by their words, the best first."),
+    "canonical": ("canonical:canonical", "What names are called."),
+    "export": ("export:export", "What a job found, as JSONL, Parquet, brat or HTML."),
+    "review": ("review:review", "People's corrections, stored beside the records."),
+    "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
+    "convert": ("convert:convert", "Annotated data of other formats as JSONL."),
+    "db": ("database:database", "Bring the database up to date, or check it."),
+    "doctor": ("doctor:doctor", "Check everything, and say how to mend it."),
 }
 
 
@@ -54,7 +51,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             module, _, name = COMMANDS[cmd_name][0].partition(":")
-            command: Any = getattr(importlib.import_module(module), name)
+            command: Any = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         else:
             points = entry_points(group=PLUGINS, name=cmd_name)
             command = next((point.load() for point in points), None)

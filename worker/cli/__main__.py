@@ -1,5 +1,5 @@
-"""`python -m worker.cli` is `ruie`, also where no script is installed (child processes use it)."""
+"""`python -m ruie.worker.cli` is `ruie` where no script is installed (child processes use it)."""
 
-from worker.cli import main
+from ruie.worker.cli import main
 
 main()

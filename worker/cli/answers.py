@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 from ruie.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from db.query import Answer
+    from ruie.db.query import Answer
 
 BATCH = 10_000
 """Rows of a Parquet row group; the types of columns are those of the first."""

@@ -50,8 +50,8 @@ def set_(spelling: str, name: str) -> None:
 @click.argument("spelling")
 def unset(spelling: str) -> None:
     """Call a name by the spelling seen first again."""
-    from db.canonical import unmap_names
-    from worker.client import Client
+    from ruie.db.canonical import unmap_names
+    from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
         many = unmap_names(conn, [spelling])
@@ -64,10 +64,10 @@ def unset(spelling: str) -> None:
 @click.option("--limit", type=click.IntRange(1), default=1000, help="Rows at most.")
 def list_(prefix: str, mapped: bool, limit: int) -> None:
     """Keys with their names."""
-    from db.canonical import list_names
-    from db.engine import reading
-    from worker.cli.output import console, table
-    from worker.client import Client
+    from ruie.db.canonical import list_names
+    from ruie.db.engine import reading
+    from ruie.worker.cli.output import console, table
+    from ruie.worker.client import Client
 
     with reading(Client().engine) as conn:
         rows = [(n.key, n.seen, n.name, n.mapped) for n in list_names(
@@ -77,8 +77,8 @@ def list_(prefix: str, mapped: bool, limit: int) -> None:
 
 
 def _map(mapping: Mapping[str, str]) -> None:
-    from db.canonical import map_names
-    from worker.client import Client
+    from ruie.db.canonical import map_names
+    from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
         many = map_names(conn, mapping)

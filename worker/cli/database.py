@@ -13,8 +13,8 @@ def database() -> None:
 @database.command()
 def upgrade() -> None:
     """Create the tables, or change them to this version's. Safe to run at any time."""
-    from db import migrate
-    from db.engine import open_engine
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
     from ruie.settings import settings
 
     engine = open_engine(settings().database_url)
@@ -25,8 +25,8 @@ def upgrade() -> None:
 @database.command()
 def check() -> None:
     """Exit code 0 if the database is of this version, 4 if it is not."""
-    from db import migrate
-    from db.engine import open_engine
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
     from ruie.settings import settings
 
     engine = open_engine(settings().database_url)

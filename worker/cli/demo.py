@@ -16,7 +16,7 @@ def demo(ctx: click.Context) -> None:
     out. Everything is kept in .ruie/demo/; exit code 1 if a job gave nothing.
     """
     from ruie.settings import settings
-    from worker.demo.run import run
+    from ruie.worker.demo.run import run
 
     if not run(settings()):
         ctx.exit(int(ExitCode.FAILED))

@@ -31,7 +31,7 @@ class Check:
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong."""
     from ruie.settings import settings
-    from worker.cli.output import console, print_json
+    from ruie.worker.cli.output import console, print_json
 
     config = settings()
     checks = []
@@ -64,8 +64,8 @@ def _parts(config: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _database(config: Settings) -> str:
-    from db import migrate
-    from db.engine import open_engine
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
 
     engine = open_engine(config.database_url)
     migrate.check(engine)
@@ -73,8 +73,8 @@ def _database(config: Settings) -> str:
 
 
 def _redis(config: Settings) -> str:
-    from worker.embedded.redis_server import find_server
-    from worker.servers import check_redis
+    from ruie.worker.embedded.redis_server import find_server
+    from ruie.worker.servers import check_redis
 
     if not config.redis_url:
         return f"embedded: `ruie up` starts {find_server().name}"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ruie.errors import ExitCode
-from worker.cli.source_options import mapping_of, source_options
+from ruie.worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
-    from db.jobs import NewInputError
-    from worker.enqueueing import Enqueued
-    from worker.preview import Preview
+    from ruie.db.jobs import NewInputError
+    from ruie.worker.enqueueing import Enqueued
+    from ruie.worker.preview import Preview
 
 
 @click.command()
@@ -68,9 +68,9 @@ def enqueue(
     Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from worker.cli.output import print_json
-    from worker.cli.progress import telling
-    from worker.client import Client
+    from ruie.worker.cli.output import print_json
+    from ruie.worker.cli.progress import telling
+    from ruie.worker.client import Client
 
     loaded = Schema.load(schema)
     mapping = mapping_of(text_column, id_column, meta)
@@ -105,8 +105,8 @@ def enqueue(
 
 
 def _tell(done: Preview | Enqueued) -> None:
-    from worker.cli.output import counted
-    from worker.enqueueing import Enqueued
+    from ruie.worker.cli.output import counted
+    from ruie.worker.enqueueing import Enqueued
 
     made = isinstance(done, Enqueued)
     _refusals(done.errors, done.refused, done.job_id if isinstance(done, Enqueued) else "")
@@ -129,7 +129,7 @@ def _tell(done: Preview | Enqueued) -> None:
 
 
 def _refusals(errors: Sequence[NewInputError], refused: int, job_id: str) -> None:
-    from worker.cli import output
+    from ruie.worker.cli import output
 
     output.refusals(errors)
     if refused > len(errors):

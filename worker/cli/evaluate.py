@@ -13,7 +13,7 @@ import click
 from ruie.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from worker.evaluation.report import Report
+    from ruie.worker.evaluation.report import Report
 
 
 @click.command()
@@ -69,14 +69,14 @@ def evaluate(
     """
     from ruie.bundle import Bundle
     from ruie.settings import load
-    from worker.cli.output import counted, errors, print_json
-    from worker.embedded.stack import local_llm
-    from worker.evaluation import run
-    from worker.evaluation.corpora import load_corpora
-    from worker.evaluation.predictions import Predictions
-    from worker.evaluation.report import Report, described
-    from worker.evaluation.summary import summary
-    from worker.prices import price_of
+    from ruie.worker.cli.output import counted, errors, print_json
+    from ruie.worker.embedded.stack import local_llm
+    from ruie.worker.evaluation import run
+    from ruie.worker.evaluation.corpora import load_corpora
+    from ruie.worker.evaluation.predictions import Predictions
+    from ruie.worker.evaluation.report import Report, described
+    from ruie.worker.evaluation.summary import summary
+    from ruie.worker.prices import price_of
 
     given = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
     config = load(**{name: value for name, value in given.items() if value is not None})
@@ -109,8 +109,8 @@ def evaluate(
 
 
 def _tell(report: Report) -> None:
-    from worker.cli.output import console, table
-    from worker.evaluation.tables import grids
+    from ruie.worker.cli.output import console, table
+    from ruie.worker.evaluation.tables import grids
 
     for grid in grids(report.lines):
         console.print(table(grid.columns, grid.calm(), title=grid.title))
@@ -124,7 +124,7 @@ def _progress(questions: int) -> Iterator[Callable[[int], None]]:
     """A bar, on a terminal."""
     from rich.progress import Progress
 
-    from worker.cli.output import errors
+    from ruie.worker.cli.output import errors
 
     with Progress(console=errors, disable=not errors.is_terminal) as bar:
         task = bar.add_task("evaluating", total=questions)

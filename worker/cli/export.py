@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from worker.export.write import Form
+    from ruie.worker.export.write import Form
 
 
 @click.command()
@@ -41,13 +41,13 @@ def export(
     overwrite: bool,
 ) -> None:
     """Write what JOB found as files."""
-    from db import jobs
-    from db.engine import reading
-    from db.records import documents_of
-    from worker.cli.output import counted
-    from worker.client import Client
-    from worker.export import write
-    from worker.export.rows import Counts
+    from ruie.db import jobs
+    from ruie.db.engine import reading
+    from ruie.db.records import documents_of
+    from ruie.worker.cli.output import counted
+    from ruie.worker.client import Client
+    from ruie.worker.export import write
+    from ruie.worker.export.rows import Counts
 
     engine = Client().engine
     with reading(engine) as conn:

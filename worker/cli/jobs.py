@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from db.jobs import JobState
+    from ruie.db.jobs import JobState
 
 
 @click.command()
@@ -40,8 +40,8 @@ def cap(job: str, usd: float | None, without: bool) -> None:
 
     A job that stopped at its cap goes on when the new one is higher.
     """
-    from db import jobs, spend
-    from worker.client import Client, check_cap
+    from ruie.db import jobs, spend
+    from ruie.worker.client import Client, check_cap
 
     client = Client()
     with client.engine.begin() as conn:
@@ -56,8 +56,8 @@ def cap(job: str, usd: float | None, without: bool) -> None:
 
 
 def _set(job: str, state: JobState, reason: str | None) -> None:
-    from db import jobs
-    from worker.client import Client
+    from ruie.db import jobs
+    from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
         jobs.set_job_state(conn, job, state, reason)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from db.jobs import NewInputError
+    from ruie.db.jobs import NewInputError
 
 LOG_WIDTH = 160
 """Characters of a table's line where the output is no terminal: nothing there needs cutting."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from worker.cli.output import errors
-from worker.enqueueing import Reached
+from ruie.worker.cli.output import errors
+from ruie.worker.enqueueing import Reached
 
 LINE_S = 30.0
 """Seconds between two lines of a log."""

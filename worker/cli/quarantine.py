@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from db.quarantine import FailedCall, QuarantinedDetail, QuarantinedItem
+    from ruie.db.quarantine import FailedCall, QuarantinedDetail, QuarantinedItem
 
 SHOWN_CHARS = 4000
 """Characters of a text, a message or an answer that are shown; --json has all."""
@@ -27,11 +27,11 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -> None:
     """The items in quarantine, of all jobs or of one JOB, the newest first."""
-    from db import jobs
-    from db import quarantine as kept
-    from db.engine import reading
-    from worker.cli.output import console, print_json
-    from worker.client import Client
+    from ruie.db import jobs
+    from ruie.db import quarantine as kept
+    from ruie.db.engine import reading
+    from ruie.worker.cli.output import console, print_json
+    from ruie.worker.client import Client
 
     with reading(Client().engine) as conn:
         if job is not None:
@@ -51,7 +51,7 @@ def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -
 
 
 def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
-    from worker.cli.output import moment, table
+    from ruie.worker.cli.output import moment, table
 
     columns = ["item", "document", "task", "class", "attempts", "when (UTC)", "error"]
     rows = [
@@ -71,10 +71,10 @@ def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(item: int, as_json: bool) -> None:
     """All that is known about one ITEM: document, prompt, answer, failed calls."""
-    from db import quarantine as kept
-    from db.engine import reading
-    from worker.cli.output import print_json
-    from worker.client import Client
+    from ruie.db import quarantine as kept
+    from ruie.db.engine import reading
+    from ruie.worker.cli.output import print_json
+    from ruie.worker.client import Client
 
     with reading(Client().engine) as conn:
         detail = kept.get_quarantined(conn, item)
@@ -86,7 +86,7 @@ def show(item: int, as_json: bool) -> None:
 
 
 def _tell(detail: QuarantinedDetail, again: str) -> None:
-    from worker.cli.output import console, counted, moment, table
+    from ruie.worker.cli.output import console, counted, moment, table
 
     item = detail.item
     event = f" of {detail.event}" if detail.event else ""
@@ -119,7 +119,7 @@ COLUMNS = ("attempt", "when (UTC)", "model", "class", "tokens in", "tokens out",
 
 
 def _row(call: FailedCall) -> tuple[object, ...]:
-    from worker.cli.output import moment
+    from ruie.worker.cli.output import moment
 
     cost = None if call.cost_usd is None else f"{call.cost_usd:.6f}"
     return (call.attempt, moment(call.at), call.model, call.error_class, call.prompt_tokens,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 if TYPE_CHECKING:
-    from db.query import Answer
+    from ruie.db.query import Answer
 
 SHOWN = 10_000
 """Rows that are held to lay a table out; the other formats stream."""
@@ -37,9 +37,9 @@ def query(sql: str, form: str, output: Path | None) -> None:
 
     The connection itself can only read, whatever the SQL says.
     """
-    from db import migrate
-    from db.engine import open_engine
-    from db.query import run_readonly
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
+    from ruie.db.query import run_readonly
     from ruie.files import replacing
     from ruie.settings import settings
 
@@ -58,7 +58,7 @@ def query(sql: str, form: str, output: Path | None) -> None:
 
 
 def _write(answer: Answer, form: str, file: BinaryIO) -> None:
-    from worker.cli.answers import write_csv, write_json, write_parquet
+    from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
         write_parquet(answer, file)
@@ -79,7 +79,7 @@ def _write(answer: Answer, form: str, file: BinaryIO) -> None:
 def _lay_out(answer: Answer, out: io.TextIOWrapper) -> None:
     from rich.console import Console
 
-    from worker.cli.output import LOG_WIDTH, counted, table
+    from ruie.worker.cli.output import LOG_WIDTH, counted, table
 
     shown = list(islice(answer.rows, SHOWN))
     more = next(answer.rows, None)

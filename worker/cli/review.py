@@ -18,11 +18,11 @@ def review() -> None:
 @click.option("--reviewer", metavar="NAME", help="Who corrected it.")
 def import_(file: Path, job: str, reviewer: str | None) -> None:
     """Store the corrected rows of FILE. The same file again changes nothing."""
-    from db import jobs
-    from db.engine import reading
-    from worker.cli.output import counted
-    from worker.client import Client
-    from worker.reviewing import import_reviews
+    from ruie.db import jobs
+    from ruie.db.engine import reading
+    from ruie.worker.cli.output import counted
+    from ruie.worker.client import Client
+    from ruie.worker.reviewing import import_reviews
 
     engine = Client().engine
     with reading(engine) as conn:
@@ -44,10 +44,10 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(job: str | None, as_json: bool) -> None:
     """List the reviews in force, of all documents or of those of JOB."""
-    from db import jobs, reviews
-    from db.engine import reading
-    from worker.cli.output import console, moment, print_json, table
-    from worker.client import Client
+    from ruie.db import jobs, reviews
+    from ruie.db.engine import reading
+    from ruie.worker.cli.output import console, moment, print_json, table
+    from ruie.worker.client import Client
 
     with reading(Client().engine) as conn:
         if job:
@@ -68,11 +68,11 @@ def list_(job: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def score(job: str, as_json: bool) -> None:
     """Precision, recall and F1 of JOB against the reviews of its documents."""
-    from db import jobs
-    from db.engine import reading
-    from worker import reviewing
-    from worker.cli.output import console, print_json, table
-    from worker.client import Client
+    from ruie.db import jobs
+    from ruie.db.engine import reading
+    from ruie.worker import reviewing
+    from ruie.worker.cli.output import console, print_json, table
+    from ruie.worker.client import Client
 
     engine = Client().engine
     with reading(engine) as conn:
@@ -99,14 +99,14 @@ def score(job: str, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
 def export(job: str | None, output: Path, overwrite: bool) -> None:
     """Write the reviews of JOB as gold data, with the schema beside them."""
-    from db import jobs, reviews
-    from db.engine import reading
+    from ruie.db import jobs, reviews
+    from ruie.db.engine import reading
     from ruie.errors import UsageError
     from ruie.formats.writing import schema_text
     from ruie.schema import Schema
-    from worker.cli.output import counted
-    from worker.client import Client
-    from worker.export import write
+    from ruie.worker.cli.output import counted
+    from ruie.worker.client import Client
+    from ruie.worker.export import write
 
     write.check(output, "jsonl", overwrite=overwrite)
     with reading(Client().engine) as conn:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ruie.errors import ExitCode
-from worker.cli.source_options import mapping_of, source_options
+from ruie.worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from db.schedules import Run, Schedule
-    from worker.client import Options
-    from worker.schedules import Schedules
+    from ruie.db.schedules import Run, Schedule
+    from ruie.worker.client import Options
+    from ruie.worker.schedules import Schedules
 
 POLL_S = 0.5
 
@@ -96,7 +96,7 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:
     """All schedules, when each is next due, and its last run with its job."""
-    from worker.cli.output import console, print_json, table
+    from ruie.worker.cli.output import console, print_json, table
 
     listed = _schedules().listed()
     if as_json:
@@ -120,7 +120,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(name: str, limit: int, as_json: bool) -> None:
     """The schedule NAME and its runs, the newest first."""
-    from worker.cli.output import console, print_json, table
+    from ruie.worker.cli.output import console, print_json, table
 
     one, runs = _schedules().runs(name, limit)
     if as_json:
@@ -145,7 +145,7 @@ def show(name: str, limit: int, as_json: bool) -> None:
 
 def _shown(one: Schedule) -> dict[str, Any]:
     """A schedule as it may be shown: a URL's credentials are for reading alone."""
-    from worker.sources.remote import without_credentials
+    from ruie.worker.sources.remote import without_credentials
 
     sources = [without_credentials(source) for source in one.spec["sources"]]
     return {**asdict(one), "spec": {**one.spec, "sources": sources}}
@@ -201,15 +201,15 @@ def disable(name: str) -> None:
 
 
 def _schedules() -> Schedules:
-    from worker.client import Client
-    from worker.schedules import Schedules
+    from ruie.worker.client import Client
+    from ruie.worker.schedules import Schedules
 
     return Schedules(Client())
 
 
 def _local(at: datetime, zone: str) -> str:
     """A time in the schedule's zone, with the zone's offset then."""
-    from worker.cron import zone as named
+    from ruie.worker.cron import zone as named
 
     return at.astimezone(named(zone)).strftime("%Y-%m-%d %H:%M %z")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from sqlalchemy import Engine
 
-    from db.search import Hit, Place
+    from ruie.db.search import Hit, Place
     from ruie.snippets import Snippet
 
 INDEX_S = 5.0
@@ -29,12 +29,12 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
     A document must have all words; "several words" follow each other, word* is a beginning, -word
     must not be there, OR stands between alternatives.
     """
-    from db import jobs, search_index
-    from db import search as fulltext
-    from db.engine import reading
+    from ruie.db import jobs, search_index
+    from ruie.db import search as fulltext
+    from ruie.db.engine import reading
     from ruie.search_query import parse_query
-    from worker.cli.output import console, counted, print_json
-    from worker.client import Client
+    from ruie.worker.cli.output import console, counted, print_json
+    from ruie.worker.client import Client
 
     parse_query(query)  # what is no query is said before anything is done
     engine = Client().engine
@@ -67,8 +67,8 @@ def _catch_up(engine: Engine) -> None:
     """Index what is not indexed, for a while; where that is refused, search what there is."""
     from sqlalchemy.exc import DBAPIError
 
-    from db.engine import one_line
-    from db.search_index import index_for
+    from ruie.db.engine import one_line
+    from ruie.db.search_index import index_for
 
     try:
         index_for(engine, INDEX_S)
@@ -77,7 +77,7 @@ def _catch_up(engine: Engine) -> None:
 
 
 def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
-    from worker.cli.output import table
+    from ruie.worker.cli.output import table
 
     columns = ["document", "id", "job", "text"]
     rows: list[list[object]] = []

@@ -19,11 +19,11 @@ def worker(concurrency: int) -> None:
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
     from ruie.settings import settings
-    from worker import stopping, watchdog
-    from worker.app import create_app
-    from worker.cli.output import start_logging
-    from worker.client import Client
-    from worker.servers import check_redis
+    from ruie.worker import stopping, watchdog
+    from ruie.worker.app import create_app
+    from ruie.worker.cli.output import start_logging
+    from ruie.worker.client import Client
+    from ruie.worker.servers import check_redis
 
     config = settings()
     _needs_redis(config.redis_url)
@@ -47,13 +47,13 @@ def coordinator() -> None:
     """Hand out work until stopped. Safe to run twice: one leads, the other takes over."""
     from redis import Redis
 
-    from db.engine import open_engine
+    from ruie.db.engine import open_engine
     from ruie.settings import settings
-    from worker.app import create_app
-    from worker.cli.output import start_logging
-    from worker.client import Client
-    from worker.coordinator import LEADER_LEASE_S, Coordinator
-    from worker.servers import check_redis
+    from ruie.worker.app import create_app
+    from ruie.worker.cli.output import start_logging
+    from ruie.worker.client import Client
+    from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
+    from ruie.worker.servers import check_redis
 
     config = settings()
     _needs_redis(config.redis_url)
@@ -78,7 +78,7 @@ def up() -> None:
     import threading
 
     from ruie.settings import settings
-    from worker.embedded.stack import Stack
+    from ruie.worker.embedded.stack import Stack
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from db.progress import Progress
-    from worker.client import Client
+    from ruie.db.progress import Progress
+    from ruie.worker.client import Client
 
 WATCH_S = 1.0
 BAR_WIDTH = 60
@@ -28,7 +28,7 @@ BAR_WIDTH = 60
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status(job: str | None, watch: bool, as_json: bool) -> None:
     """How far the jobs are, or one JOB in detail."""
-    from worker.client import Client
+    from ruie.worker.client import Client
 
     client = Client()
     if watch and not as_json:
@@ -38,7 +38,7 @@ def status(job: str | None, watch: bool, as_json: bool) -> None:
 
 
 def _once(client: Client, job: str | None, as_json: bool) -> None:
-    from worker.cli.output import console, print_json
+    from ruie.worker.cli.output import console, print_json
 
     if as_json:
         listed = [client.progress(job)] if job else _all(client)
@@ -64,7 +64,7 @@ def _watch(client: Client, job: str | None) -> None:
     """On a terminal a table that changes in place; in a log one line for each change."""
     from rich.live import Live
 
-    from worker.cli.output import console
+    from ruie.worker.cli.output import console
 
     def look() -> list[Progress]:
         return [client.progress(job)] if job else _all(client)
@@ -110,7 +110,7 @@ def _state(progress: Progress) -> str:
 
 def overview(listed: list[Progress]) -> Any:
     """All jobs, one a row."""
-    from worker.cli.output import table
+    from ruie.worker.cli.output import table
 
     columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
                "refused", "tokens")  # fmt: skip  # one line reads better
@@ -127,7 +127,7 @@ def detail(progress: Progress) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from worker.cli.output import table
+    from ruie.worker.cli.output import table
 
     head = f"{progress.job_id}  {progress.name}  {_state(progress)}"
     if progress.reason:

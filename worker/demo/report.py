@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from db.engine import reading
-from db.progress import progress
-from db.query import run_readonly
+from ruie.db.engine import reading
+from ruie.db.progress import progress
+from ruie.db.query import run_readonly
 from ruie.settings import Settings
-from worker.cli.output import cell, console, table
-from worker.demo import gold
+from ruie.worker.cli.output import cell, console, table
+from ruie.worker.demo import gold
 
 QUERIES = (
     (

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from db.progress import Progress as JobProgress
+from ruie.db.progress import Progress as JobProgress
 from ruie.errors import RuieError
 from ruie.packaged import packaged_bundle
 from ruie.settings import Settings
-from worker.cli.output import console
-from worker.client import Client
-from worker.demo import gold, report
-from worker.embedded.stack import LocalLLM, Stack
+from ruie.worker.cli.output import console
+from ruie.worker.client import Client
+from ruie.worker.demo import gold, report
+from ruie.worker.embedded.stack import LocalLLM, Stack
 
 LONGEST_S = 1800.0
 

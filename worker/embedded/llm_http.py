@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from worker.embedded.llm_engine import Answer, Engine, RefusedError
-from worker.embedded.llm_requests import ChatBody, CommonBody, TextBody
+from ruie.worker.embedded.llm_engine import Answer, Engine, RefusedError
+from ruie.worker.embedded.llm_requests import ChatBody, CommonBody, TextBody
 
 Body = TypeVar("Body", bound=CommonBody)
 

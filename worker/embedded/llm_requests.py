@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from worker.embedded.llm_engine import Sampling
+from ruie.worker.embedded.llm_engine import Sampling
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from db import migrate
-from db.engine import open_engine
+from ruie.db import migrate
+from ruie.db.engine import open_engine
 from ruie.errors import UnavailableError
 from ruie.settings import Settings
-from worker.embedded.leash import Child
-from worker.embedded.redis_server import RedisServer, free_port
+from ruie.worker.embedded.leash import Child
+from ruie.worker.embedded.redis_server import RedisServer, free_port
 
 LLM_START_S = 180.0
 
@@ -53,7 +53,7 @@ class Stack:
         self.settings = config
         environment = config.environment()
         for name in ("coordinator", "worker"):
-            command = [sys.executable, "-m", "worker.cli", name]
+            command = [sys.executable, "-m", "ruie.worker.cli", name]
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
         self._say(f"Redis        {config.redis_url}")
         self._say(f"LLM          {config.llm_base_url}")
@@ -76,7 +76,7 @@ class LocalLLM:
 
     def __init__(self, config: Settings) -> None:
         self._port = free_port()
-        command = [sys.executable, "-m", "worker.embedded.llm", "--port", str(self._port)]
+        command = [sys.executable, "-m", "ruie.worker.embedded.llm", "--port", str(self._port)]
         self.child = Child("local LLM", command, config.home / "llm.log", config.environment())
 
     def url(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ruie.errors import UnavailableError
 from ruie.retrievers import NAMES
-from worker.evaluation.summary import Line
+from ruie.worker.evaluation.summary import Line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,11 +18,11 @@ from ruie.files import write_whole
 from ruie.mistakes import Mistake
 from ruie.prompts import PROMPT_VERSION
 from ruie.settings import Settings
-from worker.client import decoding
-from worker.evaluation.chart import chart
-from worker.evaluation.summary import Line
-from worker.evaluation.tables import Grid, grids
-from worker.prices import Price
+from ruie.worker.client import decoding
+from ruie.worker.evaluation.chart import chart
+from ruie.worker.evaluation.summary import Line
+from ruie.worker.evaluation.tables import Grid, grids
+from ruie.worker.prices import Price
 
 DATA, TABLES, CHART = "evaluation.json", "evaluation.md", "evaluation.png"
 

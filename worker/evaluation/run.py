@@ -15,8 +15,8 @@ from ruie.extractor import Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.retrievers import BM25, NAMES, Random
 from ruie.settings import Settings
-from worker.client import decoding
-from worker.evaluation.predictions import Predictions
+from ruie.worker.client import decoding
+from ruie.worker.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from ruie.bootstrap import Interval, Reals, interval, resampled_f1
 from ruie.evaluation import Evaluation, totals
 from ruie.records import Task
 from ruie.scoring import Score
-from worker.evaluation.run import Part
-from worker.prices import Price, cost_nusd
+from ruie.worker.evaluation.run import Part
+from ruie.worker.prices import Price, cost_nusd
 
 
 @dataclass(frozen=True, slots=True)

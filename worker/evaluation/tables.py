@@ -9,7 +9,7 @@ from typing import Any
 
 from ruie.bootstrap import Interval
 from ruie.mistakes import Mistake
-from worker.evaluation.summary import Line
+from ruie.worker.evaluation.summary import Line
 
 WHO = ("corpus", "task", "retriever")
 

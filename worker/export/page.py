@@ -8,9 +8,9 @@ from html import escape
 from itertools import pairwise, starmap
 from pathlib import Path
 
-from db.records import DocumentRecords, SpanRecord
+from ruie.db.records import DocumentRecords, SpanRecord
 from ruie.schema import Schema
-from worker.export.rows import Counts
+from ruie.worker.export.rows import Counts
 
 _HERE = Path(__file__).parent
 DOCUMENTS = 500

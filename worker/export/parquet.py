@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from db.records import PAGE, DocumentRecords, SpanRecord
-from worker.export.rows import Counts
+from ruie.db.records import PAGE, DocumentRecords, SpanRecord
+from ruie.worker.export.rows import Counts
 
 
 def _offsets(part: str = "") -> list[tuple[str, Any]]:

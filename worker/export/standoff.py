@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from db.records import DocumentRecords, SpanRecord
-from worker.export.rows import Counts
+from ruie.db.records import DocumentRecords, SpanRecord
+from ruie.worker.export.rows import Counts
 
 FOLDER = 1000
 _LINE = re.compile(r"[^\r\n]+")

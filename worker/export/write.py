@@ -9,13 +9,13 @@ from typing import Any, Literal, TextIO
 
 from sqlalchemy import Engine
 
-from db.jobs import Job
-from db.records import DocumentRecords, documents_of
+from ruie.db.jobs import Job
+from ruie.db.records import DocumentRecords, documents_of
 from ruie.errors import UsageError
 from ruie.files import replacing
 from ruie.formats.writing import schema_path, schema_text
 from ruie.schema import Schema
-from worker.export.rows import Counts, to_line
+from ruie.worker.export.rows import Counts, to_line
 
 Form = Literal["jsonl", "parquet", "brat", "html"]
 
@@ -86,11 +86,11 @@ def _folder(
     folder: Path, form: Form, documents: Iterable[DocumentRecords], job: str, counts: Counts
 ) -> None:
     if form == "parquet":
-        from worker.export.parquet import write_tables
+        from ruie.worker.export.parquet import write_tables
 
         write_tables(folder, documents, job, counts)
         return
-    from worker.export.standoff import write_document
+    from ruie.worker.export.standoff import write_document
 
     for document in documents:
         write_document(folder, document, counts)
@@ -99,7 +99,7 @@ def _folder(
 def _page(
     engine: Engine, job: Job, path: Path, limit: int | None, document: int | None, counts: Counts
 ) -> None:
-    from worker.export import page
+    from ruie.worker.export import page
 
     most = page.DOCUMENTS if limit is None else limit
     documents = documents_of(engine, job.id, limit=most, document=document)

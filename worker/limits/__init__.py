@@ -11,7 +11,7 @@ calls wait until it is back; and a Redis that came back empty admits nothing unt
 has restored the last minute from SQL (worker/restoring.py).
 """
 
-from worker.limits.limiter import FleetLimiter, Lane
-from worker.limits.terms import MARKER, UNLIMITED, Limits
+from ruie.worker.limits.limiter import FleetLimiter, Lane
+from ruie.worker.limits.terms import MARKER, UNLIMITED, Limits
 
 __all__ = ["MARKER", "UNLIMITED", "FleetLimiter", "Lane", "Limits"]

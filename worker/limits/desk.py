@@ -18,10 +18,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from db.jobs import Priority
+from ruie.db.jobs import Priority
 from ruie.errors import RateLimitedError
-from worker.limits.headers import Told
-from worker.limits.terms import FREE, WEIGHTS, Limits, Permit
+from ruie.worker.limits.headers import Told
+from ruie.worker.limits.terms import FREE, WEIGHTS, Limits, Permit
 
 log = logging.getLogger("ruie.limits")
 

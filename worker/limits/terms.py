@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from db.jobs import Priority
+from ruie.db.jobs import Priority
 
 MARKER = "ruie:coordinator:marker"
 """The Redis key that says: nothing was forgotten."""

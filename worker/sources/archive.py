@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
-from worker.ingest import PIECE
-from worker.sources.formats import UnreadableError
-from worker.sources.place import Opened
+from ruie.worker.ingest import PIECE
+from ruie.worker.sources.formats import UnreadableError
+from ruie.worker.sources.place import Opened
 
 
 class Archive:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from db.jobs import NewInputError
-from worker.ingest import PIECE, Read, document_of, excerpt_of, too_many_bytes
-from worker.sources.formats import Reader, UnreadableError
-from worker.sources.mapping import Mapping
+from ruie.db.jobs import NewInputError
+from ruie.worker.ingest import PIECE, Read, document_of, excerpt_of, too_many_bytes
+from ruie.worker.sources.formats import Reader, UnreadableError
+from ruie.worker.sources.mapping import Mapping
 
 # where a row stands after some of its bytes
 _START, _PLAIN, _QUOTED, _CLOSING = range(4)

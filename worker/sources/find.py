@@ -15,15 +15,15 @@ from stat import S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
-from worker.sources import formats
-from worker.sources.archive import Archives
-from worker.sources.delimited import delimited
-from worker.sources.html import html_at_least, html_text, markdown_at_least, markdown_text
-from worker.sources.mapping import DEFAULT, Mapping
-from worker.sources.parquet import parquet
-from worker.sources.place import Opened, Place
-from worker.sources.remote import remote, without_credentials
-from worker.sources.source import Source
+from ruie.worker.sources import formats
+from ruie.worker.sources.archive import Archives
+from ruie.worker.sources.delimited import delimited
+from ruie.worker.sources.html import html_at_least, html_text, markdown_at_least, markdown_text
+from ruie.worker.sources.mapping import DEFAULT, Mapping
+from ruie.worker.sources.parquet import parquet
+from ruie.worker.sources.place import Opened, Place
+from ruie.worker.sources.remote import remote, without_credentials
+from ruie.worker.sources.source import Source
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,

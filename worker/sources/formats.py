@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from db.jobs import NewInputError
-from worker.ingest import (
+from ruie.db.jobs import NewInputError
+from ruie.worker.ingest import (
     EXCERPT_CHARS,
     KEPT_KEYS,
     PIECE,
@@ -23,7 +23,7 @@ from worker.ingest import (
     too_many_bytes,
     too_many_characters,
 )
-from worker.sources.mapping import DEFAULT, Mapping, as_json
+from ruie.worker.sources.mapping import DEFAULT, Mapping, as_json
 
 Reader = Callable[[BinaryIO, str, Mapping, int, int], Iterator[Read]]
 Extracted = tuple[str, dict[str, Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from worker.sources.mapping import as_json
+from ruie.worker.sources.mapping import as_json
 
 DROPPED = ["head", "script", "style", "noscript", "template", "svg", "iframe"]
 PARAGRAPHS = "p,h1,h2,h3,h4,h5,h6,ul,ol,dl,table,blockquote,pre,section,article,header,footer"

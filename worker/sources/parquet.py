@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from db.jobs import NewInputError
-from worker.ingest import EXCERPT_CHARS, PIECE, Read, too_many_bytes, too_many_characters
-from worker.sources.formats import UnreadableError, mapped
-from worker.sources.mapping import Mapping
+from ruie.db.jobs import NewInputError
+from ruie.worker.ingest import EXCERPT_CHARS, PIECE, Read, too_many_bytes, too_many_characters
+from ruie.worker.sources.formats import UnreadableError, mapped
+from ruie.worker.sources.mapping import Mapping
 
 BATCH_ROWS = 512
 BATCH_BYTES = 4 << 20

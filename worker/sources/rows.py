@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from worker.ingest import Read
-from worker.sources.formats import mapped
-from worker.sources.frames import rows_of
-from worker.sources.mapping import DEFAULT
+from ruie.worker.ingest import Read
+from ruie.worker.sources.formats import mapped
+from ruie.worker.sources.frames import rows_of
+from ruie.worker.sources.mapping import DEFAULT
 
 
 class Rows:

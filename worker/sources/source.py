@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
-from db.jobs import NewInputError
-from worker.ingest import Read
-from worker.sources.formats import Reader, UnreadableError
-from worker.sources.mapping import Mapping
+from ruie.db.jobs import NewInputError
+from ruie.worker.ingest import Read
+from ruie.worker.sources.formats import Reader, UnreadableError
+from ruie.worker.sources.mapping import Mapping
 
 STDIN = "stdin"
 BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.types import BigId, Json, UtcDateTime, Words
+from ruie.db.types import BigId, Json, UtcDateTime, Words
 
 revision = "0001"
 down_revision = None

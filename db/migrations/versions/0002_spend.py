@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.types import BigId, Usd, UtcDateTime, Words
+from ruie.db.types import BigId, Usd, UtcDateTime, Words
 
 revision = "0002"
 down_revision = "0001"

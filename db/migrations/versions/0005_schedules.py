@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.types import Json, UtcDateTime, Words
+from ruie.db.types import Json, UtcDateTime, Words
 
 revision = "0005"
 down_revision = "0004"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.naming import NAMED, fill_keys
-from db.types import NameKey, Words
+from ruie.db.naming import NAMED, fill_keys
+from ruie.db.types import NameKey, Words
 
 revision = "0006"
 down_revision = "0005"

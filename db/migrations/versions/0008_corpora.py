@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.types import UtcDateTime, Words
+from ruie.db.types import UtcDateTime, Words
 
 revision = "0008"
 down_revision = "0007"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from db.types import BigId, Json
+from ruie.db.types import BigId, Json
 
 revision = "0009"
 down_revision = "0008"
