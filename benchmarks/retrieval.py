@@ -26,8 +26,8 @@ from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
+from ruie.exporter.base_encoder import Source, load_source, quiet
 from ruie.exporter.parity import torch_vectors
-from ruie.exporter.source import Source, load_source, quiet
 from ruie.exporter.type_model import fit, type_table
 from ruie.packaged import packaged_encoder
 from ruie.records import Demonstration

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, selec
 
 from ruie.db.lease import HELD, LeasedItem, record_attempt
 from ruie.db.models import chunks, extractions, work_items
-from ruie.db.rows import add_argument_items, read_items, write_records
+from ruie.db.record_rows import add_argument_items, read_items, write_records
 from ruie.db.sql import DONE, insert_new_by_dialect
 from ruie.db.types import utcnow
 from ruie.errors import RuieError

@@ -30,8 +30,8 @@ from ruie.bundle.table import write_table
 from ruie.bundle.type_model import TypeModel, write_models
 from ruie.errors import AnnotationError
 from ruie.exporter import onnx_export, parity, quantise
+from ruie.exporter.base_encoder import Source, load_source
 from ruie.exporter.index import write_index
-from ruie.exporter.source import Source, load_source
 from ruie.exporter.type_model import fit, type_table
 from ruie.records import Demonstration
 

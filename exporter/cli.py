@@ -151,21 +151,21 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
     Finished stages are kept in the run's folder and skipped while what they were made from is
     unchanged; a run that was killed goes on where it stopped.
     """
-    from ruie.exporter.source import check_libraries, quiet
+    from ruie.exporter.base_encoder import check_libraries, quiet
 
     check_libraries()
     quiet()
     from rich.console import Console
 
-    from ruie.exporter.training import company
+    from ruie.exporter.training import distributed
     from ruie.exporter.training.config import TrainConfig
     from ruie.exporter.training.pipeline import Training
     from ruie.exporter.training.report import Stages, summary
 
     read = TrainConfig.load(config)
-    with Stages(Console(stderr=True, quiet=company.rank() > 0)) as shown:
+    with Stages(Console(stderr=True, quiet=distributed.rank() > 0)) as shown:
         figures = Training(read, shown, overwrite=overwrite).run()
-    if company.rank():
+    if distributed.rank():
         return  # the first process speaks for all
     if as_json:
         click.echo(json.dumps(figures, indent=1))

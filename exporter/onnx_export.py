@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruie.errors import BundleError
-from ruie.exporter.source import Source, pooled
+from ruie.exporter.base_encoder import Source, pooled
 
 OPSET = 17
 """Opset 17 made LayerNormalization one operator, which ONNX Runtime runs as such and not as nine

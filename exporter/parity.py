@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ruie.bundle.encoder import BATCH_TOKENS, batches_by_length
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
-from ruie.exporter.source import Source, pooled
+from ruie.exporter.base_encoder import Source, pooled
 
 Vectors = npt.NDArray[np.float32]
 

@@ -26,20 +26,20 @@ from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
-from ruie.worker.batches import Readable
-from ruie.worker.enqueueing import Enqueued, Progress, begin, fill
-from ruie.worker.preview import Preview, preview
+from ruie.worker.ingest.dry_run import Preview, preview
+from ruie.worker.ingest.enqueue import Enqueued, Progress, begin, fill
+from ruie.worker.ingest.input_batches import Readable
+from ruie.worker.ingest.sources import find_sources, read_sources
+from ruie.worker.ingest.sources.find import absolute
+from ruie.worker.ingest.sources.mapping import DEFAULT
+from ruie.worker.ingest.sources.mapping import Mapping as Columns
+from ruie.worker.ingest.sources.remote import without_credentials
+from ruie.worker.ingest.sources.rows import Rows
+from ruie.worker.ingest.sources.source import Source
 from ruie.worker.prices import price_of
-from ruie.worker.sources import find_sources, read_sources
-from ruie.worker.sources.find import absolute
-from ruie.worker.sources.mapping import DEFAULT
-from ruie.worker.sources.mapping import Mapping as Columns
-from ruie.worker.sources.remote import without_credentials
-from ruie.worker.sources.rows import Rows
-from ruie.worker.sources.source import Source
 
 if TYPE_CHECKING:
-    from ruie.worker.estimate import Estimate
+    from ruie.worker.estimate.estimate import Estimate
 
 
 class Options(TypedDict, total=False):
@@ -198,7 +198,10 @@ class Client:
         the endpoint asked, for the list of its models. Raises `UsageError`, `BundleError`,
         `SettingsError`, `UnavailableError`.
         """
-        from ruie.worker.estimate import estimate, first_model  # heavy: enqueueing needs no bundle
+        from ruie.worker.estimate.estimate import (  # heavy: enqueueing needs no bundle
+            estimate,
+            first_model,
+        )
 
         loaded = _schema(schema)
         limit = self.config.max_document_chars

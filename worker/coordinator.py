@@ -28,7 +28,7 @@ from ruie.db.jobs import Priority
 from ruie.settings import Settings
 from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from ruie.worker.limits import MARKER
-from ruie.worker.restoring import WINDOW_S, recent_calls, restore
+from ruie.worker.limits.restore import WINDOW_S, recent_calls, restore
 from ruie.worker.schedules import Runner, fire
 
 log = logging.getLogger("ruie.coordinator")

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from ruie.db import reviews
 from ruie.db.engine import reading
 from ruie.db.jobs import Job
-from ruie.db.records import DocumentRecords, SpanRecord, documents_of
+from ruie.db.record_pages import DocumentRecords, SpanRecord, documents_of
 from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines

@@ -24,10 +24,10 @@ from ruie.schema import Schema
 from ruie.settings import Settings
 from ruie.worker.client import Client, Options, check_cap
 from ruie.worker.cron import latest_due, next_due
-from ruie.worker.enqueueing import Enqueued, Progress, Reached
-from ruie.worker.sources.find import absolute
-from ruie.worker.sources.mapping import DEFAULT
-from ruie.worker.sources.mapping import Mapping as Columns
+from ruie.worker.ingest.enqueue import Enqueued, Progress, Reached
+from ruie.worker.ingest.sources.find import absolute
+from ruie.worker.ingest.sources.mapping import DEFAULT
+from ruie.worker.ingest.sources.mapping import Mapping as Columns
 
 log = logging.getLogger("ruie.schedules")
 

@@ -13,7 +13,7 @@ def batch(batch_id: str, priority: int = 0) -> None:
     """Work off one batch; its items and their leases are in SQL."""
     # Imported in the child, on its first task: ONNX Runtime and FAISS do not survive a fork, and
     # a child that takes seconds to start is killed in a loop.
-    from ruie.worker.process import process
+    from ruie.worker.batches.process import process
 
     process().run(batch_id, priority)
 
@@ -21,6 +21,6 @@ def batch(batch_id: str, priority: int = 0) -> None:
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close(**_: object) -> None:
     """A process that ends, for whatever reason, first waits for its last answers."""
-    from ruie.worker import process
+    from ruie.worker.batches import process
 
     process.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 from ruie.bundle.encoder import batches_by_length
 from ruie.errors import UsageError
-from ruie.exporter.source import opened
-from ruie.exporter.training import company
+from ruie.exporter.base_encoder import opened
+from ruie.exporter.training import distributed
 from ruie.exporter.training.config import PreferenceConfig
 from ruie.exporter.training.preference import Conversation, Prompted
 from ruie.exporter.training.prefixes import Kept, forward, groups, read, shareable
@@ -49,7 +49,7 @@ class LocalScorer:
     def __init__(self, config: PreferenceConfig) -> None:
         self._config = config
         self._model: Any = None
-        self._budget = config.batch_tokens or (512 if company.device() == "cpu" else 16384)
+        self._budget = config.batch_tokens or (512 if distributed.device() == "cpu" else 16384)
 
     def score(self, batch: Sequence[Prompted]) -> list[float]:
         """Longest first, in batches of at most the configured tokens."""
@@ -75,7 +75,7 @@ class LocalScorer:
         start = [0] * len(batch)
         longest = max(map(len, batch), default=0)
         # a GPU reads the beginnings again in less time than it takes to put them together
-        if company.device() != "cpu" or not shareable(self._model, longest):
+        if distributed.device() != "cpu" or not shareable(self._model, longest):
             return kept, start
         prompts = [each.prompt for each in batch]
         head, found = groups(prompts)
@@ -145,10 +145,10 @@ def load_model(config: PreferenceConfig) -> Any:
     """The causal model in evaluation mode, on the GPU where there is one."""
     import torch
 
-    device = company.device()
+    device = distributed.device()
     wanted = config.dtype
     if wanted == "auto":
-        wanted = "bfloat16" if company.computes_in_bfloat16() else "float32"
+        wanted = "bfloat16" if distributed.computes_in_bfloat16() else "float32"
     more: dict[str, Any] = {"dtype": getattr(torch, wanted)}
     if device == "cpu":
         more["attn_implementation"] = "eager"  # torch's fused attention in bf16 takes longer there

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ruie.bundle.layout import check_target
-from ruie.exporter.source import load_source
-from ruie.exporter.training import candidates, company, preference
+from ruie.exporter.base_encoder import load_source
+from ruie.exporter.training import candidates, distributed, preference
 from ruie.exporter.training.config import CorpusConfig, TrainConfig
 from ruie.exporter.training.export import export
 from ruie.exporter.training.figures import plot
@@ -45,7 +45,7 @@ class Training:
             encoder = str(student.folder / "model")
             unseen = self._held_out(pools, scored)
         self._ranking(pools, encoder, unseen)
-        if not company.rank():
+        if not distributed.rank():
             plot({k: v for k, v in self.figures.items() if v.get("history")}, self._run)
             self.figures["export"] = export(
                 self._config,

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ruie import prompts
-from ruie.exporter.training import company
-from ruie.exporter.training.ahead import ahead
+from ruie.exporter.training import distributed
 from ruie.exporter.training.candidates import NONE, Rows
 from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.prefetch import ahead
 from ruie.exporter.training.stages import Figures, append, stored
 
 PARTS = "scores.{}.jsonl"
@@ -86,7 +86,7 @@ def score_candidates(
     # prompts with one demonstration begin alike, and so, for less, do those of a pool
     pairs.sort(key=lambda pair: (pools.pool_of[pair[0]], pair[1]))
     known = _stored(folder)
-    mine = pairs[company.rank() :: company.world()]
+    mine = pairs[distributed.rank() :: distributed.world()]
     left = [pair for pair in mine if pair not in known]
     started, scored = time.monotonic(), 0
     chunks = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
@@ -99,17 +99,17 @@ def score_candidates(
         scores = scorer.score([prompted[i] for i in fitting])
         # rounded as it is read again by a run that goes on
         told = {some[i]: round(score, 5) for i, score in zip(fitting, scores, strict=True)}
-        append(folder / PARTS.format(company.rank()), [[*pair, told[pair]] for pair in told])
+        append(folder / PARTS.format(distributed.rank()), [[*pair, told[pair]] for pair in told])
         known |= told
         scored += len(some)
         progress(1 - (len(left) - scored) / max(1, len(mine)))
     seconds = time.monotonic() - started
-    world = company.world()
-    (folder / DONE.format(company.rank(), world)).touch()
-    if company.rank():
+    world = distributed.world()
+    (folder / DONE.format(distributed.rank(), world)).touch()
+    if distributed.rank():
         return {}
     others = [folder / DONE.format(number, world) for number in range(1, world)]
-    company.wait_for(lambda: all(file.exists() for file in others))
+    distributed.wait_for(lambda: all(file.exists() for file in others))
     known |= _stored(folder)
     scores_of = np.full(chosen.shape, np.nan, dtype=np.float32)
     for index, row in enumerate(pools.queries):
@@ -119,7 +119,7 @@ def score_candidates(
     return {
         "pairs": len(known),
         "pairs_too_long": len(pairs) - len(known),
-        "pairs_per_second": round(scored * company.world() / seconds, 1) if scored else None,
+        "pairs_per_second": round(scored * distributed.world() / seconds, 1) if scored else None,
         **_informative(scores_of),
     }
 

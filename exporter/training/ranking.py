@@ -23,9 +23,9 @@ from ruie import prompts
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.bundle.type_model import Floats
+from ruie.exporter.base_encoder import Source
 from ruie.exporter.parity import torch_vectors
-from ruie.exporter.source import Source
-from ruie.exporter.training.measures import K
+from ruie.exporter.training.metrics import K
 from ruie.exporter.training.pools import Pools
 from ruie.exporter.training.preference import Conversation, Scorer, Tokenise
 from ruie.exporter.training.stages import Figures, append, stored

@@ -16,17 +16,17 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text
-from ruie.exporter.source import opened
-from ruie.exporter.training import company
-from ruie.exporter.training.ahead import ahead
+from ruie.exporter.base_encoder import opened
+from ruie.exporter.training import distributed
 from ruie.exporter.training.candidates import NONE, Rows
 from ruie.exporter.training.config import RewardConfig
+from ruie.exporter.training.grad_cache import read_in_parts
 from ruie.exporter.training.groups import Ranking
 from ruie.exporter.training.losses import grouped_cross_entropy
-from ruie.exporter.training.measures import agreement
-from ruie.exporter.training.parts import read_in_parts
+from ruie.exporter.training.metrics import agreement
 from ruie.exporter.training.pools import Pools
 from ruie.exporter.training.preference import Scores
+from ruie.exporter.training.prefetch import ahead
 from ruie.exporter.training.stages import Figures
 from ruie.exporter.training.trainer import Groups, train
 
@@ -81,7 +81,9 @@ class RewardModel(torch.nn.Module):
         device = self.network.device
         feeds = ahead(lambda few: self.feed([pairs[i] for i in few]), parts)
         # as the Trainer computes
-        with torch.autocast(device.type, torch.bfloat16, enabled=company.computes_in_bfloat16()):
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=distributed.computes_in_bfloat16()
+        ):
             for few, feed in zip(parts, feeds, strict=True):
                 said = self.network(**{name: each.to(device) for name, each in feed.items()})
                 for i, score in zip(few, said.logits[:, 0].float().tolist(), strict=True):
@@ -114,7 +116,7 @@ def train_reward(
 
     groups = Groups(pools, ranked, config, seed)
     history = train(model, groups, collate, config, folder, seed, measure, progress)
-    if not company.rank():
+    if not distributed.rank():
         model.network.save_pretrained(folder / "model")
         model.tokenizer.save_pretrained(folder / "model")
     return {"trained_on": len(ranked), "held_out": len(held_out), "history": history}
@@ -129,7 +131,7 @@ def judge(
     progress: Callable[[float], None],
 ) -> Figures:
     """Score every candidate of every query. Writes `FILE`: `rewards`, float32, (queries, top)."""
-    model = RewardModel(str(trained), config).eval().to(company.device())
+    model = RewardModel(str(trained), config).eval().to(distributed.device())
     texts = read_texts(pools)
     rewards = np.full(candidates.shape, np.nan, dtype=np.float32)
     step = 32

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ruie.exporter.training import company
+from ruie.exporter.training import distributed
 from ruie.files import write_whole
 
 Figures = dict[str, Any]
@@ -52,11 +52,11 @@ class Stage:
         """
         if (known := self.figures) is not None:
             return known
-        if company.rank():
-            company.wait_for(lambda: self._begun)
+        if distributed.rank():
+            distributed.wait_for(lambda: self._begun)
             if together:
                 work(self.folder)
-            company.wait_for(lambda: self.figures is not None)
+            distributed.wait_for(lambda: self.figures is not None)
             return self.figures or {}
         if not self._begun:
             shutil.rmtree(self.folder, ignore_errors=True)

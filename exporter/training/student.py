@@ -17,13 +17,13 @@ import torch
 
 from ruie.bundle.encoder import batches_by_length
 from ruie.bundle.retrieval import KEYWORD_TOKENS, passage_text, retrieval_text
-from ruie.exporter.source import Source, load_source, pooled
-from ruie.exporter.training import company
+from ruie.exporter.base_encoder import Source, load_source, pooled
+from ruie.exporter.training import distributed
 from ruie.exporter.training.config import DistillationConfig
+from ruie.exporter.training.grad_cache import read_in_parts
 from ruie.exporter.training.groups import Ranking
 from ruie.exporter.training.losses import contrastive, distillation
-from ruie.exporter.training.measures import agreement
-from ruie.exporter.training.parts import read_in_parts
+from ruie.exporter.training.metrics import agreement
 from ruie.exporter.training.pools import Pools
 from ruie.exporter.training.stages import Figures
 from ruie.exporter.training.trainer import Groups, train
@@ -150,7 +150,7 @@ def train_student(
 
     groups = Groups(pools, ranked, config, seed)
     history = train(student, groups, collate, config, folder, seed, measure, progress)
-    if not company.rank():
+    if not distributed.rank():
         _save(student, source, config, folder / "model")
     return {"trained_on": len(ranked), "held_out": len(held_out), "history": history}
 

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from ruie.errors import UnavailableError
-from ruie.exporter.training import company
+from ruie.exporter.training import distributed
 from ruie.exporter.training.config import TrainerConfig
 from ruie.exporter.training.groups import Ranking, draw
 from ruie.exporter.training.pools import Pools
@@ -35,7 +35,7 @@ class Groups(Dataset[Any]):
         self, pools: Pools, ranked: Sequence[Ranking], config: TrainerConfig, seed: int
     ) -> None:
         self._pools, self._ranked, self._config, self._seed = pools, ranked, config, seed
-        devices = max(company.world(), torch.cuda.device_count())
+        devices = max(distributed.world(), torch.cuda.device_count())
         self._length = config.batch * config.accumulate * config.steps * devices
         self._order: tuple[int, list[int]] = (-1, [])
 
@@ -77,7 +77,7 @@ def train(
         learning_rate=config.learning_rate,
         warmup_steps=min(config.warmup, config.steps // 2),
         activation_checkpointing=config.gradient_checkpointing,
-        bf16=company.computes_in_bfloat16(),
+        bf16=distributed.computes_in_bfloat16(),
         logging_steps=max(1, every // 10),
         save_steps=every,
         save_total_limit=1,
@@ -106,13 +106,13 @@ def train(
     # nobody saves before all have looked what was saved
     trainer.accelerator.wait_for_everyone()
     together = trainer.args.world_size
-    if together != company.world():
+    if together != distributed.world():
         raise UnavailableError(
-            f"{company.world()} processes were started, and {together} train together.",
+            f"{distributed.world()} processes were started, and {together} train together.",
             "Start them with `accelerate launch` or `torchrun`.",
         )
     trainer.train(resume_from_checkpoint=last)
-    if not company.rank():
+    if not distributed.rank():
         shutil.rmtree(checkpoints, ignore_errors=True)
     logged = trainer.state.log_history
     return [
@@ -156,7 +156,7 @@ class _Watcher(TrainerCallback):  # type: ignore[misc,unused-ignore]
             self._record(state)
 
     def _record(self, state: Any) -> None:
-        if company.rank():
+        if distributed.rank():
             return
         training = self._model.training
         self._model.eval()

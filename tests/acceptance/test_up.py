@@ -53,7 +53,7 @@ def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.S
     client = Client(config)
     job_id = client.enqueue([{"text": "Ada went to Rome ."}], SCHEMA).job_id
     wait_until(lambda: client.progress(job_id).state == "done", 60)
-    assert len(started_by(config)) > 4  # the leashes, Redis, coordinator, worker and its process
+    assert len(started_by(config)) > 4  # supervisors, Redis, coordinator, worker and its process
 
     os.kill(up.pid, end)
 

@@ -12,15 +12,15 @@ from sqlalchemy import Engine
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
 from ruie.db import jobs, queue
-from ruie.db.past import past_calls, past_events
+from ruie.db.call_statistics import past_calls, past_events
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Item, Task
 from ruie.schema import Schema
 from ruie.settings import load
-from ruie.worker.estimate import Estimate, estimate
-from ruie.worker.ingest import Read, document_of
-from ruie.worker.survey import Sample, survey
+from ruie.worker.estimate.estimate import Estimate, estimate
+from ruie.worker.estimate.survey import Sample, survey
+from ruie.worker.ingest.documents import Read, document_of
 
 House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 MODEL = "small"

@@ -17,7 +17,7 @@ from ruie.errors import CallError, RateLimitedError, TransientCallError
 from ruie.llm import Completion
 from ruie.worker.embedded.redis_server import RedisServer, free_port
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
-from ruie.worker.limits.terms import keys
+from ruie.worker.limits.types import keys
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from support.tiny import rises, tiny_encoder, tiny_llm
 
 from ruie.bundle.retrieval import text_key
-from ruie.exporter.source import Source, load_source
+from ruie.exporter.base_encoder import Source, load_source
 from ruie.exporter.training import ranking
 from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
 from ruie.exporter.training.likelihood import LocalScorer, Tokeniser

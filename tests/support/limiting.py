@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from ruie.llm import Call, Completion
 from ruie.worker.limits import FleetLimiter, Limits
-from ruie.worker.limits.terms import keys
+from ruie.worker.limits.types import keys
 
 T = TypeVar("T")
 MODEL = "m"

@@ -29,10 +29,10 @@ from ruie.db.models import ITEM_STATES, JOB_STATES, metadata
 from ruie.db.query import run_readonly
 from ruie.db.views import VIEWS
 from ruie.schema import KEYS, Schema
-from ruie.worker.ingest import NewDocument, NewInputError, document_of, read_jsonl
-from ruie.worker.sources import find_sources
-from ruie.worker.sources import read_sources as read_files
-from ruie.worker.sources.find import SUFFIXES
+from ruie.worker.ingest.documents import NewDocument, NewInputError, document_of, read_jsonl
+from ruie.worker.ingest.sources import find_sources
+from ruie.worker.ingest.sources import read_sources as read_files
+from ruie.worker.ingest.sources.find import SUFFIXES
 
 # README.md
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from ruie.db.records import (
+from ruie.db.record_pages import (
     ArgumentRecord,
     DocumentRecords,
     EntityRecord,

@@ -17,7 +17,7 @@ from ruie.errors import (
     TransientCallError,
     TruncatedError,
 )
-from ruie.worker.retries import (
+from ruie.worker.batches.retries import (
     Attempt,
     PauseEndpoint,
     PauseJob,

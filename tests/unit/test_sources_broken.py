@@ -10,8 +10,8 @@ import pytest
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest import Read
-from ruie.worker.sources import Source, find_sources
+from ruie.worker.ingest.documents import Read
+from ruie.worker.ingest.sources import Source, find_sources
 
 LINES = b"".join(b'{"text": "document %d"}\n' % n for n in range(20_000))
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest import PIECE, Read
-from ruie.worker.sources.delimited import delimited
-from ruie.worker.sources.formats import UnreadableError
-from ruie.worker.sources.mapping import DEFAULT
+from ruie.worker.ingest.documents import PIECE, Read
+from ruie.worker.ingest.sources.delimited import delimited
+from ruie.worker.ingest.sources.formats import UnreadableError
+from ruie.worker.ingest.sources.mapping import DEFAULT
 
 LIMIT = 50
 

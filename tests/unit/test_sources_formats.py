@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ruie.db.queue import NewDocument
-from ruie.worker.sources import Mapping, find_sources
-from ruie.worker.sources.frames import rows_of
+from ruie.worker.ingest.sources import Mapping, find_sources
+from ruie.worker.ingest.sources.frames import rows_of
 
 BODY = Mapping(text="body", id="url", metadata=("by",))
 LINES = (

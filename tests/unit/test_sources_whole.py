@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruie.db.queue import NewDocument
-from ruie.worker.sources import Mapping, find_sources
-from ruie.worker.sources.html import html_at_least, html_text, markdown_at_least, markdown_text
-from ruie.worker.sources.mapping import DEFAULT
+from ruie.worker.ingest.sources import Mapping, find_sources
+from ruie.worker.ingest.sources.html import (
+    html_at_least,
+    html_text,
+    markdown_at_least,
+    markdown_text,
+)
+from ruie.worker.ingest.sources.mapping import DEFAULT
 
 PAGE = "<html><head><title>Oil &amp;\n gas</title><style>p{}</style></head><body><p>Crude fell."
 DRAWING = "<p>Crude fell.<svg><title>A chart</title></svg>"

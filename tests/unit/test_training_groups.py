@@ -13,7 +13,7 @@ from ruie.bundle.retrieval import passage_text, retrieval_text
 from ruie.exporter.training.candidates import NONE, find_candidates, read_candidates
 from ruie.exporter.training.config import CorpusConfig, RewardConfig
 from ruie.exporter.training.groups import Ranking, draw, rankings, split
-from ruie.exporter.training.measures import agreement
+from ruie.exporter.training.metrics import agreement
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.records import Demonstration, Item, Span, Task, Trigger
 

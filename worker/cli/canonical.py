@@ -66,8 +66,8 @@ def list_(prefix: str, mapped: bool, limit: int) -> None:
     """Keys with their names."""
     from ruie.db.canonical import list_names
     from ruie.db.engine import reading
-    from ruie.worker.cli.output import console, table
     from ruie.worker.client import Client
+    from ruie.worker.terminal import console, table
 
     with reading(Client().engine) as conn:
         rows = [(n.key, n.seen, n.name, n.mapped) for n in list_names(

@@ -100,7 +100,7 @@ def convert(
 
 
 def _print(read: dict[Path, Corpus], output: Path, schema: Path, *, as_json: bool) -> None:
-    from ruie.worker.cli.output import console, print_json, table
+    from ruie.worker.terminal import console, print_json, table
 
     rows = [(str(source), str(corpus.format), *_counts(corpus)) for source, corpus in read.items()]
     if as_json:

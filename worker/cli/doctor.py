@@ -31,7 +31,7 @@ class Check:
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong."""
     from ruie.settings import settings
-    from ruie.worker.cli.output import console, print_json
+    from ruie.worker.terminal import console, print_json
 
     config = settings()
     checks = []
@@ -74,7 +74,7 @@ def _database(config: Settings) -> str:
 
 def _redis(config: Settings) -> str:
     from ruie.worker.embedded.redis_server import find_server
-    from ruie.worker.servers import check_redis
+    from ruie.worker.preflight import check_redis
 
     if not config.redis_url:
         return f"embedded: `ruie up` starts {find_server().name}"

@@ -14,8 +14,8 @@ from ruie.worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
-    from ruie.worker.enqueueing import Enqueued
-    from ruie.worker.preview import Preview
+    from ruie.worker.ingest.dry_run import Preview
+    from ruie.worker.ingest.enqueue import Enqueued
 
 
 @click.command()
@@ -68,9 +68,9 @@ def enqueue(
     Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from ruie.worker.cli.output import print_json
     from ruie.worker.cli.progress import telling
     from ruie.worker.client import Client
+    from ruie.worker.terminal import print_json
 
     loaded = Schema.load(schema)
     mapping = mapping_of(text_column, id_column, meta)
@@ -105,8 +105,8 @@ def enqueue(
 
 
 def _tell(done: Preview | Enqueued) -> None:
-    from ruie.worker.cli.output import counted
-    from ruie.worker.enqueueing import Enqueued
+    from ruie.worker.ingest.enqueue import Enqueued
+    from ruie.worker.terminal import counted
 
     made = isinstance(done, Enqueued)
     _refusals(done.errors, done.refused, done.job_id if isinstance(done, Enqueued) else "")
@@ -129,14 +129,14 @@ def _tell(done: Preview | Enqueued) -> None:
 
 
 def _refusals(errors: Sequence[NewInputError], refused: int, job_id: str) -> None:
-    from ruie.worker.cli import output
+    from ruie.worker import terminal
 
-    output.refusals(errors)
+    terminal.refusals(errors)
     if refused > len(errors):
         more = f"refused  and {refused - len(errors):,} more"
         where = f"SELECT * FROM input_errors WHERE job_id = '{job_id}'"
         said = f'{more}: ruie query "{where}"' if job_id else more
-        output.errors.print(said, soft_wrap=True, markup=False)
+        terminal.errors.print(said, soft_wrap=True, markup=False)
 
 
 def _interrupted(job_id: str, documents: int, replayable: bool) -> None:

@@ -13,8 +13,8 @@ from ruie.errors import ExitCode
 from ruie.worker.cli.source_options import mapping_of, source_options
 
 if TYPE_CHECKING:
-    from ruie.worker.estimate import Estimate
-    from ruie.worker.outlook import TaskEstimate
+    from ruie.worker.estimate.estimate import Estimate
+    from ruie.worker.estimate.token_estimator import TaskEstimate
 
 COLUMNS = ("task", "calls", "paid before", "tokens in", "±", "tokens out", "at most")
 TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_tokens",
@@ -54,8 +54,8 @@ def estimate(
     if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from ruie.worker.cli.output import documents_read, print_json, refusals
     from ruie.worker.client import Client
+    from ruie.worker.terminal import documents_read, print_json, refusals
 
     loaded = Schema.load(schema)
     mapping = mapping_of(text_column, id_column, meta)
@@ -81,7 +81,7 @@ def estimate(
 
 
 def _tell(found: Estimate) -> None:
-    from ruie.worker.cli.output import console, counted, table
+    from ruie.worker.terminal import console, counted, table
 
     click.echo(
         f"{counted(found.documents, 'document')}, {counted(found.texts, 'different text')}, "

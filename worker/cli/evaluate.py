@@ -69,7 +69,6 @@ def evaluate(
     """
     from ruie.bundle import Bundle
     from ruie.settings import load
-    from ruie.worker.cli.output import counted, errors, print_json
     from ruie.worker.embedded.stack import local_llm
     from ruie.worker.evaluation import run
     from ruie.worker.evaluation.corpora import load_corpora
@@ -77,6 +76,7 @@ def evaluate(
     from ruie.worker.evaluation.report import Report, described
     from ruie.worker.evaluation.summary import summary
     from ruie.worker.prices import price_of
+    from ruie.worker.terminal import counted, errors, print_json
 
     given = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
     config = load(**{name: value for name, value in given.items() if value is not None})
@@ -109,8 +109,8 @@ def evaluate(
 
 
 def _tell(report: Report) -> None:
-    from ruie.worker.cli.output import console, table
     from ruie.worker.evaluation.tables import grids
+    from ruie.worker.terminal import console, table
 
     for grid in grids(report.lines):
         console.print(table(grid.columns, grid.calm(), title=grid.title))
@@ -124,7 +124,7 @@ def _progress(questions: int) -> Iterator[Callable[[int], None]]:
     """A bar, on a terminal."""
     from rich.progress import Progress
 
-    from ruie.worker.cli.output import errors
+    from ruie.worker.terminal import errors
 
     with Progress(console=errors, disable=not errors.is_terminal) as bar:
         task = bar.add_task("evaluating", total=questions)

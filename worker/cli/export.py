@@ -43,11 +43,11 @@ def export(
     """Write what JOB found as files."""
     from ruie.db import jobs
     from ruie.db.engine import reading
-    from ruie.db.records import documents_of
-    from ruie.worker.cli.output import counted
+    from ruie.db.record_pages import documents_of
     from ruie.worker.client import Client
     from ruie.worker.export import write
     from ruie.worker.export.rows import Counts
+    from ruie.worker.terminal import counted
 
     engine = Client().engine
     with reading(engine) as conn:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from ruie.worker.cli.output import errors
-from ruie.worker.enqueueing import Reached
+from ruie.worker.ingest.enqueue import Reached
+from ruie.worker.terminal import errors
 
 LINE_S = 30.0
 """Seconds between two lines of a log."""

@@ -30,8 +30,8 @@ def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -
     from ruie.db import jobs
     from ruie.db import quarantine as kept
     from ruie.db.engine import reading
-    from ruie.worker.cli.output import console, print_json
     from ruie.worker.client import Client
+    from ruie.worker.terminal import console, print_json
 
     with reading(Client().engine) as conn:
         if job is not None:
@@ -51,7 +51,7 @@ def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -
 
 
 def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
-    from ruie.worker.cli.output import moment, table
+    from ruie.worker.terminal import moment, table
 
     columns = ["item", "document", "task", "class", "attempts", "when (UTC)", "error"]
     rows = [
@@ -73,8 +73,8 @@ def show(item: int, as_json: bool) -> None:
     """All that is known about one ITEM: document, prompt, answer, failed calls."""
     from ruie.db import quarantine as kept
     from ruie.db.engine import reading
-    from ruie.worker.cli.output import print_json
     from ruie.worker.client import Client
+    from ruie.worker.terminal import print_json
 
     with reading(Client().engine) as conn:
         detail = kept.get_quarantined(conn, item)
@@ -86,7 +86,7 @@ def show(item: int, as_json: bool) -> None:
 
 
 def _tell(detail: QuarantinedDetail, again: str) -> None:
-    from ruie.worker.cli.output import console, counted, moment, table
+    from ruie.worker.terminal import console, counted, moment, table
 
     item = detail.item
     event = f" of {detail.event}" if detail.event else ""
@@ -119,7 +119,7 @@ COLUMNS = ("attempt", "when (UTC)", "model", "class", "tokens in", "tokens out",
 
 
 def _row(call: FailedCall) -> tuple[object, ...]:
-    from ruie.worker.cli.output import moment
+    from ruie.worker.terminal import moment
 
     cost = None if call.cost_usd is None else f"{call.cost_usd:.6f}"
     return (call.attempt, moment(call.at), call.model, call.error_class, call.prompt_tokens,

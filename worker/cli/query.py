@@ -79,7 +79,7 @@ def _write(answer: Answer, form: str, file: BinaryIO) -> None:
 def _lay_out(answer: Answer, out: io.TextIOWrapper) -> None:
     from rich.console import Console
 
-    from ruie.worker.cli.output import LOG_WIDTH, counted, table
+    from ruie.worker.terminal import LOG_WIDTH, counted, table
 
     shown = list(islice(answer.rows, SHOWN))
     more = next(answer.rows, None)

@@ -16,8 +16,8 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
     A job that was done runs again. `ruie quarantine list` shows what there is and why.
     """
     from ruie.db import jobs, quarantine, spend
-    from ruie.worker.cli.output import counted, print_json
     from ruie.worker.client import Client, check_cap
+    from ruie.worker.terminal import counted, print_json
 
     client = Client()
     with client.engine.begin() as conn:

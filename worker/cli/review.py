@@ -20,9 +20,9 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
     """Store the corrected rows of FILE. The same file again changes nothing."""
     from ruie.db import jobs
     from ruie.db.engine import reading
-    from ruie.worker.cli.output import counted
     from ruie.worker.client import Client
     from ruie.worker.reviewing import import_reviews
+    from ruie.worker.terminal import counted
 
     engine = Client().engine
     with reading(engine) as conn:
@@ -46,8 +46,8 @@ def list_(job: str | None, as_json: bool) -> None:
     """List the reviews in force, of all documents or of those of JOB."""
     from ruie.db import jobs, reviews
     from ruie.db.engine import reading
-    from ruie.worker.cli.output import console, moment, print_json, table
     from ruie.worker.client import Client
+    from ruie.worker.terminal import console, moment, print_json, table
 
     with reading(Client().engine) as conn:
         if job:
@@ -71,8 +71,8 @@ def score(job: str, as_json: bool) -> None:
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.worker import reviewing
-    from ruie.worker.cli.output import console, print_json, table
     from ruie.worker.client import Client
+    from ruie.worker.terminal import console, print_json, table
 
     engine = Client().engine
     with reading(engine) as conn:
@@ -104,9 +104,9 @@ def export(job: str | None, output: Path, overwrite: bool) -> None:
     from ruie.errors import UsageError
     from ruie.formats.writing import schema_text
     from ruie.schema import Schema
-    from ruie.worker.cli.output import counted
     from ruie.worker.client import Client
     from ruie.worker.export import write
+    from ruie.worker.terminal import counted
 
     write.check(output, "jsonl", overwrite=overwrite)
     with reading(Client().engine) as conn:

@@ -96,7 +96,7 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:
     """All schedules, when each is next due, and its last run with its job."""
-    from ruie.worker.cli.output import console, print_json, table
+    from ruie.worker.terminal import console, print_json, table
 
     listed = _schedules().listed()
     if as_json:
@@ -120,7 +120,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(name: str, limit: int, as_json: bool) -> None:
     """The schedule NAME and its runs, the newest first."""
-    from ruie.worker.cli.output import console, print_json, table
+    from ruie.worker.terminal import console, print_json, table
 
     one, runs = _schedules().runs(name, limit)
     if as_json:
@@ -145,7 +145,7 @@ def show(name: str, limit: int, as_json: bool) -> None:
 
 def _shown(one: Schedule) -> dict[str, Any]:
     """A schedule as it may be shown: a URL's credentials are for reading alone."""
-    from ruie.worker.sources.remote import without_credentials
+    from ruie.worker.ingest.sources.remote import without_credentials
 
     sources = [without_credentials(source) for source in one.spec["sources"]]
     return {**asdict(one), "spec": {**one.spec, "sources": sources}}

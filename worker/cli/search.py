@@ -33,8 +33,8 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
     from ruie.db import search as fulltext
     from ruie.db.engine import reading
     from ruie.search_query import parse_query
-    from ruie.worker.cli.output import console, counted, print_json
     from ruie.worker.client import Client
+    from ruie.worker.terminal import console, counted, print_json
 
     parse_query(query)  # what is no query is said before anything is done
     engine = Client().engine
@@ -77,7 +77,7 @@ def _catch_up(engine: Engine) -> None:
 
 
 def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
-    from ruie.worker.cli.output import table
+    from ruie.worker.terminal import table
 
     columns = ["document", "id", "job", "text"]
     rows: list[list[object]] = []

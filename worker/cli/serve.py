@@ -19,11 +19,11 @@ def worker(concurrency: int) -> None:
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
     from ruie.settings import settings
-    from ruie.worker import stopping, watchdog
+    from ruie.worker import shutdown, watchdog
     from ruie.worker.app import create_app
-    from ruie.worker.cli.output import start_logging
     from ruie.worker.client import Client
-    from ruie.worker.servers import check_redis
+    from ruie.worker.preflight import check_redis
+    from ruie.worker.terminal import start_logging
 
     config = settings()
     _needs_redis(config.redis_url)
@@ -35,7 +35,7 @@ def worker(concurrency: int) -> None:
     _needs_llm(config.llm_base_url)
     processes = concurrency or config.concurrency or 2 * available_threads()
     app = create_app(config)
-    stopping.prepare()
+    shutdown.prepare()
     watchdog.prepare(app)
     app.worker_main(
         ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
@@ -50,10 +50,10 @@ def coordinator() -> None:
     from ruie.db.engine import open_engine
     from ruie.settings import settings
     from ruie.worker.app import create_app
-    from ruie.worker.cli.output import start_logging
     from ruie.worker.client import Client
     from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
-    from ruie.worker.servers import check_redis
+    from ruie.worker.preflight import check_redis
+    from ruie.worker.terminal import start_logging
 
     config = settings()
     _needs_redis(config.redis_url)

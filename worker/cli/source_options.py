@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ruie.worker.sources.mapping import Mapping
+    from ruie.worker.ingest.sources.mapping import Mapping
 
 KINDS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
 
@@ -33,7 +33,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def mapping_of(text_column: str, id_column: str, meta: str | None) -> Mapping:
     """What --text, --id and --meta say."""
-    from ruie.worker.sources.mapping import Mapping
+    from ruie.worker.ingest.sources.mapping import Mapping
 
     kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
     return Mapping(text_column, id_column, kept)

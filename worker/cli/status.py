@@ -38,7 +38,7 @@ def status(job: str | None, watch: bool, as_json: bool) -> None:
 
 
 def _once(client: Client, job: str | None, as_json: bool) -> None:
-    from ruie.worker.cli.output import console, print_json
+    from ruie.worker.terminal import console, print_json
 
     if as_json:
         listed = [client.progress(job)] if job else _all(client)
@@ -64,7 +64,7 @@ def _watch(client: Client, job: str | None) -> None:
     """On a terminal a table that changes in place; in a log one line for each change."""
     from rich.live import Live
 
-    from ruie.worker.cli.output import console
+    from ruie.worker.terminal import console
 
     def look() -> list[Progress]:
         return [client.progress(job)] if job else _all(client)
@@ -110,7 +110,7 @@ def _state(progress: Progress) -> str:
 
 def overview(listed: list[Progress]) -> Any:
     """All jobs, one a row."""
-    from ruie.worker.cli.output import table
+    from ruie.worker.terminal import table
 
     columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
                "refused", "tokens")  # fmt: skip  # one line reads better
@@ -127,7 +127,7 @@ def detail(progress: Progress) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from ruie.worker.cli.output import table
+    from ruie.worker.terminal import table
 
     head = f"{progress.job_id}  {progress.name}  {_state(progress)}"
     if progress.reason:

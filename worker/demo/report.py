@@ -14,8 +14,8 @@ from ruie.db.engine import reading
 from ruie.db.progress import progress
 from ruie.db.query import run_readonly
 from ruie.settings import Settings
-from ruie.worker.cli.output import cell, console, table
 from ruie.worker.demo import gold
+from ruie.worker.terminal import cell, console, table
 
 QUERIES = (
     (

@@ -12,10 +12,10 @@ from ruie.db.progress import Progress as JobProgress
 from ruie.errors import RuieError
 from ruie.packaged import packaged_bundle
 from ruie.settings import Settings
-from ruie.worker.cli.output import console
 from ruie.worker.client import Client
 from ruie.worker.demo import gold, report
 from ruie.worker.embedded.stack import LocalLLM, Stack
+from ruie.worker.terminal import console
 
 LONGEST_S = 1800.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from ruie.errors import UnavailableError
-from ruie.worker.embedded.leash import Child
+from ruie.worker.embedded.supervised_process import Child
 
 START_S = 15.0
 

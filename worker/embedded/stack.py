@@ -14,8 +14,8 @@ from ruie.db import migrate
 from ruie.db.engine import open_engine
 from ruie.errors import UnavailableError
 from ruie.settings import Settings
-from ruie.worker.embedded.leash import Child
 from ruie.worker.embedded.redis_server import RedisServer, free_port
+from ruie.worker.embedded.supervised_process import Child
 
 LLM_START_S = 180.0
 

@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise, starmap
 from pathlib import Path
 
-from ruie.db.records import DocumentRecords, SpanRecord
+from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.schema import Schema
 from ruie.worker.export.rows import Counts
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ruie.db.records import PAGE, DocumentRecords, SpanRecord
+from ruie.db.record_pages import PAGE, DocumentRecords, SpanRecord
 from ruie.worker.export.rows import Counts
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ruie.db.records import DocumentRecords, SpanRecord
+from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.records import Task
 
 

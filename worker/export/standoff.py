@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ruie.db.records import DocumentRecords, SpanRecord
+from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.worker.export.rows import Counts
 
 FOLDER = 1000

@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 from sqlalchemy import Engine
 
 from ruie.db.jobs import Job
-from ruie.db.records import DocumentRecords, documents_of
+from ruie.db.record_pages import DocumentRecords, documents_of
 from ruie.errors import UsageError
 from ruie.files import replacing
 from ruie.formats.writing import schema_path, schema_text

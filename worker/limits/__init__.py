@@ -8,10 +8,10 @@ Two things hold at once. The window: in no 60 s is more admitted than the limit,
 second to spare for what is on its way. The bucket: what the limit allows goes out evenly, a
 burst's worth at most at once. When Redis cannot be reached nothing is admitted:
 calls wait until it is back; and a Redis that came back empty admits nothing until the coordinator
-has restored the last minute from SQL (worker/restoring.py).
+has restored the last minute from SQL (worker/limits/restore.py).
 """
 
 from ruie.worker.limits.limiter import FleetLimiter, Lane
-from ruie.worker.limits.terms import MARKER, UNLIMITED, Limits
+from ruie.worker.limits.types import MARKER, UNLIMITED, Limits
 
 __all__ = ["MARKER", "UNLIMITED", "FleetLimiter", "Lane", "Limits"]

@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
-from ruie.worker.limits.desk import Desk
+from ruie.worker.limits.admission_queue import Desk
 from ruie.worker.limits.headers import told
-from ruie.worker.limits.terms import MARKER, Limits, Permit, keys
+from ruie.worker.limits.types import MARKER, Limits, Permit, keys
 
 SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
 LEARN_S = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.naming import NAMED, fill_keys
+from ruie.db.rekey_names import NAMED, fill_keys
 from ruie.db.types import NameKey, Words
 
 revision = "0006"

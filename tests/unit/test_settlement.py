@@ -1,0 +1,45 @@
+"""The most that a call can cost: never less than what is charged for it."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ruie.extractor import Decoding, Extractor, Question
+from ruie.llm import LLMClient
+from ruie.parsing import OutputForm
+from ruie.schema import Schema
+from ruie.worker.batches.settlement import most_nusd
+from ruie.worker.prices import Price, cost_nusd
+
+SCHEMA = Schema("news", entities={"person": "", "place": ""})
+PRICE = Price(1.0, 4.0)
+
+
+def question(text: str, form: OutputForm) -> Question:
+    llm = LLMClient("http://none")
+    extractor = Extractor(None, llm, "m", Decoding(form=form, max_tokens=100))
+    (made,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], text)])
+    return made
+
+
+@given(st.text(max_size=200))
+def test_a_token_for_each_byte_is_covered(text: str) -> None:
+    asked = question(text, OutputForm.LINEAR)
+    size = sum(len(m["content"].encode("utf-8", "replace")) for m in asked.call.messages)
+    assert most_nusd(PRICE, asked) > cost_nusd(PRICE, size, 100)
+
+
+def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
+    linear, as_json = (question("Ada met Bo .", form) for form in OutputForm)
+    assert as_json.call.response_format is not None
+    sizes = [
+        sum(len(m["content"].encode()) + 16 for m in each.call.messages)
+        for each in (linear, as_json)
+    ]
+    schema = len(json.dumps(as_json.call.response_format))
+    assert schema > 100
+    assert most_nusd(PRICE, as_json) == cost_nusd(PRICE, sizes[1] + schema, 100)
+    assert most_nusd(PRICE, linear) == cost_nusd(PRICE, sizes[0], 100)

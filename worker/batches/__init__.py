@@ -1,0 +1,1 @@
+"""A batch in a worker process: from its message to its records."""

@@ -1,0 +1,145 @@
+"""What one worker process holds: its event loop, its database connection, its extractors.
+
+Made in the process that uses it, on its first task (see worker/tasks.py), and never carried
+across a fork. The event loop runs in a thread of its own from task to task: Celery gives a
+process its next batch while the last answers of the one before are still awaited, so that its
+calls in flight never run dry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from concurrent.futures import Future, wait
+
+from redis.asyncio import Redis
+
+from ruie.bundle import Bundle
+from ruie.db.engine import open_engine
+from ruie.db.jobs import Priority
+from ruie.db.spend import to_nusd
+from ruie.llm import LLMClient
+from ruie.settings import Settings, settings
+from ruie.worker import shutdown
+from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.leased_batch import Outcome
+from ruie.worker.batches.retries import RetryPolicy
+from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
+from ruie.worker.batches.store import Store
+from ruie.worker.limits import FleetLimiter, Limits
+from ruie.worker.prices import price_of
+
+log = logging.getLogger("ruie.worker")
+
+
+class Process:
+    """One process's state, opened once and used for batch after batch on one event loop."""
+
+    def __init__(self, config: Settings) -> None:
+        self.pid = os.getpid()
+        self._config = config
+        self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+        self._limiter = limiter(config)
+        self._lanes: dict[Priority, Lane] = {}
+        self._default_model = config.llm_model
+        self._runner = BatchRunner(
+            Store(open_engine(config.database_url)),
+            self._lane,
+            owner=f"{socket.gethostname()}:{self.pid}",
+            lease_s=config.lease_s,
+            grace_s=config.stop_grace_s,
+            policy=RetryPolicy(max_attempts=config.max_attempts),
+            day_cap_nusd=to_nusd(config.spend_per_day_usd or None),
+        )
+        self._batches: set[Future[Outcome]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._loop.call_soon(shutdown.on_stop, self._loop, self._runner.stop)
+        threading.Thread(target=self._loop.run_forever, name="ruie-batches", daemon=True).start()
+
+    def run(self, batch_id: str, priority: int) -> None:
+        """Work off one batch; returns as soon as there is room for another. Raises what went
+        wrong until then."""
+        entered = threading.Event()
+        running = self._run(batch_id, Priority(priority), entered)
+        batch = asyncio.run_coroutine_threadsafe(running, self._loop)
+        self._batches.add(batch)
+        batch.add_done_callback(self._batches.discard)
+        batch.add_done_callback(lambda _: entered.set())
+        entered.wait()
+        if batch.done():
+            batch.result()
+        else:
+            batch.add_done_callback(_log_failure)
+
+    def close(self) -> None:
+        """Wait for the batches whose last answers are awaited; called when the process ends."""
+        wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
+
+    async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
+        if not self._default_model:
+            self._default_model = (await self._lane(priority).llm.check(""))[0]
+        outcome = await self._runner.run(batch_id, priority, entered.set)
+        log.info("batch %s: %s", batch_id, outcome)
+        return outcome
+
+    def _lane(self, priority: Priority) -> Lane:
+        config = self._config
+        if priority not in self._lanes:
+            client = LLMClient(
+                config.llm_base_url,
+                config.llm_api_key.get_secret_value(),
+                timeout_s=config.llm_timeout_s,
+                max_in_flight=config.llm_max_in_flight,
+                hook=self._limiter.lane(priority),
+            )
+            self._lanes[priority] = Lane(
+                priority,
+                client,
+                self._bundle,
+                lambda: self._default_model,
+                lambda model: price_of(model, config.llm_prices),
+            )
+        return self._lanes[priority]
+
+
+def limiter(config: Settings) -> FleetLimiter:
+    """The fleet's limits, on the Redis that carries the messages."""
+    redis = Redis.from_url(
+        config.redis_url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
+    )
+    limits = Limits(
+        requests_per_minute=config.llm_requests_per_minute,
+        tokens_per_minute=config.llm_tokens_per_minute,
+        input_tokens_per_minute=config.llm_input_tokens_per_minute,
+        output_tokens_per_minute=config.llm_output_tokens_per_minute,
+        calls_in_flight=config.llm_calls_in_flight,
+        burst_s=config.llm_burst_s,
+    )
+    return FleetLimiter(
+        redis, config.llm_base_url, limits, call_timeout_s=config.llm_timeout_s, guarded=True
+    )
+
+
+def _log_failure(batch: Future[Outcome]) -> None:
+    if error := batch.exception():
+        log.error("a batch failed: %s", error, exc_info=error)
+
+
+_process: Process | None = None
+
+
+def process() -> Process:
+    """This process's state; a child never uses its parent's."""
+    global _process
+    if _process is None or _process.pid != os.getpid():
+        _process = Process(settings())
+    return _process
+
+
+def close() -> None:
+    """End what this process holds, if it holds anything."""
+    if _process is not None and _process.pid == os.getpid():
+        _process.close()

@@ -1,0 +1,194 @@
+"""The life of a batch: from its message to the last of its records.
+
+Each item ends in a transaction of its own, under the token that holds its lease. What has not
+been sent when time is up, the job is paused or the worker stops is given back unharmed; what is
+in flight then is paid for, and is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+
+from ruie.db import jobs, queue
+from ruie.db.chunks import contexts
+from ruie.db.jobs import Priority
+from ruie.worker.batches.isolation import Company
+from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.leased_batch import Outcome, Work
+from ruie.worker.batches.retries import RetryPolicy
+from ruie.worker.batches.store import Store
+
+log = logging.getLogger("ruie.batch")
+
+BATCH_SECONDS = 600.0
+"""A batch gives back what it has not sent by then; long waits for a rate limit belong in SQL."""
+WATCH_S = 1.0
+"""How often a batch looks whether its job was paused, and one that waits whether it should let
+others go first."""
+PUT_BACK_S = 2.0
+"""A batch that found its lane taken is sent again after so long."""
+
+
+class BatchRunner:
+    """Works off the batches of one process, several at a time, on one event loop.
+
+    lane: what a class of jobs has in this process. grace_s: how long calls in flight may take to
+    end once the worker stops. day_cap_nusd: see db/spend.py.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lane: Callable[[Priority], Lane],
+        owner: str,
+        *,
+        lease_s: float,
+        grace_s: float,
+        policy: RetryPolicy,
+        day_cap_nusd: int | None = None,
+    ) -> None:
+        self._store = store
+        self._lane = lane
+        self._owner = owner
+        self._lease_s = lease_s
+        self._grace_s = grace_s
+        self._policy = policy
+        self._day_cap_nusd = day_cap_nusd
+        self._stopping = asyncio.Event()
+        self._encoder = asyncio.Lock()
+        self._company = Company()
+
+    def stop(self) -> None:
+        """Send nothing more; every batch ends within the grace period."""
+        self._stopping.set()
+
+    async def run(
+        self, batch_id: str, priority: Priority, entered: Callable[[], object]
+    ) -> Outcome:
+        """Work off one batch. A batch that is known no longer, or a second message for it, gives
+        an empty outcome.
+
+        entered is called when the batch has its lane: the process has room for another, and must
+        not wait for this one's last answers.
+        """
+        lane = self._lane(priority)
+        if not await self._enter(lane, batch_id):
+            return Outcome()
+        entered()
+        entered_lane = True
+
+        def handed_over() -> None:
+            nonlocal entered_lane
+            if entered_lane:
+                entered_lane = False
+                lane.feeding.release()
+
+        try:
+            async with self._company.joined():
+                return await self._lease_and_work(lane, batch_id, handed_over)
+        finally:
+            handed_over()
+
+    async def _lease_and_work(
+        self, lane: Lane, batch_id: str, handed_over: Callable[[], object]
+    ) -> Outcome:
+        leased = await self._store.write(
+            lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
+        )
+        if not leased:
+            return Outcome()
+        try:
+            job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+            told: dict[int, str] = {}
+            if key := job.settings.get("context"):
+                documents = sorted({item.document_id for item in leased})
+                told = await self._store.read(lambda conn: contexts(conn, job.id, documents, key))
+            work = Work(
+                self._store,
+                lane,
+                job,
+                leased,
+                self._policy,
+                self._day_cap_nusd,
+                self._encoder,
+                told,
+            )
+        except BaseException:
+            await self._store.write(lambda conn: queue.release(conn, leased))
+            raise
+        try:
+            await self._to_its_end(work, handed_over)
+        finally:
+            await work.give_back()
+        return work.outcome
+
+    async def _enter(self, lane: Lane, batch_id: str) -> bool:
+        """Wait for the lane. False: the batch was put back, because the worker stops, or because
+        others wait whose lane may be free."""
+        others_wait = partial(queue.others_wait, priority=int(lane.priority))
+        while not self._stopping.is_set():
+            try:
+                await asyncio.wait_for(lane.feeding.acquire(), WATCH_S)
+                return True
+            except TimeoutError:
+                if await self._store.read(others_wait):
+                    break
+        await self._store.write(lambda conn: queue.put_back(conn, batch_id, PUT_BACK_S))
+        return False
+
+    async def _to_its_end(self, work: Work, handed_over: Callable[[], object]) -> None:
+        """Work until every item has ended or was called off."""
+
+        async def work_off() -> None:
+            async with self._company.alone() if work.suspect else nullcontext():
+                await feed()
+
+        async def feed() -> None:
+            async with asyncio.TaskGroup() as group:
+                await work.feed(group)
+                handed_over()
+
+        working = asyncio.create_task(work_off())
+        watching = asyncio.create_task(self._watch(work))
+        stopping = asyncio.create_task(self._stop(work, working))
+        timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, work.call_off)
+        try:
+            # watching ends before the work only by an error
+            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            for task in (working, watching, stopping):
+                task.cancel()
+            ended = await asyncio.gather(working, watching, stopping, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _watch(self, work: Work) -> None:
+        """Renew the leases, let go of what another worker has by now, and call off the rest once
+        the job no longer runs (it was paused or cancelled)."""
+        job_id = work.job.id
+        due = time.monotonic() + self._lease_s / 3
+        while True:
+            await asyncio.sleep(min(self._lease_s / 3, WATCH_S))
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._lease_s / 3
+                ids = list(work.items)
+                renew = partial(queue.renew, owner=self._owner, item_ids=ids, ttl_s=self._lease_s)
+                for lost in set(ids) - await self._store.write(renew):
+                    work.items.pop(lost, None)
+            states = await self._store.read(lambda conn: jobs.job_states(conn, [job_id]))
+            if states.get(job_id) != "running":
+                work.call_off()
+
+    async def _stop(self, work: Work, working: asyncio.Task[None]) -> None:
+        """When the worker stops: nothing more is sent, and what is in flight has its grace."""
+        await self._stopping.wait()
+        work.call_off()
+        await asyncio.wait({working}, timeout=self._grace_s)
+        working.cancel()

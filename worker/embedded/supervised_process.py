@@ -1,0 +1,118 @@
+"""Child processes that end with their parent, however it ends.
+
+The parent starts `python -m ruie.worker.embedded.supervised_process COMMAND...`, a supervisor,
+and holds the write end of a pipe. The supervisor starts the command in a process group of its own
+and waits. When the pipe closes, which the operating system sees to even after `kill -9`, the whole
+group is ended: SIGTERM, then SIGKILL after a grace period. When the command ends by itself, the
+supervisor ends with its exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from ruie.errors import UnavailableError
+
+GRACE_S = 10.0
+
+
+class Child:
+    """A child that dies with its parent. Its output goes to a log file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ruie.worker.embedded.supervised_process", *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                # Ctrl-C goes to the foreground group: the children wait for us to end them.
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def check(self) -> None:
+        """Raises `UnavailableError` with the log's end if the child has ended."""
+        if not self.alive:
+            raise UnavailableError(
+                f"The {self.name} process ended with code {self._process.returncode}: "
+                f"{self.last_words()}",
+                f"See {self.log}.",
+            )
+
+    def last_words(self) -> str:
+        """The last line that the child wrote."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1][:300] if said else "it said nothing"
+
+    def stop(self) -> None:
+        """End the child and everything it started; returns when it is gone."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(GRACE_S + 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def main(command: Sequence[str]) -> int:
+    """Run the command until it ends or standard input closes."""
+    # A group of its own, so that what it forks (Celery's children) is ended with it.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(end(child)))
+    while child.poll() is None:
+        ready, _, _ = select.select([0], [], [], 0.2)
+        if ready and not os.read(0, 1024):
+            return end(child)
+    end(child)
+    return child.returncode
+
+
+def end(child: subprocess.Popen[bytes]) -> int:
+    """End the child's whole group; what is left of it after the grace period is killed."""
+    _signal(child, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S
+    while time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.05)
+    _signal(child, signal.SIGKILL)
+    return child.wait()
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Sources into documents, chunks and work items."""

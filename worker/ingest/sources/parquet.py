@@ -1,0 +1,111 @@
+"""Parquet, batch by batch; what cannot be sought in goes to a temporary file first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ruie.db.jobs import NewInputError
+from ruie.worker.ingest.documents import (
+    EXCERPT_CHARS,
+    PIECE,
+    Read,
+    too_many_bytes,
+    too_many_characters,
+)
+from ruie.worker.ingest.sources.formats import UnreadableError, mapped
+from ruie.worker.ingest.sources.mapping import Mapping
+
+BATCH_ROWS = 512
+BATCH_BYTES = 4 << 20
+
+
+def parquet(
+    stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
+) -> Iterator[Read]:
+    """A document a row."""
+    import pyarrow as pa
+
+    try:
+        yield from _rows(stream, name, mapping, limit, start)
+    except (pa.ArrowException, ValueError) as error:  # damaged, or times that Python has not
+        raise UnreadableError(str(error)) from error
+
+
+def _rows(stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int) -> Iterator[Read]:
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryFile() as spool:
+        if not stream.seekable():
+            while piece := stream.read(PIECE):
+                spool.write(piece)
+            spool.seek(0)
+        # not pre_buffer, which holds all of the row groups that are read
+        file = pq.ParquetFile(
+            stream if stream.seekable() else spool, buffer_size=PIECE, pre_buffer=False
+        )
+        names = file.schema_arrow.names
+        if mapping.text not in names:
+            raise UnreadableError(f"it has no column '{mapping.text}'")
+        columns = names
+        if mapping.metadata is not None:
+            columns = [n for n in names if n in (mapping.text, mapping.id, *mapping.metadata)]
+        number = 0
+        groups: list[int] = []
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if not groups and number + rows <= start:
+                number += rows
+            else:
+                groups.append(group)
+        at_a_time = min((_rows_at_a_time(file.metadata.row_group(g)) for g in groups), default=1)
+        for batch in file.iter_batches(at_a_time, row_groups=groups, columns=columns):
+            if number + batch.num_rows <= start:
+                number += batch.num_rows
+                continue
+            refused = _too_long(batch, mapping, limit)
+            step = 1 if refused else batch.num_rows
+            for first in range(0, batch.num_rows, step):
+                if first in refused:
+                    number += 1
+                    if number > start:
+                        yield NewInputError(name, number, *refused[first])
+                    continue
+                for row in batch.slice(first, step).to_pylist():
+                    number += 1
+                    if number > start:
+                        yield mapped(row, name, number, mapping, limit)
+
+
+def _rows_at_a_time(group: Any) -> int:
+    """As many as are some megabytes: long texts go in small batches."""
+    fitting: int = BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)
+    return max(1, min(BATCH_ROWS, fitting))
+
+
+def _too_long(batch: Any, mapping: Mapping, limit: int) -> dict[int, tuple[str, str | None]]:
+    """Rows with a value that no document may have, by index: why, and the text's beginning. They
+    are told before a value becomes an object of Python, which takes as much memory again."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[int, tuple[str, str | None]] = {}
+    for column, values in zip(batch.schema.names, batch.columns, strict=True):
+        kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+        if not any(is_kind(values.type) for is_kind in kinds):
+            continue
+        sizes = pc.binary_length(values)
+        if (pc.max(sizes).as_py() or 0) <= 4 * limit:
+            continue
+        for index, size in enumerate(sizes.to_pylist()):
+            if (size or 0) <= 4 * limit:
+                continue
+            if column == mapping.text and not pa.types.is_binary(values.type):
+                one = values.slice(index, 1)
+                chars = pc.utf8_length(one)[0].as_py()
+                begin = pc.utf8_slice_codeunits(one, 0, EXCERPT_CHARS)[0].as_py()
+                found[index] = too_many_characters(chars, limit), begin
+            else:
+                found.setdefault(index, (f"its '{column}' {too_many_bytes(size, limit)}", None))
+    return found
