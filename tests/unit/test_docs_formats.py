@@ -27,12 +27,13 @@ def test_the_formats_are_those_of_the_code() -> None:
 
 
 def test_the_suffixes_are_those_of_the_code() -> None:
-    told = re.findall(r"`(\.\w+)`", SECTIONS["Other formats"].split("told by its name")[1])
-    assert set(told) - {".txt", ".gz"} == set(SUFFIXES)
+    _, detection = SECTIONS["Other formats"].split("detected by the file's name")
+    suffixes = re.findall(r"`(\.\w+)`", detection)
+    assert set(suffixes) - {".txt", ".gz"} == set(SUFFIXES)
 
 
 def test_the_tolerance_is_that_of_the_code() -> None:
-    assert f"more than {100 * TOLERANCE:g} %" in SECTIONS["What is wrong in annotated rows"]
+    assert f"more than {100 * TOLERANCE:g} %" in SECTIONS["Mistakes in annotated rows"]
 
 
 def test_the_extra_is_that_of_the_project() -> None:
@@ -70,7 +71,7 @@ def test_the_messages_that_are_shown(tmp_path: Path, caplog: pytest.LogCaptureFi
     file.write_text("OPEC B-ORG\n\n" * 405 + "cut\n" + "\nOPEC B-ORG\n" * 2005)
     load_corpus(file)
     told = [record.getMessage().replace(f"{tmp_path}/", "") for record in caplog.records]
-    shown = example("What is wrong in annotated rows").splitlines()
+    shown = example("Mistakes in annotated rows").splitlines()
     assert told == shown
 
 
