@@ -34,18 +34,18 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RUIE_", frozen=True, extra="forbid")
 
-    # Where things are
+    # Servers and files
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
-    redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server of its own")
+    redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
     bundle: Path = Field(
-        packaged_bundle(), description="directory of the bundle; default: the one that ruie brings"
+        packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
     )
     home: Path = Field(
-        Path(".ruie"), description="directory of the embedded Redis and of logs, made when needed"
+        Path(".ruie"),
+        description="directory of the embedded Redis and of logs, created when needed",
     )
-
     cache_dir: Path = Field(
-        Path("~/.cache/ruie"), description="where a local model is kept once it is converted"
+        Path("~/.cache/ruie"), description="directory of converted local models"
     )
 
     # The LLM
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
     llm_api_key: SecretStr = Field(SecretStr(""), description="API key of the endpoint")
-    llm_timeout_s: float = Field(120.0, gt=0, description="longest time for one call, seconds")
+    llm_timeout_s: float = Field(120.0, gt=0, description="timeout of one call, seconds")
     llm_max_in_flight: int = Field(
         16, ge=1, description="calls in flight in one worker process, for each class of jobs"
     )
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         ["\n"], description="stop sequences of the linear form (a JSON list); [] for none"
     )
     llm_requests_per_minute: int = Field(
-        0, ge=0, description="fleet-wide limit; 0: none, or what the provider's headers tell"
+        0, ge=0, description="fleet-wide limit; 0: none, or that of the provider's headers"
     )
     llm_tokens_per_minute: int = Field(
         0, ge=0, description="fleet-wide limit, input and output together; 0: as above"
@@ -72,44 +72,51 @@ class Settings(BaseSettings):
     llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_burst_s: float = Field(
-        0.25, ge=0, le=60, description="seconds' worth of a limit that may go out at once"
+        0.25, ge=0, le=60, description="seconds' worth of a limit that may be used at once"
     )
     llm_prices: dict[str, tuple[UsdPerMillion, UsdPerMillion]] = Field(
-        {}, description="by model, USD for a million tokens in and out (a JSON object)"
+        {}, description="for each model, USD per million tokens in and out (a JSON object)"
     )
     llm_tokenizer: str = Field(
-        "", description="tokenizer.json of the model, to count tokens; empty: estimated"
+        "", description="tokenizer.json of the model, to count tokens; empty: tokens are estimated"
     )
-
     spend_per_day_usd: float = Field(
-        0.0, ge=0, description="cap on what all jobs may spend in a day (UTC), USD; 0: none"
+        0.0, ge=0, description="cap on the spend of all jobs in a day (UTC), USD; 0: none"
     )
 
     # Extraction
-    output_form: OutputForm = Field(OutputForm.LINEAR, description="linear, or json (by schema)")
+    output_form: OutputForm = Field(
+        OutputForm.LINEAR, description="linear, or json (constrained by a JSON schema)"
+    )
     demonstrations: int = Field(8, ge=0, description="demonstrations in a prompt (k)")
     prompt_tokens: int = Field(1792, ge=1, description="longest prompt, estimated tokens")
-    chunk_tokens: int = Field(
-        256, ge=16, description="longest piece of a text in one call, estimated tokens"
-    )
+    chunk_tokens: int = Field(256, ge=16, description="longest chunk of a text, estimated tokens")
     chunk_overlap: int = Field(
-        1, ge=0, description="sentences that neighbouring pieces of a text share, at most"
+        1, ge=0, description="sentences that neighbouring chunks share, at most"
     )
     language: str = Field(
         "en",
         pattern="^[a-z]{2,3}(-[a-z]+)*$",
-        description="the texts' language, for sentence boundaries",
+        description="language of the texts, for sentence boundaries",
     )
-    encoder_threads: int = Field(1, ge=1, description="CPU threads of the encoder, each process")
+    encoder_threads: int = Field(1, ge=1, description="CPU threads of the encoder in each process")
 
     # The fleet
-    concurrency: int = Field(0, ge=0, description="processes of one worker; 0: two for each core")
-    batch_size: int = Field(32, ge=1, description="work items in one message")
-    window: int = Field(2048, ge=1, description="work items sent or leased at a time, at most")
-    lease_s: float = Field(60.0, gt=0, description="a worker silent this long loses its lease")
-    dispatch_s: float = Field(120.0, gt=0, description="a message not taken by then is sent again")
+    concurrency: int = Field(0, ge=0, description="processes of one worker; 0: two per core")
+    batch_size: int = Field(32, ge=1, description="work items in one batch")
+    window: int = Field(
+        2048,
+        ge=1,
+        description="work items sent or leased at a time, at most, in each class of jobs",
+    )
+    lease_s: float = Field(
+        60.0, gt=0, description="seconds without renewal after which a lease expires"
+    )
+    dispatch_s: float = Field(
+        120.0, gt=0, description="seconds after which a message that was not taken is sent again"
+    )
     stop_grace_s: float = Field(
-        20.0, ge=0, description="SIGTERM: calls in flight may take so long to end, seconds"
+        20.0, ge=0, description="time that calls in flight have to finish after SIGTERM, seconds"
     )
     max_attempts: int = Field(4, ge=1, description="attempts before an item is quarantined")
     max_document_chars: int = Field(2_000_000, ge=1, description="longest document, characters")
