@@ -52,7 +52,7 @@ def ours(redis: Redis, endpoint: str, requests: int, tokens: int) -> CallHook:
     from ruie.worker.limits import FleetLimiter, Limits
 
     limits = Limits(requests_per_minute=requests, tokens_per_minute=tokens)
-    return FleetLimiter(redis, endpoint, limits).lane()
+    return FleetLimiter(redis, endpoint, limits).hook()
 
 
 class Naive:

@@ -43,7 +43,7 @@ def test_what_is_allowed_goes_out_evenly(
     url: str, limits: Limits, dimension: str, per_minute: int
 ) -> None:
     async def crowd(limiter: FleetLimiter) -> None:
-        await asyncio.gather(*(limiter.lane().before(call()) for _ in range(150)))
+        await asyncio.gather(*(limiter.hook().before(call()) for _ in range(150)))
 
     with admissions(url, dimension) as admitted:
         limited(url, limits, crowd)
@@ -58,10 +58,10 @@ def test_no_window_holds_more_than_a_minute_s_limit(url: str) -> None:
     left until the minute is over."""
 
     async def use(limiter: FleetLimiter) -> None:
-        lane = limiter.lane()
-        await lane.before(call(prompt_tokens=600, max_tokens=0))
+        hook = limiter.hook()
+        await hook.before(call(prompt_tokens=600, max_tokens=0))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(lane.before(call(prompt_tokens=1, max_tokens=0)), 1.0)
+            await asyncio.wait_for(hook.before(call(prompt_tokens=1, max_tokens=0)), 1.0)
 
     limited(url, Limits(tokens_per_minute=600), use)
     assert in_window(url, "t") == 600
@@ -69,10 +69,10 @@ def test_no_window_holds_more_than_a_minute_s_limit(url: str) -> None:
 
 def test_a_request_larger_than_the_minute_is_admitted_and_paid_as_debt(url: str) -> None:
     async def use(limiter: FleetLimiter) -> float:
-        lane = limiter.lane()
-        await lane.before(call(prompt_tokens=1500, max_tokens=0))
+        hook = limiter.hook()
+        await hook.before(call(prompt_tokens=1500, max_tokens=0))
         with pytest.raises(RateLimitedError) as refused:
-            await lane.before(call(prompt_tokens=10, max_tokens=0))
+            await hook.before(call(prompt_tokens=10, max_tokens=0))
         return refused.value.retry_after or 0.0
 
     # two and a half minutes' worth: nothing more for as long
@@ -81,7 +81,7 @@ def test_a_request_larger_than_the_minute_is_admitted_and_paid_as_debt(url: str)
 
 def test_without_a_burst_no_second_holds_more_than_a_sixtieth(url: str) -> None:
     async def crowd(limiter: FleetLimiter) -> None:
-        await asyncio.gather(*(limiter.lane().before(call()) for _ in range(60)))
+        await asyncio.gather(*(limiter.hook().before(call()) for _ in range(60)))
 
     with admissions(url) as admitted:
         limited(url, Limits(requests_per_minute=1200, burst_s=0.0), crowd)
@@ -100,9 +100,9 @@ from ruie.worker.limits import FleetLimiter, Limits
 
 async def run():
     redis = Redis.from_url({url!r})
-    lane = FleetLimiter(redis, {ENDPOINT!r}, Limits(requests_per_minute=6000)).lane()
+    hook = FleetLimiter(redis, {ENDPOINT!r}, Limits(requests_per_minute=6000)).hook()
     call = Call({MODEL!r}, (), max_tokens=1, prompt_tokens=1)
-    await asyncio.gather(*(lane.before(call) for _ in range(100)))
+    await asyncio.gather(*(hook.before(call) for _ in range(100)))
 
 asyncio.run(run())
 """
@@ -116,23 +116,23 @@ asyncio.run(run())
 
 def test_calls_in_flight_are_bounded_and_those_of_the_dead_lapse(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[int, float]:
-        lane = limiter.lane()
+        hook = limiter.hook()
         flying = most = 0
 
         async def one() -> None:
             nonlocal flying, most
-            permit = await lane.before(call())
+            permit = await hook.before(call())
             flying += 1
             most = max(most, flying)
             await asyncio.sleep(0.02)
             flying -= 1
-            await lane.after(permit, call(), used(10, 90))
+            await hook.after(permit, call(), used(10, 90))
 
         await asyncio.gather(*(one() for _ in range(40)))
         for _ in range(3):
-            await lane.before(call())  # and their process is killed
+            await hook.before(call())  # and their process is killed
         started = time.monotonic()
-        await lane.before(call())
+        await hook.before(call())
         return most, time.monotonic() - started
 
     limits = Limits(calls_in_flight=3)
@@ -143,13 +143,13 @@ def test_calls_in_flight_are_bounded_and_those_of_the_dead_lapse(url: str) -> No
 
 def test_who_goes_away_while_waiting_takes_nothing(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
-        lane = limiter.lane()
-        waiting = [asyncio.create_task(lane.before(call())) for _ in range(40)]
+        hook = limiter.hook()
+        waiting = [asyncio.create_task(hook.before(call())) for _ in range(40)]
         await asyncio.sleep(0.3)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        await lane.before(call())
+        await hook.before(call())
 
     limited(url, Limits(requests_per_minute=600), use)
     # 2 at once and 10 a second

@@ -63,7 +63,7 @@ def test_the_last_minute_is_put_back_and_counts(engine: Engine, url: str) -> Non
     assert client.get(MARKER) == b"coordinator"
 
     async def use(limiter: FleetLimiter) -> int:
-        waiting = [asyncio.create_task(limiter.lane().before(call())) for _ in range(6)]
+        waiting = [asyncio.create_task(limiter.hook().before(call())) for _ in range(6)]
         done, late = await asyncio.wait(waiting, timeout=2.0)
         for task in late:
             task.cancel()

@@ -34,8 +34,8 @@ def test_what_was_not_used_is_given_back(
     url: str, outcome: Completion | CallError, left: float
 ) -> None:
     async def use(limiter: FleetLimiter) -> None:
-        permit = await limiter.lane().before(call())
-        await limiter.lane().after(permit, call(), outcome)
+        permit = await limiter.hook().before(call())
+        await limiter.hook().after(permit, call(), outcome)
 
     limited(url, Limits(tokens_per_minute=6000), use)
     assert in_window(url, "t") == left
@@ -44,14 +44,14 @@ def test_what_was_not_used_is_given_back(
 def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[float, float, float]:
         async with Redis.from_url(url) as other:
-            neighbour = FleetLimiter(other, ENDPOINT, Limits()).lane()
-            lane = limiter.lane()
+            neighbour = FleetLimiter(other, ENDPOINT, Limits()).hook()
+            hook = limiter.hook()
             started = time.monotonic()
             while time.monotonic() - started < 1.0:  # 50 a second, unlimited
-                permit = await lane.before(call())
+                permit = await hook.before(call())
                 await asyncio.sleep(0.02)
-            await lane.after(permit, call(), RateLimitedError("x", retry_after=1.0))
-            await lane.after(permit, call(), RateLimitedError("x", retry_after=0.1))
+            await hook.after(permit, call(), RateLimitedError("x", retry_after=1.0))
+            await hook.after(permit, call(), RateLimitedError("x", retry_after=0.1))
             await asyncio.sleep(0.3)  # for as long the neighbour may rely on what it knows
             started = time.monotonic()
             await neighbour.before(call(model="another"))
@@ -74,14 +74,14 @@ def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
 
 def test_without_a_word_how_long_the_pause_grows(url: str) -> None:
     async def use(limiter: FleetLimiter) -> list[float]:
-        lane = limiter.lane()
+        hook = limiter.hook()
         waits = []
         for _ in range(2):
-            permit = await lane.before(call())
-            await lane.after(permit, call(), RateLimitedError("x"))
+            permit = await hook.before(call())
+            await hook.after(permit, call(), RateLimitedError("x"))
             await asyncio.sleep(0.1)
             started = time.monotonic()
-            await lane.before(call())
+            await hook.before(call())
             waits.append(time.monotonic() - started)
             await asyncio.sleep(0.2)
         return waits
@@ -98,11 +98,11 @@ def test_the_provider_s_headers_set_the_limits_where_none_is_configured(url: str
     )  # fmt: skip  # as the headers come
 
     async def use(limiter: FleetLimiter) -> float:
-        lane = limiter.lane()
-        await lane.after(await lane.before(call()), call(), told)
+        hook = limiter.hook()
+        await hook.after(await hook.before(call()), call(), told)
         await asyncio.sleep(0.3)
         started = time.monotonic()
-        await asyncio.gather(*(lane.before(call()) for _ in range(12)))
+        await asyncio.gather(*(hook.before(call()) for _ in range(12)))
         return time.monotonic() - started
 
     took = limited(url, Limits(), use)
@@ -117,9 +117,9 @@ def test_classes_share_by_weight_and_who_is_alone_has_all(url: str) -> None:
         counts = {Priority.LIVE: 0, Priority.BACKFILL: 0}
 
         async def crowd(priority: Priority, until: float) -> None:
-            lane = limiter.lane(priority)
+            hook = limiter.hook(priority)
             while time.monotonic() < until:
-                await lane.before(call())
+                await hook.before(call())
                 counts[priority] += 1
 
         async def both(*classes: Priority) -> None:
@@ -149,11 +149,11 @@ def test_without_redis_calls_wait_until_it_is_back(tmp_path: Path) -> None:
 
     async def use(limiter: FleetLimiter) -> None:
         nonlocal server
-        lane = limiter.lane()
-        permit = await lane.before(call())
+        hook = limiter.hook()
+        permit = await hook.before(call())
         server.stop()
-        await lane.after(permit, call(), used(1, 1))  # the refund is lost, nothing else
-        waiting = asyncio.create_task(lane.before(call()))
+        await hook.after(permit, call(), used(1, 1))  # the refund is lost, nothing else
+        waiting = asyncio.create_task(hook.before(call()))
         done, _ = await asyncio.wait([waiting], timeout=0.5)
         assert not done
         server = await asyncio.to_thread(RedisServer, tmp_path, port)
@@ -168,7 +168,7 @@ def test_without_redis_calls_wait_until_it_is_back(tmp_path: Path) -> None:
 
 def test_a_redis_that_forgot_admits_nothing_until_it_is_marked(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
-        waiting = asyncio.create_task(limiter.lane().before(call()))
+        waiting = asyncio.create_task(limiter.hook().before(call()))
         done, _ = await asyncio.wait([waiting], timeout=0.8)
         assert not done
         redis.Redis.from_url(url).set(MARKER, "coordinator")
@@ -179,7 +179,7 @@ def test_a_redis_that_forgot_admits_nothing_until_it_is_marked(url: str) -> None
 
 def test_keys_tell_nothing_and_expire(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
-        await limiter.lane().before(call())
+        await limiter.hook().before(call())
         client = redis.Redis.from_url(url)
         found = {key.decode() for key in client.scan_iter()}
         assert found == set(keys(ENDPOINT, MODEL)[:2])

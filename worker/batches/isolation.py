@@ -1,4 +1,4 @@
-"""Which batches are in a process together, and which must be in it alone."""
+"""A shared/exclusive lock: which batches run in a process together, and which alone."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Company:
-    """Batches join each other; one that may kill the process waits until the others have gone, and
-    meanwhile nobody new is admitted."""
+class Isolation:
+    """Batches share a process; one that may kill it waits until the others have ended, and no new
+    one is admitted meanwhile."""
 
     def __init__(self) -> None:
-        self._door = asyncio.Lock()
-        self._inside = 0
+        self._entrance = asyncio.Lock()
+        self._sharing = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
     @asynccontextmanager
-    async def joined(self) -> AsyncIterator[None]:
-        """In company; waits while somebody is alone, or waits to be."""
-        async with self._door:
-            self._come()
+    async def shared(self) -> AsyncIterator[None]:
+        """Together with others; waits while one holds the lock exclusively, or waits to."""
+        async with self._entrance:
+            self._enter()
         try:
             yield
         finally:
-            self._go()
+            self._leave()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """With nobody else; for somebody who has joined."""
-        self._go()
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Alone, for one that holds the lock shared: its share is given up meanwhile."""
+        self._leave()
         try:
-            async with self._door:
+            async with self._entrance:
                 await self._empty.wait()
                 yield
         finally:
-            self._come()
+            self._enter()
 
-    def _come(self) -> None:
-        self._inside += 1
+    def _enter(self) -> None:
+        self._sharing += 1
         self._empty.clear()
 
-    def _go(self) -> None:
-        self._inside -= 1
-        if not self._inside:
+    def _leave(self) -> None:
+        self._sharing -= 1
+        if not self._sharing:
             self._empty.set()

@@ -16,7 +16,7 @@ from ruie.schema import Schema
 from ruie.worker.batches import settlement
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.retries import Attempt, RetryPolicy, decide
-from ruie.worker.batches.settlement import Sent
+from ruie.worker.batches.settlement import PendingCall
 from ruie.worker.batches.store import Store
 
 log = logging.getLogger("ruie.batch")
@@ -35,7 +35,7 @@ class Outcome:
     """Results thrown away because another worker held the lease by then."""
 
 
-class Work:
+class LeasedBatch:
     """The items of one batch and what is known of their calls."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Work:
             for item in leased
         }
         self._keys = {item.id: lane.key(job, item, self._queries[item.id]) for item in leased}
-        self._sent: dict[int, Sent] = {}
+        self._sent: dict[int, PendingCall] = {}
         self._flying: set[int] = set()
         self._unsent: set[asyncio.Task[None]] = set()
         """What can still be called off: nothing of it has been sent."""
@@ -173,7 +173,7 @@ class Work:
         wanted = []
         for item, question in ready:
             price = self._lane.price(question.call.model)
-            self._sent[item.id] = Sent(question.call.model, price, None)
+            self._sent[item.id] = PendingCall(question.call.model, price, None)
             if price is not None and (price.input or price.output):
                 wanted.append((item, settlement.most_nusd(price, question)))
         if not wanted:
@@ -183,7 +183,7 @@ class Work:
         )
         for item_id, reservation in reserved.items():
             known = self._sent[item_id]
-            self._sent[item_id] = Sent(known.model, known.price, reservation)
+            self._sent[item_id] = PendingCall(known.model, known.price, reservation)
         free = {item.id for item, _ in ready} - {item.id for item, _ in wanted}
         return [each for each in ready if each[0].id in reserved or each[0].id in free], denied
 

@@ -93,7 +93,7 @@ class Process:
                 config.llm_api_key.get_secret_value(),
                 timeout_s=config.llm_timeout_s,
                 max_in_flight=config.llm_max_in_flight,
-                hook=self._limiter.lane(priority),
+                hook=self._limiter.hook(priority),
             )
             self._lanes[priority] = Lane(
                 priority,

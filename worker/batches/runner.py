@@ -17,9 +17,9 @@ from functools import partial
 from ruie.db import jobs, queue
 from ruie.db.chunks import contexts
 from ruie.db.jobs import Priority
-from ruie.worker.batches.isolation import Company
+from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import Outcome, Work
+from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.store import Store
 
@@ -61,7 +61,7 @@ class BatchRunner:
         self._day_cap_nusd = day_cap_nusd
         self._stopping = asyncio.Event()
         self._encoder = asyncio.Lock()
-        self._company = Company()
+        self._isolation = Isolation()
 
     def stop(self) -> None:
         """Send nothing more; every batch ends within the grace period."""
@@ -70,7 +70,7 @@ class BatchRunner:
     async def run(
         self, batch_id: str, priority: Priority, entered: Callable[[], object]
     ) -> Outcome:
-        """Work off one batch. A batch that is known no longer, or a second message for it, gives
+        """Process one batch. A batch that is known no longer, or a second message for it, gives
         an empty outcome.
 
         entered is called when the batch has its lane: the process has room for another, and must
@@ -89,7 +89,7 @@ class BatchRunner:
                 lane.feeding.release()
 
         try:
-            async with self._company.joined():
+            async with self._isolation.shared():
                 return await self._lease_and_work(lane, batch_id, handed_over)
         finally:
             handed_over()
@@ -108,7 +108,7 @@ class BatchRunner:
             if key := job.settings.get("context"):
                 documents = sorted({item.document_id for item in leased})
                 told = await self._store.read(lambda conn: contexts(conn, job.id, documents, key))
-            work = Work(
+            batch = LeasedBatch(
                 self._store,
                 lane,
                 job,
@@ -122,10 +122,10 @@ class BatchRunner:
             await self._store.write(lambda conn: queue.release(conn, leased))
             raise
         try:
-            await self._to_its_end(work, handed_over)
+            await self._to_its_end(batch, handed_over)
         finally:
-            await work.give_back()
-        return work.outcome
+            await batch.give_back()
+        return batch.outcome
 
     async def _enter(self, lane: Lane, batch_id: str) -> bool:
         """Wait for the lane. False: the batch was put back, because the worker stops, or because
@@ -141,22 +141,22 @@ class BatchRunner:
         await self._store.write(lambda conn: queue.put_back(conn, batch_id, PUT_BACK_S))
         return False
 
-    async def _to_its_end(self, work: Work, handed_over: Callable[[], object]) -> None:
-        """Work until every item has ended or was called off."""
+    async def _to_its_end(self, batch: LeasedBatch, handed_over: Callable[[], object]) -> None:
+        """Process until every item has ended or was called off."""
 
         async def work_off() -> None:
-            async with self._company.alone() if work.suspect else nullcontext():
+            async with self._isolation.exclusive() if batch.suspect else nullcontext():
                 await feed()
 
         async def feed() -> None:
             async with asyncio.TaskGroup() as group:
-                await work.feed(group)
+                await batch.feed(group)
                 handed_over()
 
         working = asyncio.create_task(work_off())
-        watching = asyncio.create_task(self._watch(work))
-        stopping = asyncio.create_task(self._stop(work, working))
-        timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, work.call_off)
+        watching = asyncio.create_task(self._watch(batch))
+        stopping = asyncio.create_task(self._stop(batch, working))
+        timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, batch.call_off)
         try:
             # watching ends before the work only by an error
             await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -169,26 +169,26 @@ class BatchRunner:
             if isinstance(error, Exception):
                 raise error
 
-    async def _watch(self, work: Work) -> None:
+    async def _watch(self, batch: LeasedBatch) -> None:
         """Renew the leases, let go of what another worker has by now, and call off the rest once
         the job no longer runs (it was paused or cancelled)."""
-        job_id = work.job.id
+        job_id = batch.job.id
         due = time.monotonic() + self._lease_s / 3
         while True:
             await asyncio.sleep(min(self._lease_s / 3, WATCH_S))
             if time.monotonic() >= due:
                 due = time.monotonic() + self._lease_s / 3
-                ids = list(work.items)
+                ids = list(batch.items)
                 renew = partial(queue.renew, owner=self._owner, item_ids=ids, ttl_s=self._lease_s)
                 for lost in set(ids) - await self._store.write(renew):
-                    work.items.pop(lost, None)
+                    batch.items.pop(lost, None)
             states = await self._store.read(lambda conn: jobs.job_states(conn, [job_id]))
             if states.get(job_id) != "running":
-                work.call_off()
+                batch.call_off()
 
-    async def _stop(self, work: Work, working: asyncio.Task[None]) -> None:
+    async def _stop(self, batch: LeasedBatch, working: asyncio.Task[None]) -> None:
         """When the worker stops: nothing more is sent, and what is in flight has its grace."""
         await self._stopping.wait()
-        work.call_off()
+        batch.call_off()
         await asyncio.wait({working}, timeout=self._grace_s)
         working.cancel()

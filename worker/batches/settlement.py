@@ -24,7 +24,7 @@ CAPPED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PendingCall:
     """A call as the books know it. price: None where nobody stated one: nothing is reserved."""
 
     model: str
@@ -49,7 +49,7 @@ def save(
     extractor: Extractor,
     answer: Answer,
     key: str,
-    sent: Sent,
+    sent: PendingCall,
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
     """Record a call that succeeded, with its items. False: the lease was lost to a later one."""
@@ -85,7 +85,7 @@ def fail(
     question: Question,
     error: CallError,
     decision: Decision,
-    sent: Sent,
+    sent: PendingCall,
 ) -> None:
     """Carry a decision out after a call that failed."""
     match decision:
@@ -111,7 +111,9 @@ def fail(
 
 
 def give_back(
-    conn: Connection, unsent: Sequence[tuple[queue.LeasedItem, Sent | None]], delay_s: float = 0.0
+    conn: Connection,
+    unsent: Sequence[tuple[queue.LeasedItem, PendingCall | None]],
+    delay_s: float = 0.0,
 ) -> None:
     """Items whose calls were never sent, unharmed."""
     for item, sent in unsent:
@@ -119,7 +121,7 @@ def give_back(
             spend.settle(conn, item.job_id, sent.reservation, 0)
 
 
-def cut_off(conn: Connection, item: queue.LeasedItem, sent: Sent) -> None:
+def cut_off(conn: Connection, item: queue.LeasedItem, sent: PendingCall) -> None:
     """An item whose call was sent and did not end in time: it may have been charged."""
     error = TransientCallError("The worker stopped before the answer came.", maybe_charged=True)
     if queue.release(conn, [item]):
@@ -157,7 +159,7 @@ def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> Non
         jobs.set_job_state(conn, job_id, "paused", reason, by=by)
 
 
-def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: Sent) -> None:
+def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: PendingCall) -> None:
     """Keep the call that failed and settle what it cost, or the most it can have cost."""
     cost: int | None = None
     if sent.price is not None:

@@ -11,7 +11,7 @@ calls wait until it is back; and a Redis that came back empty admits nothing unt
 has restored the last minute from SQL (worker/limits/restore.py).
 """
 
-from ruie.worker.limits.limiter import FleetLimiter, Lane
+from ruie.worker.limits.limiter import AdmissionHook, FleetLimiter
 from ruie.worker.limits.types import MARKER, UNLIMITED, Limits
 
-__all__ = ["MARKER", "UNLIMITED", "FleetLimiter", "Lane", "Limits"]
+__all__ = ["MARKER", "UNLIMITED", "AdmissionHook", "FleetLimiter", "Limits"]

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from ruie.db.jobs import Priority
 from ruie.errors import RateLimitedError
-from ruie.worker.limits.headers import Told
+from ruie.worker.limits.headers import ProviderLimit
 from ruie.worker.limits.types import FREE, WEIGHTS, Limits, Permit
 
 log = logging.getLogger("ruie.limits")
@@ -37,8 +37,8 @@ LONGEST_S = 90.0
 Turn = Callable[[str], Awaitable[Sequence[int]]]
 
 
-class Desk:
-    """run_script runs the script on this desk's keys with one JSON document."""
+class AdmissionQueue:
+    """run_script runs the script on this queue's keys with one JSON document."""
 
     def __init__(
         self, run_script: Turn, limits: Limits, priority: Priority, ttl_s: float, guarded: bool
@@ -99,7 +99,7 @@ class Desk:
         self._free_until = 0.0
         self._wake()
 
-    def learned(self, limits: Sequence[Told]) -> None:
+    def learned(self, limits: Sequence[ProviderLimit]) -> None:
         """The provider told its limits."""
         self._news["learn"] = [(t.dimension, t.limit, t.remaining, t.reset_s) for t in limits]
         self._wake()

@@ -11,7 +11,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProviderLimit:
     """One limit: `dimension` is "r" (requests) or "t" (tokens); amounts are for a minute."""
 
     dimension: str
@@ -20,13 +20,13 @@ class Told:
     reset_s: float
 
 
-def told(headers: Mapping[str, str]) -> list[Told]:
+def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
     """The limits that the headers state; what is missing or unreadable is left out.
 
     A limit that takes longer than two minutes to fill again is one of an hour or a day. How long
     it takes follows from what is used of it and when it will be whole again.
     """
-    found = []
+    limits = []
     for dimension, word in (("r", "requests"), ("t", "tokens")):
         limit = _number(headers.get(f"x-ratelimit-limit-{word}"))
         remaining = _number(headers.get(f"x-ratelimit-remaining-{word}"))
@@ -38,10 +38,12 @@ def told(headers: Mapping[str, str]) -> list[Told]:
         if period > 120.0:
             # Its even share of a minute; how much of it was used in this minute nobody says.
             share = limit * 60.0 / period
-            found.append(Told(dimension, max(1.0, share), min(remaining, max(1.0, share)), 60.0))
+            limits.append(
+                ProviderLimit(dimension, max(1.0, share), min(remaining, max(1.0, share)), 60.0)
+            )
         else:
-            found.append(Told(dimension, limit, remaining, reset_s))
-    return found
+            limits.append(ProviderLimit(dimension, limit, remaining, reset_s))
+    return limits
 
 
 def seconds(text: str | None) -> float | None:

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
-from ruie.worker.limits.admission_queue import Desk
-from ruie.worker.limits.headers import told
+from ruie.worker.limits.admission_queue import AdmissionQueue
+from ruie.worker.limits.headers import provider_limits
 from ruie.worker.limits.types import MARKER, Limits, Permit, keys
 
 SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
@@ -42,27 +42,27 @@ class FleetLimiter:
         self._limits = limits
         self._ttl_s = call_timeout_s + 30.0
         self._guarded = guarded
-        self._desks: dict[tuple[str, Priority], Desk] = {}
+        self._queues: dict[tuple[str, Priority], AdmissionQueue] = {}
 
-    def lane(self, priority: Priority = Priority.NORMAL) -> Lane:
+    def hook(self, priority: Priority = Priority.NORMAL) -> AdmissionHook:
         """The hook for calls of jobs of this class."""
-        return Lane(self, priority)
+        return AdmissionHook(self, priority)
 
-    def desk(self, model: str, priority: Priority) -> Desk:
+    def queue(self, model: str, priority: Priority) -> AdmissionQueue:
         """Where calls of this model and class wait."""
-        if (model, priority) not in self._desks:
+        if (model, priority) not in self._queues:
             names = [*keys(self._endpoint, model), MARKER]
 
             async def run_script(document: str) -> Sequence[int]:
                 return cast(Sequence[int], await self._script(keys=names, args=[document]))
 
-            self._desks[model, priority] = Desk(
+            self._queues[model, priority] = AdmissionQueue(
                 run_script, self._limits, priority, self._ttl_s, self._guarded
             )
-        return self._desks[model, priority]
+        return self._queues[model, priority]
 
 
-class Lane:
+class AdmissionHook:
     """A `ruie.llm.CallHook`: reserve before a call, settle with the true usage after it."""
 
     def __init__(self, limiter: FleetLimiter, priority: Priority) -> None:
@@ -73,28 +73,28 @@ class Lane:
     async def before(self, call: Call) -> Permit:
         """Wait until the call is admitted. Raises `RateLimitedError` where that takes too
         long to be spent in a worker's hands."""
-        desk = self._limiter.desk(call.model, self._priority)
-        return await desk.admit(call.prompt_tokens, call.max_tokens)
+        queue = self._limiter.queue(call.model, self._priority)
+        return await queue.admit(call.prompt_tokens, call.max_tokens)
 
     async def after(self, permit: Permit, call: Call, outcome: Completion | CallError) -> None:
         """Give back what was not used. A call that failed may still have been counted by the
         provider, so only its output's share is returned."""
-        desk = self._limiter.desk(call.model, self._priority)
+        queue = self._limiter.queue(call.model, self._priority)
         if isinstance(outcome, Completion):
-            desk.succeeded()
-            desk.settle(
+            queue.succeeded()
+            queue.settle(
                 permit,
                 0,
                 permit.prompt_tokens - outcome.prompt_tokens,
                 permit.completion_tokens - outcome.completion_tokens,
             )
-            self._learn(desk, outcome)
+            self._learn(queue, outcome)
         else:
-            desk.settle(permit, 0, 0, permit.completion_tokens)
+            queue.settle(permit, 0, 0, permit.completion_tokens)
             if isinstance(outcome, RateLimitedError):
-                desk.throttled(outcome.retry_after)
+                queue.throttled(outcome.retry_after)
 
-    def _learn(self, desk: Desk, outcome: Completion) -> None:
+    def _learn(self, queue: AdmissionQueue, outcome: Completion) -> None:
         if "x-ratelimit-limit-requests" not in outcome.headers and (
             "x-ratelimit-limit-tokens" not in outcome.headers
         ):
@@ -102,5 +102,5 @@ class Lane:
         now = time.monotonic()
         if now - self._learned_at >= LEARN_S:
             self._learned_at = now
-            if limits := told(outcome.headers):
-                desk.learned(limits)
+            if limits := provider_limits(outcome.headers):
+                queue.learned(limits)
