@@ -39,7 +39,7 @@ from ruie.names import name_key  # noqa: E402
 LIMIT_MS = 100.0
 """What a person does not wait for."""
 
-OFTEN = ("All mentions of a name", "What is named together", "How often over time")
+OFTEN = ("All mentions of a name", "Names that occur together", "Mentions over time")
 """Asked about the most frequent name too."""
 
 
