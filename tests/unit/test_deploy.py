@@ -7,18 +7,13 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires
-from typing import Any
+from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from support.commands import PYPROJECT, ROOT, parse, resolve
 from support.deployment import OURS
+from support.installed import FOLDERS, PACKAGES, PROJECT, closure
 
-PROJECT: dict[str, Any] = PYPROJECT["project"]
-PACKAGES: list[str] = PYPROJECT["tool"]["setuptools"]["packages"]
-HALVES = ("ruie", "db", "worker", "exporter")
 HEAVY = {"torch", "transformers", "sentence-transformers", "accelerate", "onnx", "onnxscript"}
 
 
@@ -124,7 +119,7 @@ def test_what_the_wheel_is_made_of_reaches_the_builder() -> None:
         for source in instruction.words[:-1]
     ]
     needed = {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
-    needed |= {package.split(".")[0] for package in PACKAGES}
+    needed |= set(FOLDERS)
     assert set(copied) == needed
     for name in (*needed, "constraints.txt"):
         assert (ROOT / name).exists(), f"{name} does not exist"
@@ -182,45 +177,35 @@ def test_a_worker_installs_no_torch() -> None:
     assert HEAVY & closure(PROJECT["optional-dependencies"]["train"])
 
 
-def closure(requirements: list[str]) -> set[str]:
-    """The names of everything that an installation of these brings, as far as it is here."""
-    found: set[str] = set()
-    open_ = [Requirement(line) for line in requirements]
-    seen: set[str] = set()
-    while open_:
-        requirement = open_.pop()
-        if str(requirement) in seen:
-            continue
-        seen.add(str(requirement))
-        found.add(canonicalize_name(requirement.name))
-        try:
-            lines = requires(requirement.name) or []
-        except PackageNotFoundError:
-            continue
-        for line in lines:
-            inner = Requirement(line)
-            extras = [*requirement.extras, ""]
-            if not inner.marker or any(inner.marker.evaluate({"extra": e}) for e in extras):
-                open_.append(inner)
-    return found
+def name_in_ruie(path: Path) -> Path:
+    """A path of the checkout as an installation has it: `db/models` is `ruie/db/models`."""
+    relative = path.relative_to(ROOT)
+    return relative if relative.parts[0] == "ruie" else "ruie" / relative
+
+
+def test_every_folder_is_reached_through_ruie() -> None:
+    for name in set(FOLDERS) - {"ruie"}:
+        link = ROOT / "ruie" / name
+        assert link.is_symlink()
+        assert link.readlink() == Path("..") / name
 
 
 def test_the_wheel_has_every_package_and_nothing_else() -> None:
-    folders = {
-        ".".join(file.parent.relative_to(ROOT).parts)
-        for half in HALVES
-        for file in (ROOT / half).rglob("__init__.py")
+    packages = {
+        ".".join(name_in_ruie(file.parent).parts)
+        for folder in FOLDERS
+        for file in (ROOT / folder).rglob("__init__.py")
     }
-    assert set(PACKAGES) == folders
+    assert set(PACKAGES) == packages
     assert len(PACKAGES) == len(set(PACKAGES))
 
 
 def test_the_wheel_has_every_file_that_is_not_python() -> None:
     declared = PYPROJECT["tool"]["setuptools"]["package-data"]
     needed = [
-        file
-        for half in HALVES
-        for file in (ROOT / half).rglob("*")
+        name_in_ruie(file)
+        for folder in FOLDERS
+        for file in (ROOT / folder).rglob("*")
         # script.py.mako is only read when a migration is written, from the sources
         if file.is_file() and file.suffix not in (".py", ".pyc", ".mako")
     ]
@@ -230,4 +215,4 @@ def test_the_wheel_has_every_file_that_is_not_python() -> None:
             file.match(f"{package.replace('.', '/')}/{pattern}")
             for package, patterns in declared.items()
             for pattern in patterns
-        ), f"{file.relative_to(ROOT)} is in no package-data"
+        ), f"{file} is in no package-data"
