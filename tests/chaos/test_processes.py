@@ -94,12 +94,16 @@ def shown_clock(process: Process) -> float:
     return hours * 3600.0 + minutes * 60 + seconds
 
 
+def end_when_ready(worker: Process) -> None:
+    wait_until(lambda: "ready" in worker.said(), 60)
+    assert worker.terminate() == 0
+
+
 def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
     also where the endpoint says by its own clock when to come back."""
     for worker in scene.alive("worker"):
-        wait_until(lambda worker=worker: "ready" in worker.said(), 60)
-        assert worker.terminate() == 0
+        end_when_ready(worker)
     path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH", "")]))
     wrong = {
         shift: scene.start("worker", PYTHONPATH=path, CHAOS_CLOCK_S=str(shift))

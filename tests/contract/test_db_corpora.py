@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import select
+from support.house import House
 
 from ruie.db import corpora, jobs, queue
 from ruie.db.corpora import Asking, Position
 from ruie.db.models import origins
 from ruie.records import Item, Task
-
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 
 
 def read(
@@ -30,7 +29,7 @@ def close(house: House, job: str) -> int:
     with house.engine.begin() as conn:
         told = jobs.get_job(conn, job)
         asking = Asking(job, told.corpus, told.question, told.forced)
-        removed = corpora.mark_removed(conn, asking, told.scope)
+        removed = corpora.mark_removed(conn, asking, told.scope or "")
         jobs.finish_enqueueing(conn, job)
         return removed
 

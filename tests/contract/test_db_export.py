@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from support.house import House
 
 from ruie.annotations import load_corpus
 from ruie.db import jobs
@@ -14,7 +15,6 @@ from ruie.records import Item, Span, Task
 from ruie.worker.export import write
 from ruie.worker.reviewing import import_reviews, score
 
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 Found = Callable[..., Item]
 TEXT = "Crude <script> fell 2 % as OPEC met."
 

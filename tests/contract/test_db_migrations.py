@@ -9,14 +9,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
+from support.house import House
 
 from ruie.db import migrate
 from ruie.db.engine import open_engine
 from ruie.db.models import FTS, metadata
 from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
-
-House = Any
 
 
 def test_the_migrations_equal_the_models(engine: Engine) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine
+from support.house import House
 
 from ruie.db import migrate
 from ruie.db.canonical import list_names, map_names, unmap_names
 from ruie.db.query import run_readonly
 from ruie.records import Item, Task
 
-House = Any
 Found = Callable[..., Item]
 TEXT = "Crude Oil and crude oils fell as OPEC met, O.P.E.C. said."
 QUERY = "SELECT text, name_key, canonical FROM entity_mentions ORDER BY char_start"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
+from support.house import House
 
 from ruie.db import jobs, quarantine, queue
 from ruie.db.models import attempts, work_items
 from ruie.errors import DatabaseError, OutputError, TransientCallError, TruncatedError
 from ruie.records import Item, Task
 
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 PROMPT = [{"role": "user", "content": "Sentence: a"}, {"role": "assistant", "content": "None"}]
 
 

@@ -6,14 +6,13 @@ import threading
 from typing import Any
 
 import pytest
+from support.house import House
 
 from ruie.db import jobs, queue
 from ruie.db.models import work_items
 from ruie.db.types import storable
 from ruie.errors import DatabaseError, OutputError, TransientCallError, UsageError
 from ruie.records import Task
-
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 
 
 class TestEnqueue:

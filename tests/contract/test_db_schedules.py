@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
+from support.house import House
 
 from ruie.db import schedules
 from ruie.db.engine import open_engine
@@ -20,7 +21,6 @@ from ruie.settings import load
 from ruie.worker.client import Client
 from ruie.worker.schedules import Runner, Schedules, fire
 
-House = Any
 SCHEMA = Schema.from_body({"name": "news", "entities": {"person": ""}})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.documents import blocks, text_of
+from support.house import House
 
 from ruie.db import search_parts
 from ruie.db.engine import reading
@@ -19,8 +20,6 @@ from ruie.db.search_parts import split
 from ruie.errors import DatabaseError, UsageError
 from ruie.search_query import LONGEST_PHRASE, Term, parse_query
 from ruie.words import words
-
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 
 TEXTS = {
     "oil": "Crude-oil prices fell 3.5 % as OPEC met in Vienna. Crude is down.",

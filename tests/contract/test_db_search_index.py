@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from support.house import House
 
 from ruie.db import migrate, search_index
 from ruie.db.engine import open_engine, reading
 from ruie.db.models import FTS
 from ruie.db.search import search
 from ruie.db.search_index import count_waiting, index_documents, index_for
-
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 
 _BEFORE = ScriptDirectory.from_config(migrate.config()).get_revision("0009").down_revision
 BEFORE = str(_BEFORE)

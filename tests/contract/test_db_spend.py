@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support.house import House
 
 from ruie.db import jobs, queue, spend
 from ruie.errors import TransientCallError
 from ruie.records import Task
 
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 TEXTS = [f"Crude fell {n} %." for n in range(12)]
 
 

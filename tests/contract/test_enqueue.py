@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.databases import Server
+from support.house import House
 from support.waiting import wait_until
 
 from ruie.db.engine import reading
@@ -23,7 +24,6 @@ from ruie.worker.client import Client
 from ruie.worker.ingest.dry_run import Preview
 from ruie.worker.ingest.enqueue import Enqueued, Reached
 
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 SCHEMA = Schema("news", entities={"person": ""}, relations={"knows": ""})
 DOCUMENTS = 100_000
 SECONDS = 120
@@ -101,13 +101,17 @@ def audit(house: House, documents: int = DOCUMENTS) -> None:
     assert house.rows("SELECT position, state FROM job_sources") == [(documents, "done")]
 
 
+def wait_for_documents(house: House, documents: int) -> None:
+    wait_until(lambda: enqueued(house) >= documents, SECONDS)
+
+
 def test_killed_and_started_again(
     house: House, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
     for at_least in (1, 20_000):
         process = start("in.jsonl")
-        wait_until(lambda n=at_least: enqueued(house) >= n, SECONDS)
+        wait_for_documents(house, at_least)
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert enqueued(house) < DOCUMENTS - DOCUMENTS // 1000

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 from sqlalchemy import Engine
+from support.house import House
 
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
@@ -22,7 +23,6 @@ from ruie.worker.estimate.estimate import Estimate, estimate
 from ruie.worker.estimate.survey import Sample, survey
 from ruie.worker.ingest.documents import Read, document_of
 
-House = Any  # the fixture's class lives in conftest.py, which is not a module to import
 MODEL = "small"
 SCHEMA = Schema(
     "oil", {"COMMODITY": ""}, {}, {"Movement": ("Item", "Difference"), "Caused": ()}

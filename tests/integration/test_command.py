@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,7 +138,7 @@ def test_an_interrupted_enqueueing_is_not_worked_off(tmp_path: Path) -> None:
     migrate.upgrade(open_engine(config.database_url))
     client = Client(config)
 
-    def rows():  # type: ignore[no-untyped-def]  # a source that breaks off
+    def rows() -> Iterator[dict[str, str]]:  # a source that breaks off
         yield from ({"text": f"Sentence {i} ."} for i in range(700))
         raise KeyboardInterrupt
 

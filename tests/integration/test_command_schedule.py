@@ -143,7 +143,7 @@ def test_columns_are_mapped_in_each_run(
     assert ruie("schedule", "run", "news", "--wait").returncode == 0
     with engine.connect() as conn:
         found = conn.execute(text("SELECT external_id, metadata FROM origins")).all()
-        settings = conn.execute(text("SELECT settings FROM jobs")).scalar()
+        settings = conn.execute(text("SELECT settings FROM jobs")).scalar_one()
     assert [tuple(row) for row in found] == [("u1", '{"title": "A trip"}')]
     assert json.loads(settings)["context"] == "title"
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
-from ruie.annotations import AnnotatedRow, Corpus
+from ruie.annotations import Corpus
 from ruie.errors import FatalCallError
 from ruie.evaluation import Evaluation, Outcome, evaluate, outcomes, totals
 from ruie.extractor import Extractor
+from ruie.formats.row import AnnotatedRow
 from ruie.llm import Completion, LLMClient
 from ruie.mistakes import Mistake
 from ruie.records import Grounding, Item, Span, Task

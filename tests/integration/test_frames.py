@@ -17,7 +17,8 @@ from ruie.db.engine import open_engine
 from ruie.errors import UsageError
 from ruie.schema import Schema
 from ruie.settings import load
-from ruie.worker.client import Client, Enqueued
+from ruie.worker.client import Client
+from ruie.worker.ingest.enqueue import Enqueued
 
 SCHEMA = Schema("news", entities={"person": ""})
 AT = datetime.datetime(2026, 3, 2, 10, tzinfo=datetime.UTC)

@@ -84,7 +84,7 @@ def test_usage_counts_the_prompt_in_the_models_own_chat_template(
 ) -> None:
     answer = ask(client, model)
     # the template as the weights' file has it, written out
-    text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in ASK)  # type: ignore[typeddict-item]  # every message here has a content
+    text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in ASK)
     raw = client.completions.create(
         model=model, prompt=text + "<|im_start|>assistant\n", temperature=0, max_tokens=12
     )

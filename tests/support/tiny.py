@@ -18,7 +18,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,

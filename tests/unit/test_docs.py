@@ -36,7 +36,7 @@ from ruie.settings import Settings
 def setting_rows() -> list[Row]:
     """A row for each setting: its variable, its default as the environment would have it, and its
     description."""
-    rows = []
+    rows: list[Row] = []
     for name, field in Settings.model_fields.items():
         value = field.default.get_secret_value() if name == "llm_api_key" else field.default
         written = json.dumps(value) if isinstance(value, list) else str(value)
@@ -75,7 +75,7 @@ def test_a_document_names_only_settings_that_exist(path: Path) -> None:
 def option_rows(command: click.Command) -> list[Row]:
     """A row for each option: how it is written, and its help."""
     context = click.Context(command)
-    rows = []
+    rows: list[Row] = []
     for option in options(command):
         written = ", ".join(option.opts)
         if not option.is_flag:

@@ -25,11 +25,13 @@ from ruie import Extractor, Result
 from ruie.annotations import read_rows
 from ruie.db import migrate
 from ruie.db.engine import open_engine
+from ruie.db.jobs import NewInputError
 from ruie.db.models import ITEM_STATES, JOB_STATES, metadata
 from ruie.db.query import run_readonly
+from ruie.db.queue import NewDocument
 from ruie.db.views import VIEWS
 from ruie.schema import KEYS, Schema
-from ruie.worker.ingest.documents import NewDocument, NewInputError, document_of, read_jsonl
+from ruie.worker.ingest.documents import document_of, read_jsonl
 from ruie.worker.ingest.sources import find_sources
 from ruie.worker.ingest.sources import read_sources as read_files
 from ruie.worker.ingest.sources.find import SUFFIXES

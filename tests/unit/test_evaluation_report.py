@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
@@ -154,7 +155,8 @@ def test_the_chart_shows_the_figures_and_cuts_nothing_off() -> None:
     ordered = sorted(lines, key=lambda line: NAMES.index(line.retriever))
     assert bars == [line.f1 for line in ordered]
     reach = [path for drawn in axes.collections for path in drawn.get_paths()]
-    ends = [(path.vertices[0][0], path.vertices[-1][0]) for path in reach]
+    corners = [np.asarray(path.vertices) for path in reach]
+    ends = [(each[0, 0], each[-1, 0]) for each in corners]
     assert ends == [pytest.approx(line.interval) for line in ordered]
     assert [text.get_text() for text in axes.texts] == [f"{line.f1:.3f}" for line in ordered]
     texts = [*axes.texts, *axes.get_yticklabels(), *figure.legends[0].get_texts(), *figure.texts]

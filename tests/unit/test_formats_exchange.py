@@ -128,10 +128,10 @@ def test_docbin(row: AnnotatedRow) -> None:
     from spacy.vocab import Vocab
 
     doc = Doc(Vocab(), words=row.text.split(" "))
-    doc.ents = [
-        doc.char_span(item.spans[0].start, item.spans[0].end, label=item.type)
-        for item in row.gold[Task.NER]
-    ]
+    places = [(item.spans[0], item.type) for item in row.gold[Task.NER]]
+    spans = [doc.char_span(span.start, span.end, label=kind) for span, kind in places]
+    doc.ents = [span for span in spans if span is not None]
+    assert len(doc.ents) == len(places)
     with tempfile.TemporaryDirectory() as folder:
         DocBin(docs=[doc]).to_disk(Path(folder) / "a.spacy")
         (read_back,) = read(Path(folder) / "a.spacy").rows

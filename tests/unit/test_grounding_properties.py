@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from typing import Literal, get_args
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ TEXTS = st.text(st.one_of(st.sampled_from(SAMPLES), st.characters(codec=None)), 
 
 
 @st.composite
-def texts_and_slices(draw: Callable[..., object]) -> tuple[str, str]:
+def texts_and_slices(draw: st.DrawFn) -> tuple[str, str]:
     text = draw(TEXTS.filter(lambda text: bool(text.strip())))
     start = draw(st.integers(0, len(text) - 1))
     return text, text[start : draw(st.integers(start + 1, len(text)))]
@@ -50,13 +51,14 @@ def test_what_is_in_the_text_is_found_exactly(case: tuple[str, str]) -> None:
     assert Grounder(text).contains(piece) is bool(piece.strip())
 
 
-FORMS = ["NFC", "NFD", "NFKC", "NFKD"]
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 @given(TEXTS, st.sampled_from(FORMS), st.sampled_from([str.lower, str.upper, str.title, str]))
 @example("ŉ x", "NFKD", str.upper)
 def test_the_whole_text_is_found_in_any_form_and_case(
-    text: str, form: str, case: Callable[[str], str]
+    text: str, form: Form, case: Callable[[str], str]
 ) -> None:
     """Up to what `str` itself does not give back: `'ı'.upper().lower()` is `i`."""
     written = unicodedata.normalize(form, text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +23,7 @@ JSON_VALUES = st.recursive(
 
 
 @st.composite
-def queries(draw: Callable[..., object]) -> Query:
+def queries(draw: st.DrawFn) -> Query:
     task = draw(st.sampled_from(Task))
     text = draw(ANY)
     labels = dict.fromkeys(draw(LABELS), "")
@@ -36,7 +35,7 @@ def queries(draw: Callable[..., object]) -> Query:
 
 
 @st.composite
-def outputs(draw: Callable[..., object], query: Query) -> str:
+def outputs(draw: st.DrawFn, query: Query) -> str:
     """Pieces of the query put together as a model might, with anything in between."""
     text = query.text
     slices = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
@@ -55,7 +54,7 @@ def outputs(draw: Callable[..., object], query: Query) -> str:
 
 
 @st.composite
-def json_outputs(draw: Callable[..., object], query: Query) -> str:
+def json_outputs(draw: st.DrawFn, query: Query) -> str:
     name = "role" if query.task is Task.EAE else "type"
     value = st.one_of(st.sampled_from([*query.labels, query.text, query.text[:3]]), JSON_VALUES)
     keys = [name, "span", "head", "tail"]
@@ -112,7 +111,7 @@ TYPES = st.lists(
 
 
 @st.composite
-def annotated(draw: Callable[..., object]) -> tuple[Query, tuple[Item, ...]]:
+def annotated(draw: st.DrawFn) -> tuple[Query, tuple[Item, ...]]:
     task = draw(st.sampled_from(Task))
     labels = draw(TYPES)
     count = 0

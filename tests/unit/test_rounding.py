@@ -2,29 +2,35 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ruie.exporter.rounding import LARGEST, column_scales, rounded
+
+Floats = NDArray[np.float64]
 
 INPUT_LARGEST = 255
 SIXTEEN_BITS = 2**15 - 1
 
 
-def correlated(rng: np.random.Generator, tokens: int, channels: int) -> np.ndarray:
+def correlated(rng: np.random.Generator, tokens: int, channels: int) -> Floats:
     """Inputs that share a few directions, as the channels of an encoder do."""
     shared = rng.normal(size=(tokens, 4)) @ rng.normal(size=(4, channels))
-    return shared + 0.5 * rng.normal(size=(tokens, channels))
+    inputs: Floats = shared + 0.5 * rng.normal(size=(tokens, channels))
+    return inputs
 
 
-def moment(inputs: np.ndarray) -> np.ndarray:
-    return inputs.T @ inputs / len(inputs)
+def moment(inputs: Floats) -> Floats:
+    products: Floats = inputs.T @ inputs / len(inputs)
+    return products
 
 
-def nearest(weights: np.ndarray, largest: int) -> np.ndarray:
+def nearest(weights: Floats, largest: int) -> Floats:
     scales = np.abs(weights).max(axis=0) / largest
-    return np.rint(weights / scales) * scales
+    products: Floats = np.rint(weights / scales) * scales
+    return products
 
 
-def error(inputs: np.ndarray, weights: np.ndarray, exact: np.ndarray) -> float:
+def error(inputs: Floats, weights: Floats, exact: Floats) -> float:
     return float(np.mean((inputs @ weights - exact) ** 2))
 
 

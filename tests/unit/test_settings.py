@@ -136,7 +136,7 @@ def test_the_key_is_not_shown() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load().window = 3  # type: ignore[misc]  # that it is refused is the test
+        load().window = 3  # that it is refused is the test
 
 
 def test_every_setting_is_described() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import pytest
 from hypothesis import given
@@ -92,7 +92,7 @@ def test_rows_are_those_that_the_csv_module_writes(
     rows: list[tuple[str, str]], all_quoted: bool, end: str
 ) -> None:
     written = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL
     writer = csv.writer(written, quoting=quoting, lineterminator=end)
     writer.writerows([("text", "more"), *(("x" + text, more) for text, more in rows)])
     found = read(b"\xef\xbb\xbf" + written.getvalue().encode())

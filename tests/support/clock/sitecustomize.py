@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from datetime import datetime as _datetime
 from typing import Any
 
 _SHIFT = float(os.environ.get("CHAOS_CLOCK_S", "0"))
-_time, _time_ns, _datetime = time.time, time.time_ns, datetime.datetime
+_time, _time_ns = time.time, time.time_ns
 
 
 class _Meta(type):
