@@ -67,7 +67,8 @@ def admissions(url: str, dimension: str = "r") -> Iterator[list[tuple[float, flo
     """When, on Redis's clock in seconds, and how much of a dimension is admitted meanwhile. (A
     client's own clock would show when it was scheduled.)"""
     found: list[tuple[float, float]] = []
-    server: Any = redis.Redis.from_url(url)  # its monitor has no types
+    # no time-out: the first command may be long in coming on a busy machine; Any: it has no types
+    server: Any = redis.Redis.from_url(url, socket_timeout=None)
     with server.monitor() as monitor:
         end = threading.Event()
 
