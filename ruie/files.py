@@ -1,45 +1,137 @@
-"""Files and folders that are the old one or the new one at any moment."""
+"""Writing files and folders so that their place holds the old one or the new one, never half of it.
+
+A new file or folder is written in a temporary folder beside its place, flushed to the disk and
+renamed. After an error the place is as it was. A killed process leaves the temporary folder behind,
+and the next one that writes to the same place removes it.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+MANY_FILES = 64
+"""From so many files on, one sync of the whole disk takes less time than one of each file."""
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename."""
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path`, for a file or a folder that takes its place if the block ends well.
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A path to write a file or a folder to, which is moved to `path` if the block ends well.
 
-    (An old folder is moved aside just before the new one moves in.)
+    The last part of the yielded path is that of `path`. The parent of `path` must exist. With
+    `overwrite=False` a folder that is not empty stays as it is, and `FileExistsError` is raised.
+
+    (A folder cannot be exchanged for another in one step: the old one is moved aside just before
+    the new one moves in. After a kill between the two, the next call moves the old one back.)
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    path = path.absolute()
+    _sweep(path)
+    with _staging_folder(path) as staging:
+        partial = staging / path.name
         yield partial
-        if partial.is_dir() and path.is_dir():
-            _swap(partial, path)
+        flush(partial)
+        _move_in(partial, path, overwrite=overwrite)
+        flush_folder(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Flush a file, or all files and folders in a folder, from the system's caches to the disk."""
+    if not path.is_dir():
+        _fsync(path)
+        return
+    inside = list(path.rglob("*"))
+    if len(inside) > MANY_FILES:
+        os.sync()
+        return
+    for each in (*inside, path):
+        if each.is_dir():
+            flush_folder(each)
         else:
-            partial.replace(path)
+            _fsync(each)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk: without it a power cut may undo a rename."""
+    try:
+        _fsync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network disks cannot do it
+            raise
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        partial.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
-def _swap(partial: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}.old-{os.getpid()}")
+def _move_in(partial: Path, path: Path, *, overwrite: bool) -> None:
+    if not (partial.is_dir() and path.is_dir() and any(path.iterdir())):
+        partial.replace(path)
+        return
+    if not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    old = _old(partial.parent, path)
     path.rename(old)
     try:
         partial.rename(path)
     except OSError:
         old.rename(path)
         raise
-    shutil.rmtree(old)
+
+
+def _old(staging: Path, path: Path) -> Path:
+    return staging / f"{path.name}.old"
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.partial-"
+
+
+@contextmanager
+def _staging_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, locked while it is in use, removed at the end."""
+    staging = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
+    descriptor = os.open(staging, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # on a disk without locks no other process can sweep it either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield staging
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left beside `path`; their locks ended with them."""
+    for folder in list(path.parent.iterdir()):
+        if folder.name.startswith(_prefix(path)):
+            with suppress(OSError):  # still in use, or swept by another process
+                _remove_unlocked(folder, path)
+
+
+def _remove_unlocked(folder: Path, path: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not any(folder.iterdir()):
+            return  # perhaps so new that its process has not locked it yet
+        if _old(folder, path).exists() and not path.exists():
+            _old(folder, path).rename(path)
+        shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ruie.exporter.training import distributed
-from ruie.files import write_whole
+from ruie.files import flush, write_atomically
 
 Figures = dict[str, Any]
 """What a stage measured: plain JSON values."""
@@ -67,6 +67,7 @@ class Stage:
         started = time.monotonic()
         figures = work(self.folder)
         figures["seconds"] = round(time.monotonic() - started, 1)
+        flush(self.folder)  # else a power cut may leave stage.json and not what it stands for
         write_json(self.folder / "stage.json", {"key": self.key, "figures": figures})
         return figures
 
@@ -92,7 +93,7 @@ def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Written whole or not at all."""
-    write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def _read(path: Path) -> Any:

@@ -1,18 +1,17 @@
-"""Annotated rows and their schema as files of the project's own layout, written whole or not at
-all."""
+"""Annotated rows and their schema as files of the project's own layout."""
 
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from ruie.errors import UsageError
+from ruie.files import replacing
 from ruie.formats.detection import JSON_LINES
 from ruie.formats.jsonl import to_line
 from ruie.formats.row import AnnotatedRow
@@ -29,8 +28,8 @@ def write_corpus(
 ) -> None:
     """Write rows (`.jsonl`, or `.jsonl.gz` for gzip), and their schema beside them unless None.
 
-    Each file is written beside its place and then renamed; if anything fails before, there is no
-    trace of it. Raises `UsageError` for a path that may not be written.
+    If anything fails, the files are as they were. Raises `UsageError` for a path that may not be
+    written.
     """
     files: dict[Path, Iterable[str]] = {path: (f"{to_line(row)}\n" for row in rows)}
     if schema:
@@ -38,9 +37,10 @@ def write_corpus(
     check_target(path, schema=schema is not None, overwrite=overwrite)
     try:
         with ExitStack() as stack:
-            # renamed in the opposite order: where there are rows, there is their schema
-            for file, pieces in files.items():
-                stack.enter_context(_in_place_of(file, pieces))
+            # moved in in the opposite order: where there are rows, there is their schema
+            for file, lines in files.items():
+                partial = stack.enter_context(replacing(file))
+                _write(partial, lines, compress=file.suffix == ".gz")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}.", "Choose another --to."
@@ -100,21 +100,11 @@ def _add(types: dict[str, str], more: Mapping[str, str]) -> None:
         types[name] = types.get(name) or description
 
 
-@contextmanager
-def _in_place_of(path: Path, pieces: Iterable[str]) -> Iterator[None]:
-    """Write the pieces beside `path`; they take its place if the block ends well."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            if path.suffix == ".gz":
-                # no name and no time in it: the same rows give the same bytes
-                with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as packed:
-                    packed.writelines(piece.encode() for piece in pieces)
-            else:
-                stream.writelines(piece.encode() for piece in pieces)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _write(path: Path, lines: Iterable[str], *, compress: bool) -> None:
+    with path.open("wb") as stream:
+        if compress:
+            # no name and no time in it: the same rows give the same bytes
+            with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
+                compressed.writelines(line.encode() for line in lines)
+        else:
+            stream.writelines(line.encode() for line in lines)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from pathlib import Path
 
 import gguf
 import openvino_genai
 
 from ruie.errors import UnavailableError
+from ruie.files import replacing
 
 LAYOUT = 1  # of the converted folder; raise it when `_convert` changes
 
@@ -30,21 +29,17 @@ def prepare(model: Path, cache: Path) -> Path:
     target = root / digest.hexdigest()[:16]
     if target.is_dir():
         return target
-    made: Path | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
-        _convert(model, made)
-        made.rename(target)
+        with replacing(target, overwrite=False) as folder:
+            folder.mkdir()
+            _convert(model, folder)
     except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
         if not target.is_dir():  # else another process was faster, and its copy is as good
             raise UnavailableError(
                 f"The model {model} cannot be converted into {root}: {error}.",
                 "It must be a GGUF file of a Llama or Qwen model; RUIE_CACHE_DIR moves the cache.",
             ) from error
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
     return target
 
 

@@ -14,7 +14,7 @@ from ruie.annotations import Corpus
 from ruie.bootstrap import LEVEL, RESAMPLES
 from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
-from ruie.files import write_whole
+from ruie.files import write_atomically
 from ruie.mistakes import Mistake
 from ruie.prompts import PROMPT_VERSION
 from ruie.settings import Settings
@@ -83,13 +83,13 @@ class Report:
         Raises `UnavailableError`, after the others are written, where there can be no chart.
         """
         told = json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n"
-        write_whole(folder / DATA, told.encode("utf-8", "surrogatepass"))
+        write_atomically(folder / DATA, told.encode("utf-8", "surrogatepass"))
         missing: UnavailableError | None = None
         try:
-            write_whole(folder / CHART, chart(self.lines, self.title()))
+            write_atomically(folder / CHART, chart(self.lines, self.title()))
         except UnavailableError as error:
             missing = error
-        write_whole(
+        write_atomically(
             folder / TABLES, self.markdown(missing is None).encode("utf-8", "surrogatepass")
         )
         if missing is not None:
