@@ -6,7 +6,10 @@ use Alembic.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -42,8 +45,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     Raises DatabaseError where the database is not ours or newer than this program.
     """
     try:
-        with engine.begin() as conn:
-            _lock(conn)
+        with _migrating(engine) as conn:
             _refuse_strangers(conn, _revision(conn))
             command.upgrade(config(conn), revision)
     except DBAPIError as error:
@@ -55,8 +57,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 def downgrade(engine: Engine, revision: str = "base") -> None:
     """Take the database back to an older version; at base, the tables and their data are gone."""
-    with engine.begin() as conn:
-        _lock(conn)
+    with _migrating(engine) as conn:
         command.downgrade(config(conn), revision)
 
 
@@ -75,12 +76,27 @@ def check(engine: Engine) -> None:
         )
 
 
-def _lock(conn: Connection) -> None:
-    # On SQLite the transaction has been the only writer since it began.
-    if conn.dialect.name == "postgresql":
-        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        # Rewriting a large table takes as long as it takes.
-        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    """A transaction that changes tables, one process at a time."""
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as conn:
+            conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            # Rewriting a large table takes as long as it takes.
+            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield conn
+        return
+    # The transaction is the only writer from its beginning. What SQLite cannot alter is copied, and
+    # the old table dropped: refused while rows refer to it. Only outside of a transaction can
+    # foreign keys be switched off.
+    with engine.connect() as conn:
+        driver: Any = conn.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with conn.begin():
+                yield conn
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _revision(conn: Connection) -> str | None:
