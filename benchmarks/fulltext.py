@@ -86,7 +86,7 @@ def made_texts(count: int, frequencies: Counter[str]) -> list[str]:
 
 def enqueue(engine: Engine, texts: Sequence[str]) -> float:
     """Seconds to store the documents."""
-    new = jobs.NewJob("measured", "s", {"name": "s"}, "d" * 64, "m", "http://x", "", "1", {})
+    new = jobs.NewJob("measured", "s", {"name": "s"}, "d" * 64, "m", "http://x", "1", {})
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)
     started = time.monotonic()

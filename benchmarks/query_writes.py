@@ -59,7 +59,7 @@ def results_per_second(engine: Engine, series: str) -> float:
     chance = random.Random(series)
     names = spellings(50_000)[1:]
     new = jobs.NewJob("w", "oil-news", SCHEMA, jobs.schema_digest(SCHEMA), "small", "http://llm/v1",
-                      "b" * 64, "1", {})  # fmt: skip
+                      "1", {})  # fmt: skip
     texts = [f"{series} {n}. " + "x" * 300 for n in range(RESULTS)]
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)

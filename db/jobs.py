@@ -37,6 +37,7 @@ __all__ = [
     "list_jobs",
     "new_job_id",
     "progress",
+    "record_bundle",
     "retry_quarantined",
     "schema_digest",
     "set_cap",
@@ -57,8 +58,8 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is asked for. endpoint: base URL. settings: decoding (k, max_tokens, output
-    form, ...) as JSON. priority: see `Priority`. cap_nusd: the most it may cost,
+    """A job as it is asked for. endpoint: the enqueuer's base URL. settings: decoding (k,
+    max_tokens, output form, ...) as JSON. priority: see `Priority`. cap_nusd: the most it may cost,
     billionths of a US dollar. forced: ask again what was answered before. corpus: see
     db/corpora.py; scope: a hash of the sources as they were named; enqueue_key: one of all that was
     asked for."""
@@ -69,7 +70,6 @@ class NewJob:
     schema_digest: str
     model: str
     endpoint: str
-    bundle_digest: str
     prompt_version: str
     settings: Mapping[str, Any]
     priority: int = 0
@@ -88,8 +88,9 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it is stored. enqueued_at: None while documents are still being added. cap_nusd:
-    the most it may spend, in billionths of a US dollar; None: no such limit."""
+    """A job as it is stored. bundle_digest: of the first worker that took a batch of it, "" until
+    then. enqueued_at: None while documents are still being added. cap_nusd: the most it may spend,
+    in billionths of a US dollar; None: no such limit."""
 
     id: str
     name: str
@@ -156,7 +157,6 @@ def create_job(conn: Connection, job: NewJob) -> str:
             schema_digest=job.schema_digest,
             model=job.model,
             endpoint=job.endpoint,
-            bundle_digest=job.bundle_digest,
             prompt_version=job.prompt_version,
             settings=dict(job.settings),
             priority=job.priority,
@@ -169,6 +169,16 @@ def create_job(conn: Connection, job: NewJob) -> str:
         )
     )
     return job_id
+
+
+def record_bundle(conn: Connection, job_id: str, digest: str) -> None:
+    """A worker with this bundle took a batch of the job. The first one's stays: where another
+    worker has another bundle, its extractions say so."""
+    conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.bundle_digest == "")
+        .values(bundle_digest=digest)
+    )
 
 
 def finish_enqueueing(conn: Connection, job_id: str) -> None:

@@ -274,18 +274,21 @@ def record_attempt(
     error: BaseException,
     *,
     model: str,
+    endpoint: str,
     raw_output: str | None = None,
     tokens: tuple[int, int] = (0, 0),
     cost_usd: float | None = None,
 ) -> None:
-    """Keep what is known of a call that failed. tokens: of the prompt and of the answer, as the
-    provider counted them. In the transaction that ends the item."""
+    """Keep what is known of a call that failed. endpoint: the base URL that was called. tokens: of
+    the prompt and of the answer, as the provider counted them. In the transaction that ends the
+    item."""
     conn.execute(
         insert(attempts).values(
             work_item_id=item.id,
             job_id=item.job_id,
             attempt=item.attempts,
             model=model,
+            endpoint=endpoint,
             raw_output=raw_output,
             prompt_tokens=tokens[0],
             completion_tokens=tokens[1],

@@ -209,7 +209,8 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
         "updated_at": utcnow(),
     }
     if rows:
-        # Nobody knows whether its call was sent and charged: what was reserved counts as spent.
+        # Nobody knows whether its call was sent, where to, and whether it was charged: the endpoint
+        # stays null, and what was reserved counts as spent.
         columns = ["work_item_id", "job_id", "attempt", "error_class", "error", "model"]
         known = (
             select(

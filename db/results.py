@@ -247,6 +247,7 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
         item,
         AnsweredElsewhereError("Another worker answered the same question first."),
         model=values["model"],
+        endpoint=values["endpoint"],
         tokens=(values["prompt_tokens"], values["completion_tokens"]),
         cost_usd=values["cost_usd"],
     )

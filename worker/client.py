@@ -167,7 +167,6 @@ class Client:
             schema_digest=schema.digest,
             model=model,
             endpoint=config.llm_base_url,
-            bundle_digest="",
             prompt_version=PROMPT_VERSION,
             settings={
                 **decoding(config).body(),

@@ -120,8 +120,9 @@ class Coordinator:
                 forgotten = queue.undispatch(conn)
             if forgotten:
                 log.warning("Redis lost its messages, %d items are sent again", forgotten)
+            own = (self._config.llm_base_url, self._config.llm_model)
             with reading(self._engine) as conn:
-                restore(self._redis, recent_calls(conn, WINDOW_S), self._name)
+                restore(self._redis, recent_calls(conn, WINDOW_S, own), self._name)
         returned = quarantined = 0
         if time.monotonic() >= self._reap_from:
             with self._leading() as conn:

@@ -53,8 +53,9 @@ class Job(Created, Base):
     reason: Mapped[str | None] = mapped_column(Words)  # why it is paused or failed
     schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
     model: Mapped[str] = mapped_column(Words)
-    endpoint: Mapped[str] = mapped_column(Words)  # base URL
-    bundle_digest: Mapped[str] = mapped_column(String(64))
+    endpoint: Mapped[str] = mapped_column(Words)  # the enqueuer's base URL; a worker uses its own
+    # Of the first worker that took a batch, "" until then. Each extraction has its own call's.
+    bundle_digest: Mapped[str] = mapped_column(String(64), default="")
     prompt_version: Mapped[str] = mapped_column(String(64))
     settings: Mapped[Any] = mapped_column(Json)  # decoding: k, max_tokens, output form, ...
     priority: Mapped[int] = mapped_column(Integer, default=0)  # 1 live, 0 normal, -1 backfill

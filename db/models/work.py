@@ -95,6 +95,8 @@ class Attempt(Created, Base):
     error_class: Mapped[str] = mapped_column(Words)
     error: Mapped[str] = mapped_column(Words)
     model: Mapped[str] = mapped_column(Words)
+    # Base URL. Null: unknown, since the worker was lost with the call, or the row is older.
+    endpoint: Mapped[str | None] = mapped_column(Words)
     raw_output: Mapped[str | None] = mapped_column(Words)
     prompt_tokens: Mapped[int] = mapped_column(Integer, default=0)
     completion_tokens: Mapped[int] = mapped_column(Integer, default=0)

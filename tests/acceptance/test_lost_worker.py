@@ -74,6 +74,8 @@ def audit(fleet: Fleet, job_id: str) -> None:
     assert sorted(items) == [(task, "done", 40) for task in ("EAE", "ED", "NER", "RE")]
     results = "SELECT chunk_id, task, COUNT(*) FROM extractions GROUP BY chunk_id, task"
     assert {row[2] for row in counts(engine, results)} == {1}
+    (bundle,) = counts(engine, "SELECT DISTINCT bundle_digest FROM extractions")
+    assert counts(engine, "SELECT DISTINCT bundle_digest FROM jobs") == [bundle] != [("",)]
     entities = counts(engine, "SELECT external_id, type, text FROM entity_mentions")
     wanted = Counter(
         (row["id"], kind, word)

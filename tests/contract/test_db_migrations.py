@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
 from support.house import House
 
-from ruie.db import migrate
+from ruie.db import jobs, migrate, queue
 from ruie.db.engine import open_engine
 from ruie.db.models import FTS, metadata
 from ruie.db.views import VIEWS
-from ruie.errors import DatabaseError
+from ruie.errors import DatabaseError, TransientCallError
 
 
 def test_the_migrations_equal_the_models(engine: Engine) -> None:
@@ -126,3 +126,40 @@ def test_several_processes_at_once(empty_url: str) -> None:
     assert [answers.get(timeout=50) for _ in processes] == [""] * 3
     for process in processes:
         process.join(10)
+
+
+@pytest.mark.parametrize(("revision", "failed_calls"), [("0001", []), ("0010", [("small", None)])])
+def test_an_older_database_with_rows_goes_on(
+    engine: Engine, house: House, revision: str, failed_calls: list[Any]
+) -> None:
+    """From version 0.1 (revision 0001), and from the revision before the last."""
+    job, untouched = house.job(), house.job("not begun")
+    house.enqueue(job, ["answered", "failed", "lost", "waiting"])
+    answered, failed, lost, waiting = house.take()
+    assert house.save(answered)
+    with engine.begin() as conn:
+        error = TransientCallError("no answer")
+        queue.record_attempt(conn, failed, error, model="small", endpoint="http://llm")
+        queue.retry(conn, failed, 0.0, error, counts=True)
+        queue.release(conn, [waiting])
+    migrate.downgrade(engine, revision)
+    with pytest.raises(DatabaseError, match=r"Run `ruie db upgrade`"):
+        migrate.check(engine)
+    migrate.upgrade(engine)
+    migrate.check(engine)
+    if engine.dialect.name == "sqlite":
+        assert house.one("PRAGMA foreign_keys") == 1
+        assert house.rows("PRAGMA foreign_key_check") == []
+
+    assert house.rows("SELECT model, endpoint FROM attempts") == failed_calls
+    bundles = dict(house.rows("SELECT id, bundle_digest FROM jobs"))
+    assert bundles == {job: "b" * 64, untouched: ""}
+    house.pass_time(61)
+    with engine.begin() as conn:
+        assert queue.reap(conn, 3) == (1, 0)
+    again = house.take()
+    assert {item.id for item in again} == {failed.id, lost.id, waiting.id}
+    assert all(house.save(item) for item in again)
+    with engine.begin() as conn:
+        jobs.finish_enqueueing(conn, job)
+        assert queue.close_jobs(conn) == [job]

@@ -360,3 +360,13 @@ def together(*calls: Any) -> None:
         thread.join(60)
     if errors:
         raise errors[0]
+
+
+def test_the_first_workers_bundle_stays_the_jobs(house: House) -> None:
+    job, other = house.job(), house.job("another")
+    assert house.one(f"SELECT bundle_digest FROM jobs WHERE id = '{job}'") == ""
+    with house.engine.begin() as conn:
+        jobs.record_bundle(conn, job, "a" * 64)
+        jobs.record_bundle(conn, job, "b" * 64)
+        assert jobs.get_job(conn, job).bundle_digest == "a" * 64
+        assert jobs.get_job(conn, other).bundle_digest == ""

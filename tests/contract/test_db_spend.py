@@ -152,7 +152,9 @@ def test_spend_by_day_counts_what_failed_too(house: House) -> None:
     house.save(good, cost_usd=0.25)
     with house.engine.begin() as conn:
         error = TransientCallError("no answer")
-        queue.record_attempt(conn, bad, error, model="small", tokens=(7, 0), cost_usd=0.5)
+        queue.record_attempt(
+            conn, bad, error, model="small", endpoint="http://llm", tokens=(7, 0), cost_usd=0.5
+        )
         assert queue.retry(conn, bad, 0.0, error, counts=True, otherwise={"max_tokens": 512})
     assert house.rows(
         "SELECT model, calls, failed_calls, prompt_tokens, completion_tokens, cost_usd"

@@ -1,35 +1,42 @@
-"""What an emptied Redis forgot is told again from SQL, before anybody may call."""
+"""What an emptied Redis forgot is rebuilt from SQL, before anybody may call."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, update
 from support.limiting import ENDPOINT, MODEL, call, in_window, limited
 
-from ruie.db import jobs, migrate, queue, results
+from ruie.db import jobs, queue, results
 from ruie.db.engine import open_engine, reading
+from ruie.db.models import work_items
+from ruie.db.types import utcnow
 from ruie.errors import TransientCallError
 from ruie.records import Task
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
-from ruie.worker.limits.restore import WINDOW_S, recent_calls, restore
+from ruie.worker.limits.restore import WINDOW_S, RecentCalls, recent_calls, restore
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_engine(f"sqlite:///{tmp_path}/ruie.db")
-    migrate.upgrade(opened)
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url)
     yield opened
     opened.dispose()
 
 
+ENQUEUER = "http://enqueuer"
+"""The endpoint of whoever enqueued the jobs: no worker calls it."""
+OWN = ("http://own", "own")
+"""The coordinator's endpoint and model."""
+
+
 def leased(conn: Connection, count: int) -> list[queue.LeasedItem]:
     """So many items in a worker's hands, of a job that names no model."""
-    new = jobs.NewJob("n", "s", {"name": "s"}, "d" * 64, "", ENDPOINT, "", "1", {"max_tokens": 9})
+    new = jobs.NewJob("n", "s", {"name": "s"}, "d" * 64, "", ENQUEUER, "1", {"max_tokens": 9})
     job = jobs.create_job(conn, new)
     rows = [queue.NewDocument(f"text {n}", str(n)) for n in range(count)]
     queue.enqueue_documents(conn, job, rows, (Task.NER,))
@@ -37,9 +44,9 @@ def leased(conn: Connection, count: int) -> list[queue.LeasedItem]:
     return [item for batch in batches for item in queue.lease(conn, batch.id, "w", 60)]
 
 
-def answered(conn: Connection, item: queue.LeasedItem) -> None:
+def answered(conn: Connection, item: queue.LeasedItem, endpoint: str = ENDPOINT) -> None:
     extraction = results.NewExtraction(
-        f"k{item.id}", MODEL, ENDPOINT, "1", "b" * 64, "d" * 64, (), 100, 20, 0.5, "None"
+        f"k{item.id}", MODEL, endpoint, "1", "b" * 64, "d" * 64, (), 100, 20, 0.5, "None"
     )
     assert results.save_result(conn, item, extraction, ())
 
@@ -51,10 +58,12 @@ def test_the_last_minute_is_put_back_and_counts(engine: Engine, url: str) -> Non
         for item in items[:6]:
             answered(conn, item)
         error = TransientCallError("no answer")
-        queue.record_attempt(conn, items[6], error, model=MODEL, tokens=(100, 20))
+        queue.record_attempt(
+            conn, items[6], error, model=MODEL, endpoint=ENDPOINT, tokens=(100, 20)
+        )
         queue.retry(conn, items[6], 0.0, error, counts=True)
     with reading(engine) as conn:
-        restore(client, recent_calls(conn, WINDOW_S), "coordinator")
+        restore(client, recent_calls(conn, WINDOW_S, OWN), "coordinator")
     # six answers, one failure, and three that may be in flight, each like the others
     assert in_window(url, "r") == 10
     assert in_window(url, "i") == 1000
@@ -81,7 +90,45 @@ def test_what_is_older_than_the_window_is_forgotten(engine: Engine, url: str) ->
         answered(conn, item)
         conn.exec_driver_sql("UPDATE extractions SET created_at = '2020-01-01 00:00:00.000000'")
     with reading(engine) as conn:
-        made = recent_calls(conn, WINDOW_S)
-    assert made == []
-    restore(client, made, "coordinator")
+        recent = recent_calls(conn, WINDOW_S, OWN)
+    assert recent == []
+    restore(client, recent, "coordinator")
     assert [key.decode() for key in client.scan_iter()] == [MARKER]
+
+
+def test_a_failed_call_counts_where_it_was_made(engine: Engine, url: str) -> None:
+    """And not at the endpoint of whoever enqueued the job."""
+    with engine.begin() as conn:
+        (item,) = leased(conn, 1)
+        error = TransientCallError("no answer")
+        queue.record_attempt(conn, item, error, model=MODEL, endpoint=ENDPOINT, tokens=(100, 0))
+        queue.retry(conn, item, 60.0, error, counts=True)
+    with reading(engine) as conn:
+        restore(redis.Redis.from_url(url), recent_calls(conn, WINDOW_S, OWN), "coordinator")
+    assert (in_window(url, "r"), in_window(url, "i")) == (1, 100)
+
+
+def test_calls_of_unknown_endpoint_count_at_each_that_was_called(engine: Engine) -> None:
+    """Those of a lost worker, and those in flight."""
+    with engine.begin() as conn:
+        lost, _, *others = leased(conn, 4)
+        for item, endpoint in zip(others, ("http://one", "http://two"), strict=True):
+            answered(conn, item, endpoint)
+        conn.execute(
+            update(work_items).where(work_items.c.id == lost.id).values(lease_expires=utcnow(-1.0))
+        )
+        assert queue.reap(conn, 3) == (1, 0)
+    with reading(engine) as conn:
+        recent = recent_calls(conn, WINDOW_S, OWN)
+    calls = Counter[str]()
+    for each in recent:
+        calls[each.endpoint] += each.calls
+        assert (each.model, each.prompt_tokens) == (MODEL, 100)
+    assert calls == {"http://one": 3, "http://two": 3}
+
+
+def test_where_no_call_tells_the_coordinators_endpoint_is_meant(engine: Engine) -> None:
+    with engine.begin() as conn:
+        leased(conn, 3)
+    with reading(engine) as conn:
+        assert recent_calls(conn, WINDOW_S, OWN) == [RecentCalls(*OWN, 0.0, 3, 0, 0)]

@@ -34,7 +34,6 @@ class House:
             schema_digest=jobs.schema_digest(SCHEMA),
             model="small",
             endpoint="http://127.0.0.1:8000/v1",
-            bundle_digest="b" * 64,
             prompt_version="1",
             settings={"k": 8, "max_tokens": 256},
         )

@@ -28,6 +28,7 @@ SCHEMA: dict[str, Any] = {
     "events": {"Cut": ["Who", "What"], "Movement": ["Item", "Difference"]},
 }
 ROLES = SCHEMA["events"]
+ENDPOINT = "http://127.0.0.1:8000/v1"
 TASKS = (Task.NER, Task.RE, Task.ED)
 
 
@@ -139,8 +140,7 @@ def _job(engine: Engine, name: str, model: str) -> str:
         schema_body=SCHEMA,
         schema_digest=jobs.schema_digest(SCHEMA),
         model=model,
-        endpoint="http://127.0.0.1:8000/v1",
-        bundle_digest="b" * 64,
+        endpoint=ENDPOINT,
         prompt_version="1",
         settings={"k": 8},
     )
@@ -176,8 +176,8 @@ def _work(engine: Engine, job: str, names: Iterable[str], model: str) -> None:
                 if "<table>" in item.text and item.task is Task.NER:
                     error = OutputError("The answer cannot be read.")
                     queue.record_attempt(
-                        conn, item, error, model=model, raw_output="1 2 3",
-                        tokens=(100, 48), cost_usd=0.0002,
+                        conn, item, error, model=model, endpoint=ENDPOINT,
+                        raw_output="1 2 3", tokens=(100, 48), cost_usd=0.0002,
                     )  # fmt: skip  # one call
                     queue.quarantine(conn, item, error, raw_output="1 2 3", prompt=[])
                 else:
@@ -189,7 +189,7 @@ def _call(item: queue.LeasedItem, model: str) -> results.NewExtraction:
     return results.NewExtraction(
         key=f"{model}:{item.task}:{item.chunk_id}:{item.event_id}",
         model=model,
-        endpoint="http://127.0.0.1:8000/v1",
+        endpoint=ENDPOINT,
         prompt_version="1",
         bundle_digest="b" * 64,
         schema_digest=jobs.schema_digest(SCHEMA),

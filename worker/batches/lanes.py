@@ -54,6 +54,11 @@ class Lane:
         # this, also where the database is slower than the endpoint.
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
 
+    @property
+    def bundle_digest(self) -> str:
+        """Of the bundle that its demonstrations are from; "" without one."""
+        return self._retriever.digest if self._retriever else ""
+
     def extractor(self, job: Job, item: LeasedItem | None = None) -> Extractor:
         """The extractor for a job: its model and decoding, or what an item has instead."""
         model = (item.model if item else None) or job.model or self._model()

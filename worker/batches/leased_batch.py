@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ruie.db import jobs, queue, results, spend
@@ -173,7 +173,8 @@ class LeasedBatch:
         wanted = []
         for item, question in ready:
             price = self._lane.price(question.call.model)
-            self._sent[item.id] = PendingCall(question.call.model, price, None)
+            endpoint = self._lane.llm.base_url
+            self._sent[item.id] = PendingCall(question.call.model, endpoint, price, None)
             if price is not None and (price.input or price.output):
                 wanted.append((item, settlement.most_nusd(price, question)))
         if not wanted:
@@ -182,8 +183,7 @@ class LeasedBatch:
             lambda conn: spend.reserve(conn, self.job.id, wanted, self._day_cap)
         )
         for item_id, reservation in reserved.items():
-            known = self._sent[item_id]
-            self._sent[item_id] = PendingCall(known.model, known.price, reservation)
+            self._sent[item_id] = replace(self._sent[item_id], reservation=reservation)
         free = {item.id for item, _ in ready} - {item.id for item, _ in wanted}
         return [each for each in ready if each[0].id in reserved or each[0].id in free], denied
 

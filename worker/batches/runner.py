@@ -104,6 +104,8 @@ class BatchRunner:
             return Outcome()
         try:
             job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+            if not job.bundle_digest and (digest := lane.bundle_digest):
+                await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
             told: dict[int, str] = {}
             if key := job.settings.get("context"):
                 documents = sorted({item.document_id for item in leased})

@@ -28,6 +28,7 @@ class PendingCall:
     """A call as the books know it. price: None where nobody stated one: nothing is reserved."""
 
     model: str
+    endpoint: str
     price: Price | None
     reservation: spend.Reservation | None
 
@@ -60,7 +61,7 @@ def save(
     extraction = results.NewExtraction(
         key=key,
         model=sent.model,
-        endpoint=extractor.llm.base_url,
+        endpoint=sent.endpoint,
         prompt_version=PROMPT_VERSION,
         bundle_digest=extractor.retriever.digest if extractor.retriever else "",
         schema_digest=job.schema_digest,
@@ -174,6 +175,7 @@ def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: Pend
         item,
         error,
         model=sent.model,
+        endpoint=sent.endpoint,
         raw_output=error.raw_output,
         tokens=error.usage or (0, 0),
         cost_usd=None if cost is None else cost / spend.NUSD,

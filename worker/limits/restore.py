@@ -1,8 +1,9 @@
-"""What an emptied Redis forgot of the limits' last minute, told again from SQL.
+"""The limits' last minute, rebuilt from SQL after Redis was emptied.
 
 Every call leaves a row: an extraction, a failed attempt, or, while it is in flight, its lease. The
 coordinator puts them back into the limits' windows before it marks Redis as whole; until then
-every worker waits. What is not known exactly counts as more: every leased item as a call made now.
+every worker waits. What is not known exactly counts as more: every leased item as a call made now,
+and a call of which no endpoint is recorded at each endpoint that was called lately.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from ruie.db.models import attempts, extractions, jobs, work_items
 from ruie.db.sql import LEASED
@@ -26,8 +28,12 @@ RECENT_ROWS = 200_000
 """Far more than a fleet's calls of a minute: the newest rows, found by their number."""
 
 
+Target = tuple[str, str]
+"""Endpoint and model."""
+
+
 @dataclass(frozen=True, slots=True)
-class Made:
+class RecentCalls:
     """Calls to one model: how many seconds ago, how many, and their tokens."""
 
     endpoint: str
@@ -38,59 +44,67 @@ class Made:
     completion_tokens: int
 
 
-def recent_calls(conn: Connection, within_s: float) -> list[Made]:
-    """The calls of the last `within_s` seconds, and those that may be in flight."""
+def recent_calls(conn: Connection, within_s: float, default: Target) -> list[RecentCalls]:
+    """The calls of the last `within_s` seconds, and those that may be in flight. default: where
+    calls of unknown endpoint or model went, if no other call tells."""
     now = conn.execute(select(utcnow())).scalar_one()
-    newest = func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0)
-    answered = select(
-        extractions.c.endpoint,
-        extractions.c.model,
-        extractions.c.created_at,
-        extractions.c.prompt_tokens,
-        extractions.c.completion_tokens,
-    ).where(
-        extractions.c.id > newest - RECENT_ROWS,
-        extractions.c.created_at > utcnow(-within_s),
-        extractions.c.reused_from.is_(None),
-    )
-    latest = func.coalesce(select(func.max(attempts.c.id)).scalar_subquery(), 0)
-    failed = (
-        select(
-            jobs.c.endpoint,
-            attempts.c.model,
-            attempts.c.created_at,
-            attempts.c.prompt_tokens,
-            attempts.c.completion_tokens,
-        )
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(attempts.c.id > latest - RECENT_ROWS, attempts.c.created_at > utcnow(-within_s))
-    )
-    made = [
-        Made(row[0], row[1], max(0.0, (now - row[2]).total_seconds()), 1, row[3], row[4])
-        for query in (answered, failed)
-        for row in conn.execute(query)
+    known: list[RecentCalls] = []
+    unknown: list[tuple[str, float, int]] = []
+    for calls in (extractions, attempts):
+        for row in conn.execute(_since(calls, within_s)):
+            age_s = max(0.0, (now - row.created_at).total_seconds())
+            if row.endpoint is None:
+                unknown.append((row.model, age_s, 1))
+                continue
+            known.append(
+                RecentCalls(
+                    row.endpoint, row.model, age_s, 1, row.prompt_tokens, row.completion_tokens
+                )
+            )
+    unknown += [(model, 0.0, count) for model, count in conn.execute(_LEASED)]
+    return known + [
+        _like_others(known, target, age_s, count)
+        for model, age_s, count in unknown
+        for target in _targets(known, model, default)
     ]
-    return made + _in_flight(conn, made)
 
 
-def _in_flight(conn: Connection, made: list[Made]) -> list[Made]:
-    """Leased items as calls made now, with the tokens that a call had lately."""
-    leased = (
-        select(jobs.c.endpoint, func.coalesce(work_items.c.model, jobs.c.model), func.count())
-        .join(jobs, jobs.c.id == work_items.c.job_id)
-        .where(work_items.c.state == LEASED)
-        .group_by(jobs.c.endpoint, func.coalesce(work_items.c.model, jobs.c.model))
-    )
-    flying = []
-    for endpoint, model, count in conn.execute(leased):
-        # A job that names no endpoint or model has the worker's: the one that was called lately.
-        endpoint = endpoint or next((each.endpoint for each in made), "")
-        model = model or next((each.model for each in made if each.endpoint == endpoint), "")
-        known = [each for each in made if (each.endpoint, each.model) == (endpoint, model)]
-        prompt = _mean(each.prompt_tokens for each in known if each.prompt_tokens)
-        completion = _mean(each.completion_tokens for each in known if each.completion_tokens)
-        flying.append(Made(endpoint, model, 0.0, count, prompt * count, completion * count))
-    return flying
+def _since(calls: Table, within_s: float) -> Select[Any]:
+    newest = func.coalesce(select(func.max(calls.c.id)).scalar_subquery(), 0)
+    query = select(
+        calls.c.endpoint,
+        calls.c.model,
+        calls.c.created_at,
+        calls.c.prompt_tokens,
+        calls.c.completion_tokens,
+    ).where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-within_s))
+    return query.where(calls.c.reused_from.is_(None)) if calls is extractions else query
+
+
+_MODEL = func.coalesce(work_items.c.model, jobs.c.model)
+# The job's endpoint is the enqueuer's, and says nothing of the workers'.
+_LEASED = (
+    select(_MODEL, func.count())
+    .join(jobs, jobs.c.id == work_items.c.job_id)
+    .where(work_items.c.state == LEASED)
+    .group_by(_MODEL)
+)
+
+
+def _targets(known: Iterable[RecentCalls], model: str, default: Target) -> set[Target]:
+    """Where a call of this model ("": the worker's own) may have gone."""
+    called = {(each.endpoint, each.model) for each in known} or {default}
+    return {(endpoint, model or other) for endpoint, other in called}
+
+
+def _like_others(
+    known: Iterable[RecentCalls], target: Target, age_s: float, count: int
+) -> RecentCalls:
+    """So many calls, with the tokens that a call to this model had lately."""
+    alike = [each for each in known if (each.endpoint, each.model) == target]
+    prompt = _mean(each.prompt_tokens for each in alike if each.prompt_tokens)
+    completion = _mean(each.completion_tokens for each in alike if each.completion_tokens)
+    return RecentCalls(*target, age_s, count, prompt * count, completion * count)
 
 
 def _mean(values: Iterable[int]) -> int:
@@ -98,12 +112,13 @@ def _mean(values: Iterable[int]) -> int:
     return -(-sum(listed) // len(listed)) if listed else 0
 
 
-def restore(redis: Redis, made: Iterable[Made], name: str) -> None:
-    """Put the calls into the windows and mark Redis as whole, all at once. name: who says so."""
+def restore(redis: Redis, recent: Iterable[RecentCalls], name: str) -> None:
+    """Put the calls into the windows and mark Redis as whole, all at once. name: the marker's
+    value, the coordinator's name."""
     time = redis.time()
     now = time[0] + time[1] / 1e6
     windows: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for each in made:
+    for each in recent:
         leaves = int((now - each.age_s) * SLOTS) + int(SLOTS * (WINDOW_S - 1)) + 1
         window = windows[keys(each.endpoint, each.model)[1]]
         total = each.prompt_tokens + each.completion_tokens
