@@ -183,21 +183,23 @@ def chunk_span(
     return Span(text, start - chunk_start, end - chunk_start, Grounding(grounding))
 
 
-def renew(conn: Connection, owner: str, item_ids: Sequence[int], ttl_s: float) -> set[int]:
-    """Hold the items for another `ttl_s` seconds; gives the ids that are still the owner's."""
-    if not item_ids:
+def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: float) -> set[int]:
+    """Hold the items for another `ttl_s` seconds; returns the ids of those whose lease is still
+    the one that `items` name. The same owner may have an item again under a later lease."""
+    if not items:
         return set()
     statement = (
         update(work_items)
         .where(
-            work_items.c.id.in_(item_ids),
+            work_items.c.id.in_([item.id for item in items]),
             work_items.c.state == LEASED,
             work_items.c.lease_owner == owner,
         )
         .values(lease_expires=utcnow(ttl_s))
-        .returning(work_items.c.id)
+        .returning(work_items.c.id, work_items.c.fence)
     )
-    return set(conn.scalars(statement))
+    held = {(row.id, row.fence) for row in conn.execute(statement)}
+    return {item.id for item in items if (item.id, item.fence) in held}
 
 
 def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0) -> int:

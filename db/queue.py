@@ -14,7 +14,18 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Double, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from ruie.db.enqueue import Enqueued, NewDocument, enqueue_documents
 from ruie.db.lease import (
@@ -55,6 +66,7 @@ __all__ = [
     "renew",
     "retry",
     "undispatch",
+    "withdraw_lost",
 ]
 
 ALONE_FROM = 2
@@ -267,6 +279,17 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
         )
     _cancel_leftovers(conn)
     return len(back), len(lost)
+
+
+def withdraw_lost(conn: Connection, item: LeasedItem) -> bool:
+    """The worker that was taken for lost has the answer after all: delete the attempt that `reap`
+    recorded for this lease. False: it recorded none."""
+    recorded = delete(attempts).where(
+        attempts.c.work_item_id == item.id,
+        attempts.c.attempt == item.attempts,
+        attempts.c.error_class == WORKER_LOST,
+    )
+    return changed(conn, recorded) > 0
 
 
 def _cancel_leftovers(conn: Connection) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, selec
 from ruie.db.lease import HELD, LeasedItem, record_attempt
 from ruie.db.models import chunks, extractions, work_items
 from ruie.db.record_rows import add_argument_items, read_items, write_records
-from ruie.db.sql import DONE, insert_new_by_dialect
+from ruie.db.sql import DONE, insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
 from ruie.errors import RuieError
 from ruie.records import Item, Reject
@@ -131,7 +131,27 @@ def save_result(
     ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
     under this key, that one is linked and nothing is added.
     """
-    values = {
+    return _store(conn, item, _row(item, extraction), items, roles)
+
+
+def keep_result(
+    conn: Connection, item: LeasedItem, extraction: NewExtraction, items: Sequence[Item]
+) -> bool:
+    """Keep what a call gave though its lease was lost: the item is left to whoever has it now, who
+    finds the answer under its key (`find_paid`). False: there was one already."""
+    values = _row(item, extraction)
+    added = insert_new(conn, extractions).values(**values, created_at=utcnow())
+    extraction_id = conn.execute(added.returning(extractions.c.id)).scalar()
+    if extraction_id is None:
+        _record_duplicate(conn, item, values)
+        return False
+    write_records(conn, item, extraction_id, items)
+    return True
+
+
+def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
+    """The extraction's values but for its id and time."""
+    return {
         "job_id": item.job_id,
         "chunk_id": item.chunk_id,
         "task": str(item.task),
@@ -151,7 +171,6 @@ def save_result(
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in extraction.rejects],
         "reused_from": None,
     }
-    return _store(conn, item, values, items, roles)
 
 
 def find_paid(conn: Connection, keys: Sequence[str]) -> dict[str, PaidExtraction]:

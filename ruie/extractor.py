@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -193,7 +193,9 @@ class Extractor:
         )
         return Question(query, prompt.demonstrations, call)
 
-    async def ask(self, question: Question, sending: Callable[[], object] | None = None) -> Answer:
+    async def ask(
+        self, question: Question, sending: Callable[[], Awaitable[object]] | None = None
+    ) -> Answer:
         """Make the call and read the answer. `sending`: see `LLMClient.complete`.
 
         Raises `CallError`: `TruncatedError` if the answer ended at the output limit,

@@ -8,9 +8,10 @@ stands around each call: that is where they plug in.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,23 +129,28 @@ class LLMClient:
             )
         return self._client
 
-    async def complete(self, call: Call, sending: Callable[[], object] | None = None) -> Completion:
+    async def complete(
+        self, call: Call, sending: Callable[[], Awaitable[object]] | None = None
+    ) -> Completion:
         """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs.
 
-        `sending` is called when the call has been admitted and goes out: until then it can be
-        cancelled at no cost.
+        `sending` is awaited when the call has been admitted, and the call goes out when it returns:
+        until then it can be cancelled at no cost. If `sending` raises, the call is not sent.
         """
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.max_in_flight)
-        self._opened()  # loading the library takes a second, which is not the endpoint's
+        if self._client is None:
+            # Loading the library takes seconds on a busy machine. They are not the endpoint's, and
+            # the event loop has other things to do meanwhile: a worker renews its leases in it.
+            await asyncio.to_thread(importlib.import_module, "openai")
+            self._opened()
         async with self._slots:
             permit = await self.hook.before(call)
-            if sending is not None:
-                sending()
-            outcome: Completion | CallError = TransientCallError(
-                "The call was cancelled.", maybe_charged=True
-            )
+            outcome: Completion | CallError = TransientCallError("The call was not sent.")
             try:
+                if sending is not None:
+                    await sending()
+                outcome = TransientCallError("The call was cancelled.", maybe_charged=True)
                 async with asyncio.timeout(self._timeout_s):
                     outcome = await self._send(call)
             except CallError as error:

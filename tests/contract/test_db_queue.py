@@ -172,12 +172,24 @@ class TestLease:
         kept, ended = house.take(ttl_s=60)
         house.save(ended)
         with house.engine.begin() as conn:
-            assert queue.renew(conn, "worker-1", [kept.id, ended.id], 120) == {kept.id}
-            assert queue.renew(conn, "worker-2", [kept.id], 120) == set()
+            assert queue.renew(conn, "worker-1", [kept, ended], 120) == {kept.id}
+            assert queue.renew(conn, "worker-2", [kept], 120) == set()
             assert queue.renew(conn, "worker-1", [], 120) == set()
         house.pass_time(61)
         with house.engine.begin() as conn:
             assert queue.reap(conn, 3) == (0, 0)
+
+    def test_a_later_lease_of_the_same_worker_is_another_lease(self, house: House) -> None:
+        """A worker that was too busy to renew may be given the same item again."""
+        house.enqueue(house.job(), ["a"])
+        (old,) = house.take(ttl_s=60)
+        house.pass_time(61)
+        with house.engine.begin() as conn:
+            assert queue.reap(conn, 3) == (1, 0)
+        (new,) = house.take(ttl_s=60)
+        with house.engine.begin() as conn:
+            assert queue.renew(conn, "worker-1", [old], 120) == set()
+            assert queue.renew(conn, "worker-1", [new], 120) == {new.id}
 
     def test_given_back_unharmed(self, house: House) -> None:
         house.enqueue(house.job(), ["a"])

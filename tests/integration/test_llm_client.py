@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 
 import pytest
 from support.clients import CALL, Recorder, failing, with_client
@@ -172,3 +174,23 @@ def test_a_client_can_be_used_in_one_loop_after_another() -> None:
         asyncio.run(run())
         asyncio.run(run())
         assert len(endpoint.requests) == 6
+
+
+def test_the_library_is_loaded_while_the_event_loop_goes_on() -> None:
+    """A worker renews its leases in it; on a busy machine loading takes longer than a lease."""
+    code = (
+        "import asyncio, sys, threading\n"
+        "from ruie.llm import Call, LLMClient\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'openai':\n"
+        "            print(threading.current_thread() is threading.main_thread())\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "call = Call('m', ({'role': 'user', 'content': 'Ada?'},), 9, 3)\n"
+        "try:\n"
+        "    asyncio.run(LLMClient('http://127.0.0.1:9/v1', timeout_s=30).complete(call))\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "TransientCallError"]

@@ -15,6 +15,7 @@ from ruie.extractor import Extractor, Question
 from ruie.schema import Schema
 from ruie.worker.batches import settlement
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
+from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.retries import Attempt, RetryPolicy, decide
 from ruie.worker.batches.settlement import PendingCall
 from ruie.worker.batches.store import Store
@@ -32,7 +33,7 @@ class Outcome:
     failed: int = 0
     returned: int = 0
     lost: int = 0
-    """Results thrown away because another worker held the lease by then."""
+    """Items whose lease ran out, because it was not renewed in time."""
 
 
 class LeasedBatch:
@@ -44,6 +45,7 @@ class LeasedBatch:
         lane: Lane,
         job: jobs.Job,
         leased: Sequence[queue.LeasedItem],
+        leases: Leases,
         policy: RetryPolicy,
         day_cap_nusd: int | None,
         encoder: asyncio.Lock,
@@ -54,6 +56,7 @@ class LeasedBatch:
         """Held and not yet ended, by id."""
         self.outcome = Outcome(leased=len(leased))
         self._store = store
+        self._leases = leases
         self._lane = lane
         self._schema = Schema.from_body(job.schema_body)
         self._policy = policy
@@ -70,6 +73,8 @@ class LeasedBatch:
         self._flying: set[int] = set()
         self._unsent: set[asyncio.Task[None]] = set()
         """What can still be called off: nothing of it has been sent."""
+        self._waiting: dict[int, asyncio.Task[None]] = {}
+        """Of these, the tasks of items, by the item's id."""
         self._called_off = False
 
     @property
@@ -82,6 +87,16 @@ class LeasedBatch:
         self._called_off = True
         for task in list(self._unsent):
             task.cancel()
+
+    async def renew(self) -> None:
+        """Hold the leases for longer. An item that another worker may have by now is let go: its
+        call is not sent any more, and one in flight is waited for."""
+        for lost in await self._leases.renew(self.items.values()):
+            if self.items.pop(lost, None) is None:
+                continue  # it ended meanwhile
+            self.outcome.lost += 1
+            if task := self._waiting.get(lost):
+                task.cancel()
 
     async def give_back(self) -> None:
         """Everything that is still held goes back: unharmed, or with what it may have cost."""
@@ -105,7 +120,7 @@ class LeasedBatch:
         self._unsent.discard(feeding)
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
-        fresh = await self._reuse()
+        fresh = await self._reuse(list(self.items.values()))
         if self._day_cap is not None or self.job.cap_nusd is not None:
             models = {self._lane.extractor(self.job, item).model for item in fresh}
             if unpriced := next((m for m in models if self._lane.price(m) is None), None):
@@ -120,11 +135,14 @@ class LeasedBatch:
                 ready = await self._prepare(few)
                 ready, full = await self._reserve(ready)
                 for item, question in ready:
+                    if item.id not in self.items:
+                        continue  # its lease was lost meanwhile
                     task = group.create_task(self._in_flight(item, question))
                     self._unsent.add(task)
+                    self._waiting[item.id] = task
                     # however the task ends, also if it never began
                     task.add_done_callback(lambda _: self._lane.room.release())
-                    task.add_done_callback(self._unsent.discard)
+                    task.add_done_callback(partial(self._no_longer_waits, item.id))
                     taken -= 1
             finally:
                 for _ in range(taken):
@@ -133,9 +151,8 @@ class LeasedBatch:
                 await self._refuse(partial(settlement.refuse, denied=full))
                 return
 
-    async def _reuse(self) -> list[queue.LeasedItem]:
+    async def _reuse(self, items: Sequence[queue.LeasedItem]) -> list[queue.LeasedItem]:
         """Link the items whose question was answered before; gives the others."""
-        items = list(self.items.values())
         asked = [self._keys[item.id] for item in items]
         paid = await self._store.read(lambda conn: results.find_paid(conn, asked))
         fresh = []
@@ -145,7 +162,11 @@ class LeasedBatch:
                 fresh.append(item)
                 continue
             reuse = partial(
-                results.reuse_result, item=item, paid=answered, roles=self._schema.events
+                settlement.reuse,
+                item=item,
+                paid=answered,
+                sent=self._sent.get(item.id),
+                roles=self._schema.events,
             )
             self.outcome.reused += bool(await self._store.write(reuse))
             self.items.pop(item.id, None)
@@ -200,14 +221,18 @@ class LeasedBatch:
         async with self._lane.in_flight:
             await self._one(item, question)
 
+    def _no_longer_waits(self, item_id: int, task: asyncio.Task[None]) -> None:
+        self._unsent.discard(task)
+        self._waiting.pop(item_id, None)
+
     async def _one(self, item: queue.LeasedItem, question: Question) -> None:
         extractor = self._lane.extractor(self.job, item)
         sent = self._sent[item.id]
-        task = asyncio.current_task()
-        assert task is not None
+        task = self._waiting[item.id]
 
-        def sending() -> None:
-            self._unsent.discard(task)
+        async def sending() -> None:
+            await self._check(item)
+            self._no_longer_waits(item.id, task)
             self._flying.add(item.id)
 
         try:
@@ -218,6 +243,8 @@ class LeasedBatch:
                     conn, self.job, item, extractor, answer, key, sent, self._schema.events
                 )
             )
+        except _NotSentError:
+            return
         except Exception as error:
             # A fault of ours ends this item and not the batch: it is counted like any other.
             if not isinstance(error, CallError):
@@ -228,11 +255,24 @@ class LeasedBatch:
             if item.id in self.items:
                 await self._failed(item, question, extractor, error)
             return
-        self.items.pop(item.id, None)
+        held = self.items.pop(item.id, None)
         if saved:
             self.outcome.saved += 1
-        else:
+        elif held:
             self.outcome.lost += 1
+
+    async def _check(self, item: queue.LeasedItem) -> None:
+        """Just before a call is sent: raises `_NotSentError` where it would be paid for twice.
+
+        A renewal that is overdue is made now, so that nothing is sent under a lease that may have
+        run out. An item that an earlier worker lost may have that worker's answer by now.
+        """
+        if self._leases.overdue:
+            await self.renew()
+        if item.id in self.items and item.losses:
+            await self._reuse([item])
+        if item.id not in self.items:
+            raise _NotSentError
 
     async def _failed(
         self, item: queue.LeasedItem, question: Question, extractor: Extractor, error: CallError
@@ -250,3 +290,7 @@ class LeasedBatch:
             lambda conn: settlement.fail(conn, item, question, error, decision, self._sent[item.id])
         )
         self.items.pop(item.id, None)
+
+
+class _NotSentError(Exception):
+    """The call need not, or must not, be sent."""

@@ -20,6 +20,7 @@ from ruie.db.jobs import Priority
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
+from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.store import Store
 
@@ -97,6 +98,7 @@ class BatchRunner:
     async def _lease_and_work(
         self, lane: Lane, batch_id: str, handed_over: Callable[[], object]
     ) -> Outcome:
+        asked_at = time.monotonic()
         leased = await self._store.write(
             lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
         )
@@ -115,6 +117,7 @@ class BatchRunner:
                 lane,
                 job,
                 leased,
+                Leases(self._store, self._owner, self._lease_s, asked_at),
                 self._policy,
                 self._day_cap_nusd,
                 self._encoder,
@@ -180,10 +183,7 @@ class BatchRunner:
             await asyncio.sleep(min(self._lease_s / 3, WATCH_S))
             if time.monotonic() >= due:
                 due = time.monotonic() + self._lease_s / 3
-                ids = list(batch.items)
-                renew = partial(queue.renew, owner=self._owner, item_ids=ids, ttl_s=self._lease_s)
-                for lost in set(ids) - await self._store.write(renew):
-                    batch.items.pop(lost, None)
+                await batch.renew()
             states = await self._store.read(lambda conn: jobs.job_states(conn, [job_id]))
             if states.get(job_id) != "running":
                 batch.call_off()

@@ -53,7 +53,8 @@ def save(
     sent: PendingCall,
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
-    """Record a call that succeeded, with its items. False: the lease was lost to a later one."""
+    """Record a call that succeeded, with its items. False: the lease was lost. The answer is kept
+    under its key all the same, so that whoever has the item now need not pay for it again."""
     completion, question = answer.completion, answer.question
     cost = None
     if sent.price is not None:
@@ -73,11 +74,27 @@ def save(
         rejects=answer.parsed.rejects,
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
-    if not results.save_result(conn, item, extraction, answer.items, roles):
-        return False
-    if sent.reservation is not None:
+    saved = results.save_result(conn, item, extraction, answer.items, roles)
+    if not saved:
+        results.keep_result(conn, item, extraction, answer.items)
+    # What was reserved under a lost lease counts as spent, until the call is known to have ended.
+    if (saved or queue.withdraw_lost(conn, item)) and sent.reservation is not None:
         spend.settle(conn, item.job_id, sent.reservation, cost or 0)
-    return True
+    return saved
+
+
+def reuse(
+    conn: Connection,
+    item: queue.LeasedItem,
+    paid: results.PaidExtraction,
+    sent: PendingCall | None,
+    roles: Mapping[str, Sequence[str]],
+) -> bool:
+    """End an item with an answer that was paid for before. False: the lease was lost."""
+    reused = results.reuse_result(conn, item, paid, roles)
+    if reused and sent is not None and sent.reservation is not None:
+        spend.settle(conn, item.job_id, sent.reservation, 0)
+    return reused
 
 
 def fail(

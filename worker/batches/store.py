@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -23,21 +24,23 @@ T = TypeVar("T")
 
 
 class Store:
-    """Transactions on one engine, one at a time."""
+    """Transactions on one engine, one at a time, in the order in which they come."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ruie-sql")
+        self._waiting: deque[Callable[[], None]] = deque()
 
-    async def write(self, action: Callable[[Connection], T]) -> T:
-        """One transaction. A database that is away is waited for: answers were paid for, and
-        every action is safe to repeat under its fencing token."""
+    async def write(self, action: Callable[[Connection], T], *, urgent: bool = False) -> T:
+        """One transaction; an urgent one goes ahead of all that wait. A database that is away is
+        waited for: answers were paid for, and every action is safe to repeat under its fencing
+        token."""
 
         def transaction() -> T:
             with self._engine.begin() as conn:
                 return action(conn)
 
-        return await self._patiently(transaction)
+        return await self._patiently(transaction, urgent)
 
     async def read(self, action: Callable[[Connection], T]) -> T:
         """One transaction that writes nothing."""
@@ -48,14 +51,32 @@ class Store:
 
         return await self._patiently(transaction)
 
-    async def _patiently(self, transaction: Callable[[], T]) -> T:
+    async def _patiently(self, transaction: Callable[[], T], urgent: bool = False) -> T:
         deadline = time.monotonic() + AWAY_S
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                return await loop.run_in_executor(self._thread, transaction)
+                return await asyncio.wrap_future(self._submit(transaction, urgent))
             except AWAY as error:
                 if time.monotonic() > deadline:
                     raise
                 log.warning("the database is away (%s), trying again", one_line(error))
                 await asyncio.sleep(0.5)
+
+    def _submit(self, transaction: Callable[[], T], urgent: bool) -> Future[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(transaction())
+            except BaseException as error:
+                future.set_exception(error)
+
+        if urgent:
+            self._waiting.appendleft(run)
+        else:
+            self._waiting.append(run)
+        # The thread runs whatever is first by then, which need not be this transaction.
+        self._thread.submit(lambda: self._waiting.popleft()())
+        return future

@@ -1,0 +1,244 @@
+"""Leases that run out while their worker is alive: on a machine with too little CPU, or one that
+was stopped. Nothing is sent under such a lease, and what was paid for is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from support.endpoint import ScriptedEndpoint, answer
+from support.waiting import wait_until_async
+
+from ruie.db import jobs, queue, spend
+from ruie.db.engine import open_engine
+from ruie.db.jobs import Priority
+from ruie.errors import CallError
+from ruie.extractor import Decoding
+from ruie.llm import Call, CallHook, Completion, LLMClient
+from ruie.records import Task
+from ruie.schema import Schema
+from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.leased_batch import Outcome
+from ruie.worker.batches.retries import RetryPolicy
+from ruie.worker.batches.runner import BatchRunner
+from ruie.worker.batches.store import Store
+from ruie.worker.prices import Price, cost_nusd
+
+LEASE_S = 0.6
+SCHEMA = Schema("names", entities={"person": ""})
+PRICE = Price(1.0, 4.0)
+
+
+class Gate(CallHook):
+    """Calls wait here until `open` is set; `arrive` is called as each comes."""
+
+    def __init__(self, arrive: Callable[[], object] = int) -> None:
+        self.open = asyncio.Event()
+        self.waiting = 0
+        self._arrive = arrive
+
+    async def before(self, call: Call) -> None:
+        self.waiting += 1
+        self._arrive()
+        await self.open.wait()
+
+    async def after(self, permit: Any, call: Call, outcome: Completion | CallError) -> None:
+        pass
+
+
+class Bench:
+    """A job of some documents, and workers that are given its batches one by one."""
+
+    def __init__(self, engine: Engine, endpoint: ScriptedEndpoint, documents: int) -> None:
+        self.engine = engine
+        self.endpoint = endpoint
+        new = jobs.NewJob(
+            name="names",
+            schema_name="names",
+            schema_body=SCHEMA.body(),
+            schema_digest="",
+            model="scripted",
+            endpoint=endpoint.url,
+            prompt_version="1",
+            settings=Decoding(max_tokens=48, demonstrations=0).body(),
+        )
+        rows = [queue.NewDocument(f"Ada number {n} was here.", f"d{n}") for n in range(documents)]
+        with engine.begin() as conn:
+            self.job_id = jobs.create_job(conn, new)
+            queue.enqueue_documents(conn, self.job_id, rows, (Task.NER,))
+
+    async def work(self, hook: CallHook | None = None) -> Outcome:
+        """A worker with one call in flight takes everything that is pending."""
+        with self.engine.begin() as conn:
+            (batch,) = queue.dispatch(conn, self.job_id, 100, 100, 60)
+        llm = LLMClient(self.endpoint.url, max_in_flight=1, hook=hook)
+        lane = Lane(Priority.NORMAL, llm, None, lambda: "scripted", lambda model: PRICE)
+        runner = BatchRunner(
+            Store(self.engine),
+            lambda priority: lane,
+            "worker",
+            lease_s=LEASE_S,
+            grace_s=5,
+            policy=RetryPolicy(),
+        )
+        try:
+            return await runner.run(batch.id, Priority.NORMAL, lambda: None)
+        finally:
+            await llm.close()
+
+    def lose(self) -> None:
+        """Every lease runs out before it is renewed, and the coordinator sees it."""
+        with self.engine.begin() as conn:
+            expire = "UPDATE work_items SET lease_expires = '2020-01-01' WHERE state = 'leased'"
+            conn.exec_driver_sql(expire)
+            assert queue.reap(conn, 5)[0] > 0
+
+    def one(self, sql: str) -> Any:
+        with self.engine.connect() as conn:
+            return conn.execute(text(sql)).scalar_one()
+
+    def committed(self) -> int:
+        with self.engine.begin() as conn:
+            return spend.committed_nusd(conn, self.job_id)
+
+    def cost(self) -> int:
+        """Of the answers that are kept."""
+        with self.engine.connect() as conn:
+            rows = conn.execute(
+                text("SELECT prompt_tokens, completion_tokens FROM extractions")
+            ).all()
+        return sum(cost_nusd(PRICE, row[0], row[1]) for row in rows)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+def slow(body: dict[str, Any], number: int) -> Any:
+    return answer("person: Ada", delay_s=1.5 if number == 0 else 0)
+
+
+def test_what_waits_is_not_sent_once_its_lease_is_lost(engine: Engine) -> None:
+    async def scene(bench: Bench) -> None:
+        working = asyncio.create_task(bench.work())
+        await wait_until_async(lambda: bench.endpoint.count)
+        bench.lose()
+        outcome = await working
+        assert bench.endpoint.count == 1
+        assert (outcome.saved, outcome.lost) == (0, 3)
+
+        assert (await bench.work()).reused == 1
+        assert bench.endpoint.count == 3
+        assert bench.one("SELECT COUNT(*) FROM work_items WHERE state = 'done'") == 3
+
+    with ScriptedEndpoint(slow) as endpoint:
+        asyncio.run(scene(Bench(engine, endpoint, 3)))
+
+
+def test_an_answer_that_comes_after_its_lease_is_kept_and_booked_once(engine: Engine) -> None:
+    async def scene(bench: Bench) -> None:
+        working = asyncio.create_task(bench.work())
+        await wait_until_async(lambda: bench.endpoint.count)
+        bench.lose()
+        assert bench.one("SELECT COUNT(*) FROM attempts") == 1
+        await working
+        assert bench.one("SELECT state FROM work_items") == "pending"
+        assert bench.one("SELECT COUNT(*) FROM entities") == 1
+        assert bench.one("SELECT COUNT(*) FROM entity_mentions") == 0
+        assert bench.one("SELECT calls FROM spend_by_day") == 1
+        assert bench.one("SELECT failed_calls FROM spend_by_day") == 0
+        assert bench.committed() == bench.cost() > 0
+
+        await bench.work()
+        assert bench.endpoint.count == 1
+        assert bench.one("SELECT COUNT(*) FROM entity_mentions") == 1
+        assert bench.committed() == bench.cost()
+
+    with ScriptedEndpoint(slow) as endpoint:
+        asyncio.run(scene(Bench(engine, endpoint, 1)))
+
+
+def test_both_calls_are_booked_where_the_item_was_sent_again(engine: Engine) -> None:
+    """The second worker sent its call before the first one's answer came: both were paid for."""
+
+    async def scene(bench: Bench) -> None:
+        first = asyncio.create_task(bench.work())
+        await wait_until_async(lambda: bench.endpoint.count)
+        bench.lose()
+        assert (await bench.work()).saved == 1
+        await first
+        assert bench.endpoint.count == 2
+        assert bench.one("SELECT COUNT(*) FROM extractions") == 1
+        assert bench.one("SELECT error_class FROM attempts") == "answered_elsewhere"
+        assert bench.one("SELECT calls + failed_calls FROM spend_by_day") == 2
+        assert bench.committed() == 2 * bench.cost()
+
+    with ScriptedEndpoint(slow) as endpoint:
+        asyncio.run(scene(Bench(engine, endpoint, 1)))
+
+
+def test_a_lost_item_is_looked_up_again_just_before_its_call_is_sent(engine: Engine) -> None:
+    """The first worker's answer comes while the second waits for the limiter."""
+
+    async def scene(bench: Bench) -> None:
+        first = asyncio.create_task(bench.work())
+        await wait_until_async(lambda: bench.endpoint.count)
+        bench.lose()
+        gate = Gate()
+        second = asyncio.create_task(bench.work(gate))
+        await wait_until_async(lambda: gate.waiting)
+        await first
+        gate.open.set()
+        assert (await second).reused == 1
+        assert bench.endpoint.count == 1
+        assert bench.one("SELECT state FROM work_items") == "done"
+        assert bench.committed() == bench.cost()
+
+    with ScriptedEndpoint(slow) as endpoint:
+        asyncio.run(scene(Bench(engine, endpoint, 1)))
+
+
+def test_a_renewal_that_is_overdue_is_made_before_a_call_is_sent(engine: Engine) -> None:
+    """The event loop stands still past the lease, as in a process that gets no CPU."""
+
+    async def scene(bench: Bench) -> None:
+        def stand_still() -> None:
+            time.sleep(2 * LEASE_S)
+            bench.lose()
+
+        gate = Gate(stand_still)
+        gate.open.set()
+        assert (await bench.work(gate)).lost == 1
+        assert bench.endpoint.count == 0
+
+    with ScriptedEndpoint(slow) as endpoint:
+        asyncio.run(scene(Bench(engine, endpoint, 1)))
+
+
+def test_a_renewal_goes_ahead_of_other_transactions(engine: Engine) -> None:
+    order: list[str] = []
+
+    def transaction(name: str) -> Callable[[object], None]:
+        def run(_: object) -> None:
+            order.append(name)
+            time.sleep(0.2)  # the others come meanwhile
+
+        return run
+
+    async def scene() -> None:
+        store = Store(engine)
+        writes = [store.write(transaction(name)) for name in ("first", "second", "third")]
+        together = asyncio.gather(*writes)
+        await asyncio.sleep(0)
+        await store.write(transaction("renewal"), urgent=True)
+        await together
+
+    asyncio.run(scene())
+    assert order == ["first", "renewal", "second", "third"]
