@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
+from support.redis_keys import assert_keys_expire
 
 from ruie.errors import UnavailableError
 from ruie.worker.embedded.redis_server import RedisServer
@@ -42,10 +43,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def url(redis_url: str) -> str:
-    """An empty server."""
+def url(redis_url: str) -> Iterator[str]:
+    """An empty server; what a test leaves there expires."""
     redis.Redis.from_url(redis_url).flushall()
-    return redis_url
+    yield redis_url
+    assert_keys_expire(redis_url)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from redis import Redis
+from support.redis_keys import assert_keys_expire
 from support.waiting import wait_until
 
 from ruie.db import migrate
@@ -141,5 +142,9 @@ class Fleet:
                 process.kill()
             if error is not None:
                 print(f"--- {process.log.name}\n{process.said()[-3000:]}")
-        self.redis.stop()
-        self.client.engine.dispose()
+        try:
+            if error is None:
+                assert_keys_expire(self.redis.url)
+        finally:
+            self.redis.stop()
+            self.client.engine.dispose()
