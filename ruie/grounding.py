@@ -11,7 +11,7 @@ Three steps, the first that finds something wins:
    `FUZZY_MIN_CHARS` characters; the window's ends are moved to the ends of words.
 
 Which of several occurrences is meant: an occurrence that stands as whole words beats one inside a
-longer word (where the script parts words: not in Chinese, Japanese, Thai and their like). Among
+longer word (in scripts with spaces between words; ruie/scripts.py). Among
 those, an entity or a trigger that is named for the n-th time is the n-th in the text; a relation
 takes the pair of head and tail with the fewest characters between them (the earlier on a tie); an
 argument takes the occurrence nearest to its trigger.
@@ -19,7 +19,6 @@ argument takes the occurrence nearest to its trigger.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from functools import cached_property, lru_cache
 from rapidfuzz import fuzz
 
 from ruie.records import Grounding, Span
+from ruie.scripts import is_word_char, same_word
 
 FUZZY_THRESHOLD = 0.85
 FUZZY_MIN_CHARS = 5
@@ -38,12 +38,6 @@ MAX_OCCURRENCES = 200
 MAX_MARKS = 30
 """Marks on one letter that are sorted together, as in Unicode's Stream-Safe Text Format (UAX 15):
 sorting is quadratic, and a text may hold nothing but marks."""
-
-# Scripts written without spaces: Thai, Lao, Myanmar, Khmer; kana, bopomofo and Han.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u312f\u31a0-\u31bf"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
-)
 
 _SAME = str.maketrans(
     {
@@ -100,7 +94,7 @@ class Grounder:
 
     def _inside(self, at: int) -> bool:
         """Whether a word runs across position `at`."""
-        return 0 < at < len(self.text) and _joined(self.text[at - 1], self.text[at])
+        return 0 < at < len(self.text) and same_word(self.text[at - 1], self.text[at])
 
     def _fuzzy(self, form: str) -> tuple[int, int] | None:
         normal = self._normal.text
@@ -202,28 +196,14 @@ def _kept(chars: Sequence[str]) -> list[int]:
     pending = -1  # a space that stays only if a word character follows
     for i, char in enumerate(chars):
         if char == " ":
-            if pending < 0 and keep and _word(chars[keep[-1]]):
+            if pending < 0 and keep and is_word_char(chars[keep[-1]]):
                 pending = i
             continue
-        if pending >= 0 and _word(char):
+        if pending >= 0 and is_word_char(char):
             keep.append(pending)
         pending = -1
         keep.append(i)
     return keep
-
-
-def _word(char: str) -> bool:
-    # marks too: the vowel signs of Hindi and Thai are no letters to Python
-    return char.isalnum() or unicodedata.category(char)[0] == "M"
-
-
-def _joined(before: str, after: str) -> bool:
-    """Whether two neighbours belong to one word."""
-    if not (_word(before) and _word(after)):
-        return False
-    if unicodedata.category(after)[0] == "M":
-        return True
-    return not (_UNSPACED.match(before) or _UNSPACED.match(after))
 
 
 def _find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
@@ -235,22 +215,22 @@ def _find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
 
 def _to_words(text: str, start: int, end: int) -> tuple[int, int]:
     """Move both ends outwards to the ends of the words that they cut."""
-    while 0 < start < len(text) and _joined(text[start - 1], text[start]):
+    while 0 < start < len(text) and same_word(text[start - 1], text[start]):
         start -= 1
-    while 0 < end < len(text) and _joined(text[end - 1], text[end]):
+    while 0 < end < len(text) and same_word(text[end - 1], text[end]):
         end += 1
     return start, end
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Move both ends inwards past what is no word, and past the words that they cut."""
-    while 0 < start < end and _joined(text[start - 1], text[start]):
+    while 0 < start < end and same_word(text[start - 1], text[start]):
         start += 1
-    while start < end < len(text) and _joined(text[end - 1], text[end]):
+    while start < end < len(text) and same_word(text[end - 1], text[end]):
         end -= 1
-    while start < end and not _word(text[start]):
+    while start < end and not is_word_char(text[start]):
         start += 1
-    while start < end and not _word(text[end - 1]):
+    while start < end and not is_word_char(text[end - 1]):
         end -= 1
     return start, end
 

@@ -3,8 +3,8 @@
 A word is a run of letters, digits and their marks. It is compared without case (Unicode case
 folding), without compatibility forms (NFKD: `ﬁ` is `fi`, `２` is `2`) and without the diacritics of
 Latin, Greek, Cyrillic, Hebrew and Arabic. Nothing is stemmed and no word is left out. In scripts
-that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each character is a
-word, so that a word of theirs is found as a phrase of its characters, wherever it stands.
+that are written without spaces (ruie/scripts.py) each character is a word, so that a word of theirs
+is found as a phrase of its characters, wherever it stands.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from functools import lru_cache
 
 import regex
 
+from ruie.scripts import UNSPACED
+
 LONGEST = 200
 """Characters of a word that count: PostgreSQL takes no word above 2,046 bytes."""
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\uff70\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = regex.compile(
-    rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*"
-    rf"|[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]*",
+    rf"[[\p{{L}}\p{{N}}]&&[{UNSPACED}]]\p{{M}}*"
+    rf"|[[\p{{L}}\p{{N}}]--[{UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]--[{UNSPACED}]]*",
     regex.VERSION1,
 )
 _ASCII_WORD = re.compile(r"[a-z0-9]+")

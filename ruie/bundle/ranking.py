@@ -18,14 +18,18 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+import regex
 from pydantic import BaseModel, ConfigDict, Field
 
 from ruie.records import Task
+from ruie.scripts import same_word
 
 Floats = npt.NDArray[np.float32]
 
 MENTIONS = 2
 """More say no more, and sentences that are full of spans would come first always."""
+
+_HANGUL = regex.compile(r"\p{Hangul}|.\p{Hangul}", regex.DOTALL)
 
 
 class Ranking(BaseModel):
@@ -82,12 +86,13 @@ def occurs(span: str, text: str) -> bool:
     at = text.find(span) if span else -1
     while at >= 0:
         end = at + len(span)
-        if not (_joined(text[at - 1 : at], span[0]) or _joined(span[-1], text[end : end + 1])):
+        starts = at == 0 or _between_words(text[at - 1], span[0])
+        if starts and (end == len(text) or _between_words(span[-1], text[end])):
             return True
         at = text.find(span, at + 1)
     return False
 
 
-def _joined(one: str, other: str) -> bool:
-    """Whether two neighbours are of one word; scripts from CJK on put no space between words."""
-    return one.isalnum() and other.isalnum() and max(one, other) < "\u2e80"
+def _between_words(before: str, after: str) -> bool:
+    # Korean has spaces, but its particles follow a word without one, and nearly every word has one
+    return not same_word(before, after) or _HANGUL.match(before + after) is not None
