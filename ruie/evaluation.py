@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from ruie.annotations import Corpus
 from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import together
-from ruie.extractor import Extractor, Question
+from ruie.extractor import Extractor
 from ruie.llm import Completion
 from ruie.mistakes import Mistake, mistakes
 from ruie.parsing import Parsed, parse
+from ruie.questions import Question
 from ruie.records import Item, Query, Task
 from ruie.scoring import Score, score_offsets, score_strings
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from ruie.chunking import Chunker
 from ruie.errors import CallError, FatalCallError
+from ruie.questions import Answer, Question
 from ruie.records import Argument, Entity, Event, Query, Relation, Span, Task
 from ruie.schema import Schema
 
-if TYPE_CHECKING:
-    from ruie.extractor import Answer, Extractor, Question
-
 WAVE = 64
 """Texts prepared at a time: enough to encode in full batches, few enough to start calling soon."""
+
+
+class Asker(Protocol):
+    """What `extract_all` needs of an `Extractor`."""
+
+    chunker: Chunker
+
+    def prepare(self, queries: Sequence[Query]) -> list[Question]: ...
+
+    async def ask(self, question: Question) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +39,17 @@ class Result:
     errors: tuple[CallError, ...] = ()
 
 
-async def extract_all(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:
+async def extract_all(asker: Asker, texts: Sequence[str], schema: Schema) -> list[Result]:
     """One `Result` a text, in order. Raises `FatalCallError`; other failures are in `errors`.
 
     Long texts are asked about in chunks; offsets of what was found are in the whole text, those in
     `answers` in the chunks.
     """
-    divided = [extractor.chunker(text) for text in texts]
+    divided = [asker.chunker(text) for text in texts]
     parts = [text[a:b] for text, ranges in zip(texts, divided, strict=True) for a, b in ranges]
     results: list[Result] = []
     for at in range(0, len(parts), WAVE):
-        results += await _wave(extractor, parts[at : at + WAVE], schema)
+        results += await _wave(asker, parts[at : at + WAVE], schema)
     found = iter(results)
     return [
         joined(text, [(start, next(found)) for start, _ in ranges])
@@ -81,9 +90,9 @@ def _moved(span: Span, by: int) -> Span:
     return replace(span, start=span.start + by, end=span.end + by) if span.grounded else span
 
 
-async def _wave(extractor: Extractor, texts: Sequence[str], schema: Schema) -> list[Result]:
+async def _wave(asker: Asker, texts: Sequence[str], schema: Schema) -> list[Result]:
     first = [(i, query) for i, text in enumerate(texts) for query in schema.queries(text)]
-    outcomes = await _ask_all(extractor, [query for _, query in first])
+    outcomes = await _ask_all(asker, [query for _, query in first])
     answered: list[list[Answer]] = [[] for _ in texts]
     failed: list[list[CallError]] = [[] for _ in texts]
     for (i, _), outcome in zip(first, outcomes, strict=True):
@@ -96,7 +105,7 @@ async def _wave(extractor: Extractor, texts: Sequence[str], schema: Schema) -> l
         for item in answer.items
         if (query := schema.argument_query(texts[i], item.type, item.spans[0]))
     ]
-    outcomes = await _ask_all(extractor, [query for _, query in second])
+    outcomes = await _ask_all(asker, [query for _, query in second])
     for (i, _), outcome in zip(second, outcomes, strict=True):
         _sort(outcome, answered[i], failed[i])
     return [result(texts[i], answered[i], failed[i]) for i in range(len(texts))]
@@ -109,15 +118,15 @@ def _sort(outcome: Answer | CallError, answered: list[Answer], failed: list[Call
         answered.append(outcome)
 
 
-async def _ask_all(extractor: Extractor, queries: Sequence[Query]) -> list[Answer | CallError]:
+async def _ask_all(asker: Asker, queries: Sequence[Query]) -> list[Answer | CallError]:
     if not queries:
         return []
     # encoding is CPU work: in a thread, so that the loop goes on serving calls in flight
-    questions = await asyncio.to_thread(extractor.prepare, queries)
+    questions = await asyncio.to_thread(asker.prepare, queries)
 
     async def ask(question: Question) -> Answer | CallError:
         try:
-            return await extractor.ask(question)
+            return await asker.ask(question)
         except FatalCallError:
             raise
         except CallError as error:

@@ -24,8 +24,9 @@ from ruie.chunking import Chunker
 from ruie.errors import OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
 from ruie.llm import Call, CallHook, Completion, LLMClient
-from ruie.parsing import OutputForm, Parsed, parse
-from ruie.records import Demonstration, Item, Query
+from ruie.parsing import OutputForm, parse
+from ruie.questions import Answer, Question
+from ruie.records import Demonstration, Query
 from ruie.schema import Schema
 
 
@@ -69,28 +70,6 @@ class Decoding:
             form=OutputForm(body["form"]),
             stop=tuple(body["stop"]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A query that is ready to be sent."""
-
-    query: Query
-    demonstrations: tuple[Demonstration, ...]
-    call: Call
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back for one question."""
-
-    question: Question
-    completion: Completion
-    parsed: Parsed
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        return self.parsed.items
 
 
 class Extractor:
@@ -253,7 +232,7 @@ class Extractor:
     async def _closing(self, texts: Sequence[str], schema: Schema) -> list[Result]:
         try:
             if not self.model:
-                self.model = (await self.llm.check(""))[0]
+                self.model = await self.llm.resolve_model()
             return await extract_all(self, texts, schema)
         finally:
             await self.llm.close()

@@ -240,6 +240,12 @@ class LLMClient:
             )
         return models
 
+    async def resolve_model(self, model: str = "") -> str:
+        """`model` if the endpoint has it; the first that the endpoint lists if it is empty. Raises
+        as `check` does."""
+        models = await self.check(model)
+        return model or models[0]
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()

@@ -31,6 +31,22 @@ def test_the_models_of_an_endpoint() -> None:
     assert check("a", models=()) == [], "it may keep its models to itself"
 
 
+def test_the_model_that_is_named_or_the_first_of_the_list() -> None:
+    async def resolve(model: str, models: tuple[str, ...] = ("a", "b")) -> str:
+        with ScriptedEndpoint(answer("x"), models=models) as endpoint:
+            client = LLMClient(endpoint.url, timeout_s=1)
+            try:
+                return await client.resolve_model(model)
+            finally:
+                await client.close()
+
+    assert asyncio.run(resolve("")) == "a"
+    assert asyncio.run(resolve("b")) == "b"
+    assert asyncio.run(resolve("c", ())) == "c", "it may keep its models to itself"
+    with pytest.raises(FatalCallError, match="has no model 'c'"):
+        asyncio.run(resolve("c"))
+
+
 def test_a_model_that_is_not_among_them() -> None:
     with pytest.raises(FatalCallError, match="has no model 'c'") as caught:
         check("c")

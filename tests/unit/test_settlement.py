@@ -7,9 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.extractor import Decoding, Extractor, Question
+from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
+from ruie.questions import Question
 from ruie.schema import Schema
 from ruie.worker.batches.settlement import most_nusd
 from ruie.worker.prices import Price, cost_nusd

@@ -11,7 +11,8 @@ from functools import partial
 from ruie.db import jobs, queue, results, spend
 from ruie.db.sql import pieces
 from ruie.errors import CallError, TransientCallError
-from ruie.extractor import Extractor, Question
+from ruie.extractor import Extractor
+from ruie.questions import Question
 from ruie.schema import Schema
 from ruie.worker.batches import settlement
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane

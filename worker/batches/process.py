@@ -80,7 +80,7 @@ class Process:
 
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
         if not self._default_model:
-            self._default_model = (await self._lane(priority).llm.check(""))[0]
+            self._default_model = await self._lane(priority).llm.resolve_model()
         outcome = await self._runner.run(batch_id, priority, entered.set)
         log.info("batch %s: %s", batch_id, outcome)
         return outcome

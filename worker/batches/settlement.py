@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from ruie.db import jobs, queue, results, spend
 from ruie.errors import CallError, TransientCallError
-from ruie.extractor import Answer, Extractor, Question
+from ruie.extractor import Extractor
 from ruie.prompts import PROMPT_VERSION
+from ruie.questions import Answer, Question
 from ruie.worker.batches.retries import Decision, PauseEndpoint, PauseJob, Quarantine, Retry
 from ruie.worker.prices import Price, cost_nusd
 

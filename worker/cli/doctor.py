@@ -94,15 +94,14 @@ def _llm(config: Settings) -> str:
         from ruie.packaged import packaged_llm
 
         return f"embedded: `ruie up` starts {packaged_llm().name}"
-    models = asyncio.run(_models(config))
-    return f"{config.llm_base_url} answers, model {config.llm_model or models[0]}"
+    return f"{config.llm_base_url} answers, model {asyncio.run(_model(config))}"
 
 
-async def _models(config: Settings) -> list[str]:
+async def _model(config: Settings) -> str:
     from ruie.llm import LLMClient
 
     client = LLMClient(config.llm_base_url, config.llm_api_key.get_secret_value())
     try:
-        return await client.check(config.llm_model)
+        return await client.resolve_model(config.llm_model)
     finally:
         await client.close()

@@ -153,7 +153,7 @@ def first_model(config: Settings) -> str:
     async def ask() -> str:
         client = LLMClient(config.llm_base_url, config.llm_api_key.get_secret_value())
         try:
-            return (await client.check(""))[0]
+            return await client.resolve_model()
         finally:
             await client.close()
 

@@ -95,8 +95,7 @@ async def run(
         max_in_flight=config.llm_max_in_flight,
     )
     try:
-        models = await llm.check(config.llm_model)
-        model = config.llm_model or models[0]
+        model = await llm.resolve_model(config.llm_model)
         parts = []
         for corpus, gold in corpora.items():
             for name, retriever in retrievers.items():
