@@ -8,6 +8,7 @@ syllable with a sign, as Latin does with a space. Nor is Hangul, which has space
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 import regex
 
@@ -25,6 +26,7 @@ UNSPACED = "".join(rf"\p{{Script={script}}}" for script in _SCRIPTS) + _COMMON
 _UNSPACED = regex.compile(f"[{UNSPACED}]")
 
 
+@lru_cache(maxsize=4096)
 def is_unspaced(char: str) -> bool:
     """Whether a character belongs to a script that is written without spaces between words."""
     return _UNSPACED.match(char) is not None
