@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ruie.errors import ExitCode
-from ruie.worker.cli.source_options import mapping_of, source_options
+from ruie.worker.cli.options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ruie.errors import ExitCode
-from ruie.worker.cli.source_options import mapping_of, source_options
+from ruie.worker.cli.options import mapping_of, source_options
 
 if TYPE_CHECKING:
     from datetime import datetime
