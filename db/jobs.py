@@ -15,19 +15,19 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ruie.db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
-from ruie.db.progress import Progress, TaskProgress, progress
+from ruie.db.progress import JobProgress, TaskProgress, progress
 from ruie.db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new, pieces
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 
 __all__ = [
     "Job",
+    "JobProgress",
     "JobState",
     "NewInputError",
     "NewJob",
     "PausedBy",
     "Priority",
-    "Progress",
     "TaskProgress",
     "add_input_errors",
     "create_job",

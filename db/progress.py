@@ -37,7 +37,7 @@ class TaskProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """A job at one moment. Calls, tokens and cost (USD) are of the calls this job made itself,
     those that failed included."""
 
@@ -75,7 +75,7 @@ class Progress:
         return sum(task.quarantined for task in self.tasks)
 
 
-def progress(conn: Connection, job_id: str) -> Progress:
+def progress(conn: Connection, job_id: str) -> JobProgress:
     """The job's totals. Raises DatabaseError where there is no such job."""
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
@@ -86,7 +86,7 @@ def progress(conn: Connection, job_id: str) -> Progress:
     failed = _spent(conn, attempts, attempts.c.job_id == job_id)
     documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
-    return Progress(
+    return JobProgress(
         job_id=job.id,
         name=job.name,
         state=job.state,

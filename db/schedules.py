@@ -45,7 +45,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScheduleRun:
     """One run. counts: of documents, when it is done. job_state: of its job."""
 
     id: int
@@ -124,23 +124,23 @@ def listed(conn: Connection) -> list[Schedule]:
     return [Schedule(**r._mapping) for r in conn.execute(select(schedules).order_by("name"))]
 
 
-_RUN = [schedule_runs.c[name] for name in Run.__slots__ if name != "job_state"]
+_RUN = [schedule_runs.c[name] for name in ScheduleRun.__slots__ if name != "job_state"]
 _RUNS = select(*_RUN, jobs.c.state.label("job_state")).outerjoin(
     jobs, jobs.c.id == schedule_runs.c.job_id
 )
 
 
-def runs(conn: Connection, schedule_id: int, limit: int = 20) -> list[Run]:
+def runs(conn: Connection, schedule_id: int, limit: int = 20) -> list[ScheduleRun]:
     """Runs of a schedule, the newest first."""
     query = (
         _RUNS.where(schedule_runs.c.schedule_id == schedule_id)
         .order_by(schedule_runs.c.due_at.desc())
         .limit(limit)
     )
-    return [Run(**row._mapping) for row in conn.execute(query)]
+    return [ScheduleRun(**row._mapping) for row in conn.execute(query)]
 
 
-def last_runs(conn: Connection, ids: Sequence[int]) -> dict[int, Run]:
+def last_runs(conn: Connection, ids: Sequence[int]) -> dict[int, ScheduleRun]:
     """The newest run of each of these schedules that has one, by the schedule's id."""
     later = schedule_runs.alias("later")
     newest = _RUNS.add_columns(schedule_runs.c.schedule_id).where(
@@ -150,12 +150,12 @@ def last_runs(conn: Connection, ids: Sequence[int]) -> dict[int, Run]:
             later.c.due_at > schedule_runs.c.due_at,
         ),
     )
-    found: dict[int, Run] = {}
+    found: dict[int, ScheduleRun] = {}
     for part in pieces(ids):
         for row in conn.execute(newest, {"ids": list(part)}).mappings():
             values = dict(row)
             schedule_id = values.pop("schedule_id")
-            found[schedule_id] = Run(**values)
+            found[schedule_id] = ScheduleRun(**values)
     return found
 
 
@@ -176,7 +176,7 @@ def enable(conn: Connection, name: str, next_due_at: datetime | None) -> None:
     )
 
 
-def run_now(conn: Connection, name: str) -> Run:
+def run_now(conn: Connection, name: str) -> ScheduleRun:
     """A run that is due now, enabled or not; the coordinator does it."""
     schedule = get(conn, name)
     conn.execute(insert(schedule_runs).values(schedule_id=schedule.id, due_at=utcnow()))

@@ -1,7 +1,4 @@
-"""Enqueueing and status as Python calls, for a scheduler or a notebook.
-
-    from ruie.worker.client import Client
-    job = Client().enqueue([{"id": "1", "text": "Crude fell 2 %"}], schema="oil.yaml")
+"""Enqueueing, estimates and progress as Python calls; `ruie.client` is their public name.
 
 Only the database is needed: the coordinator finds the work there.
 """
@@ -13,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Engine
 
@@ -26,44 +23,47 @@ from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
-from ruie.worker.ingest.dry_run import Preview, preview
-from ruie.worker.ingest.enqueue import Enqueued, Progress, begin, fill
+from ruie.worker.estimate.types import Estimate
+from ruie.worker.ingest.dry_run import DryRun, dry_run
+from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, begin, fill
 from ruie.worker.ingest.input_batches import Readable
 from ruie.worker.ingest.sources import find_sources, read_sources
 from ruie.worker.ingest.sources.find import absolute
-from ruie.worker.ingest.sources.mapping import DEFAULT
-from ruie.worker.ingest.sources.mapping import Mapping as Columns
+from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
 from ruie.worker.ingest.sources.rows import Rows
 from ruie.worker.ingest.sources.source import Source
 from ruie.worker.prices import price_of
 
-if TYPE_CHECKING:
-    from ruie.worker.estimate.estimate import Estimate
-
 
 class Options(TypedDict, total=False):
-    """How a job is done, where it is not as the settings say."""
+    """What a job does differently from the settings."""
 
     name: str
+    """Default: the names of the files, or of the schema."""
     model: str
     cap_usd: float | None
-    """The most it may cost: it pauses before a call that could cost more."""
+    """The most that the job may cost: it pauses before a call that could exceed it."""
     priority: Literal["live", "normal", "backfill"]
-    """Its share of a quota while others wait for it too: 16, 4 or 1."""
+    """Its share of a quota that other jobs wait for too: 16, 4 or 1. Default: normal."""
     force: bool
     """Ask again what was answered before."""
     context: str
-    """The metadata's key whose value is told with each chunk, such as `title`."""
+    """A metadata key, such as `title`: its value is added to each chunk's prompt."""
     corpus: str
-    """What the sources hold, whenever they are read: only what is new or changed is enqueued, and
-    what is gone is marked as removed. Ids tell documents apart."""
-    anew: bool
-    """Make a new job where an interrupted one could be gone on with."""
+    """A name for what the sources hold, whenever they are read. Only documents that are new or have
+    changed are enqueued, and those that are gone are marked as removed. Ids identify documents."""
+    new_job: bool
+    """Make a new job even where an interrupted one could be continued."""
 
 
 class Client:
-    """Speaks to the database of the settings. Raises `UnavailableError`, `DatabaseError`."""
+    """Enqueues into the database of the settings and reads from it.
+
+    config: default, the settings of the environment and `ruie.toml`. engine: default, one for
+    `config.database_url`. Raises `UnavailableError`, and `DatabaseError` where the database is not
+    of this version (`ruie db upgrade`).
+    """
 
     def __init__(self, config: Settings | None = None, engine: Engine | None = None) -> None:
         self.config = config or settings()
@@ -74,50 +74,58 @@ class Client:
         self,
         rows: Any,
         schema: Schema | str | Path,
-        progress: Progress = lambda _: None,
+        progress: ProgressCallback = lambda _: None,
         **options: Unpack[Options],
     ) -> Enqueued:
-        """Enqueue rows with `text`, perhaps `id`, and anything else as metadata: dicts, a pandas
-        or polars frame, a pyarrow table or reader."""
-        given = Rows(rows, self.config.max_document_chars)
+        """Enqueue rows as a job.
+
+        rows: an iterable of mappings, a pandas or polars frame, a pyarrow table or reader. `text`
+        is required, `id` optional; all else is metadata. progress is called after each batch.
+        Raises `UsageError`, and whatever iterating over the rows raises.
+        """
+        source = Rows(rows, self.config.max_document_chars)
         loaded = _schema(schema)
-        return self._enqueue([given], loaded, self._new_job(loaded, options), progress)
+        return self._enqueue([source], loaded, self._new_job(loaded, options), progress)
 
     def enqueue_files(
         self,
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
-        progress: Progress = lambda _: None,
+        progress: ProgressCallback = lambda _: None,
         *,
-        mapping: Columns = DEFAULT,
+        mapping: ColumnMapping = DEFAULT,
         input_format: str = "",
         **options: Unpack[Options],
     ) -> Enqueued:
-        """Enqueue files and folders; where an earlier call of the same was interrupted, go on with
-        its job. Raises `UsageError` before anything is written."""
+        """Enqueue files as a job; where the same call was interrupted before, continue its job.
+
+        sources: files, folders, globs and URLs, or "-" for standard input. input_format: of
+        standard input and of files whose name does not tell (`jsonl`, `csv`, ...). Raises
+        `UsageError` and `UnavailableError` before anything is written.
+        """
         loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
         return self._enqueue(found, loaded, new, progress)
 
-    def preview_files(
+    def dry_run(
         self,
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
-        progress: Progress = lambda _: None,
+        progress: ProgressCallback = lambda _: None,
         *,
-        mapping: Columns = DEFAULT,
+        mapping: ColumnMapping = DEFAULT,
         input_format: str = "",
         **options: Unpack[Options],
-    ) -> Preview:
-        """What `enqueue_files` would do; writes nothing."""
+    ) -> DryRun:
+        """Count what `enqueue_files` would do with the same arguments; writes nothing."""
         loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
         tasks = len(loaded.tasks)
-        return preview(self.engine, new, found, tasks, chunker(self.config), progress)
+        return dry_run(self.engine, new, found, tasks, chunker(self.config), progress)
 
     def _prepare(
         self,
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
-        mapping: Columns,
+        mapping: ColumnMapping,
         input_format: str,
         options: Options,
     ) -> tuple[Schema, list[Source], jobs.NewJob]:
@@ -125,13 +133,12 @@ class Client:
         found = find_sources(sources, mapping, self.config.max_document_chars, input_format)
         new = self._new_job(loaded, options)
         if not options.get("name"):
-            new = replace(
-                new, name=", ".join(source.name.rsplit("/", 1)[-1] for source in found[:3])
-            )
-        places = [without_credentials(absolute(source)) for source in sources]
-        scope = _hash([sorted(places), options.get("corpus", "")])
+            files = (source.name.rsplit("/", 1)[-1] for source in found[:3])
+            new = replace(new, name=", ".join(files))
+        locations = sorted(without_credentials(absolute(source)) for source in sources)
+        scope = _hash([locations, options.get("corpus", "")])
         key = None
-        if not options.get("anew") and all(source.replayable for source in found):
+        if not options.get("new_job") and all(source.replayable for source in found):
             key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
         return loaded, found, replace(new, scope=scope, enqueue_key=key)
 
@@ -140,7 +147,7 @@ class Client:
         sources: Sequence[Readable],
         schema: Schema,
         new: jobs.NewJob,
-        progress: Progress,
+        progress: ProgressCallback,
     ) -> Enqueued:
         begun = begin(self.engine, new, sources)
         divided = chunker(self.config)
@@ -148,10 +155,10 @@ class Client:
             return fill(self.engine, begun, new, sources, schema.tasks, divided, progress)
         except BaseException:
             if new.enqueue_key is None:
-                # nobody can go on with it, and half must not be worked off as if it were the whole
+                # it cannot be continued, and a part must not be processed as if it were the whole
                 with self.engine.begin() as conn:
-                    why = "enqueueing was interrupted"
-                    jobs.set_job_state(conn, begun.job_id, "cancelled", why)
+                    reason = "enqueueing was interrupted"
+                    jobs.set_job_state(conn, begun.job_id, "cancelled", reason)
             raise
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
@@ -188,30 +195,30 @@ class Client:
         sample: int = 200,
         context: str = "",
         progress: Callable[[int], None] = lambda _: None,
-        mapping: Columns = DEFAULT,
+        mapping: ColumnMapping = DEFAULT,
         input_format: str = "",
     ) -> Estimate:
-        """What a job of these files and folders would cost; makes none, and sends no text.
+        """What a job of these sources would cost. Makes no job and sends no text.
 
-        sample: questions of each task that prompts are built for. Only where no model is named is
-        the endpoint asked, for the list of its models. Raises `UsageError`, `BundleError`,
-        `SettingsError`, `UnavailableError`.
+        model: default, that of the settings, or the first that the endpoint lists. sample: queries
+        of each task whose prompts are built. context: as in `Options`. progress is called with the
+        number of documents read. Raises `UsageError`, `BundleError`, `SettingsError`,
+        `UnavailableError`.
         """
-        from ruie.worker.estimate.estimate import (  # heavy: enqueueing needs no bundle
+        from ruie.worker.estimate.estimate import (  # it loads the bundle's libraries
             estimate,
             first_model,
         )
 
         loaded = _schema(schema)
         limit = self.config.max_document_chars
-        read = read_sources(find_sources(sources, mapping, limit, input_format))
-        named = model or self.config.llm_model or first_model(self.config)
+        documents = read_sources(find_sources(sources, mapping, limit, input_format))
         return estimate(
             self.config,
             self.engine,
-            read,
+            documents,
             loaded,
-            named,
+            model or self.config.llm_model or first_model(self.config),
             decoding(self.config),
             sample=sample,
             chunker=chunker(self.config),
@@ -219,8 +226,8 @@ class Client:
             progress=progress,
         )
 
-    def progress(self, job_id: str) -> jobs.Progress:
-        """How far a job is."""
+    def progress(self, job_id: str) -> jobs.JobProgress:
+        """How far a job is. Raises `DatabaseError` where there is no such job."""
         with reading(self.engine) as conn:
             return jobs.progress(conn, job_id)
 
@@ -231,17 +238,17 @@ class Client:
 
 
 def enqueue(rows: Any, schema: Schema | str | Path, **options: Unpack[Options]) -> Enqueued:
-    """`Client().enqueue(...)`, in one call."""
+    """`Client().enqueue(...)` in one call."""
     return Client().enqueue(rows, schema, **options)
 
 
 def check_cap(cap_usd: float, model: str, config: Settings) -> None:
-    """Raises `UsageError` unless a cap can be held: it needs the model's price."""
+    """Raises `UsageError` unless a cap can be enforced: it needs the model's price."""
     if cap_usd <= 0:
         raise UsageError(f"A cap of {cap_usd:g} USD allows nothing.", "Give a positive amount.")
     if price_of(model, config.llm_prices) is None:
         raise UsageError(
-            f"A cap needs a price, and none is known for {model or 'a model that nobody named'}.",
+            f"A cap needs a price, and none is known for {model or 'an unnamed model'}.",
             """Name the model, and set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """
             "million tokens.",
         )

@@ -24,10 +24,9 @@ from ruie.schema import Schema
 from ruie.settings import Settings
 from ruie.worker.client import Client, Options, check_cap
 from ruie.worker.cron import latest_due, next_due
-from ruie.worker.ingest.enqueue import Enqueued, Progress, Reached
+from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress, ProgressCallback
 from ruie.worker.ingest.sources.find import absolute
-from ruie.worker.ingest.sources.mapping import DEFAULT
-from ruie.worker.ingest.sources.mapping import Mapping as Columns
+from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 
 log = logging.getLogger("ruie.schedules")
 
@@ -53,7 +52,7 @@ class Schedules:
         sources: Sequence[str | Path],
         schema: Schema | str | Path,
         *,
-        mapping: Columns = DEFAULT,
+        mapping: ColumnMapping = DEFAULT,
         input_format: str = "",
         missed: Literal["catch-up", "skip"] = "catch-up",
         overlap: Literal["refuse", "queue"] = "refuse",
@@ -83,20 +82,22 @@ class Schedules:
                 missed=missed, overlap=overlap, retries=retries,
             )  # fmt: skip  # a row
 
-    def listed(self) -> list[tuple[schedules.Schedule, schedules.Run | None]]:
+    def listed(self) -> list[tuple[schedules.Schedule, schedules.ScheduleRun | None]]:
         """Each schedule with its last run."""
         with reading(self._engine) as conn:
             every = schedules.listed(conn)
             last = schedules.last_runs(conn, [s.id for s in every])
             return [(s, last.get(s.id)) for s in every]
 
-    def runs(self, name: str, limit: int = 20) -> tuple[schedules.Schedule, list[schedules.Run]]:
+    def runs(
+        self, name: str, limit: int = 20
+    ) -> tuple[schedules.Schedule, list[schedules.ScheduleRun]]:
         """A schedule and its runs, the newest first."""
         with reading(self._engine) as conn:
             schedule = schedules.get(conn, name)
             return schedule, schedules.runs(conn, schedule.id, limit)
 
-    def run(self, name: str) -> schedules.Run:
+    def run(self, name: str) -> schedules.ScheduleRun:
         """Let it run now; the coordinator does it."""
         with self._engine.begin() as conn:
             return schedules.run_now(conn, name)
@@ -170,7 +171,7 @@ class Runner:
         beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
         beat.start()
 
-        def still_mine(_: Reached | None = None) -> None:
+        def still_mine(_: EnqueueProgress | None = None) -> None:
             if lost.is_set() or self._stop.is_set():
                 raise LostRunError(f"The run of {name} stops here.")
 
@@ -211,7 +212,7 @@ class Runner:
                 log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, one_line(error))
 
 
-def enqueue(client: Client, run: schedules.Claimed, progress: Progress) -> Enqueued:
+def enqueue(client: Client, run: schedules.Claimed, progress: ProgressCallback) -> Enqueued:
     """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
     where nothing could be read."""
     spec = run.schedule.spec
@@ -225,7 +226,7 @@ def enqueue(client: Client, run: schedules.Claimed, progress: Progress) -> Enque
         spec["sources"],
         Schema.from_body(spec["schema"]),
         progress,
-        mapping=Columns(**columns),
+        mapping=ColumnMapping(**columns),
         input_format=spec.get("input_format", ""),
         **options,
     )

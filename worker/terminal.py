@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
 
 LOG_WIDTH = 160
-"""Characters of a table's line where the output is no terminal: nothing there needs cutting."""
+"""Characters of a table's line where the output is not a terminal: nothing needs to be cut."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else LOG_WIDTH)
+error_console = Console(
+    stderr=True, highlight=False, width=None if sys.stderr.isatty() else LOG_WIDTH
+)
 
 NUMBERS = (int, float)
 
@@ -34,9 +36,9 @@ def print_json(value: Any) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", wrap: str = ""
 ) -> Table:
-    """A calm table: numbers to the right, no grid. Only the column named `wrap` folds its text."""
-    listed = [list(row) for row in rows]
-    made = Table(
+    """A table without a grid, numbers to the right. Only the column named `wrap` folds its text."""
+    cells = [list(row) for row in rows]
+    grid = Table(
         title=title or None,
         title_justify="left",
         title_style="bold",
@@ -46,21 +48,21 @@ def table(
         show_header=any(columns),
     )
     for i, name in enumerate(columns):
-        values = [row[i] for row in listed if row[i] is not None]
+        values = [row[i] for row in cells if row[i] is not None]
         numeric = bool(values) and all(isinstance(value, NUMBERS) for value in values)
-        made.add_column(
+        grid.add_column(
             name,
             justify="right" if numeric else "left",
             overflow="fold" if name == wrap else "ellipsis",
             no_wrap=name != wrap,
         )
-    for row in listed:
-        made.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
-    return made
+    for row in cells:
+        grid.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
+    return grid
 
 
 def cell(value: Any) -> str:
-    """A value as text: thousands apart, reals with three digits, nothing for None."""
+    """A value as text: thousands separated, three decimals for a float, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -79,26 +81,26 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def moment(at: datetime) -> str:
-    """A time to the second, as it is stored: in UTC."""
+def timestamp(at: datetime) -> str:
+    """A time to the second, in UTC as it is stored."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def refusals(refused: Iterable[NewInputError]) -> None:
-    """A line for each piece of input that was refused, with its place."""
-    for error in refused:
-        place = f"{error.source}:{error.line}" if error.line else str(error.source)
-        errors.print(f"refused  {place}  {error.reason}", soft_wrap=True, markup=False)
+def print_refusals(errors: Iterable[NewInputError]) -> None:
+    """A line for each piece of input that was refused, with source and line."""
+    for error in errors:
+        where = f"{error.source}:{error.line}" if error.line else str(error.source)
+        error_console.print(f"refused  {where}  {error.reason}", soft_wrap=True, markup=False)
 
 
 @contextmanager
-def documents_read(doing: str) -> Iterator[Callable[[int], None]]:
-    """A line with the count so far, on a terminal."""
-    if not errors.is_terminal:
+def document_counter(label: str) -> Iterator[Callable[[int], None]]:
+    """A callback that shows the number of documents, on a terminal."""
+    if not error_console.is_terminal:
         yield lambda _: None
         return
-    with errors.status(doing) as line:
-        yield lambda count: line.update(f"{doing}: {count:,} documents")
+    with error_console.status(label) as line:
+        yield lambda count: line.update(f"{label}: {count:,} documents")
 
 
 def start_logging() -> None:

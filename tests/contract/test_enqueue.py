@@ -21,8 +21,8 @@ from ruie.db.engine import reading
 from ruie.schema import Schema
 from ruie.settings import load
 from ruie.worker.client import Client
-from ruie.worker.ingest.dry_run import Preview
-from ruie.worker.ingest.enqueue import Enqueued, Reached
+from ruie.worker.ingest.dry_run import DryRun
+from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress
 
 SCHEMA = Schema("news", entities={"person": ""}, relations={"knows": ""})
 DOCUMENTS = 100_000
@@ -115,24 +115,24 @@ def test_killed_and_started_again(
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert enqueued(house) < DOCUMENTS - DOCUMENTS // 1000
-    said, told = start("in.jsonl").communicate(timeout=SECONDS)
-    assert "went on with the job that was interrupted" in told
-    assert house.rows("SELECT id FROM jobs") == [(said.strip(),)]
+    stdout, stderr = start("in.jsonl").communicate(timeout=SECONDS)
+    assert "continued the job that was interrupted" in stderr
+    assert house.rows("SELECT id FROM jobs") == [(stdout.strip(),)]
     audit(house)
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_says_how_to_continue(
     house: House, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
     process = start("in.jsonl")
     wait_until(lambda: enqueued(house) >= 1, SECONDS)
     process.send_signal(signal.SIGINT)
-    said, told = process.communicate(timeout=SECONDS)
+    stdout, stderr = process.communicate(timeout=SECONDS)
     job = house.one("SELECT id FROM jobs")
-    assert (process.returncode, said) == (130, "")
-    assert "the same command goes on from there" in told
-    assert f"`ruie cancel {job}` drops what is in" in told
+    assert (process.returncode, stdout) == (130, "")
+    assert "the same command continues from there" in stderr
+    assert f"`ruie cancel {job}` discards the job" in stderr
     again = start("in.jsonl")
     assert again.communicate(timeout=SECONDS)[0].strip() == job
     audit(house)
@@ -144,7 +144,7 @@ def test_a_database_that_restarts_is_waited_for(
 ) -> None:
     crashes: list[threading.Timer] = []
 
-    def progress(reached: Reached) -> None:
+    def progress(reached: EnqueueProgress) -> None:
         under_way = bool(crashes) and crashes[-1].is_alive()
         if reached.documents and len(crashes) < 3 and not under_way:
             # in a thread: the next transaction has begun when the server ends
@@ -164,8 +164,8 @@ class Stop(Exception):
     """What a test breaks an enqueueing off with."""
 
 
-def stop_after(documents: int) -> Callable[[Reached], None]:
-    def progress(reached: Reached) -> None:
+def stop_after(documents: int) -> Callable[[EnqueueProgress], None]:
+    def progress(reached: EnqueueProgress) -> None:
         if reached.documents >= documents:
             raise Stop
 
@@ -199,7 +199,7 @@ def test_another_job_where_it_is_wanted_or_asked_otherwise(
 ) -> None:
     path = write(tmp_path / "in.jsonl", 8_000)
     broken_off(client, path)
-    for options in ({"anew": True}, {"model": "large"}, {"corpus": "c"}, {"force": True}):
+    for options in ({"new_job": True}, {"model": "large"}, {"corpus": "c"}, {"force": True}):
         assert not client.enqueue_files([path], SCHEMA, **options).continued
     other = Schema("news", entities={"place": ""})
     assert not client.enqueue_files([path], other).continued
@@ -236,10 +236,10 @@ def test_new_files_in_a_folder_join_an_interrupted_job(
     assert house.one("SELECT COUNT(DISTINCT external_id) FROM origins") == 6_993
 
 
-def both(client: Client, paths: list[Path], **options: Any) -> tuple[Preview, Enqueued]:
-    """What a dry run says, and then what is done."""
-    said = client.preview_files(paths, SCHEMA, **options)
-    return said, client.enqueue_files(paths, SCHEMA, **options)
+def both(client: Client, paths: list[Path], **options: Any) -> tuple[DryRun, Enqueued]:
+    """What a dry run counts, and then what is done."""
+    counted = client.dry_run(paths, SCHEMA, **options)
+    return counted, client.enqueue_files(paths, SCHEMA, **options)
 
 
 def test_a_dry_run_counts_what_is_then_done_and_writes_nothing(
@@ -248,7 +248,7 @@ def test_a_dry_run_counts_what_is_then_done_and_writes_nothing(
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     write(one, 7_000)
     write(two, 7_000, first=6_500)  # 500 ids and texts in both
-    client.preview_files([one, two], SCHEMA, corpus="c")
+    client.dry_run([one, two], SCHEMA, corpus="c")
     assert house.one("SELECT COUNT(*) FROM jobs") == 0
     steps = []
     for change in (
@@ -258,10 +258,10 @@ def test_a_dry_run_counts_what_is_then_done_and_writes_nothing(
         lambda: write(one, 6_990),
     ):
         change()
-        said, done = both(client, [one, two], corpus="c")
+        counted, done = both(client, [one, two], corpus="c")
         for count in COUNTS:
-            assert getattr(said, count) == getattr(done, count), count
-        assert said.errors == done.errors
+            assert getattr(counted, count) == getattr(done, count), count
+        assert counted.errors == done.errors
         steps.append((done.documents, done.changed, done.unchanged, done.removed))
     assert steps == [
         (13_487, 0, 0, 0),
@@ -277,9 +277,9 @@ def test_a_dry_run_of_an_interrupted_job_counts_the_rest(
     path = write(tmp_path / "in.jsonl", 12_000)
     broken_off(client, path)
     in_already = house.one("SELECT COUNT(*) FROM origins")
-    said = client.preview_files([path], SCHEMA)
-    assert said.continues == house.one("SELECT id FROM jobs")
-    assert said.documents == 11_988 - in_already
+    counted = client.dry_run([path], SCHEMA)
+    assert counted.continues == house.one("SELECT id FROM jobs")
+    assert counted.documents == 11_988 - in_already
 
 
 def test_rows_of_a_program_know_their_corpus(client: Client, house: House) -> None:

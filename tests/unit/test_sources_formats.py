@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest.sources import Mapping, find_sources
+from ruie.worker.ingest.sources import ColumnMapping, find_sources
 from ruie.worker.ingest.sources.frames import rows_of
 
-BODY = Mapping(text="body", id="url", metadata=("by",))
+BODY = ColumnMapping(text="body", id="url", metadata=("by",))
 LINES = (
     b'{"url": "u1", "body": "one", "by": "A", "x": 1}\n'
     b'{"body": 2}\n'

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest.sources import Mapping, find_sources
+from ruie.worker.ingest.sources import ColumnMapping, find_sources
 from ruie.worker.ingest.sources.html import (
     html_at_least,
     html_text,
@@ -35,7 +35,7 @@ Crude *fell*.
 """
 
 
-def document(path: Path, content: str, mapping: Mapping = DEFAULT) -> NewDocument:
+def document(path: Path, content: str, mapping: ColumnMapping = DEFAULT) -> NewDocument:
     path.write_text(content, encoding="utf-8")
     (source,) = find_sources([path], mapping)
     (row,) = source.read()
@@ -60,9 +60,9 @@ def test_front_matter_is_metadata_and_no_text(tmp_path: Path) -> None:
 
 
 def test_metadata_that_is_named_is_kept_alone(tmp_path: Path) -> None:
-    row = document(tmp_path / "a.md", NOTE, Mapping(metadata=("n", "author")))
+    row = document(tmp_path / "a.md", NOTE, ColumnMapping(metadata=("n", "author")))
     assert row.metadata == {"n": 3}
-    assert document(tmp_path / "a.html", PAGE, Mapping(metadata=())).metadata is None
+    assert document(tmp_path / "a.html", PAGE, ColumnMapping(metadata=())).metadata is None
 
 
 @pytest.mark.parametrize(

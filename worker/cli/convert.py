@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 if TYPE_CHECKING:
     from ruie.annotations import Corpus
 
@@ -53,7 +55,7 @@ def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.option("--span-group", default="", help="DocBin: take this group of doc.spans.")
 @click.option("--whole-documents", is_flag=True, help="brat: a row a document, not a line.")
 @click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def convert(
     sources: tuple[Path, ...],
     output: Path,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ruie.errors import ExitCode, RuieError
+from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from ruie.settings import Settings
@@ -26,7 +27,7 @@ class Check:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong."""

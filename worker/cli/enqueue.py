@@ -5,147 +5,157 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from ruie.errors import ExitCode
-from ruie.worker.cli.options import mapping_of, source_options
+from ruie.worker.cli.options import Reading, job_options, json_option, schema_option, source_options
 
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
-    from ruie.worker.ingest.dry_run import Preview
+    from ruie.schema import Schema
+    from ruie.worker.client import Client, Options
+    from ruie.worker.ingest.dry_run import DryRun
     from ruie.worker.ingest.enqueue import Enqueued
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True)
 @source_options
-@click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
+@schema_option
 @click.option("--name", default="", help="A name for the job; default: the files' names.")
-@click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
-@click.option("--cap", type=float, help="The most the job may cost, USD; there it pauses.")
-@click.option(
-    "--priority",
-    type=click.Choice(["live", "normal", "backfill"]),
-    default="normal",
-    help="Its share of a quota that others wait for too: 16, 4 or 1.",
-)
-@click.option("--force", is_flag=True, help="Ask again what was answered (and paid) before.")
-@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
+@job_options()
+@click.option("--force", is_flag=True, help="Ask again what was answered (and paid for) before.")
 @click.option(
     "--corpus",
     default="",
-    help="A name for what SOURCES hold: only what is new or changed since is enqueued.",
+    help="A name for what SOURCES hold: only what is new or has changed since is enqueued.",
 )
-@click.option("--new", "anew", is_flag=True, help="Do not go on with an interrupted job.")
+@click.option(
+    "--new",
+    "new_job",
+    is_flag=True,
+    help="Make a new job instead of continuing an interrupted one.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count what would be enqueued.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.pass_context
 def enqueue(
     ctx: click.Context,
     sources: tuple[str, ...],
-    text_column: str,
-    id_column: str,
-    meta: str | None,
-    input_format: str | None,
+    reading: Reading,
     schema: Path,
     name: str,
-    model: str,
-    cap: float | None,
-    priority: Literal["live", "normal", "backfill"],
+    options: Options,
     force: bool,
-    context: str,
     corpus: str,
-    anew: bool,
+    new_job: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Add SOURCES (files, folders, globs, URLs, - for standard input) as a job; prints its id.
 
     Lines that cannot be used are reported with file, line number and reason, and counted in
-    `ruie status`; the rest is enqueued. Interrupted and called again, it goes on where it stopped.
-    Exit code 1 if nothing at all could be used.
+    `ruie status`; the rest is enqueued. If interrupted, the same command continues where it
+    stopped. Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from ruie.worker.cli.progress import telling
     from ruie.worker.client import Client
-    from ruie.worker.terminal import print_json
 
     loaded = Schema.load(schema)
-    mapping = mapping_of(text_column, id_column, meta)
-    client = Client()
-    with telling("counting" if dry_run else "enqueueing") as told:
-        call = client.preview_files if dry_run else client.enqueue_files
+    options |= {"name": name, "force": force, "corpus": corpus, "new_job": new_job}
+    run = _count if dry_run else _enqueue
+    if not run(Client(), sources, loaded, reading, options, as_json):
+        ctx.exit(int(ExitCode.FAILED))
+
+
+def _enqueue(
+    client: Client,
+    sources: Sequence[str],
+    schema: Schema,
+    reading: Reading,
+    options: Options,
+    as_json: bool,
+) -> bool:
+    """Whether anything could be used."""
+    from ruie.worker.cli.progress import progress_bar
+    from ruie.worker.terminal import print_json
+
+    with progress_bar("enqueueing") as progress:
         try:
-            done: Preview | Enqueued = call(
-                sources,
-                loaded,
-                told,
-                mapping=mapping,
-                input_format=input_format or "",
-                name=name,
-                model=model,
-                cap_usd=cap,
-                priority=priority,
-                force=force,
-                context=context,
-                corpus=corpus,
-                anew=anew,
-            )
+            done = client.enqueue_files(sources, schema, progress, **reading, **options)
         except KeyboardInterrupt:
-            _interrupted(told.job_id, told.documents, "-" not in sources)
+            _print_interrupted(progress.job_id, progress.documents, "-" not in sources)
             raise
     if as_json:
         print_json(asdict(done))
     else:
-        _tell(done)
-    if not done.documents and not done.unchanged:
-        ctx.exit(int(ExitCode.FAILED))
+        _print_refusals(done.errors, done.refused, done.job_id)
+        _print_counts(done, err=True)
+        if done.continued:
+            click.echo("continued the job that was interrupted", err=True)
+        click.echo(done.job_id)
+    return bool(done.documents or done.unchanged)
 
 
-def _tell(done: Preview | Enqueued) -> None:
-    from ruie.worker.ingest.enqueue import Enqueued
+def _count(
+    client: Client,
+    sources: Sequence[str],
+    schema: Schema,
+    reading: Reading,
+    options: Options,
+    as_json: bool,
+) -> bool:
+    """Likewise, with --dry-run."""
+    from ruie.worker.cli.progress import progress_bar
+    from ruie.worker.terminal import print_json
+
+    with progress_bar("counting") as progress:
+        counts = client.dry_run(sources, schema, progress, **reading, **options)
+    if as_json:
+        print_json(asdict(counts))
+    else:
+        _print_refusals(counts.errors, counts.refused)
+        _print_counts(counts, err=False)
+        if counts.continues:
+            click.echo(f"would continue {counts.continues}, which was interrupted")
+    return bool(counts.documents or counts.unchanged)
+
+
+def _print_counts(counts: DryRun | Enqueued, *, err: bool) -> None:
     from ruie.worker.terminal import counted
 
-    made = isinstance(done, Enqueued)
-    _refusals(done.errors, done.refused, done.job_id if isinstance(done, Enqueued) else "")
-    documents, items = counted(done.documents, "document"), counted(done.items, "work item")
+    documents, items = counted(counts.documents, "document"), counted(counts.items, "work item")
     click.echo(
-        f"{documents} ({done.new_documents:,} new), {items}, {done.refused:,} refused", err=made
+        f"{documents} ({counts.new_documents:,} new), {items}, {counts.refused:,} refused", err=err
     )
-    if done.changed or done.unchanged or done.removed:
+    if counts.changed or counts.unchanged or counts.removed:
         click.echo(
-            f"in the corpus {done.changed:,} changed, {done.unchanged:,} unchanged, "
-            f"{done.removed:,} removed",
-            err=made,
+            f"in the corpus {counts.changed:,} changed, {counts.unchanged:,} unchanged, "
+            f"{counts.removed:,} removed",
+            err=err,
         )
-    if isinstance(done, Enqueued):
-        if done.continued:
-            click.echo("went on with the job that was interrupted", err=True)
-        click.echo(done.job_id)
-    elif done.continues:
-        click.echo(f"would go on with {done.continues}, which was interrupted")
 
 
-def _refusals(errors: Sequence[NewInputError], refused: int, job_id: str) -> None:
+def _print_refusals(errors: Sequence[NewInputError], refused: int, job_id: str = "") -> None:
     from ruie.worker import terminal
 
-    terminal.refusals(errors)
+    terminal.print_refusals(errors)
     if refused > len(errors):
-        more = f"refused  and {refused - len(errors):,} more"
-        where = f"SELECT * FROM input_errors WHERE job_id = '{job_id}'"
-        said = f'{more}: ruie query "{where}"' if job_id else more
-        terminal.errors.print(said, soft_wrap=True, markup=False)
+        line = f"refused  and {refused - len(errors):,} more"
+        if job_id:
+            line += f": ruie query \"SELECT * FROM input_errors WHERE job_id = '{job_id}'\""
+        terminal.error_console.print(line, soft_wrap=True, markup=False)
 
 
-def _interrupted(job_id: str, documents: int, replayable: bool) -> None:
+def _print_interrupted(job_id: str, documents: int, replayable: bool) -> None:
     if not job_id:
         return
     if replayable:
         click.echo(
-            f"Interrupted after {documents:,} documents; the same command goes on from there.\n"
-            f"`ruie cancel {job_id}` drops what is in.",
+            f"Interrupted after {documents:,} documents; the same command continues from there.\n"
+            f"`ruie cancel {job_id}` discards the job.",
             err=True,
         )
     else:

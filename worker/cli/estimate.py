@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ruie.errors import ExitCode
-from ruie.worker.cli.options import mapping_of, source_options
+from ruie.worker.cli.options import (
+    Reading,
+    context_option,
+    json_option,
+    model_option,
+    schema_option,
+    source_options,
+)
 
 if TYPE_CHECKING:
-    from ruie.worker.estimate.estimate import Estimate
-    from ruie.worker.estimate.token_estimator import TaskEstimate
+    from ruie.worker.estimate.types import Estimate, TaskEstimate
 
 COLUMNS = ("task", "calls", "paid before", "tokens in", "±", "tokens out", "at most")
 TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_tokens",
@@ -24,57 +30,52 @@ TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_
 @click.command()
 @click.argument("sources", nargs=-1, required=True)
 @source_options
-@click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
-@click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
+@schema_option
+@model_option()
+@context_option
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
     default=200,
-    help="Build the prompts of so many texts.",
+    help="Number of texts whose prompts are built; default: 200.",
 )
-@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.pass_context
 def estimate(
     ctx: click.Context,
     sources: tuple[str, ...],
-    text_column: str,
-    id_column: str,
-    meta: str | None,
-    input_format: str | None,
+    reading: Reading,
     schema: Path,
     model: str,
-    sample: int,
     context: str,
+    sample: int,
     as_json: bool,
 ) -> None:
-    """What enqueueing SOURCES would cost: calls, tokens and money, and where each number is from.
+    """What enqueueing SOURCES would cost: calls, tokens and money, and how each is determined.
 
-    Makes no job and sends no text. What was asked and answered before costs nothing. Exit code 1
-    if nothing at all could be used.
+    Makes no job and sends no text. What was answered before costs nothing. Exit code 1 if nothing
+    at all could be used.
     """
     from ruie.schema import Schema
     from ruie.worker.client import Client
-    from ruie.worker.terminal import documents_read, print_json, refusals
+    from ruie.worker.terminal import document_counter, print_json, print_refusals
 
     loaded = Schema.load(schema)
-    mapping = mapping_of(text_column, id_column, meta)
     client = Client()
-    with documents_read("estimating") as advance:
+    with document_counter("estimating") as progress:
         found = client.estimate(
             sources,
             loaded,
             model=model,
             sample=sample,
             context=context,
-            progress=advance,
-            mapping=mapping,
-            input_format=input_format or "",
+            progress=progress,
+            **reading,
         )
     if as_json:
         print_json(asdict(found) | {name: getattr(found, name) for name in TOTALS})
     else:
-        refusals(found.errors)
+        print_refusals(found.errors)
         _tell(found)
     if not found.documents:
         ctx.exit(int(ExitCode.FAILED))

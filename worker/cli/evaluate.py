@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ruie.errors import UnavailableError
+from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from ruie.worker.evaluation.report import Report
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the results; what is in it is not asked again.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def evaluate(
     gold: tuple[Path, ...],
     schema: Path | None,
@@ -76,7 +77,7 @@ def evaluate(
     from ruie.worker.evaluation.report import Report, described
     from ruie.worker.evaluation.summary import summary
     from ruie.worker.prices import price_of
-    from ruie.worker.terminal import counted, errors, print_json
+    from ruie.worker.terminal import counted, error_console, print_json
 
     given = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
     config = load(**{name: value for name, value in given.items() if value is not None})
@@ -92,7 +93,7 @@ def evaluate(
     ):
         if kept and kept.completions:
             there = counted(len(kept.completions), "answer")
-            errors.print(f"{there} in {kept.path} already", soft_wrap=True, markup=False)
+            error_console.print(f"{there} in {kept.path} already", soft_wrap=True, markup=False)
         asked, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
     price = price_of(asked, config.llm_prices)
     settings = described(config, asked, pool.digest, corpora, chosen, limit, seed)
@@ -105,7 +106,7 @@ def evaluate(
         try:
             report.save(output)
         except UnavailableError as error:
-            errors.print(str(error), markup=False)
+            error_console.print(str(error), markup=False)
 
 
 def _tell(report: Report) -> None:
@@ -124,8 +125,8 @@ def _progress(questions: int) -> Iterator[Callable[[int], None]]:
     """A bar, on a terminal."""
     from rich.progress import Progress
 
-    from ruie.worker.terminal import errors
+    from ruie.worker.terminal import error_console
 
-    with Progress(console=errors, disable=not errors.is_terminal) as bar:
+    with Progress(console=error_console, disable=not error_console.is_terminal) as bar:
         task = bar.add_task("evaluating", total=questions)
         yield lambda count: bar.advance(task, count)

@@ -1,39 +1,125 @@
-"""The options of every command that reads sources."""
+"""Options that several commands share, gathered into what the client takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import click
 
 if TYPE_CHECKING:
-    from ruie.worker.ingest.sources.mapping import Mapping
+    from ruie.worker.client import Options
+    from ruie.worker.ingest.sources.mapping import ColumnMapping
 
-KINDS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FORMATS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
+
+
+class Reading(TypedDict):
+    """How sources are read: arguments of `Client.enqueue_files` and the like."""
+
+    mapping: ColumnMapping
+    input_format: str
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --text, --id, --meta and --input-format."""
-    for option in (
-        click.option(
-            "--input-format",
-            type=click.Choice(KINDS),
-            help="Of standard input (default: jsonl) and of files whose name tells none.",
-        ),
-        click.option("--meta", help="Columns kept as metadata, comma between; default: the rest."),
-        click.option("--id", "id_column", default="id", help="Column of the id; default: id."),
+    """Adds --text, --id, --meta and --input-format; the command takes `reading`."""
+    options = (
         click.option(
             "--text", "text_column", default="text", help="Column of the text; default: text."
         ),
-    ):
-        command = option(command)
-    return command
+        click.option("--id", "id_column", default="id", help="Column of the id; default: id."),
+        click.option(
+            "--meta",
+            help="Columns kept as metadata, separated by commas; default: all others.",
+        ),
+        click.option(
+            "--input-format",
+            type=click.Choice(FORMATS),
+            help="Format of standard input (default: jsonl) and of files whose names do not tell.",
+        ),
+    )
+    return _gathered("reading", options, _reading)(command)
 
 
-def mapping_of(text_column: str, id_column: str, meta: str | None) -> Mapping:
-    """What --text, --id and --meta say."""
-    from ruie.worker.ingest.sources.mapping import Mapping
+def _reading(
+    text_column: str, id_column: str, meta: str | None, input_format: str | None
+) -> Reading:
+    from ruie.worker.ingest.sources.mapping import ColumnMapping
 
-    kept = None if meta is None else tuple(name.strip() for name in meta.split(","))
-    return Mapping(text_column, id_column, kept)
+    metadata = None if meta is None else tuple(name.strip() for name in meta.split(","))
+    mapping = ColumnMapping(text_column, id_column, metadata)
+    return {"mapping": mapping, "input_format": input_format or ""}
+
+
+schema_option = click.option(
+    "--schema", required=True, type=click.Path(path_type=Path), help="Schema file."
+)
+context_option = click.option(
+    "--context",
+    default="",
+    help="Metadata key, such as title, whose value is added to each chunk's prompt.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def model_option(default: str = "RUIE_LLM_MODEL") -> Decorator:
+    """--model. default: where it comes from if it is not given."""
+    return click.option("--model", default="", help=f"Model; default: {default}.")
+
+
+def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
+    """Adds --model, --cap, --priority and --context; the command takes `options`."""
+    options = (
+        model_option(default_model),
+        click.option(
+            "--cap", type=float, help="The most that a job may cost, USD; there it pauses."
+        ),
+        click.option(
+            "--priority",
+            type=click.Choice(["live", "normal", "backfill"]),
+            default="normal",
+            help="Its share of a quota that other jobs wait for too: 16, 4 or 1.",
+        ),
+        context_option,
+    )
+    return _gathered("options", options, _options)
+
+
+def _options(
+    model: str,
+    cap: float | None,
+    priority: Literal["live", "normal", "backfill"],
+    context: str,
+) -> Options:
+    """Only what was given: a schedule stores it."""
+    options: Options = {"priority": priority}
+    if model:
+        options["model"] = model
+    if cap is not None:
+        options["cap_usd"] = cap
+    if context:
+        options["context"] = context
+    return options
+
+
+def _gathered(name: str, options: Sequence[Decorator], gather: Callable[..., Any]) -> Decorator:
+    """A decorator that adds options and passes what `gather` makes of their values as `name`."""
+    parameters = list(inspect.signature(gather).parameters)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def gathering(**values: Any) -> Any:
+            gathered = gather(**{parameter: values.pop(parameter) for parameter in parameters})
+            return command(**values, **{name: gathered})
+
+        decorated: Callable[..., Any] = gathering
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate

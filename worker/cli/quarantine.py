@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 if TYPE_CHECKING:
     from ruie.db.quarantine import FailedCall, QuarantinedDetail, QuarantinedItem
 
@@ -24,7 +26,7 @@ def quarantine() -> None:
 @click.argument("job", required=False)
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, help="So many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -> None:
     """The items in quarantine, of all jobs or of one JOB, the newest first."""
     from ruie.db import jobs
@@ -51,12 +53,12 @@ def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -
 
 
 def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
-    from ruie.worker.terminal import moment, table
+    from ruie.worker.terminal import table, timestamp
 
     columns = ["item", "document", "task", "class", "attempts", "when (UTC)", "error"]
     rows = [
         # an item's number is its name: text, so that nothing stands between its thousands
-        [str(i.id), i.external_id, str(i.task), i.error_class, i.attempts, moment(i.at), i.error]
+        [str(i.id), i.external_id, str(i.task), i.error_class, i.attempts, timestamp(i.at), i.error]
         for i in items
     ]
     if with_job:
@@ -68,7 +70,7 @@ def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
 
 @quarantine.command()
 @click.argument("item", type=int)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def show(item: int, as_json: bool) -> None:
     """All that is known about one ITEM: document, prompt, answer, failed calls."""
     from ruie.db import quarantine as kept
@@ -86,14 +88,14 @@ def show(item: int, as_json: bool) -> None:
 
 
 def _tell(detail: QuarantinedDetail, again: str) -> None:
-    from ruie.worker.terminal import console, counted, moment, table
+    from ruie.worker.terminal import console, counted, table, timestamp
 
     item = detail.item
     event = f" of {detail.event}" if detail.event else ""
     facts = [
         ("item", f"{item.id}, {item.task}{event}, of {item.job_id}"),
         ("error", f"{item.error_class}: {item.error}"),
-        ("given up", f"{moment(item.at)} UTC, after {counted(item.attempts, 'attempt')}"),
+        ("given up", f"{timestamp(item.at)} UTC, after {counted(item.attempts, 'attempt')}"),
         ("model", detail.model or "the first that the endpoint lists"),
     ]
     for place in detail.places:
@@ -119,10 +121,10 @@ COLUMNS = ("attempt", "when (UTC)", "model", "class", "tokens in", "tokens out",
 
 
 def _row(call: FailedCall) -> tuple[object, ...]:
-    from ruie.worker.terminal import moment
+    from ruie.worker.terminal import timestamp
 
     cost = None if call.cost_usd is None else f"{call.cost_usd:.6f}"
-    return (call.attempt, moment(call.at), call.model, call.error_class, call.prompt_tokens,
+    return (call.attempt, timestamp(call.at), call.model, call.error_class, call.prompt_tokens,
             call.completion_tokens, cost, call.error)  # fmt: skip  # in the columns' order
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 
 @click.command()
 @click.argument("job")
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
 @click.option("--model", help="Ask this model instead of the job's.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -> None:
     """Take the items of JOB out of quarantine and ask them again, as if they were new.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 
 @click.group()
 def review() -> None:
@@ -41,19 +43,26 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
 
 @review.command("list")
 @click.argument("job", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def list_(job: str | None, as_json: bool) -> None:
     """List the reviews in force, of all documents or of those of JOB."""
     from ruie.db import jobs, reviews
     from ruie.db.engine import reading
     from ruie.worker.client import Client
-    from ruie.worker.terminal import console, moment, print_json, table
+    from ruie.worker.terminal import console, print_json, table, timestamp
 
     with reading(Client().engine) as conn:
         if job:
             jobs.get_job(conn, job)
         found = [
-            (r.id, r.body["id"], r.schema_name, " ".join(r.tasks), r.reviewer, moment(r.created_at))
+            (
+                r.id,
+                r.body["id"],
+                r.schema_name,
+                " ".join(r.tasks),
+                r.reviewer,
+                timestamp(r.created_at),
+            )
             for r in reviews.current_reviews(conn, job)
         ]
     columns = ("review", "document", "schema", "tasks", "reviewer", "created")
@@ -65,7 +74,7 @@ def list_(job: str | None, as_json: bool) -> None:
 
 @review.command()
 @click.argument("job")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def score(job: str, as_json: bool) -> None:
     """Precision, recall and F1 of JOB against the reviews of its documents."""
     from ruie.db import jobs

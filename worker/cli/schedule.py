@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ruie.errors import ExitCode
-from ruie.worker.cli.options import mapping_of, source_options
+from ruie.worker.cli.options import Reading, job_options, json_option, schema_option, source_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ruie.db.schedules import Run, Schedule
+    from ruie.db.schedules import Schedule, ScheduleRun
     from ruie.worker.client import Options
     from ruie.worker.schedules import Schedules
 
@@ -32,16 +32,8 @@ def schedule() -> None:
 @click.option("--tz", default="UTC", show_default=True, help="Time zone, an IANA name.")
 @click.option("--source", "sources", multiple=True, required=True, help="What to read; repeatable.")
 @source_options
-@click.option("--schema", required=True, type=click.Path(path_type=Path), help="Schema file.")
-@click.option("--model", default="", help="Model; default: the coordinator's RUIE_LLM_MODEL.")
-@click.option("--cap", type=float, help="The most each run's job may cost, USD.")
-@click.option(
-    "--priority",
-    type=click.Choice(["live", "normal", "backfill"]),
-    default="normal",
-    help="Its share of a quota that others wait for too: 16, 4 or 1.",
-)
-@click.option("--context", default="", help="Metadata key, such as title, told with each chunk.")
+@schema_option
+@job_options(default_model="the coordinator's RUIE_LLM_MODEL")
 @click.option(
     "--missed",
     type=click.Choice(["catch-up", "skip"]),
@@ -62,38 +54,24 @@ def add(
     cron: str,
     tz: str,
     sources: tuple[str, ...],
-    text_column: str,
-    id_column: str,
-    meta: str | None,
-    input_format: str | None,
+    reading: Reading,
     schema: Path,
-    model: str,
-    cap: float | None,
-    priority: Literal["live", "normal", "backfill"],
-    context: str,
+    options: Options,
     missed: Literal["catch-up", "skip"],
     overlap: Literal["refuse", "queue"],
     retries: int,
 ) -> None:
     """Store a schedule under NAME, with the schema's content; relative paths are made absolute."""
-    options: Options = {"priority": priority}
-    if model:
-        options["model"] = model
-    if cap is not None:
-        options["cap_usd"] = cap
-    if context:
-        options["context"] = context
-    made = _schedules().add(
+    added = _schedules().add(
         name, cron, tz, sources, schema,
-        mapping=mapping_of(text_column, id_column, meta), input_format=input_format or "",
-        missed=missed, overlap=overlap, retries=retries, **options,
-    )  # fmt: skip  # what, how it is read, when
-    assert made.next_due_at is not None
-    click.echo(f"{name} is next due {_local(made.next_due_at, tz)}", err=True)
+        missed=missed, overlap=overlap, retries=retries, **reading, **options,
+    )  # fmt: skip  # what, when, and how
+    assert added.next_due_at is not None
+    click.echo(f"{name} is next due {_local(added.next_due_at, tz)}", err=True)
 
 
 @schedule.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def list_(as_json: bool) -> None:
     """All schedules, when each is next due, and its last run with its job."""
     from ruie.worker.terminal import console, print_json, table
@@ -117,7 +95,7 @@ def list_(as_json: bool) -> None:
 @schedule.command()
 @click.argument("name")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="So many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def show(name: str, limit: int, as_json: bool) -> None:
     """The schedule NAME and its runs, the newest first."""
     from ruie.worker.terminal import console, print_json, table
@@ -214,7 +192,7 @@ def _local(at: datetime, zone: str) -> str:
     return at.astimezone(named(zone)).strftime("%Y-%m-%d %H:%M %z")
 
 
-def _outcome(run: Run, zone: str) -> list[Any]:
+def _outcome(run: ScheduleRun, zone: str) -> list[Any]:
     """When, the run's state, its job, what the job is and was given, what went wrong."""
     told = (run.counts or {}).items()
     counts = ", ".join(f"{n:,} {what}" for what, n in told if n or what == "documents")

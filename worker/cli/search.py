@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 if TYPE_CHECKING:
     from rich.text import Text
     from sqlalchemy import Engine
@@ -22,7 +24,7 @@ INDEX_S = 5.0
 @click.argument("query")
 @click.option("--job", metavar="JOB", help="Only documents of this job.")
 @click.option("--limit", type=click.IntRange(min=1), default=10, help="So many, the best first.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
     """Find documents by their words, the best first.
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ruie.worker.cli.options import json_option
+
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from ruie.db.progress import Progress
+    from ruie.db.progress import JobProgress
     from ruie.worker.client import Client
 
 WATCH_S = 1.0
@@ -25,7 +27,7 @@ BAR_WIDTH = 60
     is_flag=True,
     help="Keep showing until the job, or every job, has ended or is paused.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def status(job: str | None, watch: bool, as_json: bool) -> None:
     """How far the jobs are, or one JOB in detail."""
     from ruie.worker.client import Client
@@ -51,11 +53,11 @@ def _once(client: Client, job: str | None, as_json: bool) -> None:
         console.print("There are no jobs yet. `ruie enqueue` makes one.")
 
 
-def _all(client: Client) -> list[Progress]:
+def _all(client: Client) -> list[JobProgress]:
     return [client.progress(job.id) for job in client.jobs()]
 
 
-def _plain(progress: Progress) -> dict[str, Any]:
+def _plain(progress: JobProgress) -> dict[str, Any]:
     totals = {"items": progress.items, "open": progress.open, "done": progress.done}
     return asdict(progress) | totals | {"quarantined": progress.quarantined}
 
@@ -66,7 +68,7 @@ def _watch(client: Client, job: str | None) -> None:
 
     from ruie.worker.terminal import console
 
-    def look() -> list[Progress]:
+    def look() -> list[JobProgress]:
         return [client.progress(job)] if job else _all(client)
 
     if console.is_terminal:
@@ -89,11 +91,11 @@ def _watch(client: Client, job: str | None) -> None:
         time.sleep(WATCH_S)
 
 
-def _ended(progress: Progress) -> bool:
+def _ended(progress: JobProgress) -> bool:
     return progress.state in ("done", "cancelled", "failed", "paused")
 
 
-def line(progress: Progress) -> str:
+def line(progress: JobProgress) -> str:
     """A job on one line, for a log."""
     return (
         f"{progress.job_id} {progress.state}: {progress.done:,} of {progress.items:,} items done, "
@@ -102,13 +104,13 @@ def line(progress: Progress) -> str:
     )
 
 
-def _state(progress: Progress) -> str:
+def _state(progress: JobProgress) -> str:
     """A job whose sources are not all read says so: an interrupted enqueueing is seen."""
     open_still = not progress.enqueued and progress.state in ("running", "paused")
     return f"{progress.state}, enqueueing" if open_still else progress.state
 
 
-def overview(listed: list[Progress]) -> Any:
+def overview(listed: list[JobProgress]) -> Any:
     """All jobs, one a row."""
     from ruie.worker.terminal import table
 
@@ -122,7 +124,7 @@ def overview(listed: list[Progress]) -> Any:
     return table(columns, rows, wrap="name")
 
 
-def detail(progress: Progress) -> Group:
+def detail(progress: JobProgress) -> Group:
     """One job: its counts, and its items by task."""
     from rich.console import Group
     from rich.text import Text

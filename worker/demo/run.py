@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ruie.db.progress import Progress as JobProgress
+from ruie.db.progress import JobProgress
 from ruie.errors import RuieError
 from ruie.packaged import packaged_bundle
 from ruie.settings import Settings

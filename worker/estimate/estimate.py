@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
@@ -17,7 +16,6 @@ from ruie.bundle import Bundle
 from ruie.chunking import Chunker
 from ruie.db.call_statistics import past_calls, past_events
 from ruie.db.engine import reading
-from ruie.db.jobs import NewInputError
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.packaged import packaged_llm
@@ -26,66 +24,10 @@ from ruie.schema import Schema
 from ruie.settings import Settings
 from ruie.worker.estimate.survey import Survey, survey
 from ruie.worker.estimate.token_counter import token_counter
-from ruie.worker.estimate.token_estimator import Outlook, TaskEstimate, events_a_call, stand_ins
+from ruie.worker.estimate.token_estimator import Outlook, events_a_call, stand_ins
+from ruie.worker.estimate.types import Estimate, TaskEstimate
 from ruie.worker.ingest.documents import Read
-from ruie.worker.prices import Price, cost_nusd, price_of
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a job would be. Money in US dollars; None where no price is known."""
-
-    model: str
-    documents: int
-    texts: int
-    refused: int
-    errors: tuple[NewInputError, ...]
-    """The first of those refused."""
-    tasks: tuple[TaskEstimate, ...]
-    seed: int
-    max_tokens: int
-    tokens_from: str
-    price: Price | None
-
-    @property
-    def cost_usd(self) -> float | None:
-        return self._cost(self.prompt_tokens, self.completion_tokens)
-
-    @property
-    def most_usd(self) -> float | None:
-        """With the upper end of the input, and every answer at the limit. Calls that fail and are
-        made again come on top."""
-        return self._cost(self.prompt_tokens + self.prompt_spread, self.most_completion_tokens)
-
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        if self.price is None:
-            return None
-        return cost_nusd(self.price, prompt_tokens, completion_tokens) / 1e9
-
-    @property
-    def calls(self) -> int:
-        return sum(task.calls for task in self.tasks)
-
-    @property
-    def paid_before(self) -> int:
-        return sum(task.paid_before for task in self.tasks)
-
-    @property
-    def prompt_tokens(self) -> int:
-        return sum(task.prompt_tokens for task in self.tasks)
-
-    @property
-    def completion_tokens(self) -> int:
-        return sum(task.completion_tokens for task in self.tasks)
-
-    @property
-    def most_completion_tokens(self) -> int:
-        return sum(task.most_completion_tokens for task in self.tasks)
-
-    @property
-    def prompt_spread(self) -> int:
-        """Of the sum. The tasks share their texts, so their errors add up."""
-        return sum(task.prompt_spread for task in self.tasks)
+from ruie.worker.prices import price_of
 
 
 def estimate(

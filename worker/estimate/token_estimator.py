@@ -7,7 +7,6 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ruie.db.call_statistics import PastCalls
 from ruie.db.sql import pieces
@@ -16,6 +15,7 @@ from ruie.prompts import render
 from ruie.records import Demonstration, Query, Span, Task, Trigger
 from ruie.schema import Schema
 from ruie.worker.estimate.token_counter import TokenCounter
+from ruie.worker.estimate.types import TaskEstimate
 
 ENOUGH = 20
 """Past calls from which on their mean is taken."""
@@ -23,26 +23,6 @@ PREPARED_TOGETHER = 64
 """Questions whose prompts are built at a time."""
 NEARLY_ALWAYS = 2.0
 """Standard errors: 19 times in 20 a mean is no further off."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEstimate:
-    """One task's calls that would be paid for, and their tokens, all together."""
-
-    task: Task
-    calls: int
-    paid_before: int
-    """Calls on top that cost nothing: their question was answered before."""
-    prompt_tokens: int
-    prompt_spread: int
-    """Two standard errors: the sum is within so many tokens of `prompt_tokens`, 19 times in 20."""
-    completion_tokens: int
-    most_completion_tokens: int
-    """If every answer ends at the limit."""
-    sampled: int
-    """Prompts that were built."""
-    calls_from: str
-    completion_from: str
 
 
 class Outlook:

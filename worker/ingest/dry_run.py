@@ -1,4 +1,4 @@
-"""What an enqueueing would do: counted, and nothing written."""
+"""What enqueueing would do: everything is read and counted, nothing is written."""
 
 from __future__ import annotations
 
@@ -17,37 +17,41 @@ from ruie.db.enqueue import digest, sort_out
 from ruie.db.queue import NewDocument
 from ruie.db.types import storable
 from ruie.worker.ingest.documents import KEPT_ERRORS, repeated
-from ruie.worker.ingest.enqueue import Progress, Reached
+from ruie.worker.ingest.enqueue import EnqueueProgress, ProgressCallback
 from ruie.worker.ingest.input_batches import Readable, batches, total_bytes
 from ruie.worker.ingest.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What enqueueing would do. documents: those that the job would be given."""
+class DryRun:
+    """What enqueueing would do."""
 
     documents: int
+    """Documents that the job would be given."""
     new_documents: int
-    """Of these, different texts that the database has not."""
+    """Of these, distinct texts that the database does not have."""
     items: int
+    """Work items that would be made."""
     refused: int
     errors: tuple[jobs.NewInputError, ...]
+    """The first refusals; `refused` counts all of them."""
     changed: int
     unchanged: int
     removed: int
+    """Documents of the corpus, as in `Enqueued`."""
     continues: str | None
-    """The job that an earlier call began and that this one would go on with."""
+    """The id of the interrupted job that would be continued."""
 
 
-def preview(
+def dry_run(
     engine: Engine,
     new: jobs.NewJob,
     sources: Sequence[Readable],
     tasks: int,
     chunker: Chunker,
-    progress: Progress,
-) -> Preview:
-    """Read everything and count. tasks: how many are asked of each chunk."""
+    progress: ProgressCallback,
+) -> DryRun:
+    """Read everything and count. tasks: how many of them each chunk is asked."""
     with closing(Seen()) as seen, reading(engine) as conn:
         return _Counting(conn, new, seen, tasks, chunker).run(sources, progress)
 
@@ -68,7 +72,7 @@ class _Counting:
         self._total: Counter[str] = Counter()
         self._errors: list[jobs.NewInputError] = []
 
-    def run(self, sources: Sequence[Readable], progress: Progress) -> Preview:
+    def run(self, sources: Sequence[Readable], progress: ProgressCallback) -> DryRun:
         begun = self._begun(sources)
         unread = {name for name, at in begun.items() if at.state == "unchanged"}
         self._asking = replace(self._asking, unread=unread)
@@ -78,9 +82,9 @@ class _Counting:
             self._refuse(batch.errors)
             self._count(batch.documents)
             broken |= any(at.state == "broken" for at in batch.reached.values())
-            progress(Reached("", self._total["read"], batch.bytes_read, size))
+            progress(EnqueueProgress("", self._total["read"], batch.bytes_read, size))
         removed = 0 if broken else self._without(unread)
-        return Preview(
+        return DryRun(
             documents=self._total["documents"],
             new_documents=self._total["new"],
             items=self._total["items"],

@@ -35,40 +35,43 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """How far an enqueueing is. Bytes are those of the sources as stored; total 0: unknown."""
+class EnqueueProgress:
+    """How far enqueueing is. Bytes are those of the sources as stored, compressed or not."""
 
     job_id: str
+    """Empty in a dry run."""
     documents: int
-    """Read so far in this call, refused ones left out."""
+    """Read so far in this call, without those refused."""
     bytes_read: int
     total_bytes: int
+    """0 where the size of a source is not known."""
 
 
-Progress = Callable[[Reached], None]
+ProgressCallback = Callable[[EnqueueProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What one enqueueing did. `refused` counts reasons; `errors` holds the first of them."""
+    """What one call enqueued."""
 
     job_id: str
     documents: int
-    """Documents that the job has, those of an earlier try of the same enqueueing included."""
+    """Documents of the job, including those of an earlier, interrupted call."""
     new_documents: int
-    """Texts that the database had not seen before this call."""
+    """Distinct texts that the database did not have before this call."""
     items: int
     """Work items that this call made; events make more of them later."""
     refused: int
     errors: tuple[jobs.NewInputError, ...]
+    """The first refusals; `refused` counts all of them."""
     changed: int = 0
-    """Documents whose id the corpus had with another text, or was asked about otherwise."""
+    """Documents that the corpus had with another text, or was asked about in another way."""
     unchanged: int = 0
-    """Documents of the corpus that the sources still have as they were: the job has them not."""
+    """Documents of the corpus that are still as they were: they are not in the job."""
     removed: int = 0
     """Documents of the corpus that the sources no longer have."""
     continued: bool = False
-    """Whether it went on with a job that an earlier call had begun."""
+    """Whether an interrupted job was continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +132,14 @@ def fill(
     sources: Sequence[Readable],
     tasks: Sequence[Task],
     chunker: Chunker,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> Enqueued:
     """Read what is still to be read into the job, and close it."""
     job_id = begun.job_id
     total: Counter[str] = Counter(unchanged=begun.unchanged)
     kept: list[jobs.NewInputError] = []
     size = total_bytes(sources)
-    progress(Reached(job_id, 0, 0, size))
+    progress(EnqueueProgress(job_id, 0, 0, size))
     for batch in batches(sources, begun.reached):
         done, errors = patiently(engine, _writer(job_id, batch, tasks, chunker))
         total["read"] += len(batch.documents) - len(done.duplicates)
@@ -146,7 +149,7 @@ def fill(
         total["changed"] += done.changed
         total["unchanged"] += done.unchanged
         kept += errors[: max(0, KEPT_ERRORS - len(kept))]
-        progress(Reached(job_id, total["read"], batch.bytes_read, size))
+        progress(EnqueueProgress(job_id, total["read"], batch.bytes_read, size))
 
     def close(conn: Connection) -> tuple[int, int]:
         asking = Asking(job_id, new.corpus, new.question, new.forced)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import PIECE, Read, document_of, excerpt_of, too_many_bytes
 from ruie.worker.ingest.sources.formats import Reader, UnreadableError
-from ruie.worker.ingest.sources.mapping import Mapping
+from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 # where a row stands after some of its bytes
 _START, _PLAIN, _QUOTED, _CLOSING = range(4)
@@ -27,7 +27,7 @@ def delimited(delimiter: str) -> Reader:
     """CSV with a header; rows are counted without it."""
 
     def read(
-        stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
+        stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
     ) -> Iterator[Read]:
         # what the csv module holds of a field takes 4 bytes a character, of whatever script
         csv.field_size_limit(max(csv.field_size_limit(), limit))
@@ -40,7 +40,7 @@ def delimited(delimiter: str) -> Reader:
     return read
 
 
-def _header(row: bytes | _TooLong, delimiter: str, mapping: Mapping) -> list[str]:
+def _header(row: bytes | _TooLong, delimiter: str, mapping: ColumnMapping) -> list[str]:
     if isinstance(row, _TooLong):
         raise UnreadableError(f"its header has {row.size} bytes")
     try:
@@ -62,7 +62,7 @@ def _document(
     delimiter: str,
     name: str,
     number: int,
-    mapping: Mapping,
+    mapping: ColumnMapping,
     limit: int,
 ) -> Read:
     if isinstance(row, _TooLong):

@@ -24,7 +24,7 @@ from ruie.worker.ingest.sources.html import (
     markdown_at_least,
     markdown_text,
 )
-from ruie.worker.ingest.sources.mapping import DEFAULT, Mapping
+from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
 from ruie.worker.ingest.sources.place import Opened, Place
 from ruie.worker.ingest.sources.remote import remote, without_credentials
@@ -49,7 +49,7 @@ PACKED = {".gz": "gzip", ".zst": "zstd"}
 
 def find_sources(
     given: Sequence[str | Path],
-    mapping: Mapping = DEFAULT,
+    mapping: ColumnMapping = DEFAULT,
     max_chars: int = 200_000,
     input_format: str = "",
 ) -> list[Source]:

@@ -23,9 +23,9 @@ from ruie.worker.ingest.documents import (
     too_many_bytes,
     too_many_characters,
 )
-from ruie.worker.ingest.sources.mapping import DEFAULT, Mapping, as_json
+from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping, as_json
 
-Reader = Callable[[BinaryIO, str, Mapping, int, int], Iterator[Read]]
+Reader = Callable[[BinaryIO, str, ColumnMapping, int, int], Iterator[Read]]
 Extracted = tuple[str, dict[str, Any]]
 """The text of a file, and what the file says of it: metadata."""
 
@@ -35,7 +35,7 @@ class UnreadableError(Exception):
 
 
 def mapped(
-    row: dict[str, Any], name: str | None, number: int, mapping: Mapping, limit: int
+    row: dict[str, Any], name: str | None, number: int, mapping: ColumnMapping, limit: int
 ) -> Read:
     """A row of typed values as a document."""
     try:
@@ -44,7 +44,9 @@ def mapped(
         return NewInputError(name, number, f"has a value that JSON has not ({error})")
 
 
-def jsonl(stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int) -> Iterator[Read]:
+def jsonl(
+    stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
+) -> Iterator[Read]:
     """One object a line."""
     return read_jsonl(stream, name, limit, mapping.row if mapping != DEFAULT else None, start)
 
@@ -57,7 +59,7 @@ def whole(
     file with too many is not parsed."""
 
     def read(
-        stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
+        stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
     ) -> Iterator[Read]:
         if start:
             return

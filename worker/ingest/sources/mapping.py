@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Row
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -10,14 +10,14 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class ColumnMapping:
     """Names of columns. `metadata` None: all that are neither text nor id."""
 
     text: str = "text"
     id: str = "id"
     metadata: tuple[str, ...] | None = None
 
-    def row(self, given: Row[str, Any]) -> dict[str, Any]:
+    def row(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A row under the names `text` and `id`. A column of those names that is not mapped is
         left out: it cannot be told from the mapped one."""
         if self == DEFAULT:
@@ -32,7 +32,7 @@ class Mapping:
         return made
 
 
-DEFAULT = Mapping()
+DEFAULT = ColumnMapping()
 
 
 def as_json(value: Any) -> Any:
@@ -50,7 +50,7 @@ def as_json(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, date | datetime | time):
         return value.isoformat()
-    if isinstance(value, Row):
+    if isinstance(value, Mapping):
         return {str(k): as_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(v) for v in value]

@@ -15,14 +15,14 @@ from ruie.worker.ingest.documents import (
     too_many_characters,
 )
 from ruie.worker.ingest.sources.formats import UnreadableError, mapped
-from ruie.worker.ingest.sources.mapping import Mapping
+from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 BATCH_ROWS = 512
 BATCH_BYTES = 4 << 20
 
 
 def parquet(
-    stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int
+    stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
 ) -> Iterator[Read]:
     """A document a row."""
     import pyarrow as pa
@@ -33,7 +33,9 @@ def parquet(
         raise UnreadableError(str(error)) from error
 
 
-def _rows(stream: BinaryIO, name: str, mapping: Mapping, limit: int, start: int) -> Iterator[Read]:
+def _rows(
+    stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
+) -> Iterator[Read]:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as spool:
@@ -84,7 +86,7 @@ def _rows_at_a_time(group: Any) -> int:
     return max(1, min(BATCH_ROWS, fitting))
 
 
-def _too_long(batch: Any, mapping: Mapping, limit: int) -> dict[int, tuple[str, str | None]]:
+def _too_long(batch: Any, mapping: ColumnMapping, limit: int) -> dict[int, tuple[str, str | None]]:
     """Rows with a value that no document may have, by index: why, and the text's beginning. They
     are told before a value becomes an object of Python, which takes as much memory again."""
     import pyarrow as pa

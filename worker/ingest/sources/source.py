@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import Read
 from ruie.worker.ingest.sources.formats import Reader, UnreadableError
-from ruie.worker.ingest.sources.mapping import Mapping
+from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 STDIN = "stdin"
 BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)
@@ -30,7 +30,7 @@ class Source:
     opened: Callable[[], AbstractContextManager[BinaryIO]]
     packing: str
     reader: Reader
-    mapping: Mapping
+    mapping: ColumnMapping
     max_chars: int
     size: int = 0
     """Bytes as they are stored; 0 where nobody knows."""

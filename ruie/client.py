@@ -1,0 +1,50 @@
+"""The Python interface of `ruie`: for a scheduler, a notebook, or a program of your own.
+
+    from ruie.client import Client
+
+    client = Client()
+    job = client.enqueue([{"id": "1", "text": "Crude fell 2 %"}], schema="oil.yaml")
+    print(client.progress(job.job_id).done)
+
+Enqueueing needs only the database; a coordinator and workers do the rest. Settings are those of
+the command (docs/settings.md). Errors are those of `ruie.errors`. What is exported here is stable;
+modules of `ruie.worker` and `ruie.db` may change at any time. To extract from a list of texts in
+one process, without queue and database, use `ruie.Extractor`.
+"""
+
+from ruie.db.jobs import Job, JobProgress, NewInputError, TaskProgress
+from ruie.db.schedules import Schedule, ScheduleRun
+from ruie.records import Task
+from ruie.schema import Schema
+from ruie.settings import Settings
+from ruie.worker.client import Client, Options, enqueue
+from ruie.worker.estimate.types import Estimate, TaskEstimate
+from ruie.worker.ingest.dry_run import DryRun
+from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress, ProgressCallback
+from ruie.worker.ingest.sources.mapping import ColumnMapping
+from ruie.worker.prices import Price
+from ruie.worker.schedules import Schedules
+
+__all__ = [
+    "Client",
+    "ColumnMapping",
+    "DryRun",
+    "EnqueueProgress",
+    "Enqueued",
+    "Estimate",
+    "Job",
+    "JobProgress",
+    "NewInputError",
+    "Options",
+    "Price",
+    "ProgressCallback",
+    "Schedule",
+    "ScheduleRun",
+    "Schedules",
+    "Schema",
+    "Settings",
+    "Task",
+    "TaskEstimate",
+    "TaskProgress",
+    "enqueue",
+]

@@ -1,0 +1,94 @@
+"""The figures of an estimate, without what computes them: light to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ruie.db.jobs import NewInputError
+from ruie.records import Task
+from ruie.worker.prices import Price, cost_nusd
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEstimate:
+    """One task's calls that would be paid for, and the sum of their tokens."""
+
+    task: Task
+    calls: int
+    paid_before: int
+    """Further calls that cost nothing: their query was answered before."""
+    prompt_tokens: int
+    prompt_spread: int
+    """Two standard errors of `prompt_tokens`: the sum is within them 19 times in 20."""
+    completion_tokens: int
+    most_completion_tokens: int
+    """If every answer has `Estimate.max_tokens`."""
+    sampled: int
+    """Prompts that were built."""
+    calls_from: str
+    """How `calls` was determined, in words."""
+    completion_from: str
+    """How `completion_tokens` was determined, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job would cost. Tokens and calls are sums over the tasks."""
+
+    model: str
+    documents: int
+    texts: int
+    """Distinct texts: each is asked about once."""
+    refused: int
+    errors: tuple[NewInputError, ...]
+    """The first refusals; `refused` counts all of them."""
+    tasks: tuple[TaskEstimate, ...]
+    seed: int
+    """Of the sample."""
+    max_tokens: int
+    """The longest answer, tokens."""
+    tokens_from: str
+    """How prompt tokens were counted, in words."""
+    price: Price | None
+    """None where none is known."""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars; None where no price is known."""
+        return self._cost(self.prompt_tokens, self.completion_tokens)
+
+    @property
+    def most_usd(self) -> float | None:
+        """Likewise, with the upper end of the prompt tokens and every answer at its longest. Calls
+        that fail and are made again are not included."""
+        return self._cost(self.prompt_tokens + self.prompt_spread, self.most_completion_tokens)
+
+    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        if self.price is None:
+            return None
+        return cost_nusd(self.price, prompt_tokens, completion_tokens) / 1e9
+
+    @property
+    def calls(self) -> int:
+        return sum(task.calls for task in self.tasks)
+
+    @property
+    def paid_before(self) -> int:
+        return sum(task.paid_before for task in self.tasks)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(task.prompt_tokens for task in self.tasks)
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(task.completion_tokens for task in self.tasks)
+
+    @property
+    def most_completion_tokens(self) -> int:
+        return sum(task.most_completion_tokens for task in self.tasks)
+
+    @property
+    def prompt_spread(self) -> int:
+        """The tasks share their texts, so their errors add up."""
+        return sum(task.prompt_spread for task in self.tasks)
