@@ -28,11 +28,11 @@ from ruie.worker.ingest.dry_run import DryRun, dry_run
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, begin, fill
 from ruie.worker.ingest.input_batches import Readable
 from ruie.worker.ingest.sources import find_sources, read_sources
+from ruie.worker.ingest.sources.file_source import Source
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
-from ruie.worker.ingest.sources.rows import Rows
-from ruie.worker.ingest.sources.source import Source
+from ruie.worker.ingest.sources.row_source import Rows
 from ruie.worker.prices import price_of
 
 

@@ -18,7 +18,7 @@ BATCH_CHARS = 4_000_000
 
 
 class Readable(Protocol):
-    """A source; see `ruie.worker.ingest.sources.source.Source`."""
+    """A source; see `ruie.worker.ingest.sources.file_source.Source`."""
 
     @property
     def name(self) -> str:

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
 from ruie.worker.ingest.documents import PIECE
+from ruie.worker.ingest.sources.file_entry import Opened
 from ruie.worker.ingest.sources.formats import UnreadableError
-from ruie.worker.ingest.sources.place import Opened
 
 
 class Archive:

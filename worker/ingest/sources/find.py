@@ -18,6 +18,8 @@ from ruie.errors import UsageError
 from ruie.worker.ingest.sources import formats
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
+from ruie.worker.ingest.sources.file_entry import Opened, Place
+from ruie.worker.ingest.sources.file_source import Source
 from ruie.worker.ingest.sources.html import (
     html_at_least,
     html_text,
@@ -26,9 +28,7 @@ from ruie.worker.ingest.sources.html import (
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
-from ruie.worker.ingest.sources.place import Opened, Place
 from ruie.worker.ingest.sources.remote import remote, without_credentials
-from ruie.worker.ingest.sources.source import Source
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,

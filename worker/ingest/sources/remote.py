@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
 
 from ruie.errors import UnavailableError, UsageError
-from ruie.worker.ingest.sources.place import Place
+from ruie.worker.ingest.sources.file_entry import Place
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
           "abfss": "azure", "http": "http", "https": "http"}  # fmt: skip
