@@ -32,7 +32,7 @@ class NewDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued:
+class EnqueueCounts:
     """What became of the rows: len(rows) == added + known + unchanged + len(duplicates)."""
 
     added: int
@@ -76,7 +76,7 @@ def enqueue_documents(
     rows: Sequence[NewDocument],
     tasks: Sequence[Task],
     chunker: Chunker = whole,
-) -> Enqueued:
+) -> EnqueueCounts:
     """Add documents with their origins, chunks and work items to a job. Safe to repeat.
 
     tasks: of NER, RE and ED; EAE items are made by the events that ED finds. Call it with some
@@ -104,7 +104,7 @@ def enqueue_documents(
                     (_origin(numbers[digests[i]], rows[i]) for i in found.fresh),
                 )  # fmt: skip  # of which texts
                 new_items = staging.add_items(conn, job_id, tasks)
-    return Enqueued(
+    return EnqueueCounts(
         added=len(found.fresh),
         known=found.known,
         duplicates=tuple(found.duplicates),

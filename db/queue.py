@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from ruie.db.enqueue import Enqueued, NewDocument, enqueue_documents
+from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.lease import (
     LeasedItem,
     lease,
@@ -48,7 +48,7 @@ __all__ = [
     "ALONE_FROM",
     "WORKER_LOST",
     "Batch",
-    "Enqueued",
+    "EnqueueCounts",
     "LeasedItem",
     "NewDocument",
     "classes",

@@ -25,14 +25,13 @@ from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
-from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, begin, fill
-from ruie.worker.ingest.input_batches import Readable
-from ruie.worker.ingest.sources import find_sources, read_sources
-from ruie.worker.ingest.sources.file_source import Source
+from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, fill_job, start_job
+from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
-from ruie.worker.ingest.sources.row_source import Rows
+from ruie.worker.ingest.sources.row_source import RowSource
+from ruie.worker.ingest.sources.source import Source
 from ruie.worker.prices import price_of
 
 
@@ -83,7 +82,7 @@ class Client:
         is required, `id` optional; all else is metadata. progress is called after each batch.
         Raises `UsageError`, and whatever iterating over the rows raises.
         """
-        source = Rows(rows, self.config.max_document_chars)
+        source = RowSource(rows, self.config.max_document_chars)
         loaded = _schema(schema)
         return self._enqueue([source], loaded, self._new_job(loaded, options), progress)
 
@@ -128,7 +127,7 @@ class Client:
         mapping: ColumnMapping,
         input_format: str,
         options: Options,
-    ) -> tuple[Schema, list[Source], jobs.NewJob]:
+    ) -> tuple[Schema, list[FileSource], jobs.NewJob]:
         loaded = _schema(schema)
         found = find_sources(sources, mapping, self.config.max_document_chars, input_format)
         new = self._new_job(loaded, options)
@@ -144,21 +143,21 @@ class Client:
 
     def _enqueue(
         self,
-        sources: Sequence[Readable],
+        sources: Sequence[Source],
         schema: Schema,
         new: jobs.NewJob,
         progress: ProgressCallback,
     ) -> Enqueued:
-        begun = begin(self.engine, new, sources)
-        divided = chunker(self.config)
+        started = start_job(self.engine, new, sources)
+        chunks = chunker(self.config)
         try:
-            return fill(self.engine, begun, new, sources, schema.tasks, divided, progress)
+            return fill_job(self.engine, started, new, sources, schema.tasks, chunks, progress)
         except BaseException:
             if new.enqueue_key is None:
                 # it cannot be continued, and a part must not be processed as if it were the whole
                 with self.engine.begin() as conn:
                     reason = "enqueueing was interrupted"
-                    jobs.set_job_state(conn, begun.job_id, "cancelled", reason)
+                    jobs.set_job_state(conn, started.job_id, "cancelled", reason)
             raise
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:

@@ -16,7 +16,7 @@ from ruie.records import Item, Task
 
 def read(
     house: House, job: str, texts: Mapping[str, str], source: str = "a.jsonl"
-) -> queue.Enqueued:
+) -> queue.EnqueueCounts:
     rows = [
         queue.NewDocument(text, name, source, line, {"line": line})
         for line, (name, text) in enumerate(texts.items(), 1)

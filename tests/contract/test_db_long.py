@@ -18,7 +18,7 @@ def at(text: str, words: str) -> Span:
     return Span(words, start, start + len(words), Grounding.EXACT)
 
 
-def enqueue(house: Any, job: str, *tasks: Task, **meta: Any) -> queue.Enqueued:
+def enqueue(house: Any, job: str, *tasks: Task, **meta: Any) -> queue.EnqueueCounts:
     row = queue.NewDocument(TEXT, "a", metadata=meta or None)
     with house.engine.begin() as conn:
         return queue.enqueue_documents(conn, job, [row], tasks, lambda _: CHUNKS)

@@ -21,7 +21,7 @@ class TestEnqueue:
         counts = house.enqueue(
             job, {"a": "Crude fell.", "b": "Naïve 石油 rose."}, Task.NER, Task.RE
         )
-        assert counts == queue.Enqueued(2, 0, (), 2, 4)
+        assert counts == queue.EnqueueCounts(2, 0, (), 2, 4)
         assert house.rows("SELECT chars FROM documents ORDER BY chars") == [(11,), (14,)]
         assert house.rows("SELECT external_id, source, line FROM origins ORDER BY id") == [
             ("a", "news.jsonl", 1),
@@ -34,7 +34,7 @@ class TestEnqueue:
     def test_the_same_again_adds_nothing(self, house: House) -> None:
         job = house.job()
         house.enqueue(job, ["one", "two"])
-        assert house.enqueue(job, ["one", "two", "three"]) == queue.Enqueued(1, 2, (), 1, 1)
+        assert house.enqueue(job, ["one", "two", "three"]) == queue.EnqueueCounts(1, 2, (), 1, 1)
         assert house.one("SELECT COUNT(*) FROM work_items") == 3
 
     def test_an_id_that_comes_twice_is_reported_and_the_first_stays(self, house: House) -> None:

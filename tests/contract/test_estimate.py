@@ -21,7 +21,7 @@ from ruie.schema import Schema
 from ruie.settings import load
 from ruie.worker.estimate.estimate import Estimate, estimate
 from ruie.worker.estimate.survey import Sample, survey
-from ruie.worker.ingest.documents import Read, document_of
+from ruie.worker.ingest.documents import DocumentOrError, to_document
 
 MODEL = "small"
 SCHEMA = Schema(
@@ -30,14 +30,16 @@ SCHEMA = Schema(
 TEXTS = ["Crude fell 2 %.", "Gas rose.", "Crude fell and gas rose.", "Nothing happened."]
 
 
-def rows(texts: Iterable[str], name: str = "doc") -> list[Read]:
+def rows(texts: Iterable[str], name: str = "doc") -> list[DocumentOrError]:
     return [
-        document_of({"id": f"{name}-{n}", "text": text}, "news.jsonl", n, 100)
+        to_document({"id": f"{name}-{n}", "text": text}, "news.jsonl", n, 100)
         for n, text in enumerate(texts, 1)
     ]
 
 
-def run_survey(engine: Engine, read: Iterable[Read], extractor: Extractor, sample: int = 10) -> Any:
+def run_survey(
+    engine: Engine, read: Iterable[DocumentOrError], extractor: Extractor, sample: int = 10
+) -> Any:
     return survey(
         read,
         SCHEMA,
@@ -56,7 +58,7 @@ def extractor() -> Extractor:
     return Extractor(None, LLMClient(""), MODEL, Decoding())
 
 
-def work_off(house: House, extractor: Extractor, texts: list[str], found: Any) -> str:
+def process(house: House, extractor: Extractor, texts: list[str], found: Any) -> str:
     """A job over the texts in which ED finds a Movement at every "fell" and a Caused at "rose"."""
     job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
     house.enqueue(job, texts, *SCHEMA.tasks)
@@ -76,7 +78,7 @@ def work_off(house: House, extractor: Extractor, texts: list[str], found: Any) -
 
 
 class TestSurvey:
-    def test_each_text_is_asked_once_and_what_cannot_be_used_is_told(
+    def test_each_text_is_asked_once_and_what_cannot_be_used_is_counted(
         self, engine: Engine, extractor: Extractor
     ) -> None:
         read = [*rows([*TEXTS, TEXTS[0]]), *rows(["again"]), *rows([""], "empty")]
@@ -99,7 +101,7 @@ class TestSurvey:
     def test_the_same_corpus_again_costs_nothing_and_nor_do_its_events(
         self, house: House, extractor: Extractor, found: Any
     ) -> None:
-        work_off(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, found)
         again = run_survey(house.engine, rows(TEXTS, "other"), extractor)
         assert again.calls == again.paid == {Task.NER: 4, Task.ED: 4, Task.EAE: 2}
         more = run_survey(house.engine, rows([*TEXTS, "Tin fell."]), extractor)
@@ -110,7 +112,7 @@ class TestSurvey:
     def test_events_that_are_known_and_not_asked_about_are_sampled(
         self, house: House, extractor: Extractor, found: Any
     ) -> None:
-        work_off(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, found)
         with house.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE work_items SET extraction_id = NULL WHERE task = 'EAE'")
             conn.exec_driver_sql("DELETE FROM extractions WHERE task = 'EAE'")
@@ -150,7 +152,7 @@ class TestPast:
     def test_answers_by_model_and_task_and_events_by_schema(
         self, house: House, extractor: Extractor, found: Any
     ) -> None:
-        work_off(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, found)
         with house.engine.connect() as conn:
             past = past_calls(conn, MODEL)
             assert {task: calls.calls for task, calls in past.items()} == {
@@ -164,7 +166,7 @@ class TestPast:
     def test_what_was_reused_is_no_call(
         self, house: House, extractor: Extractor, found: Any
     ) -> None:
-        work_off(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, found)
         with house.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE extractions SET reused_from = id WHERE task = 'NER'")
             assert Task.NER not in past_calls(conn, MODEL)
@@ -205,12 +207,12 @@ class TestEstimate:
         assert first.most_usd == first.cost_usd > 0
 
         real = Extractor(Bundle.open(bundle_path), LLMClient(""), MODEL, Decoding())
-        asked = [
+        sizes = [
             q.call.prompt_tokens for q in real.prepare([SCHEMA.query(Task.ED, t) for t in texts])
         ]
-        assert by_task[Task.ED].prompt_tokens == sum(asked)
+        assert by_task[Task.ED].prompt_tokens == sum(sizes)
 
-        work_off(house, real, texts, found)
+        process(house, real, texts, found)
         second = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
         assert (second.calls, second.paid_before) == (0, 100)
         assert (second.cost_usd, second.most_usd) == (0, 0)
@@ -224,8 +226,8 @@ class TestEstimate:
         assert other.completion_tokens < other.most_completion_tokens
 
     def test_without_a_document_there_is_nothing(self, ask: Any) -> None:
-        told = ask([], llm_prices={MODEL: (1.0, 10.0)})
-        assert (told.documents, told.calls, told.cost_usd) == (0, 0, 0)
+        made = ask([], llm_prices={MODEL: (1.0, 10.0)})
+        assert (made.documents, made.calls, made.cost_usd) == (0, 0, 0)
 
 
 def test_no_job_was_made_for_it(house: House) -> None:
@@ -246,7 +248,7 @@ class TestOverlaps:
             progress=lambda _: None,
         )  # fmt: skip  # a call
 
-    def work_off(self, house: House, extractor: Extractor, found: Any) -> str:
+    def process(self, house: House, extractor: Extractor, found: Any) -> str:
         job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
         row = queue.NewDocument(self.TEXT, "a")
         with house.engine.begin() as conn:
@@ -260,7 +262,7 @@ class TestOverlaps:
         return job
 
     def test_it_counts_what_a_job_has(self, house: House, extractor: Extractor, found: Any) -> None:
-        job = self.work_off(house, extractor, found)
+        job = self.process(house, extractor, found)
         made = dict(
             house.rows(
                 f"SELECT task, COUNT(*) FROM work_items WHERE job_id = '{job}' GROUP BY task"

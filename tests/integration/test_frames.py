@@ -47,7 +47,7 @@ def stored(client: Client, done: Enqueued) -> list[tuple[str, Any]]:
     query = text("SELECT external_id, metadata FROM origins WHERE job_id = :job ORDER BY id")
     with client.engine.connect() as conn:
         return [
-            (name, json.loads(told)) for name, told in conn.execute(query, {"job": done.job_id})
+            (name, json.loads(stored)) for name, stored in conn.execute(query, {"job": done.job_id})
         ]
 
 

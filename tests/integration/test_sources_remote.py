@@ -16,15 +16,15 @@ from support.web import WebServer
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
-from ruie.worker.ingest.documents import Read
-from ruie.worker.ingest.sources import Source, find_sources, read_sources
+from ruie.worker.ingest.documents import DocumentOrError
+from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
 from ruie.worker.ingest.sources.remote import without_credentials
 
 LINES = b"".join(b'{"text": "document %07d of a large file"}\n' % n for n in range(200_000))
 CUT = 7_000_000  # after the first block that is asked for, 5 MiB and what is wanted of it
 
 
-def parted(read: list[Read]) -> tuple[list[NewDocument], list[NewInputError]]:
+def parted(read: list[DocumentOrError]) -> tuple[list[NewDocument], list[NewInputError]]:
     return (
         [one for one in read if isinstance(one, NewDocument)],
         [one for one in read if isinstance(one, NewInputError)],
@@ -144,26 +144,26 @@ def test_credentials_are_not_shown(given: str, shown: str) -> None:
     assert SECRET not in shown
 
 
-def test_what_may_be_a_secret_or_a_name_is_told_apart_and_not_shown() -> None:
+def test_what_may_be_a_secret_or_a_name_is_distinguished_and_not_shown() -> None:
     one, other = (without_credentials(f"https://h/a?key={k}") for k in (SECRET, "b"))
     assert one != other
     assert SECRET not in one + other
 
 
-def words(sources: list[Source]) -> str:
+def words(sources: list[FileSource]) -> str:
     read = list(read_sources(sources))
     return repr([(source.name, source.fingerprint) for source in sources]) + repr(read)
 
 
-def test_nothing_that_is_stored_or_said_has_a_credential() -> None:
+def test_nothing_that_is_stored_or_printed_has_a_credential() -> None:
     files = {"/a.jsonl": b'{"text": "one"}\n{"id": 1}\n', "/b.txt": b"two", "/c.zip": archive_of(2)}
     with WebServer(files, cut_at=None) as server:
         base = server.url.replace("http://", f"http://u:{SECRET}@")
         given = [f"{base}{name}?X-Amz-Signature={SECRET}&v=1" for name in files]
         sources = find_sources(given)
-        said = words(sources)
-        assert SECRET not in said
-        assert f"{server.url}/a.jsonl?v=1" in said
+        printed = words(sources)
+        assert SECRET not in printed
+        assert f"{server.url}/a.jsonl?v=1" in printed
         assert any(SECRET in path for _, path in server.requests)  # it is used all the same
         server.cut_at = 0
         broken = words(find_sources(given[:1]))

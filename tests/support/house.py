@@ -42,7 +42,7 @@ class House:
 
     def enqueue(
         self, job: str, texts: Mapping[str, str] | Sequence[str], *tasks: Task
-    ) -> queue.Enqueued:
+    ) -> queue.EnqueueCounts:
         named = texts if isinstance(texts, Mapping) else dict(zip(texts, texts, strict=True))
         rows = [
             queue.NewDocument(text, name, source="news.jsonl", line=line, metadata={"n": line})

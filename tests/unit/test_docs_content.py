@@ -31,7 +31,7 @@ from ruie.db.query import run_readonly
 from ruie.db.queue import NewDocument
 from ruie.db.views import VIEWS
 from ruie.schema import KEYS, Schema
-from ruie.worker.ingest.documents import document_of, read_jsonl
+from ruie.worker.ingest.documents import read_jsonl, to_document
 from ruie.worker.ingest.sources import find_sources
 from ruie.worker.ingest.sources import read_sources as read_files
 from ruie.worker.ingest.sources.find import SUFFIXES
@@ -177,7 +177,7 @@ def test_the_keys_of_a_schema_file_are_those_of_the_code() -> None:
 
 def test_a_document_of_a_python_call_is_held_to_the_same_rules() -> None:
     row: dict[str, Any] = {"id": "1", "text": ""}
-    assert isinstance(document_of(row, None, 1, 100), NewInputError)
+    assert isinstance(to_document(row, None, 1, 100), NewInputError)
 
 
 # docs/architecture.md and docs/sql.md

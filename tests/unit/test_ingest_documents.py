@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UsageError
-from ruie.worker.ingest.documents import EXCERPT_CHARS, Read, read_jsonl
+from ruie.worker.ingest.documents import EXCERPT_CHARS, DocumentOrError, read_jsonl
 from ruie.worker.ingest.sources import find_sources, read_sources
 
 LIMIT = 50
 
 
-def read(content: bytes, limit: int = LIMIT) -> list[Read]:
+def read(content: bytes, limit: int = LIMIT) -> list[DocumentOrError]:
     return list(read_jsonl(io.BytesIO(content), "in.jsonl", limit))
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest.documents import Read
-from ruie.worker.ingest.sources import Source, find_sources
+from ruie.worker.ingest.documents import DocumentOrError
+from ruie.worker.ingest.sources import FileSource, find_sources
 
 LINES = b"".join(b'{"text": "document %d"}\n' % n for n in range(20_000))
 
 
-def read(source: Source) -> tuple[list[NewDocument], list[NewInputError]]:
-    found: list[Read] = list(source.read())
+def read(source: FileSource) -> tuple[list[NewDocument], list[NewInputError]]:
+    found: list[DocumentOrError] = list(source.read())
     return (
         [one for one in found if isinstance(one, NewDocument)],
         [one for one in found if isinstance(one, NewInputError)],

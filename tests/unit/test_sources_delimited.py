@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest.documents import PIECE, Read
+from ruie.worker.ingest.documents import READ_BYTES, DocumentOrError
 from ruie.worker.ingest.sources.delimited import delimited
 from ruie.worker.ingest.sources.formats import UnreadableError
 from ruie.worker.ingest.sources.mapping import DEFAULT
 
 LIMIT = 50
+QUOTES = b'""' * READ_BYTES
 
 
-def read(content: bytes, start: int = 0, limit: int = LIMIT) -> list[Read]:
+def read(content: bytes, start: int = 0, limit: int = LIMIT) -> list[DocumentOrError]:
     stream = cast(BinaryIO, io.BytesIO(content))
     return list(delimited(",")(stream, "in.csv", DEFAULT, limit, start))
 
@@ -32,7 +33,7 @@ BAD = {
     "columns": (b"2,a,b", "has 3 columns, the header 2"),
     "a long line": (b"2," + b"x" * 70_000, "has 70000 characters, more than 50"),
     "a long row": (b'2,"' + b'x,""\n' * 20_000 + b'"', "has 100005 bytes, too many for 50 char"),
-    "many quotes": (b'2,"' + b'""' * PIECE + b'"', f"has {2 * PIECE + 5} bytes, too many for 50"),
+    "many quotes": (b'2,"' + QUOTES + b'"', f"has {len(QUOTES) + 5} bytes, too many for 50"),
     "longer than the limit": (b'2,"' + b"a\n" * 26 + b'"', "has 52 characters, more than 50 ("),
     "empty": (b"", "is empty"),
 }  # fmt: skip  # a table
@@ -57,7 +58,7 @@ def test_a_bad_row_is_reported_and_the_rest_goes_on(row: bytes, reason: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (b"id,body\n1,a\n", "no column 'text'"),
         (b"text,text\n", "repeats a column"),
@@ -68,8 +69,8 @@ def test_a_bad_row_is_reported_and_the_rest_goes_on(row: bytes, reason: str) -> 
         (b"", "no column 'text'"),
     ],
 )
-def test_without_a_header_nothing_can_be_read(content: bytes, said: str) -> None:
-    with pytest.raises(UnreadableError, match=said):
+def test_without_a_header_nothing_can_be_read(content: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=reason):
         read(content)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ruie.db.queue import NewDocument
 from ruie.worker.ingest.sources import ColumnMapping, find_sources
 from ruie.worker.ingest.sources.html import (
-    html_at_least,
+    html_min_chars,
     html_text,
-    markdown_at_least,
+    markdown_min_chars,
     markdown_text,
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT
@@ -123,9 +123,9 @@ MARKDOWN = ["a", "bc", " ", "\n", "\n\n", "*", "_", "`", "# ", "- ", "1. ", "[d]
 @given(
     st.lists(st.sampled_from(HTML), max_size=20), st.lists(st.sampled_from(MARKDOWN), max_size=20)
 )
-def test_the_text_has_as_many_characters_as_is_told_or_more(
+def test_the_text_has_at_least_as_many_characters_as_the_lower_bound(
     page: list[str], note: list[str]
 ) -> None:
     html, markdown = "".join(page), "".join(note)
-    assert html_at_least(html) <= len(html_text(html)[0])
-    assert markdown_at_least(markdown) <= len(markdown_text(markdown)[0])
+    assert html_min_chars(html) <= len(html_text(html)[0])
+    assert markdown_min_chars(markdown) <= len(markdown_text(markdown)[0])

@@ -27,11 +27,11 @@ def tokenizer(tmp_path: Path) -> Path:
 
 def test_by_the_file(tokenizer: Path) -> None:
     counter = token_counter("m", str(tokenizer))
-    assert counter.text("one two three four five") == 5
-    assert counter.text("one") == 1
-    said = [{"role": "user", "content": "one two"}, {"role": "assistant", "content": "three"}]
-    assert counter.messages(said) == 3 + 2 * MESSAGE_TOKENS
-    assert str(tokenizer) in counter.how
+    assert counter.count("one two three four five") == 5
+    assert counter.count("one") == 1
+    messages = [{"role": "user", "content": "one two"}, {"role": "assistant", "content": "three"}]
+    assert counter.messages(messages) == 3 + 2 * MESSAGE_TOKENS
+    assert str(tokenizer) in counter.method
 
 
 @pytest.mark.parametrize("content", [None, "{}", "nonsense"])
@@ -44,9 +44,9 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: str | None) -> No
 
 
 def test_by_the_rule() -> None:
-    counter = token_counter("a model that nobody knows", "")
-    assert counter.text("abcdefgh") == 2
-    assert "estimated" in counter.how
+    counter = token_counter("an unknown model", "")
+    assert counter.count("abcdefgh") == 2
+    assert "estimated" in counter.method
 
 
 TIKTOKEN = """
@@ -78,6 +78,6 @@ def test_by_tiktoken_only_if_the_vocabulary_is_here_already(
     for name in ("tiktoken", "tiktoken.load"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert token_counter(model, "").text("abcdef ghij") == tokens
+    assert token_counter(model, "").count("abcdef ghij") == tokens
     monkeypatch.delitem(sys.modules, "tiktoken")
     monkeypatch.delitem(sys.modules, "tiktoken.load")

@@ -1,7 +1,7 @@
 """What a job would cost, before anything is sent.
 
-Calls are counted over the whole corpus. Tokens are those of real prompts for a sample of the
-questions that nobody paid for, times their number. Every figure says where it comes from.
+Calls are counted over the whole corpus. Tokens are the mean of real prompts for a sample of the
+queries that were not paid for, times their number. Every figure states how it was determined.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from ruie.schema import Schema
 from ruie.settings import Settings
 from ruie.worker.estimate.survey import Survey, survey
 from ruie.worker.estimate.token_counter import token_counter
-from ruie.worker.estimate.token_estimator import Outlook, events_a_call, stand_ins
+from ruie.worker.estimate.token_estimator import (
+    TokenEstimator,
+    events_per_call,
+    placeholder_queries,
+)
 from ruie.worker.estimate.types import Estimate, TaskEstimate
-from ruie.worker.ingest.documents import Read
+from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.prices import price_of
 
 
 def estimate(
     config: Settings,
     engine: Engine,
-    read: Iterable[Read],
+    rows: Iterable[DocumentOrError],
     schema: Schema,
     model: str,
     decoding: Decoding,
@@ -44,16 +48,16 @@ def estimate(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Estimate:
-    """Go through everything that is read; make no job, write nothing, send nothing.
+    """Go through all rows; make no job, write nothing, send nothing.
 
-    sample: questions of each task that prompts are built for. progress is told how many documents
-    were read. Raises `BundleError`, `SettingsError`.
+    sample: queries of each task that prompts are built for. progress is called with the number of
+    documents read. Raises `BundleError`, `SettingsError`.
     """
     counter = token_counter(model, config.llm_tokenizer)
     bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
     extractor = Extractor(bundle, LLMClient(config.llm_base_url), model, decoding)
     found = survey(
-        read,
+        rows,
         schema,
         extractor,
         engine,
@@ -67,11 +71,10 @@ def estimate(
         past = past_calls(conn, model)
         types = [name for name, roles in schema.events.items() if roles]
         detections = past_events(conn, model, schema.digest, types)
-    outlook = Outlook(extractor, counter, past)
-    tasks = [_counted(outlook, found, task) for task in schema.tasks]
+    estimator = TokenEstimator(extractor, counter, past)
+    tasks = [_estimate_task(estimator, found, task) for task in schema.tasks]
     if types:
-        tasks.append(_following(outlook, found, schema, types, detections, sample, seed))
-    price = price_of(model, config.llm_prices)
+        tasks.append(_estimate_eae(estimator, found, schema, types, detections, sample, seed))
     return Estimate(
         model=model,
         documents=found.documents,
@@ -81,14 +84,14 @@ def estimate(
         tasks=tuple(tasks),
         seed=seed,
         max_tokens=decoding.max_tokens,
-        tokens_from=counter.how,
-        price=price,
+        tokens_from=counter.method,
+        price=price_of(model, config.llm_prices),
     )
 
 
 def first_model(config: Settings) -> str:
-    """The model that a worker takes where none is named: the first that the endpoint lists, or
-    the local one. Raises `UnavailableError`."""
+    """The model that a worker uses where none is named: the first that the endpoint lists, or the
+    local one. Raises `UnavailableError`."""
     if not config.llm_base_url:
         return packaged_llm().stem
 
@@ -99,27 +102,26 @@ def first_model(config: Settings) -> str:
         finally:
             await client.close()
 
-    # in a thread of its own: a notebook has an event loop already
+    # in a thread: a notebook already runs an event loop in this one
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, ask()).result()
 
 
-def _counted(outlook: Outlook, found: Survey, task: Task) -> TaskEstimate:
+def _estimate_task(estimator: TokenEstimator, found: Survey, task: Task) -> TaskEstimate:
     """A task that is asked of every text."""
     paid = found.paid[task]
-    sample = found.samples[task].queries()
-    return outlook.of(
+    return estimator.estimate(
         task,
         found.calls[task] - paid,
         paid,
-        sample,
+        found.samples[task].queries(),
         "one a text" if found.chunks == found.texts else "one a chunk",
-        drawn=True,
+        finite=True,
     )
 
 
-def _following(
-    outlook: Outlook,
+def _estimate_eae(
+    estimator: TokenEstimator,
     found: Survey,
     schema: Schema,
     types: list[str],
@@ -131,19 +133,18 @@ def _following(
     known = found.samples[Task.EAE].queries()
     paid = found.paid[Task.EAE]
     certain = found.calls[Task.EAE] - paid
-    open_detections = found.calls[Task.ED] - found.paid[Task.ED]
-    if not open_detections:
-        whence = "one for each event that was found before"
-        return outlook.of(Task.EAE, certain, paid, known, whence, drawn=True)
-    shown = outlook.shown.get(Task.ED, [])
-    share, whence = events_a_call(detections, shown, types)
-    invented = stand_ins(schema, found.samples[Task.ED].queries(), shown, types, seed)
-    calls = certain + round(share * open_detections)
-    return outlook.of(
+    ed_calls = found.calls[Task.ED] - found.paid[Task.ED]
+    if not ed_calls:
+        basis = "one for each event that was found before"
+        return estimator.estimate(Task.EAE, certain, paid, known, basis, finite=True)
+    shown = estimator.shown.get(Task.ED, [])
+    rate, basis = events_per_call(detections, shown, types)
+    placeholders = placeholder_queries(schema, found.samples[Task.ED].queries(), shown, types, seed)
+    return estimator.estimate(
         Task.EAE,
-        calls,
+        certain + round(rate * ed_calls),
         paid,
-        (known + invented)[:sample],
-        f"{share:.2f} for each of {open_detections:,} ED calls, {whence}",
-        drawn=False,
+        (known + placeholders)[:sample],
+        f"{rate:.2f} for each of {ed_calls:,} ED calls, {basis}",
+        finite=False,
     )

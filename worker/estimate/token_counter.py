@@ -1,4 +1,4 @@
-"""Counting tokens as exactly as this machine can, and saying how."""
+"""Counting tokens as exactly as this machine can, and stating the method."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ruie.tokens import MESSAGE_TOKENS, estimate_tokens
 
 @dataclass(frozen=True, slots=True)
 class TokenCounter:
-    """Counts the tokens of a text. how: by what, for people to judge."""
+    """Counts tokens. method: in words. count: the tokens of a text."""
 
-    how: str
-    text: Callable[[str], int]
+    method: str
+    count: Callable[[str], int]
 
     def messages(self, messages: Iterable[Mapping[str, str]]) -> int:
         """Tokens of a chat prompt."""
-        return sum(self.text(message["content"]) + MESSAGE_TOKENS for message in messages)
+        return sum(self.count(message["content"]) + MESSAGE_TOKENS for message in messages)
 
 
 def token_counter(model: str, tokenizer: str) -> TokenCounter:
@@ -46,7 +46,7 @@ def _from_file(path: Path) -> TokenCounter:
         loaded = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises Exception itself
         raise SettingsError(
-            f"RUIE_LLM_TOKENIZER: {path} is no tokenizer ({error}).",
+            f"RUIE_LLM_TOKENIZER: {path} is not a tokenizer ({error}).",
             "Set it to the model's tokenizer.json, or leave it empty.",
         ) from None
     loaded.no_truncation()
@@ -63,11 +63,11 @@ def _tiktoken(model: str) -> TokenCounter | None:
     load: Any = importlib.import_module("tiktoken.load")
     fetch = load.read_file
 
-    def refuse(place: str) -> bytes:
-        raise OSError(f"{place} is not here")
+    def refuse(url: str) -> bytes:
+        raise OSError(f"{url} is not on this machine")
 
-    # Its vocabularies are files that it fetches when they are first used. An estimate sends
-    # nothing anywhere: what is not yet here is not known.
+    # tiktoken downloads a vocabulary when it is first used. An estimate sends nothing anywhere: a
+    # vocabulary that is not on this machine is not used.
     load.read_file = refuse
     try:
         encoding = tiktoken.encoding_for_model(model)

@@ -1,7 +1,7 @@
 """Rows into documents, and JSONL, one document a line; sources/ reads the other formats.
 
-What cannot be read becomes a `NewInputError` that says where and why; the rest goes on. Nothing
-is dropped silently and nothing here raises over a line's content.
+What cannot be read becomes a `NewInputError` that says where and why; the rest is read. Nothing is
+dropped silently and no content of a line makes anything here raise.
 """
 
 from __future__ import annotations
@@ -14,59 +14,60 @@ from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 
 EXCERPT_CHARS = 120
-KEPT_ERRORS = 20
-"""Refusals that are told one by one; the others are counted."""
-CHUNK = 500
-"""Documents that are handled together: in one transaction, where they are written."""
-CHUNK_CHARS = 4_000_000
-"""Likewise, characters: long documents go in small lists."""
-PIECE = 1 << 20
+GROUP_DOCUMENTS = 500
+"""Documents that are looked up together."""
+GROUP_CHARS = 4_000_000
+"""Likewise, characters: long documents go in small groups."""
+READ_BYTES = 1 << 20
 """Bytes that are read at a time."""
-KEPT_KEYS = ("id", "text")
+RESERVED_KEYS = ("id", "text")
+"""Keys of a row that are not metadata."""
 
-Read = NewDocument | NewInputError
-Renaming = Callable[[dict[str, Any]], dict[str, Any]]
+DocumentOrError = NewDocument | NewInputError
+"""What a row becomes."""
+RowMapper = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def in_chunks(read: Iterable[Read]) -> Iterator[list[Read]]:
-    """What is read, in lists of at most `CHUNK`."""
-    chunk: list[Read] = []
+def in_groups(rows: Iterable[DocumentOrError]) -> Iterator[list[DocumentOrError]]:
+    """Rows in lists of at most `GROUP_DOCUMENTS`."""
+    group: list[DocumentOrError] = []
     chars = 0
-    for row in read:
-        chunk.append(row)
+    for row in rows:
+        group.append(row)
         chars += len(row.text) if isinstance(row, NewDocument) else 0
-        if len(chunk) == CHUNK or chars >= CHUNK_CHARS:
-            yield chunk
-            chunk, chars = [], 0
-    if chunk:
-        yield chunk
+        if len(group) == GROUP_DOCUMENTS or chars >= GROUP_CHARS:
+            yield group
+            group, chars = [], 0
+    if group:
+        yield group
 
 
-def repeated(row: NewDocument) -> NewInputError:
-    """A document is refused because another one has its id."""
-    reason = f"repeats the id '{row.external_id}'"
-    return NewInputError(row.source, row.line, reason, row.text[:EXCERPT_CHARS])
+def repeated_id(document: NewDocument) -> NewInputError:
+    """The refusal of a document whose id another one has."""
+    reason = f"repeats the id '{document.external_id}'"
+    begin = document.text[:EXCERPT_CHARS]
+    return NewInputError(document.source, document.line, reason, begin)
 
 
 def read_jsonl(
-    stream: BinaryIO, source: str, max_chars: int, row: Renaming | None = None, start: int = 0
-) -> Iterator[Read]:
+    stream: BinaryIO, source: str, max_chars: int, mapper: RowMapper | None = None, start: int = 0
+) -> Iterator[DocumentOrError]:
     """One document a line: an object with `text`, perhaps `id`, and anything else as metadata.
 
     Lines are read up to a bound, so that a file without line ends does not fill the memory.
     """
     bound = 12 * max_chars + 65_536  # JSON may write a character in 12 bytes (two \\u escapes)
-    most = min(PIECE, bound + 1)
+    at_a_time = min(READ_BYTES, bound + 1)
     number = 0
     line: bytes | bytearray
-    while line := stream.readline(most):
+    while line := stream.readline(at_a_time):
         number += 1
-        if len(line) == most and not line.endswith(b"\n"):
+        if len(line) == at_a_time and not line.endswith(b"\n"):
             line, size = _long_line(stream, line, bound)
             if size > bound:
                 if number > start:
                     reason = too_many_bytes(size, max_chars)
-                    yield NewInputError(source, number, reason, excerpt_of(line))
+                    yield NewInputError(source, number, reason, excerpt(line))
                 continue
         if number <= start:
             continue
@@ -77,13 +78,13 @@ def read_jsonl(
             if line.endswith(b"\n"):
                 yield NewInputError(source, number, "is empty")
             continue
-        yield _line(line, source, number, max_chars, row)
+        yield _parse_line(line, source, number, max_chars, mapper)
 
 
 def _long_line(stream: BinaryIO, begin: bytes, bound: int) -> tuple[bytes | bytearray, int]:
-    """The rest of a line that `begin` begins, and its size; over the bound, `begin` alone."""
+    """The line that `begin` begins, and its size; if it is over the bound, `begin` alone."""
     line, size = bytearray(begin), len(begin)
-    while piece := stream.readline(PIECE):
+    while piece := stream.readline(READ_BYTES):
         size += len(piece)
         if size <= bound:
             line += piece
@@ -94,67 +95,68 @@ def _long_line(stream: BinaryIO, begin: bytes, bound: int) -> tuple[bytes | byte
     return (line if size <= bound else begin), size
 
 
-def _line(
-    line: bytes | bytearray, source: str, number: int, max_chars: int, renamed: Renaming | None
-) -> Read:
+def _parse_line(
+    line: bytes | bytearray, source: str, number: int, max_chars: int, mapper: RowMapper | None
+) -> DocumentOrError:
     try:
         decoded = line.decode("utf-8")
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start + 1})"
-        return NewInputError(source, number, reason, excerpt_of(line))
+        return NewInputError(source, number, reason, excerpt(line))
     try:
-        row = _JSON.decode(decoded)
+        row = _DECODER.decode(decoded)
     except (ValueError, RecursionError) as error:
         nested = isinstance(error, RecursionError)
-        said = "nested too deeply" if nested else getattr(error, "msg", str(error))
-        return NewInputError(source, number, f"is not JSON ({said})", excerpt_of(line))
+        problem = "nested too deeply" if nested else getattr(error, "msg", str(error))
+        return NewInputError(source, number, f"is not JSON ({problem})", excerpt(line))
     if not isinstance(row, dict):
-        return NewInputError(source, number, "is not a JSON object", excerpt_of(line))
-    return document_of(renamed(row) if renamed else row, source, number, max_chars)
+        return NewInputError(source, number, "is not a JSON object", excerpt(line))
+    return to_document(mapper(row) if mapper else row, source, number, max_chars)
 
 
-def _no_number(name: str) -> float:
-    # Python reads NaN and Infinity, which are no JSON and which PostgreSQL refuses
+def _refuse_constant(name: str) -> float:
+    # Python reads NaN and Infinity, which are not JSON and which PostgreSQL refuses
     raise ValueError(f"{name} is no JSON number")
 
 
-_JSON = json.JSONDecoder(parse_constant=_no_number)  # made once: json.loads makes one a line
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # json.loads would make one a line
 
 
-def document_of(
+def to_document(
     row: dict[str, object], source: str | None, number: int | None, max_chars: int
-) -> Read:
-    """One row as a document: `text` is needed; `id` defaults to the place; the rest is metadata."""
+) -> DocumentOrError:
+    """A row as a document: `text` is required, `id` defaults to source and line, the rest is
+    metadata."""
     text = row.get("text")
     if isinstance(text, str) and len(text) > max_chars:  # before anything makes a copy of it
         reason = too_many_characters(len(text), max_chars)
         return NewInputError(source, number, reason, text[:EXCERPT_CHARS])
-    given = row.get("id")
+    id_ = row.get("id")
     if "text" not in row:
-        wrong = "lacks 'text'"
+        reason = "lacks 'text'"
     elif not isinstance(text, str):
-        wrong = "'text' is not a string"
+        reason = "'text' is not a string"
     elif not text.strip():
-        wrong = "'text' is empty"
-    elif given is not None and not isinstance(given, str | int):
-        wrong = "'id' is neither a string nor a number"
+        reason = "'text' is empty"
+    elif id_ is not None and not isinstance(id_, str | int):
+        reason = "'id' is neither a string nor a number"
     else:
-        name = str(given) if given not in (None, "") else f"{source or 'row'}:{number}"
-        metadata = {k: v for k, v in row.items() if k not in KEPT_KEYS}
+        external_id = str(id_) if id_ not in (None, "") else f"{source or 'row'}:{number}"
+        metadata = {k: v for k, v in row.items() if k not in RESERVED_KEYS}
         if _writable(metadata):
-            return NewDocument(text, name, source, number, metadata or None)
-        wrong = "is nested too deeply"
-    return NewInputError(source, number, wrong, _excerpt(row))
+            return NewDocument(text, external_id, source, number, metadata or None)
+        reason = "is nested too deeply"
+    return NewInputError(source, number, reason, _row_excerpt(row))
 
 
 def _writable(metadata: dict[str, object]) -> bool:
-    """What is nested may be read at a depth that cannot be written."""
+    """Whether it is not nested deeper than `json` can write, though it could be read."""
     return not any(isinstance(value, dict | list) for value in metadata.values()) or (
-        _excerpt(metadata) is not None
+        _row_excerpt(metadata) is not None
     )
 
 
-def _excerpt(row: dict[str, object]) -> str | None:
+def _row_excerpt(row: dict[str, object]) -> str | None:
     try:
         return json.dumps(row, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
     except RecursionError:
@@ -162,15 +164,15 @@ def _excerpt(row: dict[str, object]) -> str | None:
 
 
 def too_many_characters(chars: int, limit: int, about: str = "") -> str:
-    """Why a text is refused."""
+    """Why a text is refused. about: "", or "at least "."""
     return f"has {about}{chars} characters, more than {limit} (RUIE_MAX_DOCUMENT_CHARS)"
 
 
 def too_many_bytes(size: int, limit: int) -> str:
-    """Why what was not read as text is refused: its characters can be no fewer than that."""
+    """Why bytes are refused without decoding them: they must be more than `limit` characters."""
     return f"has {size} bytes, too many for {limit} characters (RUIE_MAX_DOCUMENT_CHARS)"
 
 
-def excerpt_of(raw: bytes | bytearray) -> str:
+def excerpt(raw: bytes | bytearray) -> str:
     """The beginning of a line that cannot be used."""
     return raw[: 2 * EXCERPT_CHARS].decode("utf-8", "replace").strip()[:EXCERPT_CHARS]

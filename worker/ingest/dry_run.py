@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,12 +13,13 @@ from ruie.db import corpora, jobs
 from ruie.db.corpora import Asking, Position
 from ruie.db.engine import reading
 from ruie.db.enqueue import digest, sort_out
-from ruie.db.queue import NewDocument
+from ruie.db.queue import EnqueueCounts, NewDocument
 from ruie.db.types import storable
-from ruie.worker.ingest.documents import KEPT_ERRORS, repeated
 from ruie.worker.ingest.enqueue import EnqueueProgress, ProgressCallback
-from ruie.worker.ingest.input_batches import Readable, batches, total_bytes
+from ruie.worker.ingest.input_batches import read_batches, total_bytes
+from ruie.worker.ingest.input_counter import EnqueueCounter
 from ruie.worker.ingest.seen import Seen
+from ruie.worker.ingest.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,17 @@ class DryRun:
 def dry_run(
     engine: Engine,
     new: jobs.NewJob,
-    sources: Sequence[Readable],
+    sources: Sequence[Source],
     tasks: int,
     chunker: Chunker,
     progress: ProgressCallback,
 ) -> DryRun:
     """Read everything and count. tasks: how many of them each chunk is asked."""
     with closing(Seen()) as seen, reading(engine) as conn:
-        return _Counting(conn, new, seen, tasks, chunker).run(sources, progress)
+        return _Pass(conn, new, seen, tasks, chunker).run(sources, progress)
 
 
-class _Counting:
+class _Pass:
     def __init__(
         self, conn: Connection, new: jobs.NewJob, seen: Seen, tasks: int, chunker: Chunker
     ) -> None:
@@ -69,71 +69,65 @@ class _Counting:
         context = new.settings.get("context", "")
         job_id = self._continues or ""
         self._asking = Asking(job_id, new.corpus, new.question, new.forced, context)
-        self._total: Counter[str] = Counter()
-        self._errors: list[jobs.NewInputError] = []
 
-    def run(self, sources: Sequence[Readable], progress: ProgressCallback) -> DryRun:
-        begun = self._begun(sources)
-        unread = {name for name, at in begun.items() if at.state == "unchanged"}
+    def run(self, sources: Sequence[Source], progress: ProgressCallback) -> DryRun:
+        positions = self._positions(sources)
+        unread = {name for name, at in positions.items() if at.state == "unchanged"}
         self._asking = replace(self._asking, unread=unread)
+        counter = EnqueueCounter()
         size = total_bytes(sources)
         broken = False
-        for batch in batches(sources, begun):
-            self._refuse(batch.errors)
-            self._count(batch.documents)
-            broken |= any(at.state == "broken" for at in batch.reached.values())
-            progress(EnqueueProgress("", self._total["read"], batch.bytes_read, size))
-        removed = 0 if broken else self._without(unread)
+        for batch in read_batches(sources, positions):
+            counter.add(batch, self._count(batch.documents))
+            broken |= any(at.state == "broken" for at in batch.positions.values())
+            progress(EnqueueProgress("", counter.documents, batch.bytes_read, size))
+        unchanged, removed = self._not_met(unread)
         return DryRun(
-            documents=self._total["documents"],
-            new_documents=self._total["new"],
-            items=self._total["items"],
-            refused=self._total["refused"],
-            errors=tuple(self._errors),
-            changed=self._total["changed"],
-            unchanged=self._total["unchanged"],
-            removed=removed,
+            documents=counter.added,
+            new_documents=counter.new_documents,
+            items=counter.items,
+            refused=counter.refused,
+            errors=tuple(counter.errors),
+            changed=counter.changed,
+            unchanged=counter.unchanged + unchanged,
+            removed=0 if broken else removed,
             continues=self._continues,
         )
 
-    def _begun(self, sources: Sequence[Readable]) -> dict[str, Position]:
+    def _positions(self, sources: Sequence[Source]) -> dict[str, Position]:
         if self._continues:
             return corpora.positions(self._conn, self._continues)
-        marks = [(source.name, source.fingerprint) for source in sources]
-        return corpora.unchanged_sources(self._conn, self._asking, self._scope, marks)
+        fingerprints = [(source.name, source.fingerprint) for source in sources]
+        return corpora.unchanged_sources(self._conn, self._asking, self._scope, fingerprints)
 
-    def _count(self, rows: Sequence[NewDocument]) -> None:
-        kept = []
-        for row in rows:
-            if self._seen.name(storable(row.external_id)):
-                kept.append(row)
-            else:
-                self._refuse([repeated(row)])
-        digests = [digest(row.text) for row in kept]
-        found = sort_out(self._conn, self._asking, kept, digests)
-        self._refuse([repeated(kept[i]) for i in found.duplicates])
-        self._seen.add_numbers([*found.superseded, *(row[0] for row in found.seen)])
-        first = [i for i in found.fresh if self._seen.text(digests[i])]
-        known = corpora.known_digests(self._conn, [digests[i] for i in first])
-        self._total["read"] += len(kept)
-        self._total["documents"] += len(found.fresh)
-        self._total["changed"] += len(found.superseded)
-        self._total["unchanged"] += len(found.seen)
-        self._total["new"] += len(first) - len(known)
-        for i in first:
-            self._total["items"] += len(self._chunker(storable(kept[i].text))) * self._tasks
+    def _count(self, rows: Sequence[NewDocument]) -> EnqueueCounts:
+        """What enqueueing would do with the rows, by those of earlier batches and the database."""
+        first = [i for i, row in enumerate(rows) if self._seen.add_id(row.external_id)]
+        digests = [digest(rows[i].text) for i in first]
+        found = sort_out(self._conn, self._asking, [rows[i] for i in first], digests)
+        self._seen.add_origins([*found.superseded, *(row[0] for row in found.seen)])
+        distinct = [i for i in found.fresh if self._seen.add_text(digests[i])]
+        known = corpora.known_digests(self._conn, [digests[i] for i in distinct])
+        texts = (storable(rows[first[i]].text) for i in distinct)
+        accepted = set(first) - {first[i] for i in found.duplicates}
+        return EnqueueCounts(
+            added=len(found.fresh),
+            known=found.known,
+            duplicates=tuple(i for i in range(len(rows)) if i not in accepted),
+            new_documents=len(distinct) - len(known),
+            new_items=sum(len(self._chunker(text)) * self._tasks for text in texts),
+            changed=len(found.superseded),
+            unchanged=len(found.seen),
+        )
 
-    def _without(self, unread: set[str]) -> int:
-        """What the corpus has and was not met; sources that need not be read are unchanged."""
-        removed = 0
+    def _not_met(self, unread: set[str]) -> tuple[int, int]:
+        """Documents of the corpus that were not met: of sources that need not be read, which are
+        unchanged, and of the others, which are removed."""
+        unchanged = removed = 0
         if self._asking.corpus is not None:
-            for number, source in corpora.current_origins(self._conn, self._asking, self._scope):
+            for origin, source in corpora.current_origins(self._conn, self._asking, self._scope):
                 if source in unread:
-                    self._total["unchanged"] += 1
-                elif not self._seen.has_number(number):
+                    unchanged += 1
+                elif not self._seen.has_origin(origin):
                     removed += 1
-        return removed
-
-    def _refuse(self, errors: Sequence[jobs.NewInputError]) -> None:
-        self._total["refused"] += len(errors)
-        self._errors += errors[: max(0, KEPT_ERRORS - len(self._errors))]
+        return unchanged, removed

@@ -1,6 +1,6 @@
-"""Sources into a job, batch by batch, each written whole with how far it was read.
+"""Sources into a job, batch by batch, each in one transaction with the positions it reached.
 
-So whatever ends it (Ctrl-C, a kill, a database that restarts), the same call again goes on from the
+So whatever ends it (Ctrl-C, a kill, a database that restarts), the same call continues after the
 last batch: nothing twice, nothing missed.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,13 +21,14 @@ from ruie.db.engine import AWAY, one_line
 from ruie.db.models import origins
 from ruie.errors import UnavailableError
 from ruie.records import Task
-from ruie.worker.ingest.documents import KEPT_ERRORS, repeated
-from ruie.worker.ingest.input_batches import Batch, Readable, batches, total_bytes
+from ruie.worker.ingest.input_batches import InputBatch, read_batches, total_bytes
+from ruie.worker.ingest.input_counter import EnqueueCounter
+from ruie.worker.ingest.sources.source import Source
 
 log = logging.getLogger("ruie.enqueueing")
 
 PATIENCE_S = 600.0
-"""How long a database may be away in the middle of an enqueueing."""
+"""How long a database that goes away during enqueueing is waited for."""
 LONGEST_PAUSE_S = 15.0
 
 T = TypeVar("T")
@@ -75,120 +75,111 @@ class Enqueued:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A job to fill. reached: sources that need not, or not from their beginning, be read."""
+class StartedJob:
+    """A job to fill. positions: of sources that need not be read from the beginning, or at all."""
 
     job_id: str
     continued: bool
-    reached: dict[str, Position]
+    positions: dict[str, Position]
     unchanged: int = 0
-    """Documents in sources that need not be read at all."""
+    """Documents of the corpus in sources that need not be read."""
 
 
-def begin(engine: Engine, new: jobs.NewJob, sources: Sequence[Readable]) -> Begun:
-    """The job that an earlier call began and could not finish, or a new one.
+def start_job(engine: Engine, new: jobs.NewJob, sources: Sequence[Source]) -> StartedJob:
+    """The interrupted job of an earlier call, or a new one.
 
-    A source that changed meanwhile would leave half of the old and half of the new in one job: such
-    a job is cancelled, and a new one takes its place. What was answered is not paid for twice.
+    If a source has changed since, the job would have a part of the old and a part of the new: it is
+    cancelled, and a new one takes its place. What was answered is not paid for twice.
     """
 
-    def work(conn: Connection) -> Begun:
-        found = corpora.open_job(conn, new.enqueue_key) if new.enqueue_key else None
-        if found is not None:
-            reached = corpora.positions(conn, found)
-            other = _changed(sources, reached)
-            if other is None:
+    def start(conn: Connection) -> StartedJob:
+        interrupted = corpora.open_job(conn, new.enqueue_key) if new.enqueue_key else None
+        if interrupted is not None:
+            positions = corpora.positions(conn, interrupted)
+            changed = _changed(sources, positions)
+            if changed is None:
                 if new.cap_nusd is not None:
-                    jobs.set_cap(conn, found, new.cap_nusd)
-                return Begun(found, True, reached)
-            why = f"{other} changed while it was being enqueued; another job took its place"
-            jobs.set_job_state(conn, found, "cancelled", why)
+                    jobs.set_cap(conn, interrupted, new.cap_nusd)
+                return StartedJob(interrupted, True, positions)
+            reason = f"{changed} changed while it was being enqueued; another job took its place"
+            jobs.set_job_state(conn, interrupted, "cancelled", reason)
         job_id = jobs.create_job(conn, new)
         if new.corpus is None or new.scope is None:
-            return Begun(job_id, False, {})
+            return StartedJob(job_id, False, {})
         asking = Asking(job_id, new.corpus, new.question, new.forced)
-        marks = [(source.name, source.fingerprint) for source in sources]
-        same = corpora.unchanged_sources(conn, asking, new.scope, marks)
+        fingerprints = [(source.name, source.fingerprint) for source in sources]
+        same = corpora.unchanged_sources(conn, asking, new.scope, fingerprints)
         corpora.set_positions(conn, job_id, same)
         counts = corpora.count_current(conn, new.corpus, new.scope) if same else {}
-        return Begun(job_id, False, same, sum(counts.get(name, 0) for name in same))
+        return StartedJob(job_id, False, same, sum(counts.get(name, 0) for name in same))
 
-    return patiently(engine, work)
+    return transact(engine, start)
 
 
-def _changed(sources: Sequence[Readable], reached: dict[str, Position]) -> str | None:
-    """A source that is not as it was when a part of it was read."""
+def _changed(sources: Sequence[Source], positions: dict[str, Position]) -> str | None:
+    """A source whose content is no longer what it was when a part of it was read."""
     for source in sources:
-        before = reached.get(source.name)
+        before = positions.get(source.name)
         if before and source.fingerprint and before.fingerprint != source.fingerprint:
             return source.name
     return None
 
 
-def fill(
+def fill_job(
     engine: Engine,
-    begun: Begun,
+    started: StartedJob,
     new: jobs.NewJob,
-    sources: Sequence[Readable],
+    sources: Sequence[Source],
     tasks: Sequence[Task],
     chunker: Chunker,
     progress: ProgressCallback,
 ) -> Enqueued:
     """Read what is still to be read into the job, and close it."""
-    job_id = begun.job_id
-    total: Counter[str] = Counter(unchanged=begun.unchanged)
-    kept: list[jobs.NewInputError] = []
+    job_id = started.job_id
+    counter = EnqueueCounter(unchanged=started.unchanged)
     size = total_bytes(sources)
     progress(EnqueueProgress(job_id, 0, 0, size))
-    for batch in batches(sources, begun.reached):
-        done, errors = patiently(engine, _writer(job_id, batch, tasks, chunker))
-        total["read"] += len(batch.documents) - len(done.duplicates)
-        total["new"] += done.new_documents
-        total["items"] += done.new_items
-        total["refused"] += len(errors)
-        total["changed"] += done.changed
-        total["unchanged"] += done.unchanged
-        kept += errors[: max(0, KEPT_ERRORS - len(kept))]
-        progress(EnqueueProgress(job_id, total["read"], batch.bytes_read, size))
+    for batch in read_batches(sources, started.positions):
+        counter.add(batch, transact(engine, _writer(job_id, batch, tasks, chunker)))
+        progress(EnqueueProgress(job_id, counter.documents, batch.bytes_read, size))
 
     def close(conn: Connection) -> tuple[int, int]:
         asking = Asking(job_id, new.corpus, new.question, new.forced)
         removed = corpora.mark_removed(conn, asking, new.scope or "")
         jobs.finish_enqueueing(conn, job_id)
-        counted = select(func.count()).where(origins.c.job_id == job_id)
-        return removed, conn.execute(counted).scalar_one()
+        count = select(func.count()).where(origins.c.job_id == job_id)
+        return removed, conn.execute(count).scalar_one()
 
-    removed, documents = patiently(engine, close)
+    removed, documents = transact(engine, close)
     return Enqueued(
         job_id=job_id,
         documents=documents,
-        new_documents=total["new"],
-        items=total["items"],
-        refused=total["refused"],
-        errors=tuple(kept),
-        changed=total["changed"],
-        unchanged=total["unchanged"],
+        new_documents=counter.new_documents,
+        items=counter.items,
+        refused=counter.refused,
+        errors=tuple(counter.errors),
+        changed=counter.changed,
+        unchanged=counter.unchanged,
         removed=removed,
-        continued=begun.continued,
+        continued=started.continued,
     )
 
 
 def _writer(
-    job_id: str, batch: Batch, tasks: Sequence[Task], chunker: Chunker
-) -> Callable[[Connection], tuple[queue.Enqueued, list[jobs.NewInputError]]]:
-    def write(conn: Connection) -> tuple[queue.Enqueued, list[jobs.NewInputError]]:
-        done = queue.enqueue_documents(conn, job_id, batch.documents, tasks, chunker)
-        errors = batch.errors + [repeated(batch.documents[i]) for i in done.duplicates]
-        jobs.add_input_errors(conn, job_id, errors)
-        corpora.set_positions(conn, job_id, batch.reached)
-        return done, errors
+    job_id: str, batch: InputBatch, tasks: Sequence[Task], chunker: Chunker
+) -> Callable[[Connection], queue.EnqueueCounts]:
+    def write(conn: Connection) -> queue.EnqueueCounts:
+        counts = queue.enqueue_documents(conn, job_id, batch.documents, tasks, chunker)
+        jobs.add_input_errors(conn, job_id, batch.refusals(counts.duplicates))
+        corpora.set_positions(conn, job_id, batch.positions)
+        return counts
 
     return write
 
 
-def patiently(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """`work` in a transaction; again, where the database went away in it. `work` must be safe to
-    repeat: a commit whose answer was lost may have happened."""
+def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """`work` in a transaction, repeated while the database is away. `work` must be safe to repeat:
+    a commit whose answer was lost may have happened."""
     deadline = time.monotonic() + PATIENCE_S
     pause = 0.5
     while True:
@@ -200,7 +191,7 @@ def patiently(engine: Engine, work: Callable[[Connection], T]) -> T:
                 raise UnavailableError(
                     f"The database has been away for {PATIENCE_S / 60:.0f} minutes "
                     f"({one_line(error)}).",
-                    "The same command goes on from here when it is back.",
+                    "When it is back, the same command continues from here.",
                 ) from error
             log.warning("the database is away (%s); again in %g s", one_line(error), pause)
             time.sleep(pause)

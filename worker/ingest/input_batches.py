@@ -1,65 +1,36 @@
-"""Sources in batches that are written in one transaction each, with how far they were read."""
+"""What sources have, in batches that are each written in one transaction, with the positions
+reached."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ruie.db.corpora import Position, SourceState
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
-from ruie.worker.ingest.documents import Read
+from ruie.worker.ingest.documents import DocumentOrError, repeated_id
+from ruie.worker.ingest.sources.source import Source
 
-BATCH = 10_000
-"""Rows of a batch: so many that a statement's fixed cost does not count."""
+BATCH_ROWS = 10_000
+"""So many that a statement's fixed cost does not matter."""
 BATCH_CHARS = 4_000_000
-"""Likewise, characters: long documents go in small batches."""
-
-
-class Readable(Protocol):
-    """A source; see `ruie.worker.ingest.sources.file_source.Source`."""
-
-    @property
-    def name(self) -> str:
-        """Unique among the sources of a job."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the content does; empty where nobody can know."""
-
-    @property
-    def size(self) -> int:
-        """Bytes as stored; 0 where nobody knows."""
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether the last reading did not come to the end."""
-
-    @property
-    def replayable(self) -> bool:
-        """Whether it can be read again."""
-
-    def bytes_read(self) -> int:
-        """Of `size`, while it is read."""
-
-    def read(self, start: int = 0) -> Iterator[Read]:
-        """Documents and refusals after the first `start` records."""
+"""Long documents go in small batches."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """Rows of one source or more, and where in them its end is."""
+class InputBatch:
+    """Rows of one source or several, and the position of its end in each."""
 
     documents: list[NewDocument] = field(default_factory=list)
     errors: list[NewInputError] = field(default_factory=list)
-    reached: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
     chars: int = 0
     bytes_read: int = 0
     """Of all sources, up to the end of this batch."""
 
-    def add(self, row: Read) -> None:
-        """One more."""
+    def add(self, row: DocumentOrError) -> None:
+        """Append a row."""
         if isinstance(row, NewDocument):
             self.documents.append(row)
             self.chars += len(row.text)
@@ -70,42 +41,48 @@ class Batch:
     def full(self) -> bool:
         """Whether it is to be written now."""
         rows = len(self.documents) + len(self.errors)
-        return max(rows, len(self.reached)) >= BATCH or self.chars >= BATCH_CHARS
+        return max(rows, len(self.positions)) >= BATCH_ROWS or self.chars >= BATCH_CHARS
+
+    def refusals(self, duplicates: Iterable[int]) -> list[NewInputError]:
+        """All that is refused. duplicates: indexes of documents whose id is taken."""
+        return self.errors + [repeated_id(self.documents[i]) for i in duplicates]
 
 
-def batches(sources: Sequence[Readable], begun: Mapping[str, Position]) -> Iterator[Batch]:
-    """What is still to be read. begun: how far each source was read before."""
-    batch = Batch()
+def read_batches(
+    sources: Sequence[Source], positions: Mapping[str, Position]
+) -> Iterator[InputBatch]:
+    """What is still to be read. positions: how far each source was read before."""
+    batch = InputBatch()
     passed = 0
     for source in sources:
-        before = begun.get(source.name)
+        before = positions.get(source.name)
         if before is None or before.state not in ("done", "unchanged"):
-            # without a fingerprint nobody knows whether the first records are the same
+            # without a fingerprint it is unknown whether the first records are still the same
             position = before.position if before and source.fingerprint else 0
             for row in source.read(position):
                 batch.add(row)
                 position = row.line or position
                 if batch.full:
-                    batch.reached[source.name] = _at(source, position, "reading")
+                    batch.positions[source.name] = _position(source, position, "reading")
                     batch.bytes_read = passed + source.bytes_read()
                     yield batch
-                    batch = Batch()
+                    batch = InputBatch()
             state: SourceState = "broken" if source.unreadable else "done"
-            batch.reached[source.name] = _at(source, position, state)
+            batch.positions[source.name] = _position(source, position, state)
         passed += source.size
         batch.bytes_read = passed
         if batch.full:
             yield batch
-            batch = Batch()
-    if batch.reached:
+            batch = InputBatch()
+    if batch.positions:
         yield batch
 
 
-def _at(source: Readable, position: int, state: SourceState) -> Position:
+def _position(source: Source, position: int, state: SourceState) -> Position:
     return Position(source.fingerprint, position, state)
 
 
-def total_bytes(sources: Iterable[Readable]) -> int:
-    """Of all sources; 0 where that of one is not known."""
+def total_bytes(sources: Iterable[Source]) -> int:
+    """Of all sources; 0 where the size of one is unknown."""
     sizes = [source.size for source in sources]
     return sum(sizes) if all(sizes) else 0

@@ -6,37 +6,38 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable
 
+from ruie.db.types import storable
+
 
 class Seen:
-    """Names and texts that came before. To be closed."""
+    """External ids, texts and origins that came before. To be closed."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("")  # "" is a temporary file, used as memory runs short
-        for kind in ("names", "texts"):
-            self._db.execute(f"CREATE TABLE {kind} (name BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._db.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+        for table in ("ids", "texts"):
+            self._db.execute(f"CREATE TABLE {table} (hash BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE origins (id INTEGER PRIMARY KEY)")
 
-    def name(self, name: str) -> bool:
-        """Whether this is the first of its name."""
-        return self._first("names", hashlib.sha256(name.encode()).digest())
+    def add_id(self, external_id: str) -> bool:
+        """Whether it is new."""
+        return self._add("ids", hashlib.sha256(storable(external_id).encode()).digest())
 
-    def text(self, digest: str) -> bool:
-        """Whether this is the first text of its digest, hex."""
-        return self._first("texts", bytes.fromhex(digest))
+    def add_text(self, digest: str) -> bool:
+        """Whether it is new. digest: of the text, hex."""
+        return self._add("texts", bytes.fromhex(digest))
 
-    def add_numbers(self, numbers: Iterable[int]) -> None:
-        """Remember numbers, such as ids."""
-        given = [(number,) for number in numbers]
-        self._db.executemany("INSERT OR IGNORE INTO numbers VALUES (?)", given)
+    def add_origins(self, ids: Iterable[int]) -> None:
+        """Remember origins, by their ids in the database."""
+        self._db.executemany("INSERT OR IGNORE INTO origins VALUES (?)", ((id_,) for id_ in ids))
 
-    def has_number(self, number: int) -> bool:
+    def has_origin(self, id_: int) -> bool:
         """Whether it was added."""
-        found = self._db.execute("SELECT 1 FROM numbers WHERE number = ?", (number,))
+        found = self._db.execute("SELECT 1 FROM origins WHERE id = ?", (id_,))
         return found.fetchone() is not None
 
-    def _first(self, table: str, key: bytes) -> bool:
+    def _add(self, table: str, key: bytes) -> bool:
         return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?)", (key,)).rowcount == 1
 
     def close(self) -> None:
-        """Forget it all."""
+        """Delete the file."""
         self._db.close()

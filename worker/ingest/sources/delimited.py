@@ -1,5 +1,5 @@
-"""CSV and TSV with a header. Each row is cut out and read for itself, so that one that cannot be
-read (its quotes, its characters, its size) costs no other."""
+"""CSV and TSV with a header. Each row is cut out and parsed by itself, so that one that cannot be
+read (its quotes, its encoding, its size) does not affect the others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ruie.db.jobs import NewInputError
-from ruie.worker.ingest.documents import PIECE, Read, document_of, excerpt_of, too_many_bytes
+from ruie.worker.ingest.documents import (
+    READ_BYTES,
+    DocumentOrError,
+    excerpt,
+    to_document,
+    too_many_bytes,
+)
 from ruie.worker.ingest.sources.formats import Reader, UnreadableError
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
-# where a row stands after some of its bytes
+# the state of the scanner after some bytes of a row
 _START, _PLAIN, _QUOTED, _CLOSING = range(4)
 
 
@@ -24,12 +30,12 @@ class _TooLong:
 
 
 def delimited(delimiter: str) -> Reader:
-    """CSV with a header; rows are counted without it."""
+    """CSV with a header; rows are numbered without it."""
 
     def read(
         stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
-    ) -> Iterator[Read]:
-        # what the csv module holds of a field takes 4 bytes a character, of whatever script
+    ) -> Iterator[DocumentOrError]:
+        # the csv module holds 4 bytes for each character of a field, whatever the script
         csv.field_size_limit(max(csv.field_size_limit(), limit))
         rows = _rows(stream, delimiter.encode(), 4 * limit + 65_536)
         header = _header(next(rows, b""), delimiter, mapping)
@@ -64,25 +70,25 @@ def _document(
     number: int,
     mapping: ColumnMapping,
     limit: int,
-) -> Read:
+) -> DocumentOrError:
     if isinstance(row, _TooLong):
         return NewInputError(name, number, too_many_bytes(row.size, limit), row.excerpt)
     try:
         cells = _cells(row, delimiter)
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start + 1})"
-        return NewInputError(name, number, reason, excerpt_of(row))
+        return NewInputError(name, number, reason, excerpt(row))
     except csv.Error as error:
         reason = f"is not CSV ({error})"
         if "field larger" in str(error):
             reason = too_many_bytes(len(row), limit)
-        return NewInputError(name, number, reason, excerpt_of(row))
+        return NewInputError(name, number, reason, excerpt(row))
     if not cells:
         return NewInputError(name, number, "is empty")
     if len(cells) != len(header):
         reason = f"has {len(cells)} columns, the header {len(header)}"
-        return NewInputError(name, number, reason, excerpt_of(row))
-    return document_of(mapping.row(dict(zip(header, cells, strict=True))), name, number, limit)
+        return NewInputError(name, number, reason, excerpt(row))
+    return to_document(mapping.rename(dict(zip(header, cells, strict=True))), name, number, limit)
 
 
 def _cells(row: bytes, delimiter: str) -> list[str]:
@@ -90,9 +96,9 @@ def _cells(row: bytes, delimiter: str) -> list[str]:
 
 
 def _rows(stream: BinaryIO, delimiter: bytes, bound: int) -> Iterator[bytes | _TooLong]:
-    """The lines of each row together; of a row over the bound, its size alone."""
+    """The lines of each row joined; of a row over the bound, only its size and excerpt."""
     first = True
-    while line := stream.readline(PIECE):
+    while line := stream.readline(READ_BYTES):
         if first:
             line, first = line.removeprefix(b"\xef\xbb\xbf"), False
         if b'"' not in line and line.endswith(b"\n"):
@@ -100,7 +106,7 @@ def _rows(stream: BinaryIO, delimiter: bytes, bound: int) -> Iterator[bytes | _T
             continue
         state, size, held = _after(line, _START, delimiter), len(line), [line]
         while state == _QUOTED or not line.endswith(b"\n"):
-            if not (line := stream.readline(PIECE)):
+            if not (line := stream.readline(READ_BYTES)):
                 break
             size += len(line)
             if size <= bound:
@@ -108,12 +114,12 @@ def _rows(stream: BinaryIO, delimiter: bytes, bound: int) -> Iterator[bytes | _T
             else:
                 del held[1:]
             state = _after(line, state, delimiter)
-        yield b"".join(held) if size <= bound else _TooLong(size, excerpt_of(held[0]))
+        yield b"".join(held) if size <= bound else _TooLong(size, excerpt(held[0]))
 
 
 def _after(piece: bytes, state: int, delimiter: bytes) -> int:
-    """The state after a piece of a row, by the csv module's rules: a quote opens a field where the
-    field begins, and two of them in a quoted field are one."""
+    """The state after a piece of a row, by the csv module's rules: a quote opens a quoted field
+    only at its beginning, and two of them inside it stand for one."""
     at = 0
     while at < len(piece):
         if state == _START:

@@ -1,4 +1,4 @@
-"""Where bytes are, and how to get at them."""
+"""A file before its format is known: where it is, and how to open it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple
 
-Opened = Callable[[], AbstractContextManager[BinaryIO]]
+OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
 
-class Place(NamedTuple):
-    """A file or the like. fingerprint: changes when the content does; "" where nobody can know.
-    size: bytes; 0 likewise. found: in a folder or by a pattern, rather than named."""
+class FileEntry(NamedTuple):
+    """A file on disk or at a URL, an archive's member, or standard input.
+
+    fingerprint: changes when the content does; "" where that cannot be known. size: bytes, 0 where
+    unknown. listed: whether it was found in a folder or by a pattern, rather than named.
+    """
 
     name: str
     fingerprint: str
     size: int
-    opened: Opened
-    found: bool
+    open: OpenStream
+    listed: bool

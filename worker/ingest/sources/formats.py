@@ -1,6 +1,6 @@
-"""Each format as a function: a stream into documents and refusals, numbered from 1.
+"""A function for each format: a stream into documents and refusals, numbered from 1.
 
-Whatever is read again from `start` has the same numbers: they are the positions to resume at.
+Reading again from `start` gives the same numbers: they are the positions to resume at.
 """
 
 from __future__ import annotations
@@ -14,63 +14,67 @@ from typing import Any, BinaryIO
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import (
     EXCERPT_CHARS,
-    KEPT_KEYS,
-    PIECE,
-    Read,
-    document_of,
-    excerpt_of,
+    READ_BYTES,
+    RESERVED_KEYS,
+    DocumentOrError,
+    excerpt,
     read_jsonl,
+    to_document,
     too_many_bytes,
     too_many_characters,
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping, as_json
 
-Reader = Callable[[BinaryIO, str, ColumnMapping, int, int], Iterator[Read]]
-Extracted = tuple[str, dict[str, Any]]
-"""The text of a file, and what the file says of it: metadata."""
+Reader = Callable[[BinaryIO, str, ColumnMapping, int, int], Iterator[DocumentOrError]]
+TextAndMetadata = tuple[str, dict[str, Any]]
+"""Of a file that is one document."""
 
 
 class UnreadableError(Exception):
     """The rest of a source cannot be read; the message says why."""
 
 
-def mapped(
+def typed_document(
     row: dict[str, Any], name: str | None, number: int, mapping: ColumnMapping, limit: int
-) -> Read:
-    """A row of typed values as a document."""
+) -> DocumentOrError:
+    """A row of typed values, such as dates, as a document."""
     try:
-        return document_of(as_json(mapping.row(row)), name, number, limit)
+        return to_document(as_json(mapping.rename(row)), name, number, limit)
     except ValueError as error:
         return NewInputError(name, number, f"has a value that JSON has not ({error})")
 
 
 def jsonl(
     stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
-) -> Iterator[Read]:
+) -> Iterator[DocumentOrError]:
     """One object a line."""
-    return read_jsonl(stream, name, limit, mapping.row if mapping != DEFAULT else None, start)
+    return read_jsonl(stream, name, limit, mapping.rename if mapping != DEFAULT else None, start)
 
 
-def whole(
-    extract: Callable[[str], Extracted], bytes_a_char: int, at_least: Callable[[str], int] = len
+def whole_file(
+    extract: Callable[[str], TextAndMetadata],
+    bytes_per_char: int,
+    min_chars: Callable[[str], int] = len,
 ) -> Reader:
-    """One document a file; its number is 1. bytes_a_char: so many for each character of the longest
-    document, a larger file is not read. at_least: the fewest characters that the text may have; a
-    file with too many is not parsed."""
+    """One document a file; its number is 1.
+
+    bytes_per_char: a file with more, for each character of the longest document, is not read.
+    min_chars: a lower bound of the characters of its text; a file with too many is not parsed.
+    """
 
     def read(
         stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
-    ) -> Iterator[Read]:
+    ) -> Iterator[DocumentOrError]:
         if start:
             return
-        bound = bytes_a_char * limit + 65_536
+        bound = bytes_per_char * limit + 65_536
         raw = stream.read(bound + 1)
         if len(raw) > bound:
-            size = stream.seek(0, io.SEEK_END) if stream.seekable() else _to_the_end(stream, raw)
-            yield NewInputError(name, 1, too_many_bytes(size, limit), excerpt_of(raw))
+            size = stream.seek(0, io.SEEK_END) if stream.seekable() else _rest(stream, len(raw))
+            yield NewInputError(name, 1, too_many_bytes(size, limit), excerpt(raw))
             return
         try:
-            decoded = _decoded(raw)
+            decoded = _decode(raw)
         except UnicodeDecodeError as error:
             yield NewInputError(name, 1, f"is not UTF-8 (byte {error.start + 1})")
             return
@@ -78,35 +82,35 @@ def whole(
             yield NewInputError(name, 1, f"is not UTF-8 ({error})")
             return
         del raw
-        if len(decoded) > limit and (fewest := at_least(decoded)) > limit:
-            about = "" if at_least is len else "at least "
-            reason = too_many_characters(fewest, limit, about)
+        if len(decoded) > limit and (chars := min_chars(decoded)) > limit:
+            about = "" if min_chars is len else "at least "
+            reason = too_many_characters(chars, limit, about)
             yield NewInputError(name, 1, reason, decoded[:EXCERPT_CHARS])
             return
-        text, told = extract(decoded)
+        text, metadata = extract(decoded)
         if not text.strip():
             yield NewInputError(name, 1, "is empty")
             return
-        kept = told if mapping.metadata is None else mapping.metadata
-        metadata = {k: told[k] for k in kept if k in told and k not in KEPT_KEYS}
-        yield document_of({**metadata, "text": text, "id": name}, name, 1, limit)
+        keys = metadata if mapping.metadata is None else mapping.metadata
+        kept = {k: metadata[k] for k in keys if k in metadata and k not in RESERVED_KEYS}
+        yield to_document({**kept, "text": text, "id": name}, name, 1, limit)
 
     return read
 
 
-def plain_text(source: str) -> Extracted:
+def plain_text(source: str) -> TextAndMetadata:
     """The text as it is."""
     return source, {}
 
 
-def _to_the_end(stream: BinaryIO, read: bytes) -> int:
-    size = len(read)
-    while piece := stream.read(PIECE):
+def _rest(stream: BinaryIO, size: int) -> int:
+    """`size` and the bytes that are left."""
+    while piece := stream.read(READ_BYTES):
         size += len(piece)
     return size
 
 
-def _decoded(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

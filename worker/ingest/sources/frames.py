@@ -7,12 +7,12 @@ from typing import Any
 
 from ruie.errors import UsageError
 
-AT_A_TIME = 512
+ROWS_AT_A_TIME = 512
 
 
 def rows_of(given: Any) -> Iterator[dict[str, Any]]:
-    """Rows of a pandas or polars frame, a pyarrow table, batch or reader, or dicts. Raises
-    `UsageError` for what has no rows."""
+    """Rows of a pandas or polars frame, a pyarrow table, batch or reader, or an iterable of
+    mappings. Raises `UsageError` for a row that is not a mapping."""
     if type(given).__name__ == "LazyFrame":
         given = given.collect()
     if hasattr(given, "itertuples"):
@@ -40,5 +40,5 @@ def rows_of(given: Any) -> Iterator[dict[str, Any]]:
 
 def _batches(batches: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
-        for start in range(0, batch.num_rows, AT_A_TIME):
-            yield from batch.slice(start, AT_A_TIME).to_pylist()
+        for start in range(0, batch.num_rows, ROWS_AT_A_TIME):
+            yield from batch.slice(start, ROWS_AT_A_TIME).to_pylist()

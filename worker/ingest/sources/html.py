@@ -1,4 +1,4 @@
-"""The text of HTML and Markdown, and their title. Offsets of what is found count in this text."""
+"""The text of HTML and Markdown, and their metadata. Offsets of records are in this text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ruie.worker.ingest.sources.mapping import as_json
 DROPPED = ["head", "script", "style", "noscript", "template", "svg", "iframe"]
 PARAGRAPHS = "p,h1,h2,h3,h4,h5,h6,ul,ol,dl,table,blockquote,pre,section,article,header,footer"
 LINES = "li,tr,div,dt,dd,br"
-_UNSEEN = re.compile(rf"<!--.*?-->|<({'|'.join(DROPPED)})\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_HIDDEN = re.compile(rf"<!--.*?-->|<({'|'.join(DROPPED)})\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _ENTITY = re.compile(r"&#?\w+;")
 _NO_TEXT = re.compile(r"<[a-zA-Z/!?][^>]*>?|\s+")
-_MARKS = re.compile(  # images, addresses, definitions of references, signs
+_MARKUP = re.compile(  # images, addresses, definitions of references, signs
     r"!\[[^\]\n]*\](\([^()\n]*\))?|\]\([^()\n]*\)|^\s{0,3}\[[^\]\n]+\]:.*$"
     r"|[][*_`#>|~+=!:\\0-9.-]",
     re.MULTILINE,
@@ -26,8 +26,8 @@ _LINE, _PARAGRAPH, _CELL = "\x02", "\x03", "\x04"
 
 
 def html_text(source: str) -> tuple[str, dict[str, Any]]:
-    """What a reader sees: blocks apart by an empty line, lines and rows by a line end; and the
-    title, if the page has one."""
+    """What a reader sees: an empty line between blocks, a line break between lines and rows; and
+    the title, if the page has one."""
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(re.sub("[\x02-\x04]", "", source))
@@ -42,15 +42,15 @@ def html_text(source: str) -> tuple[str, dict[str, Any]]:
     return shown, {"title": title} if title else {}
 
 
-def html_at_least(source: str) -> int:
-    """So many characters the text of a page has, or more; about so many, if its tags are broken.
-    Told without the tree of its elements, which takes thirty times the memory of the page."""
-    return len(_NO_TEXT.sub("", _ENTITY.sub("x", _UNSEEN.sub("", source))))
+def html_min_chars(source: str) -> int:
+    """A lower bound of the characters of a page's text; approximate where its tags are broken. It
+    does without the tree of elements, which takes thirty times the memory of the page."""
+    return len(_NO_TEXT.sub("", _ENTITY.sub("x", _HIDDEN.sub("", source))))
 
 
-def markdown_at_least(source: str) -> int:
-    """Likewise of Markdown."""
-    return html_at_least(_MARKS.sub("", source))
+def markdown_min_chars(source: str) -> int:
+    """Likewise, of Markdown."""
+    return html_min_chars(_MARKUP.sub("", source))
 
 
 def _title(tree: Any) -> str:
@@ -58,33 +58,33 @@ def _title(tree: Any) -> str:
     return " ".join(node.text().split()) if node else ""
 
 
-def _break(found: re.Match[str]) -> str:
-    marks = found[0]
+def _break(match: re.Match[str]) -> str:
+    marks = match[0]
     return "\n\n" if _PARAGRAPH in marks else "\n" if _LINE in marks else "\t"
 
 
 def markdown_text(source: str) -> tuple[str, dict[str, Any]]:
-    """The text without its marks, and the scalars of its front matter."""
+    """The text without markup, and the scalars of the front matter."""
     from markdown_it import MarkdownIt
 
-    told, body = _front_matter(source)
+    metadata, body = _front_matter(source)
     text, _ = html_text(MarkdownIt("commonmark").enable("table").render(body))
-    return text, told
+    return text, metadata
 
 
 def _front_matter(source: str) -> tuple[dict[str, Any], str]:
     """A YAML mapping between two lines of `---` at the beginning, and what comes after it. Without
-    one, or where it is no YAML, all is text."""
-    found = _FRONT_MATTER.match(source)
-    if not found:
+    one, or if it is not valid, all is text."""
+    match = _FRONT_MATTER.match(source)
+    if not match:
         return {}, source
     import yaml
 
     try:
-        said = yaml.safe_load(found[1])
-        if not isinstance(said, dict):
+        loaded = yaml.safe_load(match[1])
+        if not isinstance(loaded, dict):
             return {}, source
-        scalars = {str(k): as_json(v) for k, v in said.items() if not isinstance(v, _NESTED)}
+        scalars = {str(k): as_json(v) for k, v in loaded.items() if not isinstance(v, _NESTED)}
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}, source
-    return {k: v for k, v in scalars.items() if v is not None}, source[found.end() :]
+    return {k: v for k, v in scalars.items() if v is not None}, source[match.end() :]

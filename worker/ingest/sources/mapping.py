@@ -11,33 +11,33 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """Names of columns. `metadata` None: all that are neither text nor id."""
+    """Names of columns. metadata: None for all others."""
 
     text: str = "text"
     id: str = "id"
     metadata: tuple[str, ...] | None = None
 
-    def row(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A row under the names `text` and `id`. A column of those names that is not mapped is
-        left out: it cannot be told from the mapped one."""
+    def rename(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row with its columns named `text` and `id`. Other columns of those names are dropped:
+        they would be taken for the mapped ones."""
         if self == DEFAULT:
-            return dict(given)
-        kept = (k for k in given if k not in (self.text, self.id, "text", "id"))
-        names = kept if self.metadata is None else (k for k in self.metadata if k in given)
-        made = {k: given[k] for k in names if k not in ("text", "id")}
-        if self.text in given:
-            made["text"] = given[self.text]
-        if self.id in given:
-            made["id"] = given[self.id]
-        return made
+            return dict(row)
+        others = (k for k in row if k not in (self.text, self.id, "text", "id"))
+        names = others if self.metadata is None else (k for k in self.metadata if k in row)
+        renamed = {k: row[k] for k in names if k not in ("text", "id")}
+        if self.text in row:
+            renamed["text"] = row[self.text]
+        if self.id in row:
+            renamed["id"] = row[self.id]
+        return renamed
 
 
 DEFAULT = ColumnMapping()
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON has it: dates as ISO strings, Decimal as a number, NaN as None. Raises
-    ValueError for what JSON has not."""
+    """The value in JSON's types: dates as ISO strings, Decimal as a number, NaN as None. Raises
+    ValueError for what JSON cannot represent."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if type(value).__name__ in ("NaTType", "NAType"):

@@ -1,4 +1,4 @@
-"""Parquet, batch by batch; what cannot be sought in goes to a temporary file first."""
+"""Parquet, batch by batch; a stream that is not seekable is copied to a temporary file first."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import (
     EXCERPT_CHARS,
-    PIECE,
-    Read,
+    READ_BYTES,
+    DocumentOrError,
     too_many_bytes,
     too_many_characters,
 )
-from ruie.worker.ingest.sources.formats import UnreadableError, mapped
+from ruie.worker.ingest.sources.formats import UnreadableError, typed_document
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 BATCH_ROWS = 512
@@ -23,29 +23,32 @@ BATCH_BYTES = 4 << 20
 
 def parquet(
     stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
-) -> Iterator[Read]:
-    """A document a row."""
+) -> Iterator[DocumentOrError]:
+    """One document a row."""
     import pyarrow as pa
 
     try:
         yield from _rows(stream, name, mapping, limit, start)
-    except (pa.ArrowException, ValueError) as error:  # damaged, or times that Python has not
+    except (
+        pa.ArrowException,
+        ValueError,
+    ) as error:  # damaged, or dates that Python lacks
         raise UnreadableError(str(error)) from error
 
 
 def _rows(
     stream: BinaryIO, name: str, mapping: ColumnMapping, limit: int, start: int
-) -> Iterator[Read]:
+) -> Iterator[DocumentOrError]:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as spool:
         if not stream.seekable():
-            while piece := stream.read(PIECE):
+            while piece := stream.read(READ_BYTES):
                 spool.write(piece)
             spool.seek(0)
-        # not pre_buffer, which holds all of the row groups that are read
+        # pre_buffer would hold all row groups that are read
         file = pq.ParquetFile(
-            stream if stream.seekable() else spool, buffer_size=PIECE, pre_buffer=False
+            stream if stream.seekable() else spool, buffer_size=READ_BYTES, pre_buffer=False
         )
         names = file.schema_arrow.names
         if mapping.text not in names:
@@ -77,18 +80,18 @@ def _rows(
                 for row in batch.slice(first, step).to_pylist():
                     number += 1
                     if number > start:
-                        yield mapped(row, name, number, mapping, limit)
+                        yield typed_document(row, name, number, mapping, limit)
 
 
 def _rows_at_a_time(group: Any) -> int:
-    """As many as are some megabytes: long texts go in small batches."""
-    fitting: int = BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)
-    return max(1, min(BATCH_ROWS, fitting))
+    """As many as have `BATCH_BYTES`: long texts go in small batches."""
+    rows: int = BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)
+    return max(1, min(BATCH_ROWS, rows))
 
 
 def _too_long(batch: Any, mapping: ColumnMapping, limit: int) -> dict[int, tuple[str, str | None]]:
-    """Rows with a value that no document may have, by index: why, and the text's beginning. They
-    are told before a value becomes an object of Python, which takes as much memory again."""
+    """Rows with a value that is too long, by index: the reason, and the beginning of the text. They
+    are found before a value becomes a Python object, which takes as much memory again."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
