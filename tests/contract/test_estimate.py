@@ -19,8 +19,9 @@ from ruie.llm import LLMClient
 from ruie.records import Item, Task
 from ruie.schema import Schema
 from ruie.settings import load
-from ruie.worker.estimate.estimate import Estimate, estimate
+from ruie.worker.estimate.estimate import estimate
 from ruie.worker.estimate.survey import Sample, survey
+from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.documents import DocumentOrError, to_document
 
 MODEL = "small"

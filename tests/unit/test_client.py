@@ -21,16 +21,15 @@ HEAVY = {"aiohttp", "celery", "faiss", "kombu", "numpy", "onnxruntime", "openai"
          "redis", "tokenizers", "torch", "transformers"}  # fmt: skip  # a list
 
 
-def python(*arguments: str, **options: Any) -> str:
-    run = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, **options
-    )
+def python(code: str, **options: Any) -> str:
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, **options)
     assert not run.returncode, run.stderr
-    return run.stdout
+    return str(run.stdout)
 
 
 def test_its_import_loads_no_model_queue_or_llm_library() -> None:
-    loaded = python("-c", "import sys, ruie.client; print(*sys.modules)").split()
+    loaded = python("import sys, ruie.client; print(*sys.modules)").split()
     assert "ruie.worker.client" in loaded
     assert not HEAVY & set(loaded)
 
@@ -48,13 +47,15 @@ def named_by(cls: type) -> set[type]:
     """The classes that the public fields, properties, arguments and returns of a class name."""
     public = [member for name, member in vars(cls).items() if not name.startswith("_")]
     functions = [getattr(member, "fget", member) for member in public]
-    typed = [cls if dataclasses.is_dataclass(cls) else cls.__init__, *filter(callable, functions)]
-    hints = [hint for one in typed for hint in typing.get_type_hints(one).values()]
+    typed = [cls if dataclasses.is_dataclass(cls) else vars(cls)["__init__"], *functions]
+    hints = [
+        hint for one in filter(callable, typed) for hint in typing.get_type_hints(one).values()
+    ]
     return {found for hint in hints for found in classes(hint)}
 
 
 def test_what_its_signatures_name_is_exported() -> None:
-    exported = {getattr(client, name) for name in client.__all__}
+    exported: set[type] = {getattr(client, name) for name in client.__all__}
     results = {cls for cls in exported if dataclasses.is_dataclass(cls)} - {client.Schema}
     assert {client.DryRun, client.Enqueued, client.Estimate, client.Job} <= results
     for cls in (client.Client, client.Schedules, *results):
@@ -70,7 +71,7 @@ def test_the_example_of_the_documents_runs(tmp_path: Path) -> None:
     engine = open_engine(url)
     migrate.upgrade(engine)
     path = os.pathsep.join(map(os.path.abspath, sys.path))
-    python("-c", example, cwd=tmp_path, env={"RUIE_DATABASE_URL": url, "PYTHONPATH": path})
+    python(example, cwd=tmp_path, env={"RUIE_DATABASE_URL": url, "PYTHONPATH": path})
     ((schedule, _),) = client.Schedules(client.Client(engine=engine)).listed()
     assert schedule.spec["sources"] == [str(tmp_path / "news")]
     assert [job.name for job in client.Client(engine=engine).jobs()] == ["a.txt"]
