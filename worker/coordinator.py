@@ -75,7 +75,9 @@ class Coordinator:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
+        self._round_at = time.monotonic()
         self._reap_from = 0.0
+        self._reaped = True
         self._index_from = 0.0
         self._runner = Runner(config, self._name)
         self.stop = threading.Event()
@@ -94,8 +96,7 @@ class Coordinator:
                 pause = IDLE_S
             except AWAY as error:
                 log.warning("the database is away (%s), trying again", one_line(error))
-                # Leases may have run out meanwhile only because nobody could renew them.
-                self._reap_from = time.monotonic() + self._config.lease_s
+                self._delay_reaping()
                 pause = 1.0
             except (RedisError, BrokerError, OSError) as error:
                 log.warning("Redis is away (%s), trying again", error)
@@ -106,6 +107,7 @@ class Coordinator:
 
     def tick(self) -> Tick:
         """One round: lead, take back, fill the window, close, fire schedules, index."""
+        self._begin_round()
         with self._engine.begin() as conn:
             was = self._token
             self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
@@ -127,6 +129,7 @@ class Coordinator:
         if time.monotonic() >= self._reap_from:
             with self._leading() as conn:
                 returned, quarantined = queue.reap(conn, MAX_LOSSES)
+            self._reaped = True
         if returned or quarantined:
             log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
         sent = self._fill()
@@ -140,6 +143,20 @@ class Coordinator:
         self._schedules()
         self._index()
         return Tick(True, returned, quarantined, sent, len(closed))
+
+    def _begin_round(self) -> None:
+        """Whatever held this process up since its last round, a machine with too little CPU or one
+        that was suspended, may have kept the workers from renewing their leases as well."""
+        now = time.monotonic()
+        held_up = now - self._round_at > self._config.lease_s / 2
+        self._round_at = now
+        if held_up and self._reaped:  # where every round is slow, every second one reaps
+            self._delay_reaping()
+
+    def _delay_reaping(self) -> None:
+        """Leases may have run out only because nobody could renew them: give workers the time."""
+        self._reap_from = time.monotonic() + self._config.lease_s
+        self._reaped = False
 
     def _fill(self) -> int:
         """Send batches until the window is full, which each class of jobs has for itself: a

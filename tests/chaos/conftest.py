@@ -44,12 +44,18 @@ def fleet(
 
 
 @pytest.fixture
-def scene(fleet: Fleet, endpoint: MeteredEndpoint, postgresql_server: Server) -> Iterator[Scene]:
+def scene(
+    fleet: Fleet,
+    endpoint: MeteredEndpoint,
+    postgresql_server: Server,
+    request: pytest.FixtureRequest,
+) -> Iterator[Scene]:
     """A scene with the endpoint at its best, one coordinator and two workers."""
     made = Scene(fleet, endpoint, postgresql_server, next(_series))
     made.behave()
     made.staff(workers=2)
     yield made
+    request.node.user_properties += [("figures", line) for line in made.figures]
     made.end()
 
 
@@ -57,10 +63,24 @@ def scene(fleet: Fleet, endpoint: MeteredEndpoint, postgresql_server: Server) ->
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A scene that fails shows the last words of every process of the fleet."""
+    """A scene that fails shows the end of the log of every process of the fleet."""
     report = yield
     fleet = getattr(item, "funcargs", {}).get("fleet")
     if report.when == "call" and report.failed and fleet is not None:
         for process in fleet.processes:
             report.sections.append((process.log.name, process.said()[-1200:]))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What docs/reliability.md states as measured."""
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {line}"
+        for report in terminalreporter.getreports("")
+        if report.when == "teardown"
+        for name, line in report.user_properties
+        if name == "figures"
+    ]
+    if lines:
+        terminalreporter.section("figures of the scenes")
+        terminalreporter.write_line("\n".join(lines))

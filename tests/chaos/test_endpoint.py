@@ -10,9 +10,15 @@ from support.metering import FAULTS, MIXED
 from support.scene import IN_FLIGHT, Scene
 
 
+@pytest.mark.scene("endpoint")
 @pytest.mark.parametrize(
     ("documents", "patience_s"),
-    [(30, 120), pytest.param(400, 600, marks=pytest.mark.slow)],
+    [
+        pytest.param(30, 120, id="30 documents"),
+        pytest.param(
+            400, 900, id="400 documents", marks=[pytest.mark.slow, pytest.mark.timeout(1200)]
+        ),
+    ],
 )
 def test_an_endpoint_of_which_a_fifth_goes_wrong(
     scene: Scene, documents: int, patience_s: float
@@ -26,6 +32,7 @@ def test_an_endpoint_of_which_a_fifth_goes_wrong(
     assert len(kinds) >= len(FAULTS) - 3, f"too little went wrong: {kinds}"
 
 
+@pytest.mark.scene("poison")
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     """It is quarantined alone, as lost workers; everything else is done."""
     scene.enqueue(30, poison=17)

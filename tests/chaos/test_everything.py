@@ -86,11 +86,14 @@ class Troubles:
             self._frozen[0].thaw()
 
 
+@pytest.mark.scene("everything")
 @pytest.mark.parametrize(
     ("seconds", "every_s", "faults"),
     [
         pytest.param(60, 5.0, 0.05, id="a minute"),
-        pytest.param(600, 8.0, 0.2, id="ten minutes", marks=pytest.mark.slow),
+        pytest.param(
+            600, 8.0, 0.2, id="ten minutes", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]
+        ),
     ],
 )
 def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults: float) -> None:
@@ -98,7 +101,7 @@ def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults
     scene.behave(faults=faults, kinds=MIXED)
     scene.enqueue(int(seconds * DOCUMENTS_A_SECOND), poison=11)
     troubles = Troubles(scene, every_s, time.monotonic() + seconds)
-    scene.until_closed(1.5 * seconds + 30, troubles)
+    scene.until_closed(2 * seconds + 60, troubles)
     troubles.end()
     assert troubles.made.total() >= 4, f"too little went wrong: {troubles.made}"
     log = scene.endpoint.log()

@@ -57,7 +57,7 @@ def leader(scene: Scene) -> Process | None:
 
 
 def at_work(scene: Scene, documents: int) -> Process:
-    """Two coordinators and two workers in the middle of a job; gives the one that leads."""
+    """Two coordinators and two workers in the middle of a job; returns the one that leads."""
     scene.staff(workers=2, coordinators=2)
     wait_until(lambda: leader(scene), 20)
     scene.enqueue(documents)
@@ -105,6 +105,7 @@ _STATE = """SELECT MAX(state) FROM pg_stat_activity
 WHERE application_name = :who AND datname = current_database()"""
 
 
+@pytest.mark.scene("leader killed, leader frozen")
 @pytest.mark.usefixtures("witness")
 def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     """The second is stopped past its lease, between two transactions, and comes back."""
@@ -120,6 +121,7 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     scene.audit(lost_calls=0)
 
 
+@pytest.mark.scene("leader frozen in mid-transaction")
 @pytest.mark.usefixtures("witness")
 def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
     first = at_work(scene, 60)

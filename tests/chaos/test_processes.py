@@ -16,6 +16,7 @@ from support.scene import CLOCK, Scene
 from support.waiting import wait_until
 
 
+@pytest.mark.scene("workers killed")
 def test_workers_killed_at_random(scene: Scene) -> None:
     """`kill -9` every second and a half: a worker with all its processes, or the one that works."""
     scene.staff(workers=4)
@@ -42,6 +43,7 @@ def test_workers_killed_at_random(scene: Scene) -> None:
     scene.audit()
 
 
+@pytest.mark.scene("Redis emptied")
 def test_redis_restarted_empty_three_times(scene: Scene) -> None:
     scene.enqueue(100)
     for share in (60, 160, 260):
@@ -51,6 +53,7 @@ def test_redis_restarted_empty_three_times(scene: Scene) -> None:
     scene.audit(lost_calls=0)
 
 
+@pytest.mark.scene("PostgreSQL crashed")
 def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
     """An immediate shutdown while a worker's transaction is open."""
     busy = (
@@ -66,7 +69,9 @@ def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
     scene.audit(lost_calls=0)
 
 
+@pytest.mark.scene("full quota")
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
     """The limit binds all the time. Whatever Redis forgot, no minute holds more than it allows."""
     for worker in scene.alive("worker"):
@@ -99,6 +104,7 @@ def end_when_ready(worker: Process) -> None:
     assert worker.terminate() == 0
 
 
+@pytest.mark.scene("clocks")
 def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
     also where the endpoint says by its own clock when to come back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from support.corpus import SCHEMA, rows
 from support.scene import Scene
 from support.waiting import wait_until
@@ -12,6 +13,7 @@ LIVE_S = 12.0
 """80 calls of a live job, beside a backfill: alone they take 2 to 4 s."""
 
 
+@pytest.mark.scene("shares")
 def test_a_backfill_never_starves_a_live_job(scene: Scene) -> None:
     client = scene.fleet.client
     backfill = client.enqueue(rows(100, 60), SCHEMA, priority="backfill").job_id

@@ -15,6 +15,7 @@ A_CALL_NUSD = 1_500_000
 """More than is reserved for any call of the corpus: a token a byte in, 48 out."""
 
 
+@pytest.mark.scene("job's cap")
 def test_a_job_pauses_at_its_cap_and_goes_on_when_it_is_raised(scene: Scene) -> None:
     """With faults that are paid for, and a worker killed with calls in flight."""
     scene.behave(faults=0.1, kinds=("500", "hang", "cut", "garbage"))
@@ -46,6 +47,7 @@ _SPENT = """SELECT COALESCE((SELECT committed_nusd FROM spend_accounts WHERE acc
     - COALESCE((SELECT SUM(nusd) FROM spend_refunds WHERE account = :day), 0)"""
 
 
+@pytest.mark.scene("day's cap")
 @pytest.mark.slow
 def test_a_day_has_a_cap(scene: Scene) -> None:
     """Workers and coordinator that may spend so much more today: the job pauses."""

@@ -6,7 +6,7 @@ Every check says what it found in numbers; all of them are made, and all that fa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, text
@@ -49,10 +49,15 @@ class Audit:
     may_fail: Sequence[str] = ("length", "poison")
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def mine(self) -> list[Entry]:
+        """The requests about this job's documents."""
+        people = {row["text"].split()[0] for row in self.corpus}
+        return [entry for entry in self.log if entry.person in people]
+
     def check(self) -> None:
         """Raises AssertionError with everything that is wrong."""
-        people = {row["text"].split()[0] for row in self.corpus}
-        mine = [entry for entry in self.log if entry.person in people]
+        mine = self.mine
         given_up = self._items(mine)
         self._records(given_up)
         self._paid(mine)
@@ -117,8 +122,7 @@ class Audit:
             )
 
     def _paid(self, mine: Sequence[Entry]) -> None:
-        good = Counter(entry.prompt for entry in mine if entry.good)
-        again = sum(count - 1 for count in good.values())
+        again = paid_twice(mine)
         self._fault(
             again > self.lost_calls,
             f"{again} calls were paid for twice; at most {self.lost_calls} were lost in crashes",
@@ -133,18 +137,36 @@ class Audit:
     def _windows(self) -> None:
         refused = Counter(entry.refused for entry in self.log if entry.refused)
         self._fault(bool(refused), f"the endpoint refused {refused.total()} calls: {dict(refused)}")
+        for name, width, limit, most in self.windows():
+            self._fault(
+                0 < limit < most, f"{most} {name} in a window of {width:g} s; the limit is {limit}"
+            )
+
+    def windows(self) -> list[tuple[str, float, int, int]]:
+        """What is limited, the window's seconds, the limit, and the most that any window held."""
         quota = self.quota
-        for name, width, limit, amount in (
+        limits: list[tuple[str, float, int, Callable[[Entry], int]]] = [
             ("requests", 60.0, quota.requests, lambda e: 1),
             ("requests", 1.0, quota.requests_per_second, lambda e: 1),
             ("tokens", 60.0, quota.tokens, lambda e: e.prompt_tokens + e.completion_tokens),
             ("input tokens", 60.0, quota.input_tokens, lambda e: e.prompt_tokens),
             ("output tokens", 60.0, quota.output_tokens, lambda e: e.completion_tokens),
-        ):
-            most = fullest([(e.at, amount(e)) for e in self.log if e.counted], width)
-            self._fault(
-                0 < limit < most, f"{most} {name} in a window of {width:g} s; the limit is {limit}"
-            )
+        ]
+        return [
+            (name, width, limit, fullest([(e.at, of(e)) for e in self.log if e.counted], width))
+            for name, width, limit, of in limits
+        ]
+
+    def fullest_share(self) -> float:
+        """The most that any window of a minute held, as a share of its limit."""
+        minutes = [(limit, most) for _, width, limit, most in self.windows() if width == 60]
+        return max((most / limit for limit, most in minutes if limit), default=0.0)
+
+
+def paid_twice(entries: Sequence[Entry]) -> int:
+    """Calls that were answered well though their prompt had been answered well before."""
+    good = Counter(entry.prompt for entry in entries if entry.good)
+    return sum(count - 1 for count in good.values())
 
 
 def fullest(counted: Sequence[tuple[float, int]], width: float) -> int:

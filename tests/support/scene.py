@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, make_url, text
-from support.audit import Audit
+from support.audit import Audit, paid_twice
 from support.corpus import SCHEMA, rows
 from support.databases import Server
 from support.fleet import Fleet, Process
@@ -55,7 +57,7 @@ SETTINGS: dict[str, object] = {
 
 
 class Scene:
-    """A fleet and what happens to it. `series` tells its documents from those of other scenes."""
+    """A fleet and what happens to it. Each `series` has documents of its own."""
 
     def __init__(
         self, fleet: Fleet, endpoint: MeteredEndpoint, server: Server, series: int
@@ -67,7 +69,10 @@ class Scene:
         self.corpus: list[dict[str, str]] = []
         self.job_id = ""
         self.killed = 0
+        self.figures: list[str] = []
+        """What was measured, one line for each job whose books were checked."""
         self._series = series
+        self._started = time.monotonic()
 
     @property
     def engine(self) -> Engine:
@@ -92,8 +97,8 @@ class Scene:
         url = make_url(self.fleet.settings.database_url).update_query_dict(
             {"application_name": name}
         )
-        told = {"RUIE_DATABASE_URL": url.render_as_string(hide_password=False), **env}
-        process = self.fleet.start(command, **told)
+        own_url = url.render_as_string(hide_password=False)
+        process = self.fleet.start(command, **{"RUIE_DATABASE_URL": own_url, **env})
         process.who = name
         return process
 
@@ -134,12 +139,23 @@ class Scene:
         quota: Quota = QUOTA,
         **more: Any,
     ) -> list[Entry]:
-        """Check the books; gives the endpoint's log. lost_calls: by default those of the kills."""
+        """Check the books; the endpoint's log. lost_calls: by default those of the kills."""
         entries = list(log if log is not None else self.endpoint.log())
         lost = IN_FLIGHT * self.killed if lost_calls is None else lost_calls
         books = Audit(self.engine, self.job_id, corpus or self.corpus, entries, quota, lost, **more)
+        self.figures.append(self._figures(books))
         books.check()
         return entries
+
+    def _figures(self, books: Audit) -> str:
+        since = [entry for entry in books.log if entry.at >= self._started]
+        return (
+            f"{time.monotonic() - self._started:.1f} s, {len(books.corpus)} documents,"
+            f" {len(books.mine)} calls, {self.killed} workers killed,"
+            f" {paid_twice(books.mine)} paid twice (at most {books.lost_calls}),"
+            f" {replace(books, log=since).fullest_share():.0%} of a window,"
+            f" load {os.getloadavg()[0]:.1f}"
+        )
 
     def end(self) -> None:
         """Leave nothing behind that the next scene would work on, or wait for."""

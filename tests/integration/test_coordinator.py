@@ -1,0 +1,72 @@
+"""When the coordinator takes expired leases back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+from sqlalchemy import Engine
+from support.house import House
+from support.waiting import wait_until
+
+from ruie.db.engine import open_engine
+from ruie.settings import load
+from ruie.worker.app import create_app
+from ruie.worker.coordinator import Coordinator
+
+LEASE_S = 2.0
+
+
+@contextmanager
+def coordinator(engine: Engine, redis_url: str, lease_s: float) -> Iterator[Coordinator]:
+    config = load(
+        database_url=engine.url.render_as_string(hide_password=False),
+        redis_url=redis_url,
+        llm_base_url="http://127.0.0.1:9/v1",
+        lease_s=lease_s,
+    )
+    with Redis.from_url(redis_url) as redis:
+        yield Coordinator(engine, create_app(config), redis, config)
+
+
+def lose_a_lease(engine: Engine) -> None:
+    house = House(engine)
+    house.enqueue(house.job(), ["Ada was here."])
+    house.take(ttl_s=0.0)
+
+
+def test_a_lease_that_ran_out_is_taken_back_at_once(database_url: str, url: str) -> None:
+    engine = open_engine(database_url)
+    lose_a_lease(engine)
+    with coordinator(engine, url, 60) as running:
+        assert running.tick().returned == 1
+    engine.dispose()
+
+
+def test_one_that_was_held_up_gives_workers_time_to_renew(database_url: str, url: str) -> None:
+    """A machine that was suspended, or had too little CPU: no worker could renew meanwhile."""
+    engine = open_engine(database_url)
+    with coordinator(engine, url, LEASE_S) as running:
+        running.tick()
+        lose_a_lease(engine)
+        time.sleep(0.6 * LEASE_S)
+        held_up = time.monotonic()
+        assert running.tick().returned == 0
+        wait_until(lambda: running.tick().returned == 1)
+        assert time.monotonic() - held_up >= LEASE_S
+    engine.dispose()
+
+
+def test_one_that_is_always_slow_takes_leases_back_too(database_url: str, url: str) -> None:
+    engine = open_engine(database_url)
+    with coordinator(engine, url, LEASE_S) as running:
+        running.tick()
+        lose_a_lease(engine)
+        returned = 0
+        for _ in range(4):
+            time.sleep(0.6 * LEASE_S)
+            returned += running.tick().returned
+        assert returned == 1
+    engine.dispose()
