@@ -131,17 +131,17 @@ def test_redis_killed_and_empty_loses_nothing(fleet: Fleet) -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_the_second_coordinator_takes_over(fleet: Fleet) -> None:
     first = fleet.start("coordinator")
-    wait_until(lambda: "leading" in first.said(), 30)
+    wait_until(lambda: "leading" in first.output(), 30)
     second = fleet.start("coordinator")
     fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
     wait_until_some_are_done(fleet, job_id, 12)
-    assert "leading" not in second.said()
+    assert "leading" not in second.output()
     first.kill()
 
     fleet.wait_done(job_id, 90)
-    assert "leading" in second.said()
+    assert "leading" in second.output()
     audit(fleet, job_id)
 
 

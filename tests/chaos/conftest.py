@@ -1,5 +1,5 @@
-"""One fleet for all scenes: starting it costs more than most of them. Each scene has documents,
-a job and books of its own, and repairs what it broke."""
+"""One fleet for all scenes: starting it takes longer than most of them. Each scene has documents
+and a job of its own, and repairs what it broke."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def scene(
     postgresql_server: Server,
     request: pytest.FixtureRequest,
 ) -> Iterator[Scene]:
-    """A scene with the endpoint at its best, one coordinator and two workers."""
+    """A scene with an endpoint that does not fail, one coordinator and two workers."""
     made = Scene(fleet, endpoint, postgresql_server, next(_series))
     made.behave()
     made.staff(workers=2)
@@ -68,7 +68,7 @@ def pytest_runtest_makereport(
     fleet = getattr(item, "funcargs", {}).get("fleet")
     if report.when == "call" and report.failed and fleet is not None:
         for process in fleet.processes:
-            report.sections.append((process.log.name, process.said()[-1200:]))
+            report.sections.append((process.log.name, process.output()[-1200:]))
     return report
 
 

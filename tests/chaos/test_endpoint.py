@@ -1,4 +1,4 @@
-"""An endpoint that misbehaves, and a document that kills whoever asks about it."""
+"""An endpoint that fails in every way, and a document that kills each process that sends it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from support.scene import IN_FLIGHT, Scene
         ),
     ],
 )
-def test_an_endpoint_of_which_a_fifth_goes_wrong(
+def test_an_endpoint_that_fails_a_fifth_of_its_calls(
     scene: Scene, documents: int, patience_s: float
 ) -> None:
-    """Every kind of fault; an item is given up only where its answer was cut short."""
+    """With every kind of fault; an item is given up only if its answer was truncated twice."""
     scene.behave(faults=0.2, kinds=MIXED)
     scene.enqueue(documents)
     scene.until_closed(patience_s)
     log = scene.audit()
     kinds = Counter(entry.fault for entry in log if entry.fault in FAULTS)
-    assert len(kinds) >= len(FAULTS) - 3, f"too little went wrong: {kinds}"
+    assert len(kinds) >= len(FAULTS) - 3, f"too few kinds of faults: {kinds}"
 
 
 @pytest.mark.scene("poison")
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
-    """It is quarantined alone, as lost workers; everything else is done."""
+    """Its items are quarantined as `worker_lost`, and no others; everything else is done."""
     scene.enqueue(30, poison=17)
     scene.until_closed(120)
     log = scene.endpoint.log()

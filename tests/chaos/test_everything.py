@@ -1,4 +1,4 @@
-"""All of it together: a minute in CI, ten of them on demand."""
+"""All disruptions in one job: for a minute in CI, for ten on demand."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from support.peers import children
 from support.scene import IN_FLIGHT, Scene
 
 DOCUMENTS_A_SECOND = 3.0
-"""What the fleet of these scenes gets done while it is being hurt, so that it never runs dry."""
+"""What this fleet processes while it is being broken, so that it does not run out of work."""
 
 
-class Troubles:
-    """One at a time, at random; each leaves the fleet so that it can go on."""
+class Disruptions:
+    """One at a time, in random order; after each the fleet can continue."""
 
     def __init__(self, scene: Scene, every_s: float, last: float) -> None:
         self._scene = scene
@@ -46,13 +46,13 @@ class Troubles:
         if now < self._due or now > self._last:
             return
         self._due = now + self._every_s
-        # each kind once before any comes again
-        trouble = self._kinds[self.made.total() % len(self._kinds)]
-        if self.made.total() % len(self._kinds) == 0:
+        # each kind once before any is repeated
+        turn = self.made.total() % len(self._kinds)
+        if turn == 0:
             self._scene.rng.shuffle(self._kinds)
-            trouble = self._kinds[0]
-        trouble()
-        self.made[trouble.__name__] += 1
+        disrupt = self._kinds[turn]
+        disrupt()
+        self.made[disrupt.__name__] += 1
 
     def worker_killed(self) -> None:
         self._scene.kill(self._scene.rng.choice(self._scene.alive("worker")))
@@ -100,10 +100,10 @@ def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults
     scene.staff(workers=3, coordinators=2)
     scene.behave(faults=faults, kinds=MIXED)
     scene.enqueue(int(seconds * DOCUMENTS_A_SECOND), poison=11)
-    troubles = Troubles(scene, every_s, time.monotonic() + seconds)
-    scene.until_closed(2 * seconds + 60, troubles)
-    troubles.end()
-    assert troubles.made.total() >= 4, f"too little went wrong: {troubles.made}"
+    disruptions = Disruptions(scene, every_s, time.monotonic() + seconds)
+    scene.until_closed(2 * seconds + 60, disruptions)
+    disruptions.end()
+    assert disruptions.made.total() >= 4, f"too few disruptions: {disruptions.made}"
     log = scene.endpoint.log()
     kills = sum(entry.person.startswith(POISON) and entry.fault == "poison" for entry in log)
     scene.audit(lost_calls=IN_FLIGHT * (scene.killed + kills), log=log)

@@ -1,4 +1,5 @@
-"""Two coordinators, one of which dies or stops: the other leads in time, and never do both act."""
+"""Two coordinators, one of which dies or stops: the other leads in time, and the two never act at
+once."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from support.scene import Scene
 from support.waiting import wait_until
 
 LEADER_S = 10.0
-"""By then another coordinator leads."""
+"""Within so many seconds another coordinator leads."""
 
-# Who did something, and who led then, in the words of the database: in one transaction with it.
+# Who changed something, and who led at that moment: recorded in the same transaction.
 _WITNESS = """
 CREATE TABLE IF NOT EXISTS witnessed (
     number BIGSERIAL, who TEXT, holder TEXT, token BIGINT);
@@ -50,13 +51,13 @@ def witness(scene: Scene) -> Iterator[None]:
 
 
 def leader(scene: Scene) -> Process | None:
-    """The coordinator that leads, by the database."""
+    """The coordinator that leads, according to the database."""
     holder = scene.scalar("SELECT holder FROM leadership WHERE expires > statement_timestamp()")
     pid = int(holder.split(":")[1]) if holder else 0
     return next((p for p in scene.fleet.processes if p.pid == pid), None)
 
 
-def at_work(scene: Scene, documents: int) -> Process:
+def in_mid_job(scene: Scene, documents: int) -> Process:
     """Two coordinators and two workers in the middle of a job; returns the one that leads."""
     scene.staff(workers=2, coordinators=2)
     wait_until(lambda: leader(scene), 20)
@@ -68,7 +69,7 @@ def at_work(scene: Scene, documents: int) -> Process:
 
 
 def until_another_leads(scene: Scene, old: Process) -> Process:
-    """The new leader, which must be there within `LEADER_S`."""
+    """Returns the new leader; there must be one within `LEADER_S`."""
     wait_until(lambda: leader(scene) not in (None, old), LEADER_S)
     new = leader(scene)
     assert new is not None
@@ -76,7 +77,7 @@ def until_another_leads(scene: Scene, old: Process) -> Process:
 
 
 def check_actions(scene: Scene, leaders: int) -> None:
-    """Whatever was done was done by the one that led, and no earlier leader came after a later."""
+    """Only the leader acted, and no earlier leader after a later one."""
     names = {f":{p.pid}:": p.who for p in scene.fleet.processes}
     with scene.engine.connect() as conn:
         seen = conn.execute(text("SELECT who, holder, token FROM witnessed ORDER BY number")).all()
@@ -84,14 +85,14 @@ def check_actions(scene: Scene, leaders: int) -> None:
     assert not others, f"{len(others)} of {len(seen)} actions by a follower: {others[:5]}"
     tokens = [row[2] for row in seen]
     assert tokens == sorted(tokens), "an earlier leader acted after a later one"
-    # One that led for a moment alone may have had nothing to do.
+    # A coordinator that led only for a moment may have had nothing to do.
     acted = {row[0] for row in seen}
     assert leaders - 1 <= len(acted) <= leaders, f"one after the other led, and {acted} acted"
     assert len(acted) > 1, "only one ever acted"
 
 
 def freeze(scene: Scene, process: Process, state: str) -> None:
-    """Stop it while its connection to the database is in this state."""
+    """SIGSTOP it while its connection to the database is in this state."""
     for _ in range(2000):
         process.freeze()
         if scene.scalar(_STATE, who=process.who) == state:
@@ -108,8 +109,8 @@ WHERE application_name = :who AND datname = current_database()"""
 @pytest.mark.scene("leader killed, leader frozen")
 @pytest.mark.usefixtures("witness")
 def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
-    """The second is stopped past its lease, between two transactions, and comes back."""
-    first = at_work(scene, 120)
+    """The second is stopped between two transactions until its lease has run out."""
+    first = in_mid_job(scene, 120)
     first.kill()
     scene.start("coordinator")
     second = until_another_leads(scene, first)
@@ -124,7 +125,7 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
 @pytest.mark.scene("leader frozen in mid-transaction")
 @pytest.mark.usefixtures("witness")
 def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
-    first = at_work(scene, 60)
+    first = in_mid_job(scene, 60)
     freeze(scene, first, "idle in transaction")
     until_another_leads(scene, first)
     first.thaw()

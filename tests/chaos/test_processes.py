@@ -1,4 +1,4 @@
-"""Workers, coordinators and servers that die, stop, or have the wrong time."""
+"""Workers and servers that die, and workers whose clocks are wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.waiting import wait_until
 
 @pytest.mark.scene("workers killed")
 def test_workers_killed_at_random(scene: Scene) -> None:
-    """`kill -9` every second and a half: a worker with all its processes, or the one that works."""
+    """`kill -9` every 1.5 s: of a worker with all its processes, or only of its child."""
     scene.staff(workers=4)
     scene.enqueue(100)
     scene.until_done(40)
@@ -73,7 +73,7 @@ def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
-    """The limit binds all the time. Whatever Redis forgot, no minute holds more than it allows."""
+    """The limit binds all the time. Whatever Redis lost, no minute holds more than the limit."""
     for worker in scene.alive("worker"):
         scene.kill(worker)
     quota = Quota(requests=600, requests_per_second=20)
@@ -93,21 +93,21 @@ def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
 
 
 def shown_clock(process: Process) -> float:
-    """Seconds after midnight in the last line that the process logged."""
-    times = re.findall(r"^(\d\d):(\d\d):(\d\d) ", process.said(), re.MULTILINE)
+    """The time of the last line that the process logged, in seconds since midnight."""
+    times = re.findall(r"^(\d\d):(\d\d):(\d\d) ", process.output(), re.MULTILINE)
     hours, minutes, seconds = (int(part) for part in times[-1])
     return hours * 3600.0 + minutes * 60 + seconds
 
 
 def end_when_ready(worker: Process) -> None:
-    wait_until(lambda: "ready" in worker.said(), 60)
+    wait_until(lambda: "ready" in worker.output(), 60)
     assert worker.terminate() == 0
 
 
 @pytest.mark.scene("clocks")
 def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
-    """Half an hour behind and half an hour ahead; leases, retries and pauses must not notice,
-    also where the endpoint says by its own clock when to come back."""
+    """Half an hour slow and half an hour fast: leases, retries and pauses are not affected, nor is
+    an endpoint's Retry-After that is a date."""
     for worker in scene.alive("worker"):
         end_when_ready(worker)
     path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH", "")]))

@@ -1,4 +1,4 @@
-"""A live job beside a backfill: by its weight, neither starves the other."""
+"""A live job beside a backfill: each gets its share by weight, and neither starves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.scene import Scene
 from support.waiting import wait_until
 
 LIVE_S = 12.0
-"""80 calls of a live job, beside a backfill: alone they take 2 to 4 s."""
+"""For 80 calls of a live job beside a backfill, seconds; alone they take 2 to 4 s."""
 
 
 @pytest.mark.scene("shares")
@@ -26,7 +26,7 @@ def test_a_backfill_never_starves_a_live_job(scene: Scene) -> None:
     took = time.monotonic() - started
     meanwhile = client.progress(backfill).done - before
     assert took < LIVE_S, f"80 calls of a live job took {took:.1f} s beside a backfill"
-    assert meanwhile > 0, "the backfill stood still"
+    assert meanwhile > 0, "the backfill made no progress"
     scene.audit()
 
     scene.job_id, scene.corpus = backfill, rows(100, 60)

@@ -1,4 +1,4 @@
-"""Caps on spend, by the endpoint's own bill: never a cent over, whatever goes wrong meanwhile."""
+"""Caps on spend, by the endpoint's own charges: never exceeded, whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ NUSD = 1_000_000_000
 CAP_USD = 0.01
 """About a third of what the corpus costs."""
 A_CALL_NUSD = 1_500_000
-"""More than is reserved for any call of the corpus: a token a byte in, 48 out."""
+"""More than is reserved for any call of the corpus: one token for each byte in, 48 out."""
 
 
 @pytest.mark.scene("job's cap")
-def test_a_job_pauses_at_its_cap_and_goes_on_when_it_is_raised(scene: Scene) -> None:
-    """With faults that are paid for, and a worker killed with calls in flight."""
+def test_a_job_pauses_at_its_cap_and_continues_when_it_is_raised(scene: Scene) -> None:
+    """With failed calls that are charged for, and a worker killed with calls in flight."""
     scene.behave(faults=0.1, kinds=("500", "hang", "cut", "garbage"))
     scene.enqueue(50, cap_usd=CAP_USD)
     scene.until_done(40)
     scene.kill(scene.alive("worker")[0])
     scene.start("worker")
     wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 90)
-    # nothing is sent any more, and what was in flight has ended
+    # no more calls are sent, and those in flight have ended
     wait_until(lambda: all(entry.ended for entry in scene.mine()), 10)
 
     bill = sum(entry.nusd for entry in scene.mine())
     most = CAP_USD * NUSD
     assert bill <= most, f"the bill is {bill / NUSD:.6f} USD, the cap {CAP_USD} USD"
-    # calls whose fate is unknown are held against the cap at their most
+    # calls that may have been charged count against the cap with the most they can cost
     with scene.engine.begin() as conn:
         committed = spend.committed_nusd(conn, scene.job_id)
     assert bill <= committed <= most
@@ -42,7 +42,7 @@ def test_a_job_pauses_at_its_cap_and_goes_on_when_it_is_raised(scene: Scene) -> 
     scene.audit(cap_nusd=10 * round(most))
 
 
-# What calls in flight gave back is not yet taken off the account.
+# Refunds of calls in flight are not yet taken off the account.
 _SPENT = """SELECT COALESCE((SELECT committed_nusd FROM spend_accounts WHERE account = :day), 0)
     - COALESCE((SELECT SUM(nusd) FROM spend_refunds WHERE account = :day), 0)"""
 
@@ -50,7 +50,7 @@ _SPENT = """SELECT COALESCE((SELECT committed_nusd FROM spend_accounts WHERE acc
 @pytest.mark.scene("day's cap")
 @pytest.mark.slow
 def test_a_day_has_a_cap(scene: Scene) -> None:
-    """Workers and coordinator that may spend so much more today: the job pauses."""
+    """Workers and coordinator may spend only so much more today: the job pauses."""
     today = scene.scalar("SELECT TO_CHAR(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD')")
     spent = scene.scalar(_SPENT, day=today)
     for process in scene.fleet.processes:
@@ -67,6 +67,6 @@ def test_a_day_has_a_cap(scene: Scene) -> None:
 
     for process in (*scene.alive("worker"), *scene.alive("coordinator")):
         process.terminate()
-    scene.staff(workers=2)  # without a cap on the day: the job goes on by itself
+    scene.staff(workers=2)  # without a day's cap: the job resumes by itself
     scene.until_closed(120)
     scene.audit(lost_calls=IN_FLIGHT * scene.killed)

@@ -1,6 +1,6 @@
-"""The books after a job: what the database has against what the endpoint was asked and paid.
+"""The audit after a job: the database against the endpoint's log.
 
-Every check says what it found in numbers; all of them are made, and all that fails is said.
+All checks are made, and every failure is reported, with its numbers.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _RECORDS = (
 
 @dataclass
 class Audit:
-    """One job and everything that is known about it. `log`: every request of the endpoint's life.
+    """One job and everything that is known about it. log: every request since the endpoint started.
 
-    lost_calls: calls that were in flight at the crashes of the scenario, at most; each may have
-    been paid for twice. may_fail: faults for which an item may be given up.
+    lost_calls: how many calls may have been paid for twice, because they were in flight when a
+    worker was killed. may_fail: faults for which an item may be given up.
     """
 
     engine: Engine
@@ -74,7 +74,7 @@ class Audit:
             self.faults.append(f"- {words}")
 
     def _items(self, mine: Sequence[Entry]) -> set[tuple[str, str]]:
-        """Each document and task once, in a final state; gives those that were given up."""
+        """Each document and task once, in a final state; returns those that were given up."""
         state = self._rows("SELECT state FROM jobs WHERE id = :job")[0][0]
         self._fault(state != "done", f"the job is {state}, not done")
         items = self._rows(_ITEMS)
@@ -106,7 +106,7 @@ class Audit:
         return given_up
 
     def _records(self, given_up: set[tuple[str, str]]) -> None:
-        """Nothing twice, nothing missing, nothing else."""
+        """None twice, none missing, no others."""
         twice = self._rows(_RESULTS)
         self._fault(bool(twice), f"{len(twice)} results are there twice: {twice[:5]}")
         found: Counter[Record] = Counter()
@@ -125,7 +125,7 @@ class Audit:
         again = paid_twice(mine)
         self._fault(
             again > self.lost_calls,
-            f"{again} calls were paid for twice; at most {self.lost_calls} were lost in crashes",
+            f"{again} calls were paid for twice, more than {self.lost_calls}",
         )
         bill = sum(entry.nusd for entry in mine)
         if self.cap_nusd is not None:

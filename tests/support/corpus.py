@@ -1,4 +1,4 @@
-"""Documents without end, and what a perfect model says about each: pure functions of the text."""
+"""Any number of documents, and a perfect model's answers about each: pure functions of the text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = Schema(
     events={"move": ("who", "where")},
 )
 POISON = "Arsenic"
-"""A document about this person kills the process that asks about it (support/metered.py)."""
+"""A document about this person kills the process that sends it (support/metered.py)."""
 
 _SYLLABLES = [first + second for first, second in product("bdfgklmnprstvz", "aeiou")]
 _PLACES = ("Oslo", "Rome", "Lima", "Bonn", "Cork", "Kyiv", "Graz", "Turin", "Delft", "Porto")
@@ -25,8 +25,8 @@ _SENTENCE = re.compile(r"Sentence: (\w+) moved to (\w+) in (\d+)")
 _TASKS = {"Entities:": "NER", "Relations:": "RE", "Events:": "ED", "Arguments:": "EAE"}
 
 
-class Asked(NamedTuple):
-    """What a prompt asks: about which person and place, and the task."""
+class Question(NamedTuple):
+    """The person and place that a prompt is about, and the task."""
 
     person: str
     place: str
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
 
 def rows(count: int, series: int, poison: int | None = None) -> list[dict[str, str]]:
-    """`count` distinct documents; another `series` (below 70) has none of them in common.
+    """`count` distinct documents; no two `series` (below 70) have any in common.
 
     poison: the index of the one that kills its worker.
     """
@@ -52,14 +52,14 @@ def _name(series: int, index: int) -> str:
     return "".join(_SYLLABLES[part] for part in parts).capitalize()
 
 
-def asked(prompt: str) -> Asked:
-    """Read the last turn of a prompt."""
+def parse_question(prompt: str) -> Question:
+    """Parse the last turn of a prompt."""
     person, place, _ = _SENTENCE.findall(prompt)[-1]
-    return Asked(person, place, _TASKS[prompt.rsplit("\n", 1)[-1].strip()])
+    return Question(person, place, _TASKS[prompt.rsplit("\n", 1)[-1].strip()])
 
 
-def right_answer(question: Asked) -> str:
-    """What a perfect model says."""
+def right_answer(question: Question) -> str:
+    """A perfect model's answer."""
     return {
         "NER": f"person: {question.person}; place: {question.place}",
         "RE": f"lives in: {question.person}, {question.place}",
@@ -73,7 +73,7 @@ Record = tuple[str, ...]
 
 
 def expected(corpus: Iterable[Mapping[str, str]]) -> Counter[Record]:
-    """The records of a run in which nothing goes wrong."""
+    """The records of a run in which nothing fails."""
     found: Counter[Record] = Counter()
     for row in corpus:
         name, (person, _, _, place, *_) = row["id"], row["text"].split()

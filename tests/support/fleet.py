@@ -23,18 +23,18 @@ from ruie.worker.embedded.redis_server import RedisServer
 
 
 class Process:
-    """One of our commands in a process group of its own, so that all of it can be killed."""
+    """One of our commands in a process group of its own, to be killed with all its children."""
 
     def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
         self.command = command
         self.who = command
         self.frozen = False
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
-        with self.log.open("wb") as output:
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ruie.worker.cli", command],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **env},
                 cwd=folder,
@@ -49,7 +49,8 @@ class Process:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def said(self) -> str:
+    def output(self) -> str:
+        """All it has written so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
@@ -58,7 +59,7 @@ class Process:
         self._process.wait()
 
     def freeze(self) -> None:
-        """Stop it and all its children where they are; `thaw` lets them go on."""
+        """SIGSTOP it and all its children; `thaw` lets them continue."""
         os.killpg(self._process.pid, signal.SIGSTOP)
         self.frozen = True
 
@@ -67,7 +68,7 @@ class Process:
         self.frozen = False
 
     def terminate(self, timeout_s: float = 30) -> int:
-        """SIGTERM to the main process, as a service manager does; gives the exit code."""
+        """SIGTERM to the main process, as a service manager does; returns the exit code."""
         self._process.terminate()
         return self._process.wait(timeout_s)
 
@@ -104,7 +105,7 @@ class Fleet:
         return process
 
     def ruie(self, *arguments: str) -> str:
-        """Run a command to its end; gives its standard output."""
+        """Run a command to its end; returns its standard output."""
         done = subprocess.run(
             [sys.executable, "-m", "ruie.worker.cli", *arguments],
             cwd=self.folder,
@@ -118,7 +119,7 @@ class Fleet:
         return done.stdout.strip()
 
     def restart_redis(self) -> None:
-        """`kill -9` the server and start an empty one at the same place."""
+        """`kill -9` the server and start an empty one at the same address."""
         port = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
         with Redis.from_url(self.redis.url) as client:
             os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
@@ -141,7 +142,7 @@ class Fleet:
             if process.alive:
                 process.kill()
             if error is not None:
-                print(f"--- {process.log.name}\n{process.said()[-3000:]}")
+                print(f"--- {process.log.name}\n{process.output()[-3000:]}")
         try:
             if error is None:
                 assert_keys_expire(self.redis.url)

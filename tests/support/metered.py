@@ -26,8 +26,8 @@ TESTS = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Entry:
-    """One request as the endpoint saw it; times are `time.monotonic()`, the same in every process
-    of a machine. `prompt` is a hash."""
+    """One request as the endpoint logged it. Times are of `time.monotonic()`, the same in every
+    process of a machine; `prompt` is a hash."""
 
     number: int
     at: float
@@ -38,20 +38,20 @@ class Entry:
     prompt_tokens: int
     max_tokens: int
     completion_tokens: int = 0
-    said: str = ""
+    answer: str = ""
     status: int = 0
     fault: str = ""
-    """What the plan scripted; "" where it answered well or refused."""
+    """What the plan scripted; "" if it answered well or refused."""
     refused: str = ""
     """The limit that was exhausted: a 429 that the plan did not script."""
     left: bool = False
-    """The client went away before its answer."""
+    """The client disconnected before the answer."""
     ended: float = 0.0
     nusd: int = 0
 
     @property
     def good(self) -> bool:
-        """Answered well and paid for; a client that went away pays too."""
+        """Answered well and charged for; a client that has disconnected pays too."""
         return self.status == 200 and not self.fault
 
     @property
@@ -73,19 +73,19 @@ class MeteredEndpoint:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def __enter__(self) -> Self:
-        told = self._folder / "endpoint.port"
-        told.unlink(missing_ok=True)
+        port_file = self._folder / "endpoint.port"
+        port_file.unlink(missing_ok=True)
         path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
         with (self._folder / "endpoint.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.metered_app", str(told)],
+                [sys.executable, "-m", "support.metered_app", str(port_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": path},
             )
-        wait_until(lambda: told.exists() or self._process.poll() is not None, 30)
-        self._port = int(told.read_text())
+        wait_until(lambda: port_file.exists() or self._process.poll() is not None, 30)
+        self._port = int(port_file.read_text())
         self.behave(self._plan)
         return self
 
@@ -127,5 +127,5 @@ def read_plan(body: dict[str, Any]) -> Plan:
 
 
 def billed(entry: Entry) -> bool:
-    """Whether the endpoint charges for it: for what the model said, and not for errors."""
+    """Whether the endpoint charges for it: for every answer of the model, not for errors."""
     return entry.good or entry.fault in BILLED_FAULTS

@@ -17,7 +17,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from aiohttp import web
-from support.corpus import POISON, asked, right_answer
+from support.corpus import POISON, parse_question, right_answer
 from support.metered import Entry, billed, read_plan
 from support.metering import Meter, Plan, answer_tokens, prompt_tokens
 from support.peers import peer_process
@@ -31,7 +31,7 @@ class App:
         self.plan = Plan()
         self.meter = Meter(self.plan.quota)
         self.entries: list[Entry] = []
-        self.asked: dict[str, int] = {}  # how often each prompt came
+        self.requests: dict[str, int] = {}  # how often each prompt came
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -61,7 +61,7 @@ class App:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         prompt = hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:16]
-        question = asked(body["messages"][-1]["content"])
+        question = parse_question(body["messages"][-1]["content"])
         entry = Entry(
             number=len(self.entries),
             at=time.monotonic(),
@@ -79,12 +79,12 @@ class App:
         if isinstance(charge, str):
             self._end(replace(entry, status=429, refused=charge))
             return _plain(failure(429, "rate_limit_exceeded", f"{charge}", retry_after="1"), {})
-        nth = self.asked[prompt] = self.asked.get(prompt, -1) + 1
+        nth = self.requests[prompt] = self.requests.get(prompt, -1) + 1
         fault = "poison" if question.person.startswith(POISON) else plan.fault(prompt, nth)
         text = right_answer(question)
         if fault == "length":
             text = text[: len(text) // 2]
-        entry = replace(entry, fault=fault, said=text, status=_status(fault))
+        entry = replace(entry, fault=fault, answer=text, status=_status(fault))
         tokens = entry.max_tokens if fault == "length" else answer_tokens(text)
         if billed(entry):
             cost = plan.cost(entry.prompt_tokens, tokens)
@@ -153,15 +153,15 @@ def _plain(reply: Reply, headers: dict[str, str]) -> web.Response:
     return web.Response(body=reply.body, status=reply.status, headers={**reply.headers, **headers})
 
 
-async def main(told: Path) -> None:
+async def main(port_file: Path) -> None:
     app = web.Application(client_max_size=2**24)
     app.add_routes(App().routes())
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-    ready = told.with_suffix(".new")
+    ready = port_file.with_suffix(".new")
     ready.write_text(str(runner.addresses[0][1]))
-    ready.rename(told)
+    ready.rename(port_file)
     await asyncio.Event().wait()
 
 

@@ -1,7 +1,9 @@
-"""What a metered endpoint counts, charges, refuses and gets wrong; pure, with the time passed in.
+"""What a metered endpoint counts, charges and refuses, and how it fails; pure, with the time passed
+in.
 
-Tokens are counted by a rule of its own, which no client shares: one for every 5 characters of a
-message, rounded up, and 3 for each message. An answer: one for every 4 characters, rounded up.
+Tokens are counted by a rule of its own, which no client shares: in a prompt one for every 5
+characters of a message, rounded up, and 3 more for each message; in an answer one for every 4
+characters, rounded up.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ FAULTS = (
     "length",
 )
 MIXED = (*FAULTS, *(2 * [kind for kind in FAULTS if not kind.startswith("429")]))
-"""429s a little less often than others: each slows the whole fleet down for seconds."""
+"""Each 429 a third as often as the others: it slows the whole fleet down for seconds."""
 BILLED_FAULTS = ("hang", "cut", "garbage", "half", "empty", "type", "length")
-"""The model did its work: it is charged for, whatever became of the answer."""
+"""The model did its work, which is charged for, whatever became of the answer."""
 
 
 def prompt_tokens(messages: Sequence[Mapping[str, str]]) -> int:
@@ -57,7 +59,7 @@ class Plan:
     """How the endpoint behaves. Times in seconds, prices in billionths of a dollar a token.
 
     faults: the share of requests that get one of `kinds`; the same prompt at most `most` times,
-    so that no item is given up for bad luck. retry_after: what a scripted 429 asks for.
+    so that no item is given up by bad luck. retry_after: what a scripted 429 asks for.
     """
 
     quota: Quota = Quota()
@@ -147,10 +149,10 @@ class Meter:
             "requests": (self.quota.requests, len(self._minute)),
             "tokens": (self.quota.tokens, self._input + self._output),
         }
-        told: dict[str, str] = {}
+        headers: dict[str, str] = {}
         for name, (limit, used) in limits.items():
             if limit:
-                told[f"x-ratelimit-limit-{name}"] = str(limit)
-                told[f"x-ratelimit-remaining-{name}"] = str(max(0, limit - used))
-                told[f"x-ratelimit-reset-{name}"] = f"{left:.3f}s"
-        return told
+                headers[f"x-ratelimit-limit-{name}"] = str(limit)
+                headers[f"x-ratelimit-remaining-{name}"] = str(max(0, limit - used))
+                headers[f"x-ratelimit-reset-{name}"] = f"{left:.3f}s"
+        return headers

@@ -1,4 +1,4 @@
-"""One scenario: a corpus of its own, a fleet to hurt meanwhile, and the books at the end."""
+"""One scene: documents of its own, a fleet to break meanwhile, and an audit at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ruie.db import jobs
 from ruie.settings import Settings
 
 IN_FLIGHT = 4
-"""Calls in flight in one worker process: what one `kill -9` can cost."""
+"""Calls in flight in one worker process: as many can be paid for twice after one `kill -9`."""
 CLOCK = Path(__file__).parent / "clock"
 QUOTA = Quota(requests=4800, tokens=960_000, input_tokens=800_000, output_tokens=400_000)
 PLAN = Plan(quota=QUOTA, delay_s=(0.03, 0.15), input_nusd=1000, output_nusd=4000)
@@ -70,7 +70,7 @@ class Scene:
         self.job_id = ""
         self.killed = 0
         self.figures: list[str] = []
-        """What was measured, one line for each job whose books were checked."""
+        """What was measured, one line for each audit."""
         self._series = series
         self._started = time.monotonic()
 
@@ -79,7 +79,7 @@ class Scene:
         return self.fleet.client.engine
 
     def behave(self, **changes: Any) -> None:
-        """The endpoint's plan for this scene, where it differs from `PLAN`."""
+        """Set the endpoint's plan for this scene: how it differs from `PLAN`."""
         self.endpoint.behave(Plan(**{**PLAN.__dict__, **changes}))
 
     def alive(self, command: str) -> list[Process]:
@@ -116,14 +116,14 @@ class Scene:
         wait_until(lambda: self.fleet.client.progress(self.job_id).done >= many, timeout_s)
 
     def until_closed(self, timeout_s: float, meanwhile: Callable[[], object] = int) -> None:
-        """Until the job is done, or the time is up: the audit says then what is missing."""
+        """Until the job is done, or the time is up: the audit then reports what is missing."""
         end = time.monotonic() + timeout_s
         while self.fleet.client.progress(self.job_id).state != "done" and time.monotonic() < end:
             meanwhile()
             time.sleep(0.1)
 
     def mine(self) -> list[Entry]:
-        """What the endpoint was asked about this scene's documents."""
+        """The endpoint's log of requests about this scene's documents."""
         people = {row["text"].split()[0] for row in self.corpus}
         return [entry for entry in self.endpoint.log() if entry.person in people]
 
@@ -139,26 +139,26 @@ class Scene:
         quota: Quota = QUOTA,
         **more: Any,
     ) -> list[Entry]:
-        """Check the books; the endpoint's log. lost_calls: by default those of the kills."""
+        """Audit the job; returns the endpoint's log. lost_calls: by default those of the kills."""
         entries = list(log if log is not None else self.endpoint.log())
         lost = IN_FLIGHT * self.killed if lost_calls is None else lost_calls
-        books = Audit(self.engine, self.job_id, corpus or self.corpus, entries, quota, lost, **more)
-        self.figures.append(self._figures(books))
-        books.check()
+        audit = Audit(self.engine, self.job_id, corpus or self.corpus, entries, quota, lost, **more)
+        self.figures.append(self._figures(audit))
+        audit.check()
         return entries
 
-    def _figures(self, books: Audit) -> str:
-        since = [entry for entry in books.log if entry.at >= self._started]
+    def _figures(self, audit: Audit) -> str:
+        since = [entry for entry in audit.log if entry.at >= self._started]
         return (
-            f"{time.monotonic() - self._started:.1f} s, {len(books.corpus)} documents,"
-            f" {len(books.mine)} calls, {self.killed} workers killed,"
-            f" {paid_twice(books.mine)} paid twice (at most {books.lost_calls}),"
-            f" {replace(books, log=since).fullest_share():.0%} of a window,"
+            f"{time.monotonic() - self._started:.1f} s, {len(audit.corpus)} documents,"
+            f" {len(audit.mine)} calls, {self.killed} workers killed,"
+            f" {paid_twice(audit.mine)} paid twice (at most {audit.lost_calls}),"
+            f" {replace(audit, log=since).fullest_share():.0%} of a window,"
             f" load {os.getloadavg()[0]:.1f}"
         )
 
     def end(self) -> None:
-        """Leave nothing behind that the next scene would work on, or wait for."""
+        """Leave nothing behind that would occupy the next scene, or make it wait."""
         done = not self.job_id or self.fleet.client.progress(self.job_id).state == "done"
         for process in self.fleet.processes:
             if process.frozen and process.alive:
