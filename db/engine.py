@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ruie.db.models.search import FTS
+from ruie.db.outage import error_text
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
 
 BUSY_S = 30.0
@@ -42,11 +43,6 @@ def database_url(url: str) -> URL:
             raise SettingsError("SQLite in memory cannot be shared between processes.", hint)
         return parsed.set(drivername="sqlite")
     raise SettingsError(f"{parsed.drivername} is not a database ruie can use.", hint)
-
-
-AWAY = (OperationalError, InternalError)
-"""What a database that is away raises in the middle of a transaction: the connection broke, or
-PostgreSQL ended the transaction of a process that had been frozen. Doing it again is safe."""
 
 
 def open_engine(url: str, *, idle_s: float = STATEMENT_S) -> Engine:
@@ -249,7 +245,7 @@ def _connected(engine: Engine) -> Engine:
 
 def unavailable(engine: Engine, error: Exception) -> UnavailableError | DatabaseError:
     """What to tell a person about a connection that failed; the password is never in it."""
-    words = one_line(error)
+    words = error_text(error)
     if engine.dialect.name == "sqlite":
         path = engine.get_execution_options().get("ruie_path") or engine.url.database
         if "not a database" in words:
@@ -269,11 +265,3 @@ def unavailable(engine: Engine, error: Exception) -> UnavailableError | Database
         "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
         " name and password.",
     )
-
-
-def one_line(error: BaseException) -> str:
-    """The database's own words: the first line, without the driver's decoration."""
-    original = getattr(error, "orig", None) or error
-    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
-    words = lines[0] if lines else type(original).__name__
-    return words.rstrip(".")

@@ -18,8 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db.engine import one_line, reading
+from ruie.db.engine import reading
 from ruie.db.models import metadata
+from ruie.db.outage import error_text
 from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
@@ -50,7 +51,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
             command.upgrade(config(conn), revision)
     except DBAPIError as error:
         raise DatabaseError(
-            f"The database cannot be brought up to date: {one_line(error)}.",
+            f"The database cannot be brought up to date: {error_text(error)}.",
             "Nothing was changed. The database's user must be allowed to create tables and views.",
         ) from error
 

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from ruie.db.engine import one_line, open_readonly
+from ruie.db.engine import open_readonly
+from ruie.db.outage import error_text
 from ruie.errors import DatabaseError
 
 FETCH = 1000
@@ -59,7 +60,7 @@ def _read(engine: Engine, statement: str, params: Mapping[str, Any]) -> Iterator
         yield from read(pooled.driver_connection, statement, values)
     except (sqlite3.Error, sqlite3.Warning, engine.dialect.loaded_dbapi.Error) as error:
         raise DatabaseError(
-            f"The database refuses the query: {one_line(error)}.",
+            f"The database refuses the query: {error_text(error)}.",
             "One statement that reads is allowed; a SELECT over the tables and views.",
         ) from None
     finally:

@@ -23,8 +23,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ruie.db import leadership, queue, search_index, spend
-from ruie.db.engine import AWAY, one_line, reading
+from ruie.db.engine import reading
 from ruie.db.jobs import Priority
+from ruie.db.outage import OUTAGE_ERRORS, error_text
 from ruie.settings import Settings
 from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from ruie.worker.limits import MARKER
@@ -94,8 +95,8 @@ class Coordinator:
                 log.warning("another coordinator leads now")
                 self._token = None
                 pause = IDLE_S
-            except AWAY as error:
-                log.warning("the database is away (%s), trying again", one_line(error))
+            except OUTAGE_ERRORS as error:
+                log.warning("the database is unavailable (%s), trying again", error_text(error))
                 self._delay_reaping()
                 pause = 1.0
             except (RedisError, BrokerError, OSError) as error:
@@ -199,10 +200,10 @@ class Coordinator:
         self._index_from = now + INDEX_EVERY_S
         try:
             search_index.index_for(self._engine, INDEX_S, INDEX_DOCUMENTS)
-        except AWAY:
+        except OUTAGE_ERRORS:
             raise
         except DBAPIError as error:
-            log.warning("documents cannot be indexed for search: %s", one_line(error))
+            log.warning("documents cannot be indexed for search: %s", error_text(error))
             self._index_from = now + INDEX_AGAIN_S
 
     def _redis_lost_everything(self) -> bool:
@@ -219,8 +220,8 @@ class Coordinator:
         try:
             with self._engine.begin() as conn:
                 leadership.resign(conn, self._name, self._token)
-        except AWAY as error:
-            log.warning("could not resign (%s); the lease runs out by itself", one_line(error))
+        except OUTAGE_ERRORS as error:
+            log.warning("could not resign (%s); the lease runs out by itself", error_text(error))
 
 
 class _Leading:

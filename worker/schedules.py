@@ -17,8 +17,9 @@ from typing import Literal, Unpack
 from sqlalchemy import Connection, Engine
 
 from ruie.db import schedules
-from ruie.db.engine import AWAY, one_line, open_engine, reading
+from ruie.db.engine import open_engine, reading
 from ruie.db.jobs import Priority
+from ruie.db.outage import OUTAGE_ERRORS, error_text
 from ruie.errors import RuieError, UsageError
 from ruie.schema import Schema
 from ruie.settings import Settings
@@ -184,9 +185,9 @@ class Runner:
         except LostRunError:
             with engine.begin() as conn:
                 schedules.give_back(conn, run)
-        except AWAY as error:
+        except OUTAGE_ERRORS as error:
             # the lease runs out, and the run is taken up when the database is there again
-            log.warning("schedule %s: the database is away (%s)", name, one_line(error))
+            log.warning("schedule %s: the database is unavailable (%s)", name, error_text(error))
         except Exception as error:  # whatever a source raises must not lose the schedule
             words = (
                 str(error) if isinstance(error, RuieError) else f"{type(error).__name__}: {error}"
@@ -208,8 +209,8 @@ class Runner:
                     if not schedules.heartbeat(conn, run, LEASE_S) and not over.is_set():
                         lost.set()
                         return
-            except AWAY as error:
-                log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, one_line(error))
+            except OUTAGE_ERRORS as error:
+                log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, error_text(error))
 
 
 def enqueue(client: Client, run: schedules.Claimed, progress: ProgressCallback) -> Enqueued:

@@ -4,8 +4,6 @@ call in flight."""
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,12 +11,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from ruie.db.engine import AWAY, one_line, reading
+from ruie.db.engine import reading
+from ruie.db.outage import OUTAGE_ERRORS, Outage
 
-log = logging.getLogger("ruie.store")
-
-AWAY_S = 60.0
-"""How long a database that is away is waited for."""
+PATIENCE_S = 60.0
+"""How long the database may be unavailable."""
+LONGEST_PAUSE_S = 0.5
 
 T = TypeVar("T")
 
@@ -32,15 +30,15 @@ class Store:
         self._waiting: deque[Callable[[], None]] = deque()
 
     async def write(self, action: Callable[[Connection], T], *, urgent: bool = False) -> T:
-        """One transaction; an urgent one goes ahead of all that wait. A database that is away is
-        waited for: answers were paid for, and every action is safe to repeat under its fencing
-        token."""
+        """One transaction; an urgent one goes ahead of all that wait. It is repeated while the
+        database is unavailable: answers were paid for, and every action is safe to repeat under its
+        fencing token."""
 
         def transaction() -> T:
             with self._engine.begin() as conn:
                 return action(conn)
 
-        return await self._patiently(transaction, urgent)
+        return await self._run(transaction, urgent)
 
     async def read(self, action: Callable[[Connection], T]) -> T:
         """One transaction that writes nothing."""
@@ -49,18 +47,19 @@ class Store:
             with reading(self._engine) as conn:
                 return action(conn)
 
-        return await self._patiently(transaction)
+        return await self._run(transaction)
 
-    async def _patiently(self, transaction: Callable[[], T], urgent: bool = False) -> T:
-        deadline = time.monotonic() + AWAY_S
+    async def _run(self, transaction: Callable[[], T], urgent: bool = False) -> T:
+        outage = Outage(
+            PATIENCE_S,
+            longest_pause_s=LONGEST_PAUSE_S,
+            hint="The items are sent again when their leases have run out.",
+        )
         while True:
             try:
                 return await asyncio.wrap_future(self._submit(transaction, urgent))
-            except AWAY as error:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("the database is away (%s), trying again", one_line(error))
-                await asyncio.sleep(0.5)
+            except OUTAGE_ERRORS as error:
+                await asyncio.sleep(outage.pause_s(error))
 
     def _submit(self, transaction: Callable[[], T], urgent: bool) -> Future[T]:
         future: Future[T] = Future()

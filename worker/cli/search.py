@@ -69,13 +69,13 @@ def _catch_up(engine: Engine) -> None:
     """Index what is not indexed, for a while; where that is refused, search what there is."""
     from sqlalchemy.exc import DBAPIError
 
-    from ruie.db.engine import one_line
+    from ruie.db.outage import error_text
     from ruie.db.search_index import index_for
 
     try:
         index_for(engine, INDEX_S)
     except DBAPIError as error:
-        click.echo(f"nothing was added to the index: {one_line(error)}", err=True)
+        click.echo(f"nothing was added to the index: {error_text(error)}", err=True)
 
 
 def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:

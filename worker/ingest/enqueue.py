@@ -6,8 +6,6 @@ last batch: nothing twice, nothing missed.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,18 +15,15 @@ from sqlalchemy import Connection, Engine, func, select
 from ruie.chunking import Chunker
 from ruie.db import corpora, jobs, queue
 from ruie.db.corpora import Asking, Position
-from ruie.db.engine import AWAY, one_line
 from ruie.db.models import origins
-from ruie.errors import UnavailableError
+from ruie.db.outage import Outage, retry_during_outage
 from ruie.records import Task
 from ruie.worker.ingest.input_batches import InputBatch, read_batches, total_bytes
 from ruie.worker.ingest.input_counter import EnqueueCounter
 from ruie.worker.ingest.sources.source import Source
 
-log = logging.getLogger("ruie.enqueueing")
-
 PATIENCE_S = 600.0
-"""How long a database that goes away during enqueueing is waited for."""
+"""How long the database may be unavailable in the middle of enqueueing."""
 LONGEST_PAUSE_S = 15.0
 
 T = TypeVar("T")
@@ -178,21 +173,15 @@ def _writer(
 
 
 def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """`work` in a transaction, repeated while the database is away. `work` must be safe to repeat:
-    a commit whose answer was lost may have happened."""
-    deadline = time.monotonic() + PATIENCE_S
-    pause = 0.5
-    while True:
-        try:
-            with engine.begin() as conn:
-                return work(conn)
-        except AWAY as error:
-            if time.monotonic() + pause > deadline:
-                raise UnavailableError(
-                    f"The database has been away for {PATIENCE_S / 60:.0f} minutes "
-                    f"({one_line(error)}).",
-                    "When it is back, the same command continues from here.",
-                ) from error
-            log.warning("the database is away (%s); again in %g s", one_line(error), pause)
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+    """`work` in a transaction, repeated while the database is unavailable."""
+
+    def transaction() -> T:
+        with engine.begin() as conn:
+            return work(conn)
+
+    outage = Outage(
+        PATIENCE_S,
+        longest_pause_s=LONGEST_PAUSE_S,
+        hint="When it is back, the same command continues from here.",
+    )
+    return retry_during_outage(transaction, outage)
