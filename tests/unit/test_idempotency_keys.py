@@ -1,0 +1,95 @@
+"""Idempotency keys are stored in users' databases: a changed key would be paid for again.
+
+The digests below are frozen. A change to a prompt changes `PROMPT_VERSION`, and with it all keys;
+nothing else may change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from ruie.extractor import Decoding, Extractor
+from ruie.llm import LLMClient
+from ruie.parsing import OutputForm
+from ruie.records import Demonstration, Grounding, Query, Span, Task, Trigger
+from ruie.schema import Schema
+
+SCHEMA = Schema(
+    name="oil",
+    entities={"COMMODITY": "traded goods", "ORGANISATION": ""},
+    relations={"produces": "who makes what"},
+    events={"Movement-down-loss": ("Item", "Difference")},
+)
+TEXT = "OPEC said crude fell 2 % — Öl \U0001f6e2."
+TRIGGER = Span("fell", 16, 20, Grounding.EXACT)
+
+
+@dataclass
+class Pool:
+    """A retriever that is only named."""
+
+    digest: str
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
+        raise AssertionError("a key needs no demonstrations")
+
+
+def extractor(decoding: Decoding | None = None, salt: str = "", digest: str = "b0") -> Extractor:
+    pool = Pool(digest) if digest else None
+    return Extractor(pool, LLMClient("http://localhost:1/v1"), "model-a", decoding, salt)
+
+
+def query(task: Task, context: str = "") -> Query:
+    trigger = Trigger("Movement-down-loss", TRIGGER) if task is Task.EAE else None
+    return SCHEMA.query(task, TEXT, trigger, context)
+
+
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [
+        (Task.NER, "6db0e12a3e2c1760c43596597e1a4c2a088a5bd00669a41e3105d2ceec325d6e"),
+        (Task.RE, "f2398d95991326174f9cf3ebdbf90fb4aebfaf19f0062bb785fc83f30facaabe"),
+        (Task.ED, "97888cde90fc765ddaf0e15583d6af351957f55327bab5d35da2c18dbe208e5b"),
+        (Task.EAE, "fb71babc7ee0478df0a05c1a06fabd56cd7e94889dce2f6895f9a37a360e4274"),
+    ],
+)
+def test_the_key_of_each_task(task: Task, key: str) -> None:
+    assert extractor().key(query(task)) == key
+
+
+@pytest.mark.parametrize(
+    ("made", "of", "key"),
+    [
+        (
+            extractor(),
+            query(Task.NER, context="Oil prices"),
+            "2d6141a22db7de22b5b2f3de0bacd7402bf3a24f2ecb40cd9921cb7af240e430",
+        ),
+        (
+            extractor(salt="again"),
+            query(Task.NER),
+            "8de970b4b88463a45e01360800a55b80ff0a17b5acdd39581ef6783105c59334",
+        ),
+        (
+            extractor(digest=""),
+            query(Task.NER),
+            "c483c595498aaa47379dfcf28bc42b9ca41739f5b81fd1658540c2f51ad7746d",
+        ),
+        (
+            extractor(Decoding(4, 128, 1000, OutputForm.JSON, ())),
+            query(Task.NER),
+            "fc7cb5a2fd7b52f9e4e45832a32c525889e81f790e53491248cbe002e3b5aafd",
+        ),
+        (
+            extractor(),
+            Query(Task.NER, "half \ud83d a pair", "oil", {"A": ""}),
+            "c5cffbc3906e2a24084ed5a4c880ec4b471bc69e032b247825d1843683cb2bcb",
+        ),
+    ],
+    ids=["context", "salt", "no bundle", "decoding", "damaged text"],
+)
+def test_the_key_of_what_else_shapes_an_answer(made: Extractor, of: Query, key: str) -> None:
+    assert made.key(of) == key
