@@ -28,7 +28,7 @@ from ruie.bundle import Bundle
 from ruie.bundle.ranking import MENTIONS, Ranking
 from ruie.bundle.retrieval import text_key
 from ruie.errors import OutputError
-from ruie.evaluation import Asked, gold_queries
+from ruie.evaluation import GoldQuery, gold_queries
 from ruie.exporter.training.likelihood import Tokeniser
 from ruie.extractor import Retriever
 from ruie.parsing import OutputForm, Parsed, parse
@@ -142,7 +142,9 @@ def _key(tokens: Tokens) -> str:
     return hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
 
 
-def scores(model: Model, retriever: Retriever, asked: Sequence[Asked], rows: int) -> list[Score]:
+def scores(
+    model: Model, retriever: Retriever, asked: Sequence[GoldQuery], rows: int
+) -> list[Score]:
     """One a sentence."""
     queries = [each.query for each in asked]
     built = [
@@ -157,7 +159,7 @@ def scores(model: Model, retriever: Retriever, asked: Sequence[Asked], rows: int
             parsed = parse(text, each.query, prompt.demonstrations, OutputForm.LINEAR)
         except OutputError:
             parsed = Parsed((), (), False)
-        found[each.row] += score_strings(each.gold, parsed.items)
+        found[each.row] += score_strings(each.items, parsed.items)
     return found
 
 
@@ -218,7 +220,7 @@ def main() -> None:
         name: (list(gold_queries(corpus)), len(corpus.rows))
         for name, corpus in load_corpora(gold, None, arguments.limit, 0).items()
     }
-    answers = {each.query: each.gold for asked, _ in corpora.values() for each in asked}
+    answers = {each.query: each.items for asked, _ in corpora.values() for each in asked}
     chosen = list(retrievers([each for each in arguments.given if "=" in each], answers))
     model = Model(
         arguments.model,
@@ -240,7 +242,7 @@ def compare(
     chosen: Sequence[tuple[str, Retriever]],
     corpus: str,
     task: str,
-    asked: Sequence[Asked],
+    asked: Sequence[GoldQuery],
     rows: int,
 ) -> None:
     """A row of the table for each retriever, in percent."""

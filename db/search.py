@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 
 from ruie.db.models import FTS, origins
-from ruie.search_query import Alternative, Term, parse_query, sought
+from ruie.search_query import Alternative, Term, parse_query, required_terms
 from ruie.snippets import Snippet, snippet
 
 
@@ -53,7 +53,7 @@ def search(conn: Connection, query: str, *, job_id: str | None = None, limit: in
     (`ruie.db.search_index.count_waiting`). Raises UsageError where there is nothing to look for.
     """
     alternatives = parse_query(query)
-    terms = sought(alternatives)
+    terms = required_terms(alternatives)
     if conn.dialect.name == "postgresql":
         # To compile such a statement takes longer than to run it.
         conn.exec_driver_sql("SET LOCAL jit = off")
@@ -114,7 +114,7 @@ def _statement(dialect: str, alternatives: Sequence[Alternative]) -> tuple[str, 
     tables.append(f"wanted AS MATERIALIZED ({' UNION '.join(wanted)})")
     scores = " UNION ALL ".join(
         f"SELECT document_id, {_WEIGHT[dialect].format(name=terms[term])} FROM {terms[term]}"
-        for term in sought(tuple(alternatives))
+        for term in required_terms(tuple(alternatives))
     )
     statement = f"""WITH {", ".join(tables)}
 SELECT s.document_id AS document_id, SUM(s.score) AS score, COUNT(*) OVER () AS total

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ruie.extractor import Extractor as Extractor
     from ruie.schema import Schema as Schema
 
-_HOMES = {
+_MODULE_OF = {
     "Bundle": "ruie.bundle",
     "Extractor": "ruie.extractor",
     "Result": "ruie.extraction",
@@ -29,6 +29,6 @@ __all__ = ["Bundle", "Extractor", "Result", "Schema", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'ruie' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)

@@ -17,8 +17,8 @@ from ruie.formats import TOLERANCE, AnnotatedRow, Format, Options, Problem, Read
 from ruie.records import Demonstration, Task, Trigger
 from ruie.schema import Schema
 
-SHOWN = 5
-"""Problems that are told one by one; of the rest only their number."""
+MAX_LOGGED = 5
+"""Problems that are logged one by one; the others are only counted."""
 
 logger = logging.getLogger("ruie")
 
@@ -30,27 +30,27 @@ class Corpus:
     schema: Schema
     rows: tuple[AnnotatedRow, ...]
     problems: tuple[Problem, ...] = ()
-    """What was wrong where they were read: these rows are the rest."""
+    """What was wrong in the file, repaired or left out of `rows`."""
     format: Format = Format.JSONL
 
     def demonstrations(self) -> list[Demonstration]:
-        """Every row as examples: one a task, and for events one more a detected event (EAE)."""
+        """Every row as demonstrations: one for each task, and one for each event (EAE)."""
         return [demo for row in self.rows for demo in demonstrations(row, self.schema)]
 
 
 def demonstrations(row: AnnotatedRow, schema: Schema) -> Iterator[Demonstration]:
-    """The examples that one row gives."""
+    """The demonstrations of one row."""
     for task, items in row.gold.items():
         if not (labels := tuple(schema.labels(task))):
             continue
         yield Demonstration(f"{row.id}#{task}", task, schema.name, labels, row.text, items)
-    for index, (event, found) in enumerate(
+    for index, (event, arguments) in enumerate(
         zip(row.gold.get(Task.ED, ()), row.arguments, strict=True)
     ):
         if roles := tuple(schema.labels(Task.EAE, event.type)):
             trigger = Trigger(event.type, event.spans[0])
             name = f"{row.id}#{Task.EAE}{index}"
-            yield Demonstration(name, Task.EAE, schema.name, roles, row.text, found, trigger)
+            yield Demonstration(name, Task.EAE, schema.name, roles, row.text, arguments, trigger)
 
 
 def load_corpus(
@@ -73,7 +73,7 @@ def load_corpus(
     known = load_schema(schema) if schema else _schema_beside(reading)
     if known:
         reading = reading.against(known)
-    _used(reading, tolerance)
+    _checked(reading, tolerance)
     return Corpus(
         known or infer_schema(path, reading.rows), reading.rows, reading.problems, reading.format
     )
@@ -82,29 +82,32 @@ def load_corpus(
 def read_rows(path: Path) -> Iterator[AnnotatedRow]:
     """The rows of a file without their schema, those that are wrong logged and left out. Raises
     `AnnotationError` as `load_corpus` does."""
-    yield from _used(collect(path)).rows
+    yield from _checked(collect(path)).rows
 
 
-def _used(reading: Reading, tolerance: float = TOLERANCE) -> Reading:
-    """The reading, if it may be used, with warnings for its first problems and their number.
-    Without any set-up of logging, Python writes warnings to standard error as they are."""
-    told = sorted(reading.problems, key=lambda problem: not problem.rows)[:SHOWN]
+def _checked(reading: Reading, tolerance: float = TOLERANCE) -> Reading:
+    """The reading, after logging its first problems and how many there are. Raises
+    `AnnotationError` if they are too many.
+
+    Where logging is not configured, Python writes warnings to standard error as they are.
+    """
+    shown = sorted(reading.problems, key=lambda problem: not problem.rows)[:MAX_LOGGED]
     try:
         reading.check(tolerance)
     except AnnotationError:
-        for problem in told[1:]:  # the error itself is about the first
+        for problem in shown[1:]:  # the error itself names the first
             logger.warning("wrong     %s", problem)
         raise
-    for problem in told:
+    for problem in shown:
         logger.warning("%s  %s", "left out" if problem.rows else "repaired", problem)
-    if told:
+    if shown:
         counts = (f"{n:,}" for n in (len(reading.rows), reading.left_out, reading.repaired))
         logger.warning("%s: %s rows used, %s left out, %s repaired", reading.path, *counts)
     return reading
 
 
 def _schema_beside(reading: Reading) -> Schema | None:
-    """The schema of a file's or folder's own place, if there is one."""
+    """The schema file beside a file of rows, or in their folder, if there is one."""
     path = reading.path
     folder = path if path.is_dir() else path.parent
     for name in (f"{path.name.split('.')[0]}.yaml", "schema.yaml", "schema.json"):
@@ -143,8 +146,8 @@ def _described_schema(path: Path, described: dict[str, Any]) -> Schema:
 
 
 def _labels(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema | None:
-    """The `labels.json` of IE INSTRUCTIONS, which does not say of which task its labels are; None
-    where the rows do not tell either."""
+    """The `labels.json` of IE INSTRUCTIONS. It does not name the task of its labels; None where the
+    rows do not show it either."""
     try:
         labels = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -179,8 +182,8 @@ def infer_schema(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema:
     for row in rows:
         for task, items in row.gold.items():
             types[task].update(item.type for item in items)
-        for event, found in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
-            events.setdefault(event.type, set()).update(item.type for item in found)
+        for event, arguments in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
+            events.setdefault(event.type, set()).update(item.type for item in arguments)
     return Schema(
         path.name.split(".")[0],
         entities=dict.fromkeys(sorted(types[Task.NER]), ""),

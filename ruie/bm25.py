@@ -33,28 +33,28 @@ class WordIndex:
             self._index.index(words, show_progress=False)
 
     def scores(self, text: str) -> npt.NDArray[np.float32]:
-        """float32, one a text; 0 where it has none of the query's words."""
+        """float32, shape (texts,); 0 for a text with none of the query's words."""
         (words,) = self._words([text])
         known = [w for w in words if self._index is not None and w in self._index.vocab_dict]
         if not known:
             return np.zeros(self._size, dtype=np.float32)
-        found: npt.NDArray[np.float32] = self._index.get_scores(known)
-        return found
+        scores: npt.NDArray[np.float32] = self._index.get_scores(known)
+        return scores
 
     def order(self, text: str) -> list[int]:
-        """The texts' indices, the best first; equal ones in their own order."""
+        """The texts' indices, the best first; texts of equal score in their own order."""
         ranked: list[int] = np.argsort(-self.scores(text), kind="stable").tolist()
         return ranked
 
     def _words(self, texts: Sequence[str]) -> list[list[str]]:
-        found: list[list[str]] = self._library.tokenize(
+        tokens: list[list[str]] = self._library.tokenize(
             list(texts),
             stopwords="en",
             stemmer=self._stemmer,
             return_ids=False,
             show_progress=False,
         )
-        return found
+        return tokens
 
 
 def libraries() -> tuple[Any, Any]:

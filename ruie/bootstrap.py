@@ -1,9 +1,9 @@
-"""How sure an F1 is: percentile bootstrap intervals over sentences.
+"""Confidence intervals of F1: the percentile bootstrap over sentences.
 
 Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: draw as many sentences as
 there are, with replacement, compute F1 = 2 · matched / (gold + predicted) of the drawn ones, and do
-so many times; the middle 95 % of what comes out is the interval. A sentence is drawn whole, with
-all that was asked about it: what is found in one sentence hangs together.
+so many times; the middle 95 % of these values is the interval. A sentence is drawn whole, with
+all of its queries: their results are not independent.
 
 Two retrievers that answered the same sentences are compared pairwise (Koehn, "Statistical
 Significance Tests for Machine Translation Evaluation", 2004): each draw gives the difference of
@@ -22,8 +22,8 @@ from ruie.scoring import Score
 
 RESAMPLES = 2000
 LEVEL = 0.95
-AT_A_TIME = 4_000_000
-"""Numbers in memory at a time."""
+MAX_DRAWS = 4_000_000
+"""Drawn sentences held in memory at a time."""
 
 Counts = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
@@ -39,25 +39,25 @@ class Interval(NamedTuple):
 def resampled_f1(scores: Sequence[Score], *, seed: int = 0, resamples: int = RESAMPLES) -> Reals:
     """F1 of each resample of the sentences: float64, shape (resamples,).
 
-    scores: one a sentence. The same seed and number of sentences give the same draws, so that the
-    differences of two such arrays are paired.
+    scores: one for each sentence. The same seed and number of sentences give the same draws, so
+    that the differences of two such arrays are paired.
     """
     counts = np.array([(s.gold, s.predicted, s.matched) for s in scores], dtype=np.int64)
     draws = np.random.default_rng(seed)
     size = len(scores)
     sums = np.zeros((resamples, 3), dtype=np.int64)
-    step = max(1, AT_A_TIME // max(1, size))
+    step = max(1, MAX_DRAWS // max(1, size))
     for start in range(0, resamples if size else 0, step):
         stop = min(start + step, resamples)
         drawn = draws.integers(size, size=(stop - start, size))
-        sums[start:stop] = _times(drawn, size) @ counts
+        sums[start:stop] = _draw_counts(drawn, size) @ counts
     total = sums[:, 0] + sums[:, 1]
-    found: Reals = 2 * sums[:, 2] / np.maximum(total, 1)  # nothing is right where nothing is
-    return found
+    f1: Reals = 2 * sums[:, 2] / np.maximum(total, 1)  # 0 where there is no item at all
+    return f1
 
 
-def _times(drawn: Counts, size: int) -> Counts:
-    """How often each sentence was drawn, a row for each resample."""
+def _draw_counts(drawn: Counts, size: int) -> Counts:
+    """How often each sentence was drawn: int64, shape (resamples, size)."""
     resamples = len(drawn)
     flat = (drawn + np.arange(resamples)[:, None] * size).ravel()
     return np.bincount(flat, minlength=resamples * size).reshape(resamples, size)

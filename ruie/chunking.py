@@ -22,10 +22,10 @@ Range = tuple[int, int]
 WINDOW = 4096
 """Characters that the segmenter sees at a time: its time grows with the square of a paragraph."""
 CONTEXT_CHARS = 300
-"""Characters of a context that are shown: it comes with every chunk, and each time is paid for."""
-SHARE = 8
-"""A sentence over the budget is cut into pieces of about one part in so many of it: small enough
-for a few of them to be an overlap."""
+"""Characters of a context that are sent: it is in the prompt of every chunk, and paid for there."""
+PIECES_PER_BUDGET = 8
+"""A sentence over the budget is cut into pieces of about this fraction of it: small enough for a
+few of them to be an overlap."""
 
 _CLAUSE = re.compile(r"[\n;:,.!?…—–،؛؟।॥、，；：。！？]+[\"'”’»)\]」』）]*\s*")
 _GRAPHEME = regex.compile(r"\X")
@@ -38,7 +38,7 @@ class Chunker:
 
     budget_tokens: of one chunk. overlap: sentences that neighbours share, at most, and never more
     than half of the budget. language: a code such as `en`. count_tokens: by default the rule of
-    ruie/tokens.py, so that all who split a text find the same chunks, with a bundle or without.
+    ruie/tokens.py, so that a text has the same chunks wherever it is split.
     """
 
     budget_tokens: int = 256
@@ -47,9 +47,11 @@ class Chunker:
     count_tokens: Callable[[str], int] = field(default=estimate_tokens, repr=False)
 
     def __call__(self, text: str) -> list[Range]:
-        """A text within the budget is one chunk, the whole of it. Else the ranges cover everything
-        but white space, begin and end later each time, and each is within the budget (but for a
-        single character that is not)."""
+        """The ranges of a text's chunks: one for a text within the budget.
+
+        They cover everything but white space; both their starts and their ends ascend; each is
+        within the budget, unless it is a single character that is not.
+        """
         if self.count_tokens(text) <= self.budget_tokens:
             return [(0, len(text))]
         units = [unit for sentence in _sentences(text, self.language)
@@ -83,8 +85,8 @@ class Chunker:
             start = cut
 
     def _cut(self, text: str, start: int, end: int) -> int:
-        """Where the next piece ends: after a clause, a word, or at worst a grapheme."""
-        share = max(1, self.budget_tokens // SHARE)
+        """Where the next piece ends: after a clause, else a word, else a grapheme."""
+        share = max(1, self.budget_tokens // PIECES_PER_BUDGET)
         reach = self._reach(text, start, end, share)
         if reach == end:
             return end
@@ -93,7 +95,7 @@ class Chunker:
             ends = [m.end() for m in pattern.finditer(text, start, reach)]
             if ends and ends[-1] > least:
                 return ends[-1]
-        # a word longer than the share: whole if the budget has room for it
+        # a word longer than a piece: whole if it fits the budget
         reach = self._reach(text, start, end, self.budget_tokens)
         if space := _SPACE.search(text, start, reach):
             return space.end()
@@ -105,7 +107,7 @@ class Chunker:
         return cut if cut > start + 1 or _boundary(text, cut) else reach
 
     def _reach(self, text: str, start: int, end: int, budget: int) -> int:
-        """The furthest end within a budget, found by halves; at least one character on."""
+        """The furthest end within a budget, by bisection; at least one character on."""
         low, step = start + 1, 4 * budget
         high = min(end, start + step)
         while high < end and self._fits(text, start, high, budget):
@@ -122,7 +124,7 @@ class Chunker:
         return low
 
     def _packed(self, text: str, units: list[Range]) -> list[Range]:
-        """As many units in each chunk as there is room for."""
+        """As many units in each chunk as fit."""
         costs = [self.count_tokens(text[start:end]) for start, end in units]
         chunks: list[Range] = []
         first = fresh = 0
@@ -154,8 +156,8 @@ class Chunker:
 
 
 def context_of(metadata: object, key: str) -> str:
-    """What a document's metadata say under `key`, as one line of at most `CONTEXT_CHARS`; "" where
-    there is nothing that can be read."""
+    """The value of `key` in a document's metadata, as one line of at most `CONTEXT_CHARS`; "" where
+    it is missing, or neither text nor a number."""
     value = metadata.get(key) if isinstance(metadata, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
@@ -163,9 +165,9 @@ def context_of(metadata: object, key: str) -> str:
 
 
 def shared_ranges(chunk: Range, others: list[Range]) -> list[Range]:
-    """The parts of a chunk that other chunks have too."""
-    found = ((max(chunk[0], start), min(chunk[1], end)) for start, end in others)
-    return [(start, end) for start, end in found if start < end and (start, end) != chunk]
+    """The parts of a chunk that it shares with other chunks."""
+    overlaps = ((max(chunk[0], start), min(chunk[1], end)) for start, end in others)
+    return [(start, end) for start, end in overlaps if start < end and (start, end) != chunk]
 
 
 def _sentences(text: str, language: str) -> Iterator[Range]:
@@ -183,17 +185,17 @@ def _ends(text: str, language: str) -> Iterator[int]:
     start, size = 0, WINDOW
     while start < len(plain):
         window = plain[start : start + size]
-        found = [b["end_index"] for b in get_sentence_boundaries(language, window)]
+        ends = [b["end_index"] for b in get_sentence_boundaries(language, window)]
         if start + size < len(plain):
-            found = found[:-1]  # the last one may go on after the window
-            if not found and size < 8 * WINDOW:
+            ends = ends[:-1]  # the last sentence may continue after the window
+            if not ends and size < 8 * WINDOW:
                 size *= 2
                 continue
-            found = found or [len(window)]
-        for end in found:
+            ends = ends or [len(window)]
+        for end in ends:
             if _boundary(text, start + end):
                 yield start + end
-        start, size = start + found[-1], WINDOW
+        start, size = start + ends[-1], WINDOW
 
 
 def _boundary(text: str, at: int) -> bool:

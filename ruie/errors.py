@@ -1,7 +1,7 @@
 """One error tree. Each message says what is wrong and where; each hint says what to do next.
 
 The classes under `CallError` say what a failed LLM call means for the work: try again, give up on
-this item, or stop the job. The worker's retry decision reads nothing but the class and its fields.
+this item, or stop the job. The worker's retry decision uses only the class and its fields.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class RuieError(Exception):
-    """Base of every error the project raises on purpose.
+    """Base of every error that the project raises on purpose.
 
     message: what is wrong and where, one sentence. hint: what to do about it, one sentence.
     """
@@ -38,7 +38,7 @@ class RuieError(Exception):
 
     @property
     def kind(self) -> str:
-        """The class as a stored word, which can be asked for: `rate_limited`, `output`, `item`."""
+        """The class as it is stored and filtered by: `rate_limited`, `output`, `item`."""
         name = type(self).__name__.removesuffix("Error").removesuffix("Call")
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
@@ -102,13 +102,13 @@ class CallError(RuieError):
     ) -> None:
         super().__init__(message, hint)
         self.usage = usage
-        """Tokens in and out that the provider charged all the same, or None."""
+        """Prompt and completion tokens that the provider charged in spite of the error, or None."""
         self.maybe_charged = maybe_charged
-        """Whether it was sent and nobody can know what it cost: a time-out, a cut connection."""
+        """Whether the call was sent and may have been charged: a time-out, a broken connection."""
         self.retry_after = retry_after
-        """Seconds the provider asked us to wait, or None."""
+        """Seconds to wait before the next call, as the provider requested, or None."""
         self.raw_output = raw_output
-        """What the model said, where it said something."""
+        """The model's output, if there is one."""
 
 
 class TransientCallError(CallError):
@@ -116,11 +116,11 @@ class TransientCallError(CallError):
 
 
 class RateLimitedError(TransientCallError):
-    """HTTP 429 or 503: nobody should call for `retry_after` seconds (None: it did not say)."""
+    """HTTP 429 or 503: no process should call for `retry_after` seconds (None: unknown)."""
 
 
 class ItemError(CallError):
-    """Permanent for this item: asking again gives the same answer."""
+    """Permanent for this item: another attempt would fail in the same way."""
 
 
 class ContextTooLongError(ItemError):
@@ -132,7 +132,7 @@ class ContentFilteredError(ItemError):
 
 
 class OutputError(TransientCallError):
-    """The answer holds nothing that can be read; `raw_output` has it."""
+    """The answer, which is in `raw_output`, cannot be parsed."""
 
 
 class TruncatedError(OutputError):

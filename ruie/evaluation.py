@@ -1,7 +1,7 @@
 """Precision, recall and F1 of an extractor on annotated rows: real prompts, endpoint and parsing.
 
-EAE is asked about the gold events, as in the paper, so that its score stands for itself and not
-for ED's. A query that failed counts as one that found nothing.
+EAE queries are about the gold events, as in the paper, so that their score does not depend on ED's.
+A failed query counts as one without predictions.
 """
 
 from __future__ import annotations
@@ -29,30 +29,31 @@ NOT_PARSED = Parsed((), (), False)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question that the corpus has a gold answer to."""
+class GoldQuery:
+    """A query with its gold answer."""
 
     row: int
     """Index of its sentence in the corpus."""
     name: str
-    """The row's id, and what was asked of it: `7#NER`, `7#EAE0`."""
+    """The row's id and the task: `7#NER`, `7#EAE0`."""
     query: Query
-    gold: tuple[Item, ...]
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one question came to, and how right it is."""
+class Prediction:
+    """What the model answered to one query, and how it compares with the gold answer."""
 
-    asked: Asked
+    gold: GoldQuery
     key: str
+    """The query's idempotency key."""
     demonstrations: tuple[str, ...]
-    """The ids of those in the prompt, in the order of the retriever."""
+    """Ids of the demonstrations in the prompt, in the retriever's order."""
     completion: Completion | None
     parsed: Parsed
     error: CallError | None
     usage: tuple[int, int]
-    """Tokens in and out, also of a failed call that was charged."""
+    """Prompt and completion tokens, also of a failed call that was charged."""
     strings: Score
     offsets: Score
     mistakes: Counter[Mistake]
@@ -84,82 +85,83 @@ class Evaluation:
         )
 
 
-def gold_queries(corpus: Corpus) -> Iterator[Asked]:
-    """Every question that the corpus has a gold answer to."""
+def gold_queries(corpus: Corpus) -> Iterator[GoldQuery]:
+    """Every query to which the corpus has a gold answer."""
     schema = corpus.schema
     for index, row in enumerate(corpus.rows):
         for task, items in row.gold.items():
             if schema.labels(task):
-                yield Asked(index, f"{row.id}#{task}", schema.query(task, row.text), items)
+                yield GoldQuery(index, f"{row.id}#{task}", schema.query(task, row.text), items)
         events = zip(row.gold.get(Task.ED, ()), row.arguments, strict=True)
-        for number, (event, found) in enumerate(events):
+        for number, (event, arguments) in enumerate(events):
             if query := schema.argument_query(row.text, event.type, event.spans[0]):
-                yield Asked(index, f"{row.id}#{Task.EAE}{number}", query, found)
+                yield GoldQuery(index, f"{row.id}#{Task.EAE}{number}", query, arguments)
 
 
 async def evaluate(
     extractor: Extractor, corpus: Corpus, progress: Callable[[int], None] = lambda _: None
 ) -> dict[Task, Evaluation]:
-    """Ask everything, score everything. `progress` is told of each query that ended.
+    """Predict and score everything. `progress` is called with 1 after each query.
 
     Raises `FatalCallError` if no call can succeed.
     """
-    return totals(await outcomes(extractor, corpus, told=lambda _: progress(1)))
+    return totals(await predict(extractor, corpus, on_prediction=lambda _: progress(1)))
 
 
-def totals(found: Iterable[Outcome]) -> dict[Task, Evaluation]:
+def totals(predictions: Iterable[Prediction]) -> dict[Task, Evaluation]:
     """The sums of each task, in the order of the tasks."""
     sums: dict[Task, Evaluation] = {}
-    for one in found:
-        task = one.asked.query.task
+    for one in predictions:
+        task = one.gold.query.task
         sums[task] = sums.get(task, Evaluation(task)) + Evaluation(
             task, 1, one.error is not None, one.strings, one.offsets, *one.usage, one.mistakes
         )
     return {task: sums[task] for task in Task if task in sums}
 
 
-async def outcomes(
+async def predict(
     extractor: Extractor,
     corpus: Corpus,
     *,
     saved: Mapping[str, Completion] | None = None,
-    told: Callable[[Outcome], None] = lambda _: None,
-) -> list[Outcome]:
-    """Ask everything, and say what each question came to.
+    on_prediction: Callable[[Prediction], None] = lambda _: None,
+) -> list[Prediction]:
+    """Send every query of the corpus, and compare each answer with the gold one.
 
-    saved: by key, what was answered before; it is not asked again, nor is a question that comes
-    twice (an answer that cannot be read is the model's answer too). told: called with each outcome
-    as soon as it is there. Raises `FatalCallError` if no call can succeed.
+    saved: completions by idempotency key. Their calls are not repeated, nor is that of a query
+    which occurs twice (an answer that cannot be parsed is an answer too). on_prediction is called
+    with each prediction as soon as there is one. Raises `FatalCallError` if no call can succeed.
     """
-    known = dict(saved or {})
-    asked = list(gold_queries(corpus))
-    found: list[Outcome] = []
+    completions = dict(saved or {})
+    queries = list(gold_queries(corpus))
+    predictions: list[Prediction] = []
 
-    async def one(same: Sequence[tuple[Asked, Question]]) -> list[Outcome]:
+    async def answer(same: Sequence[tuple[GoldQuery, Question]]) -> list[Prediction]:
         question = same[0][1]
         key = question.call.key
-        completion, parsed, error = await _read(extractor, question, known.get(key))
+        completion, parsed, error = await _answer(extractor, question, completions.get(key))
         if completion is not None:
-            known[key] = completion
-        made = [_outcome(each, question, completion, parsed, error) for each, _ in same]
-        for outcome in made:
-            told(outcome)
+            completions[key] = completion
+        made = [_prediction(gold, question, completion, parsed, error) for gold, _ in same]
+        for prediction in made:
+            on_prediction(prediction)
         return made
 
-    for at in range(0, len(asked), WAVE):
-        wave = asked[at : at + WAVE]
+    for start in range(0, len(queries), WAVE):
+        wave = queries[start : start + WAVE]
         questions = await asyncio.to_thread(extractor.prepare, [each.query for each in wave])
-        shared: dict[str, list[tuple[Asked, Question]]] = {}
-        for pair in zip(wave, questions, strict=True):
-            shared.setdefault(pair[1].call.key, []).append(pair)
-        for made in await together([one(same) for same in shared.values()]):
-            found += made
-    return found
+        by_key: dict[str, list[tuple[GoldQuery, Question]]] = {}
+        for gold, question in zip(wave, questions, strict=True):
+            by_key.setdefault(question.call.key, []).append((gold, question))
+        for made in await together([answer(same) for same in by_key.values()]):
+            predictions += made
+    return predictions
 
 
-async def _read(
+async def _answer(
     extractor: Extractor, question: Question, completion: Completion | None
 ) -> tuple[Completion | None, Parsed, CallError | None]:
+    """Call the model, unless there is a completion, and parse its answer."""
     try:
         if completion is None:
             completion = await extractor.llm.complete(question.call)
@@ -169,31 +171,31 @@ async def _read(
     except CallError as error:
         parsed = NOT_PARSED
         if isinstance(error, OutputError) and not isinstance(error, TruncatedError):
-            said, form = error.raw_output or "", extractor.decoding.form
-            parsed = parse(said, question.query, question.demonstrations, form)
+            output, form = error.raw_output or "", extractor.decoding.form
+            parsed = parse(output, question.query, question.demonstrations, form)
         return completion, parsed, error
 
 
-def _outcome(
-    asked: Asked,
+def _prediction(
+    gold: GoldQuery,
     question: Question,
     completion: Completion | None,
     parsed: Parsed,
     error: CallError | None,
-) -> Outcome:
+) -> Prediction:
     if completion is not None:
         usage = (completion.prompt_tokens, completion.completion_tokens)
     else:
         usage = (error.usage if error else None) or (0, 0)
-    return Outcome(
-        asked=asked,
+    return Prediction(
+        gold=gold,
         key=question.call.key,
         demonstrations=tuple(each.id for each in question.demonstrations),
         completion=completion,
         parsed=parsed,
         error=error,
         usage=usage,
-        strings=score_strings(asked.gold, parsed.items),
-        offsets=score_offsets(asked.gold, parsed.items),
-        mistakes=mistakes(asked.gold, parsed.items, parsed.rejects),
+        strings=score_strings(gold.items, parsed.items),
+        offsets=score_offsets(gold.items, parsed.items),
+        mistakes=mistakes(gold.items, parsed.items, parsed.rejects),
     )

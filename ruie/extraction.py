@@ -1,4 +1,4 @@
-"""Everything a schema asks for, over a list of texts: the first questions, then each event's."""
+"""All records of a schema in a list of texts: NER, RE and ED, then EAE for each event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ruie.records import Argument, Entity, Event, Query, Relation, Span, Task
 from ruie.schema import Schema
 
 WAVE = 64
-"""Texts prepared at a time: enough to encode in full batches, few enough to start calling soon."""
+"""Texts prepared at a time: enough to encode in full batches, few enough to send calls soon."""
 
 
 class Asker(Protocol):
@@ -29,7 +29,7 @@ class Asker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything found in one text. `errors` holds what failed; the rest is still there."""
+    """The records of one text. `errors` are the failed calls, whose records are missing."""
 
     text: str
     entities: tuple[Entity, ...] = ()
@@ -40,39 +40,42 @@ class Result:
 
 
 async def extract_all(asker: Asker, texts: Sequence[str], schema: Schema) -> list[Result]:
-    """One `Result` a text, in order. Raises `FatalCallError`; other failures are in `errors`.
+    """One `Result` for each text, in order. Raises `FatalCallError`; other errors are in `errors`.
 
-    Long texts are asked about in chunks; offsets of what was found are in the whole text, those in
-    `answers` in the chunks.
+    Long texts are processed in chunks. Offsets of records are in the whole text, those in `answers`
+    in the chunks.
     """
-    divided = [asker.chunker(text) for text in texts]
-    parts = [text[a:b] for text, ranges in zip(texts, divided, strict=True) for a, b in ranges]
+    chunked = [asker.chunker(text) for text in texts]
+    parts = [text[a:b] for text, ranges in zip(texts, chunked, strict=True) for a, b in ranges]
     results: list[Result] = []
-    for at in range(0, len(parts), WAVE):
-        results += await _wave(asker, parts[at : at + WAVE], schema)
-    found = iter(results)
+    for start in range(0, len(parts), WAVE):
+        results += await _wave(asker, parts[start : start + WAVE], schema)
+    remaining = iter(results)
     return [
-        joined(text, [(start, next(found)) for start, _ in ranges])
-        for text, ranges in zip(texts, divided, strict=True)
+        joined(text, [(start, next(remaining)) for start, _ in ranges])
+        for text, ranges in zip(texts, chunked, strict=True)
     ]
 
 
 def joined(text: str, parts: Sequence[tuple[int, Result]]) -> Result:
-    """The results of a text's chunks (where each begins) as one, each record once: of equal events
-    the one with arguments is kept, or the first."""
+    """The results of a text's chunks as one, each record once.
+
+    parts: the start of each chunk, and its result. Of equal events the first that has arguments is
+    kept, or the first.
+    """
     if len(parts) == 1:
         return parts[0][1]
     entities: dict[Entity, None] = {}
     relations: dict[Relation, None] = {}
     events: dict[tuple[str, Span], Event] = {}
-    for at, part in parts:
-        entities |= dict.fromkeys(Entity(e.type, _moved(e.span, at)) for e in part.entities)
+    for offset, part in parts:
+        entities |= dict.fromkeys(Entity(e.type, _moved(e.span, offset)) for e in part.entities)
         relations |= dict.fromkeys(
-            Relation(r.type, _moved(r.head, at), _moved(r.tail, at)) for r in part.relations
+            Relation(r.type, _moved(r.head, offset), _moved(r.tail, offset)) for r in part.relations
         )
         for event in part.events:
-            arguments = tuple(Argument(a.role, _moved(a.span, at)) for a in event.arguments)
-            moved = Event(event.type, _moved(event.trigger, at), arguments)
+            arguments = tuple(Argument(a.role, _moved(a.span, offset)) for a in event.arguments)
+            moved = Event(event.type, _moved(event.trigger, offset), arguments)
             key = (moved.type, moved.trigger)
             if key not in events or not events[key].arguments:
                 events[key] = moved
@@ -121,7 +124,7 @@ def _sort(outcome: Answer | CallError, answered: list[Answer], failed: list[Call
 async def _ask_all(asker: Asker, queries: Sequence[Query]) -> list[Answer | CallError]:
     if not queries:
         return []
-    # encoding is CPU work: in a thread, so that the loop goes on serving calls in flight
+    # encoding takes CPU time: in a thread, so that the event loop can serve calls in flight
     questions = await asyncio.to_thread(asker.prepare, queries)
 
     async def ask(question: Question) -> Answer | CallError:
@@ -139,8 +142,8 @@ T = TypeVar("T")
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Results in order. The first failure stops the rest and is raised as it is, not in a group:
-    callers are promised a `FatalCallError`."""
+    """Results in order. The first failure cancels the rest and is raised as it is, not in a group:
+    callers expect a `FatalCallError`."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]
@@ -150,7 +153,7 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def result(text: str, answers: Sequence[Answer], errors: Sequence[CallError] = ()) -> Result:
-    """Put a text's answers together; each event gets the arguments asked for at its trigger."""
+    """The records in a text's answers; each event has the arguments of its own EAE answer."""
     entities: list[Entity] = []
     relations: list[Relation] = []
     detected: list[tuple[str, int, Event]] = []

@@ -5,7 +5,7 @@
     for result in extractor.extract(["Crude fell 2 % as OPEC ..."], Schema.load("oil.yaml")):
         print(result.entities, result.relations, result.events)
 
-The workers run this same class, with a hook for limits and spend around each call.
+The workers use the same class, with a hook for limits and spend around each call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ruie.schema import Schema
 
 
 class Retriever(Protocol):
-    """What an extractor asks of a bundle."""
+    """What an extractor needs of a bundle."""
 
     @property
     def digest(self) -> str: ...
@@ -41,7 +41,7 @@ class Retriever(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What shapes an answer besides the model; part of every idempotency key."""
+    """What determines an answer besides model and query; part of every idempotency key."""
 
     demonstrations: int = 8
     max_tokens: int = 256
@@ -73,7 +73,7 @@ class Decoding:
 
 
 class Extractor:
-    """Asks one model about texts. Not thread-safe; one event loop."""
+    """Extracts with one model. Not thread-safe; for one event loop."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Extractor:
         salt: str = "",
         chunker: Chunker | None = None,
     ) -> None:
-        """salt: makes keys that no other extractor makes, so that everything is asked again."""
+        """salt: part of every idempotency key: a new one makes every call be made again."""
         self.retriever = retriever
         self.salt = salt
         self.chunker = chunker or Chunker()
@@ -109,7 +109,7 @@ class Extractor:
     ) -> Self:
         """Open a bundle (None: no demonstrations) and an endpoint.
 
-        `model` may be left out: the first that the endpoint lists is taken when it is needed.
+        Without `model` the first that the endpoint lists is used.
         Raises `BundleError`.
         """
         from ruie.bundle import Bundle
@@ -121,10 +121,10 @@ class Extractor:
         return cls(retriever, client, model, decoding, chunker=chunker)
 
     def key(self, query: Query) -> str:
-        """The idempotency key (hex): the same key gives the same answer and is paid for once.
+        """The idempotency key: an answer is stored under it, and paid for once.
 
-        A hash over the text, the task with its types, the event, the context, the prompt's
-        version, the model, the decoding and the bundle.
+        SHA-256 (hexadecimal) of the text, the task with its types, the event, the context, the
+        prompt's version, the model, the decoding and the bundle.
         """
         trigger = query.trigger
         parts = [
@@ -140,22 +140,22 @@ class Extractor:
             *([{"context": query.context}] if query.context else []),
             *([self.salt] if self.salt else []),
         ]
-        told = json.dumps(parts, ensure_ascii=False)
+        encoded = json.dumps(parts, ensure_ascii=False)
         # half a surrogate pair, which damaged text may hold, has no UTF-8
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
-        """Retrieve and build prompts for many queries at once. CPU-bound; makes no call."""
+        """Retrieve demonstrations and build prompts, for many queries at once. CPU-bound."""
         k = self.decoding.demonstrations
         if self.retriever is not None and k > 0:
             retrieved = self.retriever.retrieve(queries, k)
         else:
             retrieved = [[] for _ in queries]
-        return [self._question(q, found) for q, found in zip(queries, retrieved, strict=True)]
+        return [self._question(q, demos) for q, demos in zip(queries, retrieved, strict=True)]
 
-    def _question(self, query: Query, found: Sequence[Demonstration]) -> Question:
+    def _question(self, query: Query, demonstrations: Sequence[Demonstration]) -> Question:
         decoding = self.decoding
-        prompt = prompts.build(query, found, decoding.form, decoding.prompt_tokens)
+        prompt = prompts.build(query, demonstrations, decoding.form, decoding.prompt_tokens)
         as_json = decoding.form is OutputForm.JSON
         response_format = {
             "type": "json_schema",
@@ -175,17 +175,19 @@ class Extractor:
     async def ask(
         self, question: Question, sending: Callable[[], Awaitable[object]] | None = None
     ) -> Answer:
-        """Make the call and read the answer. `sending`: see `LLMClient.complete`.
+        """Make the call and parse the answer. `sending`: see `LLMClient.complete`.
 
-        Raises `CallError`: `TruncatedError` if the answer ended at the output limit,
-        `OutputError` if nothing in it can be read.
+        Raises `CallError`; of these, `TruncatedError` and `OutputError` as `read` does.
         """
         completion = await self.llm.complete(question.call, sending)
         return self.read(question, completion)
 
     def read(self, question: Question, completion: Completion) -> Answer:
-        """Parse and ground a completion. Raises `OutputError`, and `TruncatedError` if the answer
-        was cut off while it still said new things."""
+        """Parse and ground a completion.
+
+        Raises `OutputError` if nothing in it can be parsed, `TruncatedError` if it ended at the
+        output limit, unless it only repeated itself there.
+        """
         text = completion.text
         usage = (completion.prompt_tokens, completion.completion_tokens)
         if completion.finish_reason == "length":
@@ -206,9 +208,9 @@ class Extractor:
         return Answer(question, completion, parsed)
 
     def extract(self, texts: Iterable[str], schema: Schema) -> list[Result]:
-        """Everything the schema asks for, for each text, in order.
+        """The records of each text, in order.
 
-        What fails for one text is in its `errors`. Works inside a notebook's event loop too.
+        Failed calls are in the `errors` of their text. Works inside a notebook's event loop too.
         Raises `FatalCallError` if no call can succeed (the key is refused, no such model).
         """
         results: list[list[Result]] = []

@@ -1,8 +1,8 @@
-"""Finding what the model wrote in the document: from a string to character offsets.
+"""Grounding: from a string that the model wrote to character offsets in the document.
 
-Three steps, the first that finds something wins:
+The first of three steps that succeeds decides:
 
-1. exact: the string as it stands.
+1. exact: the string as it is.
 2. normalised: both sides in Unicode's compatibility form (NFKD), case folded, typographic quotes
    and dashes as their ASCII forms, invisible characters dropped, white space collapsed and
    removed beside punctuation (corpora are often tokenised: `OPEC 's` for `OPEC's`).
@@ -10,11 +10,10 @@ Three steps, the first that finds something wins:
    normalised Indel similarity) is at least `FUZZY_THRESHOLD`, for strings of at least
    `FUZZY_MIN_CHARS` characters; the window's ends are moved to the ends of words.
 
-Which of several occurrences is meant: an occurrence that stands as whole words beats one inside a
-longer word (in scripts with spaces between words; ruie/scripts.py). Among
-those, an entity or a trigger that is named for the n-th time is the n-th in the text; a relation
-takes the pair of head and tail with the fewest characters between them (the earlier on a tie); an
-argument takes the occurrence nearest to its trigger.
+Which of several occurrences is meant: whole words are preferred to parts of longer words (the rule
+is in ruie/scripts.py). Of the remaining ones, an entity or a trigger that is predicted for the n-th
+time is the n-th in the text; a relation takes the pair of head and tail with the fewest characters
+between them (the earlier on a tie); an argument takes the occurrence nearest to its trigger.
 """
 
 from __future__ import annotations
@@ -32,8 +31,9 @@ from ruie.scripts import is_word_char, same_word
 FUZZY_THRESHOLD = 0.85
 FUZZY_MIN_CHARS = 5
 ALIGNMENT_SLACK = 15
+"""Points of 100 by which an alignment may be below the threshold before its ends are moved."""
 MAX_OCCURRENCES = 200
-"""Occurrences considered for one string: a bound for pairs in a pathological document."""
+"""Occurrences considered of one string: bounds the number of pairs in a pathological document."""
 
 MAX_MARKS = 30
 """Marks on one letter that are sorted together, as in Unicode's Stream-Safe Text Format (UAX 15):
@@ -49,7 +49,7 @@ _SAME = str.maketrans(
 
 
 class Grounder:
-    """Finds strings in one text. `contains` and `occurrences` never raise, whatever the string."""
+    """Finds strings in one text. `contains` and `occurrences` never raise."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -59,7 +59,7 @@ class Grounder:
         return _Normal(self.text)
 
     def contains(self, piece: str) -> bool:
-        """Whether the piece is in the text, exactly or in normalised form."""
+        """Whether the text contains the piece, exactly or in normalised form."""
         if not piece.strip():
             return False
         if piece in self.text:
@@ -67,33 +67,33 @@ class Grounder:
         return any(True for _ in self._normal.find(normalise(piece)))
 
     def occurrences(self, piece: str) -> list[Span]:
-        """Every place where the piece stands, in text order, all found by the same step.
+        """Every occurrence of the piece, in text order, all found by the same step.
 
         Occurrences do not overlap each other. The list is empty if no step finds the piece.
         """
         piece = piece.strip()
         if not piece:
             return []
-        if found := self._whole_words(_find_all(self.text, piece)):
-            return [Span(self.text[a:b], a, b, Grounding.EXACT) for a, b in found]
+        if ranges := self._whole_words(_find_all(self.text, piece)):
+            return [Span(self.text[a:b], a, b, Grounding.EXACT) for a, b in ranges]
         form = normalise(piece)
         if not form:
             return []
-        if found := self._whole_words(self._normal.find(form)):
-            return [Span(self.text[a:b], a, b, Grounding.NORMALISED) for a, b in found]
+        if ranges := self._whole_words(self._normal.find(form)):
+            return [Span(self.text[a:b], a, b, Grounding.NORMALISED) for a, b in ranges]
         if window := self._fuzzy(form):
             a, b = window
             return [Span(self.text[a:b], a, b, Grounding.FUZZY)]
         return []
 
-    def _whole_words(self, found: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Those occurrences that no word runs into; if there are none of these, all."""
-        bounded = list(found)
-        whole = [(a, b) for a, b in bounded if not self._inside(a) and not self._inside(b)]
-        return (whole or bounded)[:MAX_OCCURRENCES]
+    def _whole_words(self, ranges: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The occurrences that are whole words; if there are none, all."""
+        every = list(ranges)
+        whole = [(a, b) for a, b in every if not self._inside(a) and not self._inside(b)]
+        return (whole or every)[:MAX_OCCURRENCES]
 
     def _inside(self, at: int) -> bool:
-        """Whether a word runs across position `at`."""
+        """Whether position `at` is inside a word."""
         return 0 < at < len(self.text) and same_word(self.text[at - 1], self.text[at])
 
     def _fuzzy(self, form: str) -> tuple[int, int] | None:
@@ -101,9 +101,9 @@ class Grounder:
         if len(form) < FUZZY_MIN_CHARS or len(normal) < FUZZY_MIN_CHARS:
             return None
         cutoff = 100 * FUZZY_THRESHOLD
-        # The alignment looks at windows as long as `form`; the similar piece may be shorter or
-        # longer, and a window that ends inside a word is an artefact. So it is asked for with
-        # less, its ends are moved to the ends of words, and that is measured.
+        # The alignment tries windows as long as `form`, but the similar piece may be shorter or
+        # longer, and a window that ends inside a word is an artefact. So the alignment has a
+        # lower threshold, its ends are moved to the ends of words, and the result is measured.
         best = fuzz.partial_ratio_alignment(form, normal, score_cutoff=cutoff - ALIGNMENT_SLACK)
         if best is None:
             return None
@@ -119,14 +119,14 @@ class Grounder:
         return self._normal.span(start, end)
 
 
-@lru_cache(maxsize=16_384)  # labels and the spans of demonstrations come again and again
+@lru_cache(maxsize=16_384)  # labels and the spans of demonstrations recur
 def normalise(piece: str) -> str:
     """The normalised form of step 2."""
     return _Normal(piece).text
 
 
 class _Normal:
-    """A text in normalised form, with the source's offsets of each of its characters."""
+    """A text in normalised form, with the offsets of each character in the source."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -144,10 +144,10 @@ class _Normal:
         return self.starts[a], self.ends[b - 1]
 
     def find(self, form: str) -> Iterator[tuple[int, int]]:
-        """Where the source has `form`, as ranges of the source.
+        """The occurrences of `form`, as ranges of the source.
 
-        What a character of the source decomposes to is taken whole or not at all: an `e` is not
-        found in an `é`, nor half a Hangul syllable in a longer one.
+        A source character matches with all or none of the characters it decomposes into: `e` does
+        not occur in `é`, nor half a Hangul syllable in a longer one.
         """
         starts = self.starts
         for a, b in _find_all(self.text, form):
@@ -158,17 +158,17 @@ class _Normal:
 
 
 def _ascii_clusters(source: str) -> tuple[list[str], list[int], list[int]]:
-    """The plain case, without Unicode's tables: most documents are long and ASCII."""
+    """ASCII needs no Unicode tables; most long documents are ASCII."""
     chars = list(source.lower().translate(_SAME))
     chars = [" " if c.isspace() else c for c in chars]
     return chars, list(range(len(chars))), list(range(1, len(chars) + 1))
 
 
 def _clusters(source: str) -> tuple[list[str], list[int], list[int]]:
-    """Decompose character by character, a base with its marks together.
+    """Decompose cluster by cluster: a base character with its marks.
 
-    NFKD has no context but the order of combining marks, so that a text decomposed a cluster at a
-    time equals the text decomposed whole, and every character keeps the offsets of its cluster.
+    The only context in NFKD is the order of combining marks, so that decomposing cluster by cluster
+    equals decomposing the whole text, and each character has the offsets of its cluster.
     """
     chars: list[str] = []
     starts: list[int] = []
@@ -191,9 +191,9 @@ def _clusters(source: str) -> tuple[list[str], list[int], list[int]]:
 
 
 def _kept(chars: Sequence[str]) -> list[int]:
-    """Indices that stay when white space is collapsed and removed beside punctuation."""
+    """Indices that remain when white space is collapsed, and removed beside punctuation."""
     keep: list[int] = []
-    pending = -1  # a space that stays only if a word character follows
+    pending = -1  # a space that remains only if a word character follows
     for i, char in enumerate(chars):
         if char == " ":
             if pending < 0 and keep and is_word_char(chars[keep[-1]]):
@@ -223,7 +223,7 @@ def _to_words(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Move both ends inwards past what is no word, and past the words that they cut."""
+    """Move both ends inwards, past punctuation and past the words that they cut."""
     while 0 < start < end and same_word(text[start - 1], text[start]):
         start += 1
     while start < end < len(text) and same_word(text[end - 1], text[end]):
@@ -241,10 +241,10 @@ def nearest(occurrences: Sequence[Span], anchor: Span) -> Span:
 
 
 def nearest_pair(heads: Sequence[Span], tails: Sequence[Span]) -> tuple[Span, Span]:
-    """The pair with the fewest characters between; spans that overlap only if nothing else is.
+    """The pair with the fewest characters between its spans; spans that overlap as a last resort.
 
-    Both lists are in text order, so for each head only its neighbours can be the best tail: those
-    that begin just before and after it begins, and the first that begins after it ends.
+    Both lists are in text order, so the best tail of a head is one of its neighbours: those that
+    begin just before and after it begins, or the first that begins after it ends.
     """
     starts = [tail.start for tail in tails]
     pairs: list[tuple[bool, int, int, Span, Span]] = []

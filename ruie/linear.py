@@ -16,36 +16,37 @@ NOTHING = "None"
 LOOP_ITEMS = 3
 """Repeated items from which an answer counts as a loop."""
 MAX_CUTS = 64
-"""Semicolons up to which every cut is weighed; past it (a model gone astray) each one cuts."""
+"""Up to so many semicolons every way to cut is considered; above that, each is a cut."""
 MAX_JOINED = 16
-"""Pieces between semicolons that one segment may hold: a span with more is not looked for."""
+"""Pieces between semicolons that one segment may consist of."""
 MAX_COMMAS = 64
+"""Commas at which head and tail of a relation may be divided; later ones are not considered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of the output: a label and its parts, or, with `label` None, something unreadable."""
+    """A piece of the output: a label and its parts, or, with `label` None, text of another form."""
 
     raw: str
     label: str | None
     parts: tuple[str, ...]
     good: bool
-    """The label is a known one and every part is in the text."""
+    """The label is known and every part occurs in the text."""
 
 
 def render(items: Iterable[Item]) -> str:
     """The gold answer as the model should write it."""
-    told = [f"{item.type}: {', '.join(one_line(s.text) for s in item.spans)}" for item in items]
-    return "; ".join(told) or NOTHING
+    written = [f"{i.type}: {', '.join(one_line(s.text) for s in i.spans)}" for i in items]
+    return "; ".join(written) or NOTHING
 
 
 def one_line(text: str) -> str:
-    """White space collapsed: the form is one line, so what is shown must be one line too."""
+    """White space collapsed: the output form is one line, so the spans shown must be, too."""
     return " ".join(text.split())
 
 
 def is_none(output: str) -> bool:
-    """Whether the output says that there is nothing."""
+    """Whether the output states that there are no items."""
     return output.strip().strip(".`'\"").lower() == NOTHING.lower()
 
 
@@ -54,15 +55,15 @@ def split(
 ) -> list[Segment]:
     """Cut one line of output into segments.
 
-    Every `;` may cut. Of all ways to cut, the one wins that leaves the most characters (but for
-    the `;` and the space around them) in good segments, and of those the one with the most
-    segments (two items rather than one whose span reads like the second, where the text has
-    both). Dynamic programming over the cuts.
+    Every `;` may be a cut. Of all ways to cut, the one wins that leaves the most characters (other
+    than `;` and the space around them) in good segments, and of those the one with the most
+    segments (two items rather than one whose span looks like both, if the text has both readings).
+    Dynamic programming over the cuts.
     """
     if not line.strip():
         return []
     ends = [m.start() for m in re.finditer(";", line)] + [len(line)]
-    reader = _Reader(labels, arity, contains)
+    reader = _SegmentReader(labels, arity, contains)
     if len(ends) > MAX_CUTS:
         pieces = [reader.segment(piece) for piece in line.split(";")]
         return [piece for piece in pieces if piece.raw]
@@ -74,17 +75,17 @@ def split(
         for j in range(i, min(i + MAX_JOINED, len(ends))):
             segment = reader.segment(line[starts[i] : ends[j]])
             good, count, rest = best[j + 1]
-            told = sum(len(piece.strip()) for piece in segment.raw.split(";"))
-            if not told:
+            size = sum(len(piece.strip()) for piece in segment.raw.split(";"))
+            if not size:
                 options.append((good, count, rest))
                 continue
-            gain = told if segment.good else 0
+            gain = size if segment.good else 0
             options.append((good + gain, count + 1, [segment, *rest]))
         best[i] = max(options, key=lambda option: option[:2])
     return best[0][2]
 
 
-class _Reader:
+class _SegmentReader:
     """Reads one segment: `label: part` or `label: part, part`."""
 
     def __init__(self, labels: Sequence[str], arity: int, contains: Callable[[str], bool]) -> None:
@@ -110,13 +111,13 @@ class _Reader:
 
     def _labels(self, raw: str) -> list[str]:
         folded = raw.casefold()
-        found = []
+        matching = []
         for label, fold in self.labels:
-            # casefold may change the length ('ß'), so the colon is looked for in the fold
+            # case folding may change the length ('ß'), so the colon is searched in the folded text
             if folded.startswith(fold) and folded[len(fold) :].lstrip().startswith(":"):
-                found.append(label)
-        # of two that differ in case alone, the one that is written
-        return sorted(found, key=lambda label: (-len(label), not raw.startswith(label)))
+                matching.append(label)
+        # of two that differ only in case, the one as written
+        return sorted(matching, key=lambda label: (-len(label), not raw.startswith(label)))
 
     def _parts(self, raw: str, label: str) -> Segment:
         rest = self._after(raw, label)
@@ -142,7 +143,7 @@ class _Reader:
         cuts = [cut for cut in cuts if all(cut)]
         for cut in cuts:
             if not self._in_text(cut[0]):
-                break  # nor is a longer head
+                break  # then neither is a longer head
             if self._in_text(cut[1]):
                 return cut
         return cuts[0] if cuts else ()
@@ -154,12 +155,11 @@ class _Reader:
 
 
 def ended_in_a_loop(output: str) -> str | None:
-    """For an answer that ran into its length limit: what is complete, if the rest only repeats.
+    """The complete items of an answer that was cut off in a loop; None if it was not in a loop.
 
-    Small models that decode greedily fall into telling the same items over and over. If the
-    second half of the complete items holds nothing that the first half does not, more tokens
-    would bring nothing new: the answer without its last, broken item is all there is. None if the
-    answer was cut off while it still said new things.
+    Small models that decode greedily may repeat the same items until the length limit. If the
+    second half of the complete items has no item that is not in the first half, more tokens would
+    not add any, so the answer without its last, incomplete item counts as the whole answer.
     """
     complete = [" ".join(item.split()) for item in output.split(";")[:-1]]
     half = len(complete) // 2

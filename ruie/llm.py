@@ -1,8 +1,8 @@
 """The LLM client: one chat completion at a time, over any OpenAI-compatible endpoint.
 
-The `openai` library does the talking, with its own retries off: whether, when and at whose cost a
-call is made again is decided where limits and spend are known, not inside a client. A `CallHook`
-stands around each call: that is where they plug in.
+The `openai` library sends the requests, with its own retries off: whether, when and at whose cost a
+call is repeated is decided where limits and spend are known, not inside a client. A `CallHook` runs
+around each call: that is where they plug in.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ruie.errors import (
     CallError,
     ContentFilteredError,
-    ContextTooLongError,
     FatalCallError,
-    ItemError,
-    RateLimitedError,
     TransientCallError,
     UnavailableError,
 )
+from ruie.http_errors import call_error
 from ruie.prompts import Message
-from ruie.retry_after import retry_after_seconds
 from ruie.tokens import estimate_tokens
 
 if TYPE_CHECKING:
@@ -42,14 +39,14 @@ class Call:
     max_tokens: int
     prompt_tokens: int
     key: str = ""
-    """Idempotency key of the question, "" where nobody keeps answers."""
+    """Idempotency key of the question; "" where answers are not stored."""
     response_format: Mapping[str, Any] | None = None
     stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer with what it cost: tokens as the provider counted them, latency in seconds."""
+    """The answer, with tokens as the provider counted them and the latency in seconds."""
 
     text: str
     finish_reason: str
@@ -62,9 +59,9 @@ class Completion:
 class CallHook(Protocol):
     """What happens around each call.
 
-    `before` may wait (a rate limit) or raise (`RateLimitedError`, a spent budget); what it
-    returns is given to `after`, which is called exactly once for each `before` that returned,
-    with the completion or the error, also when the call is cancelled.
+    `before` may wait (a rate limit) or raise (`RateLimitedError`, a spent budget). What it returns
+    is passed to `after`, which is called exactly once for each `before` that returned, with the
+    completion or the error, also when the call is cancelled.
     """
 
     async def before(self, call: Call) -> Any: ...
@@ -73,7 +70,7 @@ class CallHook(Protocol):
 
 
 class Unlimited:
-    """The hook of a notebook: every call goes through."""
+    """The hook without limits: every call is sent at once."""
 
     async def before(self, call: Call) -> None:
         return None
@@ -85,8 +82,8 @@ class Unlimited:
 class LLMClient:
     """Calls one endpoint with at most `max_in_flight` requests at a time.
 
-    timeout_s bounds a whole call, connection included. Every failure is a `CallError` whose class
-    says what it means for the work. A client belongs to the event loop it was first used in.
+    timeout_s bounds a whole call, connecting included. Every failure is a `CallError` whose class
+    says whether another attempt makes sense. A client belongs to the event loop that used it first.
     """
 
     def __init__(
@@ -106,7 +103,7 @@ class LLMClient:
         self._slots: asyncio.Semaphore | None = None
         self._client: openai.AsyncOpenAI | None = None
 
-    def _opened(self) -> openai.AsyncOpenAI:
+    def _open(self) -> openai.AsyncOpenAI:
         if self._client is None:
             import openai
             from httpx2 import Limits, Timeout
@@ -132,9 +129,9 @@ class LLMClient:
     async def complete(
         self, call: Call, sending: Callable[[], Awaitable[object]] | None = None
     ) -> Completion:
-        """The model's answer. Raises `CallError`; whatever happens, the hook's `after` runs.
+        """The model's answer. Raises `CallError`; the hook's `after` runs in any case.
 
-        `sending` is awaited when the call has been admitted, and the call goes out when it returns:
+        `sending` is awaited once the hook has admitted the call, which is sent when it returns:
         until then it can be cancelled at no cost. If `sending` raises, the call is not sent.
         """
         if self._slots is None:
@@ -143,7 +140,7 @@ class LLMClient:
             # Loading the library takes seconds on a busy machine. They are not the endpoint's, and
             # the event loop has other things to do meanwhile: a worker renews its leases in it.
             await asyncio.to_thread(importlib.import_module, "openai")
-            self._opened()
+            self._open()
         async with self._slots:
             permit = await self.hook.before(call)
             outcome: Completion | CallError = TransientCallError("The call was not sent.")
@@ -183,17 +180,17 @@ class LLMClient:
             body["stop"] = call.stop
         started = time.monotonic()
         try:
-            # The library's own door for requests whose types it need not check: `create` walks
-            # every message against every type it could be, and builds models of the answer, for
-            # half of the CPU time that a call takes here.
-            response = await self._opened().post("/chat/completions", cast_to=Response, body=body)
+            # The library's method for requests whose types it need not check: `create` validates
+            # every message against every type it may have and builds models of the answer, which
+            # is half of the CPU time that a call takes here.
+            response = await self._open().post("/chat/completions", cast_to=Response, body=body)
             answer = json.loads(response.content)
         except openai.APIStatusError as error:
-            raise _from_status(error, self.base_url, call.model) from None
+            raise call_error(error, self.base_url, call.model) from None
         except openai.APIConnectionError as error:
             # the aiohttp transport calls a refused connection a time-out too
-            late = isinstance(error, openai.APITimeoutError)
-            if late and not isinstance(error.__cause__, ConnectTimeout):
+            timed_out = isinstance(error, openai.APITimeoutError)
+            if timed_out and not isinstance(error.__cause__, ConnectTimeout):
                 raise TransientCallError(
                     f"{self.base_url} did not answer within {self._timeout_s:g} s.",
                     maybe_charged=True,
@@ -204,29 +201,29 @@ class LLMClient:
                 maybe_charged=not isinstance(error.__cause__, ConnectError | ConnectTimeout),
             ) from None
         except (openai.OpenAIError, ValueError, RecursionError) as error:
-            # an empty body, half a JSON document, the wrong type: the endpoint is unwell
+            # an empty body, half a JSON document, the wrong type: an overloaded or broken server
             raise TransientCallError(
-                f"{self.base_url} answered nonsense: {error}.", maybe_charged=True
+                f"{self.base_url} sent a response that cannot be read: {error}.", maybe_charged=True
             ) from None
         return _completion(answer, response.headers, time.monotonic() - started, call)
 
     async def check(self, model: str) -> list[str]:
-        """The endpoint's models. Raises `UnavailableError`, or `FatalCallError` if `model` is not
-        one of them."""
+        """The names of the endpoint's models, possibly none. Raises `UnavailableError`;
+        `FatalCallError` if the key is refused, or if there are names and not that of `model`."""
         import openai
 
         try:
             async with asyncio.timeout(min(10.0, self._timeout_s)):
-                page = await self._opened().models.list()
+                page = await self._open().models.list()
             models = [entry.id for entry in page.data if isinstance(entry.id, str)]
         except openai.AuthenticationError:
             raise FatalCallError(
                 f"{self.base_url} refuses the key.", "Set RUIE_LLM_API_KEY."
             ) from None
         except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
-            why = str(error.__cause__ or error) or "too slow"
+            reason = str(error.__cause__ or error) or "too slow"
             raise UnavailableError(
-                f"The LLM at {self.base_url} does not answer ({why}).",
+                f"The LLM at {self.base_url} does not answer ({reason}).",
                 "Check RUIE_LLM_BASE_URL and that the server runs.",
             ) from None
         if not models and not model:
@@ -250,20 +247,20 @@ class LLMClient:
         if self._client is not None:
             await self._client.close()
             self._client = None
-        self._slots = None  # it belongs to the event loop that ends here
+        self._slots = None  # it belongs to the event loop that ends now
 
 
 def _completion(
     answer: Any, headers: Mapping[str, str], latency_s: float, call: Call
 ) -> Completion:
-    """Read what came back, without trusting it: some servers leave out half of it."""
+    """Read a response without trusting it: some servers leave out half of the fields."""
     try:
         choice = answer["choices"][0]
         text = choice["message"].get("content")
         finish = str(choice.get("finish_reason") or "stop")
     except (AttributeError, KeyError, IndexError, TypeError):
         raise TransientCallError(
-            "The endpoint's answer is no chat completion.", maybe_charged=True
+            "The endpoint's response is not a chat completion.", maybe_charged=True
         ) from None
     if text is None:
         text = ""
@@ -289,34 +286,7 @@ def _completion(
 
 
 def _count(usage: object, name: str) -> int:
-    """A number of tokens; 0 where the endpoint does not say, or says something else: an answer
-    that was paid for is not thrown away over it."""
-    told = usage.get(name) if isinstance(usage, dict) else None
-    return told if isinstance(told, int) and told > 0 else 0
-
-
-def _from_status(error: openai.APIStatusError, url: str, model: str) -> CallError:
-    status = error.status_code
-    said = " ".join(str(getattr(error, "message", "") or error).split())[:300]
-    wait = retry_after_seconds(error.response.headers)
-    code = str(getattr(error, "code", "") or "")
-    if status == 402 or code == "insufficient_quota":
-        return FatalCallError(
-            f"{url}: the account's quota is spent: {said}", "Raise it, then resume the job."
-        )
-    if status in (429, 503):
-        return RateLimitedError(f"{url} limits the rate: {said}", retry_after=wait)
-    if status in (408, 409, 425) or status >= 500:
-        return TransientCallError(f"{url} answered {status}: {said}", retry_after=wait)
-    if status in (401, 403):
-        return FatalCallError(f"{url} refuses the key: {said}", "Set RUIE_LLM_API_KEY.")
-    if status == 404:
-        return FatalCallError(
-            f"{url} does not know the model '{model}': {said}", "Set RUIE_LLM_MODEL."
-        )
-    too_long = ("context length", "context size", "context window", "too long")
-    if code == "context_length_exceeded" or any(words in said.lower() for words in too_long):
-        return ContextTooLongError(f"The prompt is too long for the model: {said}")
-    if code == "content_filter":
-        return ContentFilteredError(f"The provider's content filter refused: {said}")
-    return ItemError(f"{url} answered {status}: {said}")
+    """A number of tokens; 0 where it is missing or not a number: an answer that was paid for is not
+    discarded because of it."""
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and count > 0 else 0

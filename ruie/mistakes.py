@@ -1,16 +1,16 @@
-"""What kinds of mistakes a model makes: each gold item and each prediction is counted once.
+"""Kinds of mistakes of a model: each gold item and each prediction is counted once.
 
-Items are compared as `score_strings` does, so that what is right here is right there. Gold items
-and predictions are paired one to one, in this order, each time in the order of the text:
+Items are compared as in `score_strings`, so that both agree on what is right. Gold items and
+predictions are paired one to one by these rules, in this order, each applied in text order:
 
 1. right: same type, same words;
 2. wrong direction: same type, a relation's head and tail exchanged;
 3. wrong type: same words, another type;
-4. wrong boundary: same type, and the spans overlap at some place: for a relation both of them.
+4. wrong boundary: same type, overlapping spans (of a relation, both spans).
 
-A gold item that is left over is missed, a prediction that is left over is invented. What parsing
-refused is counted by its reason, and once however often it was said: a small model may say the same
-a hundred times. A repetition of what is in the text is no mistake.
+An unpaired gold item is missed, an unpaired prediction is invented. What parsing rejected is
+counted by its reason, equal rejects once: a small model may repeat itself a hundred times.
+Repeating an item that is in the text is not a mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ruie.scoring import plain
 
 
 class Mistake(StrEnum):
-    """A kind of mistake; the order is that of tables."""
+    """A kind of mistake, in the order of tables."""
 
     WRONG_TYPE = "wrong_type"
     WRONG_BOUNDARY = "wrong_boundary"
@@ -38,7 +38,7 @@ class Mistake(StrEnum):
     MALFORMED = "malformed"
 
 
-_OF_REJECTS = {
+_BY_REASON = {
     RejectReason.LEAKED: Mistake.LEAKED,
     RejectReason.NOT_IN_TEXT: Mistake.NOT_IN_TEXT,
     RejectReason.UNKNOWN_TYPE: Mistake.NOT_IN_SCHEMA,
@@ -47,66 +47,71 @@ _OF_REJECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Items that are the same in the string form, with all the places where they are."""
+class _DistinctItem:
+    """Items that are equal in the string form, with the spans of each."""
 
     type: str
     words: tuple[str, ...]
-    places: tuple[tuple[Span, ...], ...]
+    occurrences: tuple[tuple[Span, ...], ...]
 
 
 def mistakes(
     gold: Iterable[Item], predicted: Iterable[Item], rejects: Iterable[Reject] = ()
 ) -> Counter[Mistake]:
     """How many of each kind, for one query."""
-    wanted, said = _told(gold), _told(predicted)
+    missed, invented = _distinct(gold), _distinct(predicted)
     counts: Counter[Mistake] = Counter()
-    _pair(wanted, said, lambda a, b: (a.type, a.words) == (b.type, b.words))
-    kinds: tuple[tuple[Mistake, Callable[[_Told, _Told], bool]], ...] = (
+    _pair(missed, invented, lambda a, b: (a.type, a.words) == (b.type, b.words))
+    kinds: tuple[tuple[Mistake, Callable[[_DistinctItem, _DistinctItem], bool]], ...] = (
         (Mistake.WRONG_DIRECTION, lambda a, b: a.type == b.type and a.words == b.words[::-1]),
         (Mistake.WRONG_TYPE, lambda a, b: a.words == b.words),
         (Mistake.WRONG_BOUNDARY, lambda a, b: a.type == b.type and _overlap(a, b)),
     )
     for kind, alike in kinds:
-        counts[kind] = _pair(wanted, said, alike)
-    counts[Mistake.MISSED] = len(wanted)
-    counts[Mistake.INVENTED] = len(said)
-    refused = {(reject.reason, plain(reject.raw)) for reject in rejects}
-    counts.update(_OF_REJECTS[reason] for reason, _ in refused if reason in _OF_REJECTS)
+        counts[kind] = _pair(missed, invented, alike)
+    counts[Mistake.MISSED] = len(missed)
+    counts[Mistake.INVENTED] = len(invented)
+    distinct = {(reject.reason, plain(reject.raw)) for reject in rejects}
+    counts.update(_BY_REASON[reason] for reason, _ in distinct if reason in _BY_REASON)
     return +counts
 
 
-def _told(items: Iterable[Item]) -> list[_Told]:
-    places: dict[tuple[str, tuple[str, ...]], list[tuple[Span, ...]]] = {}
+def _distinct(items: Iterable[Item]) -> list[_DistinctItem]:
+    """In text order."""
+    spans: dict[tuple[str, tuple[str, ...]], list[tuple[Span, ...]]] = {}
     for item in items:
         key = plain(item.type), tuple(plain(span.text) for span in item.spans)
-        places.setdefault(key, []).append(item.spans)
-    found = [_Told(kind, words, tuple(at)) for (kind, words), at in places.items()]
-    return sorted(found, key=lambda one: min(_offsets(spans) for spans in one.places))
+        spans.setdefault(key, []).append(item.spans)
+    distinct = [_DistinctItem(kind, words, tuple(all_)) for (kind, words), all_ in spans.items()]
+    return sorted(distinct, key=lambda one: min(map(_offsets, one.occurrences)))
 
 
 def _offsets(spans: tuple[Span, ...]) -> list[tuple[int, int]]:
     return [(span.start, span.end) for span in spans]
 
 
-def _pair(wanted: list[_Told], said: list[_Told], alike: Callable[[_Told, _Told], bool]) -> int:
-    """Take out each gold item with the first prediction that is alike. How many pairs?"""
-    left: list[_Told] = []
-    for one in wanted:
-        other = next((candidate for candidate in said if alike(one, candidate)), None)
+def _pair(
+    gold: list[_DistinctItem],
+    predicted: list[_DistinctItem],
+    alike: Callable[[_DistinctItem, _DistinctItem], bool],
+) -> int:
+    """Remove each gold item with the first prediction that is alike; returns how many pairs."""
+    unpaired: list[_DistinctItem] = []
+    for one in gold:
+        other = next((candidate for candidate in predicted if alike(one, candidate)), None)
         if other is None:
-            left.append(one)
+            unpaired.append(one)
         else:
-            said.remove(other)
-    pairs = len(wanted) - len(left)
-    wanted[:] = left
+            predicted.remove(other)
+    pairs = len(gold) - len(unpaired)
+    gold[:] = unpaired
     return pairs
 
 
-def _overlap(one: _Told, other: _Told) -> bool:
+def _overlap(one: _DistinctItem, other: _DistinctItem) -> bool:
     return any(
         len(here) == len(there)
         and all(a.start < b.end and b.start < a.end for a, b in zip(here, there, strict=True))
-        for here in one.places
-        for there in other.places
+        for here in one.occurrences
+        for there in other.occurrences
     )

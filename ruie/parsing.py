@@ -1,7 +1,7 @@
-"""From the model's output to items: it never raises, whatever the model wrote.
+"""From the model's output to items, without ever raising, whatever the model wrote.
 
-What cannot be used comes back as a `Reject` with its reason. `parse` reads the linear form and
-the JSON form alike into candidates, then sorts them: known type? in the text? told before?
+What cannot be used is returned as a `Reject` with its reason. `parse` reads the linear form or the
+JSON form into candidates, and checks each: is its type known, is it in the text, is it new?
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class OutputForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What an output says. `readable` is False if nothing in it has the form asked for."""
+    """The contents of an output. `readable` is False if nothing in it has the requested form."""
 
     items: tuple[Item, ...]
     rejects: tuple[Reject, ...]
@@ -47,13 +47,13 @@ def parse(
     demonstrations: Sequence[Demonstration] = (),
     form: OutputForm = OutputForm.LINEAR,
 ) -> Parsed:
-    """Items of `query.text`, grounded, and what was refused. Never raises."""
+    """Items grounded in `query.text`, and rejects. Never raises."""
     grounder = Grounder(query.text)
     read = _read_json if form is OutputForm.JSON else _read_linear
-    candidates, rejects, said_none = read(output, query, grounder)
-    readable = said_none or bool(candidates)
-    items, refused = _sort(candidates, query, grounder, demonstrations)
-    return Parsed(tuple(items), (*rejects, *refused), readable)
+    candidates, malformed, none_stated = read(output, query, grounder)
+    readable = none_stated or bool(candidates)
+    items, rejects = _check(candidates, query, grounder, demonstrations)
+    return Parsed(tuple(items), (*malformed, *rejects), readable)
 
 
 def _read_linear(
@@ -63,21 +63,21 @@ def _read_linear(
         return [], [], True
     candidates: list[Candidate] = []
     rejects: list[Reject] = []
-    said_none = False
+    none_stated = False
     labels = tuple(query.labels)
     for line in output.splitlines():
         for segment in linear.split(line, labels, query.task.arity, grounder.contains):
             if segment.parts and segment.label is not None:
                 candidates.append(Candidate(segment.label, segment.parts, segment.raw))
             elif linear.is_none(segment.raw):
-                said_none = True
+                none_stated = True
             else:
                 rejects.append(Reject(RejectReason.MALFORMED, segment.raw))
-    return candidates, rejects, said_none
+    return candidates, rejects, none_stated
 
 
 def _unfenced(output: str) -> str:
-    """What stands in a Markdown code fence, or the output where it is no fence."""
+    """The contents of a Markdown code fence, or the output if it is none."""
     first, _, rest = output.strip().partition("\n")
     name = first.removeprefix("```").strip()
     fenced = first.startswith("```") and (not name or name.isalnum()) and rest.endswith("```")
@@ -91,32 +91,32 @@ def _read_json(
         answer = json.loads(_unfenced(output))
     except (ValueError, RecursionError):
         return [], [Reject(RejectReason.MALFORMED, output)], False
-    found = answer.get("items") if isinstance(answer, dict) else answer
-    if not isinstance(found, list):
+    entries = answer.get("items") if isinstance(answer, dict) else answer
+    if not isinstance(entries, list):
         return [], [Reject(RejectReason.MALFORMED, output)], False
     keys = ("head", "tail") if query.task is Task.RE else ("span",)
     name = "role" if query.task is Task.EAE else "type"
     candidates: list[Candidate] = []
     rejects: list[Reject] = []
-    for entry in found:
+    for entry in entries:
         raw = _as_written(entry)
-        told = [entry.get(key) for key in (name, *keys)] if isinstance(entry, dict) else []
-        values = [value.strip() for value in told if isinstance(value, str) and value.strip()]
+        fields = [entry.get(key) for key in (name, *keys)] if isinstance(entry, dict) else []
+        values = [value.strip() for value in fields if isinstance(value, str) and value.strip()]
         if len(values) == 1 + len(keys):
             candidates.append(Candidate(values[0], tuple(values[1:]), raw))
         else:
             rejects.append(Reject(RejectReason.MALFORMED, raw))
-    return candidates, rejects, not found
+    return candidates, rejects, not entries
 
 
 def _as_written(entry: object) -> str:
     try:
         return json.dumps(entry, ensure_ascii=False)
-    except RecursionError:  # it may be read at a depth that cannot be written
+    except RecursionError:  # the depth at which JSON can be parsed is not always one to write
         return "nested too deeply"
 
 
-def _sort(
+def _check(
     candidates: Iterable[Candidate],
     query: Query,
     grounder: Grounder,
@@ -125,7 +125,7 @@ def _sort(
     items: list[Item] = []
     rejects: list[Reject] = []
     seen: set[tuple[object, ...]] = set()
-    # two types that differ in case alone are told apart where the model writes them exactly
+    # two types that differ only in case are distinguished where the model writes them exactly
     known = {normalise(label): label for label in reversed(query.labels)}
     shown: set[str] | None = None
     for candidate in candidates:
@@ -134,19 +134,20 @@ def _sort(
         if label is None:
             rejects.append(Reject(RejectReason.UNKNOWN_TYPE, candidate.raw))
             continue
-        found = [grounder.occurrences(part) for part in candidate.parts]
-        if not all(found):
+        occurrences = [grounder.occurrences(part) for part in candidate.parts]
+        if not all(occurrences):
             if shown is None:
                 shown = _shown(demonstrations)
-            missing = [p for p, spans in zip(candidate.parts, found, strict=True) if not spans]
+            parts = zip(candidate.parts, occurrences, strict=True)
+            missing = [part for part, spans in parts if not spans]
             leaked = any(normalise(part) in shown for part in missing)
             reason = RejectReason.LEAKED if leaked else RejectReason.NOT_IN_TEXT
             rejects.append(Reject(reason, candidate.raw))
             continue
-        for spans in _choices(found, query):
-            place = (label, *((span.start, span.end) for span in spans))
-            if place not in seen:
-                seen.add(place)
+        for spans in _choices(occurrences, query):
+            key = (label, *((span.start, span.end) for span in spans))
+            if key not in seen:
+                seen.add(key)
                 items.append(Item(label, spans))
                 break
         else:
@@ -154,18 +155,18 @@ def _sort(
     return items, rejects
 
 
-def _choices(found: Sequence[list[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
+def _choices(occurrences: Sequence[list[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
     """The occurrences that may be meant, in order (the rule is in ruie/grounding.py)."""
     if query.task is Task.RE:
-        yield nearest_pair(found[0], found[1])
+        yield nearest_pair(occurrences[0], occurrences[1])
     elif query.task is Task.EAE and query.trigger is not None and query.trigger.span.grounded:
-        yield (nearest(found[0], query.trigger.span),)
+        yield (nearest(occurrences[0], query.trigger.span),)
     else:
-        yield from ((span,) for span in found[0])
+        yield from ((span,) for span in occurrences[0])
 
 
 def _shown(demonstrations: Sequence[Demonstration]) -> set[str]:
-    """Every span that the demonstrations' answers hold, normalised."""
+    """Every span in the demonstrations' answers, normalised."""
     return {
         normalise(span.text)
         for demonstration in demonstrations

@@ -1,9 +1,9 @@
 """Prompts: the task's instruction, k demonstrations with the most similar one last, the query.
 
-A prompt is a conversation: each demonstration is a turn of the user (the sentence) and a turn of
-the assistant (the answer), so that a model sees by its own chat template what an answer looks
-like; the last turn is the query's. The instruction opens the first turn: some templates know no
-system message. The task and the types are stated once: the demonstrations share them, and
+A prompt is a conversation: each demonstration is a message of the user (the sentence) and one of
+the assistant (the answer), so that the model's own chat template shows it what an answer looks
+like; the last message is the query. The instruction begins the first message, as some templates
+have no system message. The task and the types are stated once: the demonstrations share them, and
 repeating them would only cost tokens.
 
 `PROMPT_VERSION` is part of every idempotency key: change it whenever a prompt changes.
@@ -26,7 +26,7 @@ MAX_PROMPT_TOKENS = 1792  # the paper's input length
 
 Message = dict[str, str]
 
-_ASKS = {
+_WORDING = {
     Task.NER: ("Find the named entities in the sentence.", "Entity types", "Entities"),
     Task.RE: (
         "Find the relations between entities in the sentence.",
@@ -54,7 +54,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages for a chat endpoint, and the demonstrations that found room in them."""
+    """Messages for a chat endpoint, and the demonstrations that fitted into them."""
 
     messages: tuple[Message, ...]
     demonstrations: tuple[Demonstration, ...]
@@ -71,15 +71,15 @@ def build(
     """The prompt for a query. `demonstrations` come most similar first and are shown in reverse.
 
     The least similar ones are left out until the estimate is within `max_tokens`. A query that is
-    too long by itself is sent as it is: cutting the document would lose records silently, and the
-    endpoint's own limit speaks if it must.
+    too long by itself is sent as it is: cutting the document would lose records silently, while the
+    endpoint reports a prompt above its own limit.
     """
-    head = _instruction(query, form)
-    ask = _ask(query.task, query.text, query.trigger, query.context)
-    used = estimate_tokens(head) + estimate_tokens(ask) + MESSAGE_TOKENS
+    instruction = _instruction(query, form)
+    last = _user_message(query.task, query.text, query.trigger, query.context)
+    used = estimate_tokens(instruction) + estimate_tokens(last) + MESSAGE_TOKENS
     shown: list[tuple[Demonstration, str, str]] = []
     for demonstration in demonstrations:
-        sentence = _ask(demonstration.task, demonstration.text, demonstration.trigger)
+        sentence = _user_message(demonstration.task, demonstration.text, demonstration.trigger)
         answer = render(demonstration.items, demonstration.task, form)
         cost = estimate_tokens(sentence) + estimate_tokens(answer) + 2 * MESSAGE_TOKENS
         if used + cost > max_tokens:
@@ -92,8 +92,8 @@ def build(
             {"role": "user", "content": sentence},
             {"role": "assistant", "content": answer},
         ]
-    messages.append({"role": "user", "content": ask})
-    messages[0] = {"role": "user", "content": f"{head}\n\n{messages[0]['content']}"}
+    messages.append({"role": "user", "content": last})
+    messages[0] = {"role": "user", "content": f"{instruction}\n\n{messages[0]['content']}"}
     for message in messages:
         # half a surrogate pair, which damaged text may hold, cannot be sent
         message["content"] = message["content"].encode("utf-8", "replace").decode()
@@ -102,19 +102,19 @@ def build(
 
 
 def render(items: Sequence[Item], task: Task, form: OutputForm) -> str:
-    """The gold answer in the form that is asked for."""
+    """The gold answer in the given output form."""
     if form is OutputForm.LINEAR:
         return linear.render(items)
     name = "role" if task is Task.EAE else "type"
     keys = ("head", "tail") if task is Task.RE else ("span",)
-    told = [
+    entries = [
         {
             name: item.type,
             **{k: linear.one_line(s.text) for k, s in zip(keys, item.spans, strict=True)},
         }
         for item in items
     ]
-    return json.dumps({"items": told}, ensure_ascii=False)
+    return json.dumps({"items": entries}, ensure_ascii=False)
 
 
 def json_schema(query: Query) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ def json_schema(query: Query) -> Mapping[str, Any]:
 
 
 def _instruction(query: Query, form: OutputForm) -> str:
-    task, types, _ = _ASKS[query.task]
+    task, types, _ = _WORDING[query.task]
     lines = [task]
     if any(query.labels.values()):
         lines.append(f"{types}:")
@@ -160,10 +160,10 @@ def _instruction(query: Query, form: OutputForm) -> str:
     return "\n".join(lines)
 
 
-def _ask(task: Task, text: str, trigger: Trigger | None, context: str = "") -> str:
+def _user_message(task: Task, text: str, trigger: Trigger | None, context: str = "") -> str:
     lines = [f"Context: {linear.one_line(context)}"] if context else []
     lines.append(f"Sentence: {linear.one_line(text)}")
     if trigger is not None:
         lines.append(f"Event: {trigger.type}: {linear.one_line(trigger.span.text)}")
-    lines.append(f"{_ASKS[task][2]}:")
+    lines.append(f"{_WORDING[task][2]}:")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""What is extracted: spans of text, items made of them, and the four tasks' names.
+"""The data model: the four tasks, spans of text, and items made of spans.
 
 One shape serves all four tasks. An `Item` is a type with one span (an entity, an event's trigger,
 an argument in its role) or two (a relation's head and tail). Rendering, parsing, grounding and
-scoring work on items; `Entity`, `Relation` and `Event` are how a reader sees them.
+scoring work on items; `Entity`, `Relation` and `Event` are the form for users.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Task(StrEnum):
 
     @property
     def arity(self) -> int:
-        """How many spans an item of this task has."""
+        """The number of spans of an item of this task."""
         return 2 if self is Task.RE else 1
 
 
 class Grounding(StrEnum):
-    """How a span was found in its document, from the strictest to the loosest."""
+    """How a span was located in its document, from the strictest to the loosest."""
 
     EXACT = "exact"
     NORMALISED = "normalised"
@@ -38,7 +38,8 @@ class Grounding(StrEnum):
 class Span:
     """A piece of a document: `document[start:end] == text`. Offsets count Unicode characters.
 
-    A span that was not (yet) found in its document has `start == end == -1` and `Grounding.NONE`.
+    A span that is not (or not yet) located in its document has `start == end == -1` and
+    `Grounding.NONE`.
     """
 
     text: str
@@ -53,7 +54,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing extracted: a type (or role) and its spans; `Task.arity` says how many."""
+    """One extracted unit: a type (or role) with its spans, `Task.arity` of them."""
 
     type: str
     spans: tuple[Span, ...]
@@ -61,7 +62,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The event whose arguments an EAE query asks for."""
+    """The event of an EAE query."""
 
     type: str
     span: Span
@@ -69,10 +70,10 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to the LLM: a task over one text.
+    """One task on one text.
 
-    `labels` are the types that may be answered (for EAE: the event type's roles), in the schema's
-    order, each with its description ("" where it has none).
+    `labels` are the candidate types (for EAE: the event type's roles), in the schema's order, each
+    with its description ("" where it has none).
     """
 
     task: Task
@@ -81,15 +82,15 @@ class Query:
     labels: dict[str, str] = field(hash=False)
     trigger: Trigger | None = None
     context: str = ""
-    """What is told about the text, such as its document's title; nothing is extracted from it."""
+    """Shown beside the text, such as its document's title; nothing is extracted from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
     """An annotated example: a query's text with its gold items.
 
-    `schema` names the corpus it was annotated in and `labels` everything that was looked for
-    there, so that an item's absence means something. `trigger` is set for EAE alone.
+    `schema` names the corpus it was annotated in and `labels` all types that were annotated there,
+    so that a missing item is a negative. `trigger` is set for EAE only.
     """
 
     id: str
@@ -113,7 +114,7 @@ class RejectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A piece of the model's output that was refused, as the model wrote it."""
+    """A rejected piece of the model's output, as the model wrote it."""
 
     reason: RejectReason
     raw: str

@@ -1,9 +1,9 @@
-"""Other ways to choose demonstrations from a bundle, to compare its encoder with.
+"""Baseline retrievers over a bundle's demonstrations, to compare its encoder with.
 
-`BM25` and `Random` obey the bundle's rules (`Bundle.retrieve`): the same partitions serve, never
-the query's own text, no demonstration twice, labels as if only the query's had been looked for.
-Their digests are of the demonstrations alone: what was asked with them stays answered when an
-encoder or a ranking is trained anew.
+`BM25` and `Random` follow the rules of `Bundle.retrieve`: the same partitions, never the query's
+own text, no demonstration twice, only the query's labels. Their digests depend on the
+demonstrations only: answers obtained with them stay valid when an encoder or a ranking is trained
+again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from ruie.bundle import Bundle
 
 NAMES = ("random", "bm25", "base", "trained")
-"""From the weakest to the strongest, as the paper has them; tables and charts keep this order."""
+"""From the weakest to the strongest in the paper; tables and charts keep this order."""
 
 
 class _Pool:
-    """A bundle's demonstrations in memory, and which of them may serve a query."""
+    """A bundle's demonstrations in memory, and which of them a query may have."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.partitions = bundle.manifest.partitions
@@ -35,14 +35,14 @@ class _Pool:
         self.rows = bundle.demonstrations()
         self.keys = [text_key(row.text) for row in self.rows]
 
-    def serving(self, query: Query) -> tuple[list[int], int]:
-        """The rows that serve, and how many of them may be of the query's own text, at most."""
-        parts = serving(query, self.partitions)
-        rows = [row for part in parts for row in range(part.start, part.stop)]
-        return rows, sum(part.repeats for part in parts)
+    def candidates(self, query: Query) -> tuple[list[int], int]:
+        """The rows that the query may have, and at most how many of them have its own text."""
+        partitions = serving(query, self.partitions)
+        rows = [row for part in partitions for row in range(part.start, part.stop)]
+        return rows, sum(part.repeats for part in partitions)
 
     def first(self, rows: Iterable[int], query: Query, k: int) -> list[Demonstration]:
-        """The first k of `rows` that are not of the query's own text."""
+        """The first k of `rows` whose text is not the query's own."""
         own = text_key(query.text)
         chosen: list[Demonstration] = []
         for row in rows:
@@ -66,15 +66,15 @@ class Random:
         return [self._retrieve(query, k) for query in queries]
 
     def _retrieve(self, query: Query, k: int) -> list[Demonstration]:
-        rows, repeats = self._pool.serving(query)
+        rows, repeats = self._pool.candidates(query)
         draw = random.Random(_digest(self._seed, retrieval_text(query)))
         drawn = draw.sample(rows, min(k + repeats, len(rows)))
         return self._pool.first(drawn, query, k)
 
 
 class BM25:
-    """Best match by words (`ruie.bm25`), over the texts of the serving partitions; those of EAE
-    begin with the event, as for the encoder."""
+    """BM25 (`ruie.bm25`) over the texts of the query's partitions; those of EAE begin with the
+    event, as for the encoder."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Raises `UnavailableError` where the library is not installed."""
@@ -88,12 +88,12 @@ class BM25:
         return [self._retrieve(query, k) for query in queries]
 
     def _retrieve(self, query: Query, k: int) -> list[Demonstration]:
-        rows, _ = self._pool.serving(query)
+        rows, _ = self._pool.candidates(query)
         order = self._index(rows).order(retrieval_text(query))
-        return self._pool.first((rows[place] for place in order), query, k)
+        return self._pool.first((rows[index] for index in order), query, k)
 
     def _index(self, rows: list[int]) -> WordIndex:
-        """Over all that serves together."""
+        """One index over all candidates, as scores depend on the whole collection."""
         key = tuple(rows)
         if key not in self._indexes:
             texts = [retrieval_text(self._pool.rows[row]) for row in rows]
@@ -102,5 +102,5 @@ class BM25:
 
 
 def _digest(*parts: object) -> str:
-    """SHA-256 (hex): another retriever's answers have other idempotency keys."""
+    """SHA-256, hexadecimal: answers of different retrievers have different idempotency keys."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""When the provider wants to be asked again: the Retry-After header (RFC 9110, 10.2.3)."""
+"""How long the provider wants us to wait: the Retry-After header (RFC 9110, 10.2.3)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_WAIT_S = 3600.0
-"""A longer wait is cut: a wrong clock on the other side must not stop the work for days."""
+"""Longer waits are cut: a wrong clock on the other side must not stop the work for days."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, or None if the headers do not say.
 
     Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date. A date is by the
-    clock of who sent it: it is compared with the answer's own `date`, and with `now`, this
-    machine's clock, only where that is missing.
+    server's clock: it is compared with the `date` of the response, or with `now` (default: this
+    machine's clock) where that is missing.
     """
     if (wait := _number(headers.get("retry-after-ms"))) is not None:
         return min(wait / 1000, MAX_WAIT_S)

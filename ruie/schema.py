@@ -1,4 +1,4 @@
-"""The schema file: which entities, relations and events to look for.
+"""The schema file: which entities, relations and events to extract.
 
     name: oil-news
     entities: {COMMODITY: traded goods, ORGANISATION: companies and bodies}   # or a plain list
@@ -6,7 +6,7 @@
     events: {Movement-up-gain: [Item, Attribute, Difference]}
     demonstrations: demos.jsonl        # optional: annotated rows, relative to this file
 
-Each mistake is a `SchemaError` that names the file and the line and says what to do.
+Each mistake is a `SchemaError` that names the file and the line and how to correct it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Schema:
     def _read(cls, source: str, file: str, folder: Path) -> Self:
         try:
             root = yaml.compose(source, Loader=yaml.SafeLoader)
-            fields = _Reader(file, folder).schema(root)
+            fields = _SchemaReader(file, folder).schema(root)
         except RecursionError:
             raise SchemaError(f"{file}, line 1: nested too deeply.", "See docs/data.md.") from None
         except yaml.reader.ReaderError as error:
@@ -97,7 +97,7 @@ class Schema:
         )
 
     def body(self) -> dict[str, Any]:
-        """What the schema says, as plain JSON values, without the path of its demonstrations."""
+        """The schema as plain JSON values, without the path of its demonstrations."""
         return {
             "name": self.name,
             "entities": dict(self.entities),
@@ -112,9 +112,10 @@ class Schema:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks asked of every text. EAE is not among them: each detected event asks for it."""
-        wanted = ((Task.NER, self.entities), (Task.RE, self.relations), (Task.ED, self.events))
-        return tuple(task for task, labels in wanted if labels)
+        """The tasks of every text. EAE is not among them: it has a query for each detected
+        event."""
+        labels = ((Task.NER, self.entities), (Task.RE, self.relations), (Task.ED, self.events))
+        return tuple(task for task, types in labels if types)
 
     def labels(self, task: Task, event_type: str = "") -> dict[str, str]:
         """The types of a task (the roles of `event_type` for EAE), each with its description."""
@@ -129,27 +130,26 @@ class Schema:
                 return dict.fromkeys(self.events.get(event_type, ()), "")
 
     def queries(self, text: str, context: str = "") -> Iterator[Query]:
-        """The first questions about a text: one a task."""
+        """The first queries of a text: one for each of `tasks`."""
         for task in self.tasks:
             yield self.query(task, text, context=context)
 
     def query(
         self, task: Task, text: str, trigger: Trigger | None = None, context: str = ""
     ) -> Query:
-        """One question; `trigger` is the event whose arguments an EAE query asks for, `context`
-        what is told about the text."""
+        """One query. trigger: the event of an EAE query. context: shown beside the text."""
         labels = self.labels(task, trigger.type if trigger else "")
         return Query(task, text, self.name, labels, trigger, context)
 
     def argument_query(self, text: str, event_type: str, trigger: Span) -> Query | None:
-        """The EAE question for a detected event, or None where its type has no roles."""
+        """The EAE query of a detected event, or None if its type has no roles."""
         if not self.events.get(event_type):
             return None
         return self.query(Task.EAE, text, Trigger(event_type, trigger))
 
 
-class _Reader:
-    """Turns YAML nodes into a schema's fields; nodes know their lines, plain values do not."""
+class _SchemaReader:
+    """Turns YAML nodes into a schema's fields; unlike plain values, nodes have their lines."""
 
     def __init__(self, file: str, folder: Path) -> None:
         self.file = file
@@ -164,29 +164,29 @@ class _Reader:
             raise self.fail(None, "the file is empty.", f"Write {_listed(KEYS)}.")
         if not isinstance(root, yaml.MappingNode):
             raise self.fail(root, "this is not a mapping.", f"Write keys: {_listed(KEYS)}.")
-        found: dict[str, yaml.Node] = {}
+        nodes: dict[str, yaml.Node] = {}
         for key, node in root.value:
             name = self.label(key, "key")
             if name not in KEYS:
                 raise self.fail(key, f"unknown key '{name}'.", f"The keys are {_listed(KEYS)}.")
-            if name in found:
+            if name in nodes:
                 raise self.fail(key, f"'{name}' is written twice.", "Keep one of them.")
-            found[name] = node
-        if "name" not in found:
+            nodes[name] = node
+        if "name" not in nodes:
             raise self.fail(root, "'name' is missing.", "Add a line such as 'name: my-schema'.")
-        fields: dict[str, Any] = {"name": self.label(found["name"], "name")}
-        if "entities" in found:
-            fields["entities"] = self.described(found["entities"], "entities")
-        if "relations" in found:
-            fields["relations"] = self.described(found["relations"], "relations")
-        if "events" in found:
-            fields["events"] = self.events(found["events"])
+        fields: dict[str, Any] = {"name": self.label(nodes["name"], "name")}
+        if "entities" in nodes:
+            fields["entities"] = self.described(nodes["entities"], "entities")
+        if "relations" in nodes:
+            fields["relations"] = self.described(nodes["relations"], "relations")
+        if "events" in nodes:
+            fields["events"] = self.events(nodes["events"])
         if not any(fields.get(key) for key in ("entities", "relations", "events")):
             raise self.fail(
-                root, "nothing to look for.", "Add at least one of entities, relations, events."
+                root, "nothing to extract.", "Add at least one of entities, relations, events."
             )
-        if "demonstrations" in found:
-            fields["demonstrations"] = self.path(found["demonstrations"])
+        if "demonstrations" in nodes:
+            fields["demonstrations"] = self.path(nodes["demonstrations"])
         return fields
 
     def label(self, node: yaml.Node, what: str) -> str:

@@ -4,7 +4,7 @@ The string form is the paper's (arXiv 2409.11673): (type, span), (type, head, ta
 (type, trigger), (role, argument), each string lower-cased and with white space collapsed and
 removed around punctuation, counted once a query. The offset form is stricter: a span matches only
 at its place in the document. Predictions whose type is not in the schema or whose span is not in
-the text never reach scoring: parsing refuses them.
+the text are rejected in parsing, before scoring.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AROUND_PUNCTUATION = re.compile(r" ?([^\w\s]) ?")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Counts of one or many queries; `+` adds them up (micro average)."""
+    """Counts of one or more queries; `+` adds them (micro average)."""
 
     gold: int = 0
     predicted: int = 0

@@ -1,7 +1,7 @@
-"""What a person asks of full-text search: words, "phrases", OR, -not, prefix*.
+"""The query language of full-text search: words, "phrases", OR, -not, prefix*.
 
-Any text is a query: a quotation mark without its partner closes at the end, punctuation separates
-words, an OR with nothing beside it is left out. Nothing of it reaches a database as syntax.
+Any text is a query: an unclosed quotation mark closes at the end, punctuation separates words, an
+OR with nothing beside it is ignored. Nothing of it reaches a database as syntax.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ruie.errors import UsageError
 from ruie.words import words
 
 LONGEST_PHRASE = 32
-"""Words of a phrase that count; the parts of a long document overlap by one less."""
+"""Words of a phrase that are searched; the parts of a long document overlap by one word less."""
 
 MOST_TERMS = 32
 
@@ -23,7 +23,7 @@ _PIECE = re.compile(r'(?P<minus>-?)"(?P<phrase>[^"]*)"?(?P<star>\*?)|(?P<word>[^
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, or several that follow each other; with `prefix` the last is the beginning of one."""
+    """One word, or several in sequence; with `prefix`, the last is the beginning of a word."""
 
     words: tuple[str, ...]
     prefix: bool = False
@@ -31,14 +31,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What a document must have, all of it, and what it must not have."""
+    """Terms that a document must all have, and terms that it must not have."""
 
     required: tuple[Term, ...]
     excluded: tuple[Term, ...] = ()
 
 
 def parse_query(text: str) -> tuple[Alternative, ...]:
-    """The alternatives between the ORs. Raises UsageError where one names nothing to look for."""
+    """The alternatives between the ORs. Raises `UsageError` if one has only excluded words."""
     alternatives: list[Alternative] = []
     required: dict[Term, None] = {}
     excluded: dict[Term, None] = {}
@@ -48,7 +48,7 @@ def parse_query(text: str) -> tuple[Alternative, ...]:
             alternatives.append(Alternative(tuple(required), tuple(excluded)))
         elif excluded:
             raise UsageError(
-                "A search needs a word that is to be there, not only words that are not.",
+                "A search needs a word to find, not only words to exclude.",
                 "Add one before the -word, on the same side of each OR.",
             )
         required.clear()
@@ -62,24 +62,24 @@ def parse_query(text: str) -> tuple[Alternative, ...]:
             (excluded if minus else required)[term] = None
     close()
     if not alternatives:
-        raise UsageError("The search has no word in it.", "Give letters or digits to look for.")
+        raise UsageError("The search has no word in it.", "Write letters or digits.")
     if len({term for a in alternatives for term in a.required + a.excluded}) > MOST_TERMS:
         raise UsageError(
-            f"A search has at most {MOST_TERMS} words and phrases.", "Leave the commonest out."
+            f"A search has at most {MOST_TERMS} words and phrases.", "Leave the most frequent out."
         )
     return tuple(alternatives)
 
 
-def sought(alternatives: tuple[Alternative, ...]) -> tuple[Term, ...]:
-    """Every term that a document may be found by, once."""
+def required_terms(alternatives: tuple[Alternative, ...]) -> tuple[Term, ...]:
+    """Every term of a document that is searched for, once."""
     return tuple(dict.fromkeys(term for a in alternatives for term in a.required))
 
 
 def _term(piece: re.Match[str]) -> Term | None:
     if piece["word"] is None:
-        said, prefix = piece["phrase"], bool(piece["star"])
+        text, prefix = piece["phrase"], bool(piece["star"])
     else:
-        said, prefix = piece["word"], piece["word"].endswith("*")
-    found = words(said)
-    cut = len(found) > LONGEST_PHRASE
-    return Term(tuple(found[:LONGEST_PHRASE]), prefix and not cut) if found else None
+        text, prefix = piece["word"], piece["word"].endswith("*")
+    phrase = words(text)
+    cut = len(phrase) > LONGEST_PHRASE
+    return Term(tuple(phrase[:LONGEST_PHRASE]), prefix and not cut) if phrase else None

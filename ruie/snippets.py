@@ -1,4 +1,4 @@
-"""The place of a text that shows best why it was found."""
+"""The passage of a text that best shows why it was found."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ruie.search_query import Term
 from ruie.words import located_words
 
 WIDTH = 200
-"""Characters of a snippet, about."""
+"""Characters of a snippet, approximately."""
 
 _SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """`text` is the document's from char_start to char_end, each white space a space; `marks` are
-    the matches in it (start, end), counted from its own beginning. In characters."""
+    """`text` is the document's from char_start to char_end, with spaces for all white space;
+    `marks` are the matches (start, end) within the snippet. All offsets are in characters."""
 
     text: str
     marks: tuple[tuple[int, int], ...]
@@ -29,23 +29,23 @@ class Snippet:
 def snippet(text: str, terms: Sequence[Term], offset: int = 0, width: int = WIDTH) -> Snippet:
     """The `width` characters with the most different terms, the first of equals.
 
-    offset: where in its document the text begins.
+    offset: of the text within its document, in characters.
     """
-    found = matches(text, terms)
-    first, last = _densest(found, width)
-    # what is left of the width goes half before and half after
+    matched = matches(text, terms)
+    first, last = _densest(matched, width)
+    # the rest of the width is divided between both sides
     spare = max(0, width - (last - first))
     start = max(0, min(first - spare // 2, len(text) - width))
     end = min(len(text), max(last, start + width))
     start, end = _at_words(text, start, end, first, last)
-    marks = _joined([(s - start, e - start) for s, e, _ in found if start <= s and e <= end])
+    marks = _merged([(s - start, e - start) for s, e, _ in matched if start <= s and e <= end])
     return Snippet(_SPACE.sub(" ", text[start:end]), marks, offset + start, offset + end)
 
 
 def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
-    """Start, end and the term's index of every match, in the text's order."""
+    """Start, end and the term's index of every match, in text order."""
     located = list(located_words(text))
-    found = []
+    matched = []
     for i, (word, start, _) in enumerate(located):
         for number, term in enumerate(terms):
             head, *rest = term.words
@@ -57,26 +57,26 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
             *middle, last = (w for w, _, _ in following)
             fits = last.startswith(term.words[-1]) if term.prefix else last == term.words[-1]
             if fits and middle == list(term.words[:-1]):
-                found.append((start, following[-1][2], number))
-    return found
+                matched.append((start, following[-1][2], number))
+    return matched
 
 
-def _densest(found: Sequence[tuple[int, int, int]], width: int) -> tuple[int, int]:
-    """The span of the matches that are shown."""
+def _densest(matched: Sequence[tuple[int, int, int]], width: int) -> tuple[int, int]:
+    """Start and end of the group of matches within `width` that has the most different terms."""
     best, span, stop = (0, 0), (0, 0), 0
-    for i, (start, end, _) in enumerate(found):
+    for i, (start, end, _) in enumerate(matched):
         stop = max(stop, i + 1)
-        while stop < len(found) and found[stop][1] <= start + width:
+        while stop < len(matched) and matched[stop][1] <= start + width:
             stop += 1
-        inside = found[i:stop]
-        worth = (len({number for _, _, number in inside}), len(inside))
-        if worth > best:
-            best, span = worth, (start, max(end, *(e for _, e, _ in inside)))
+        inside = matched[i:stop]
+        score = (len({number for _, _, number in inside}), len(inside))
+        if score > best:
+            best, span = score, (start, max(end, *(e for _, e, _ in inside)))
     return span
 
 
 def _at_words(text: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
-    """The same, not beginning or ending in a word where a space is near."""
+    """Start and end moved to a space that is near, so that no word is cut."""
     if start > 0 and (space := _SPACE.search(text, start, min(first, start + 20))):
         start = space.end()
     if end < len(text):
@@ -85,12 +85,12 @@ def _at_words(text: str, start: int, end: int, first: int, last: int) -> tuple[i
     return start, end
 
 
-def _joined(marks: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Marks that touch no other: a phrase and a word of it are one."""
-    joined: list[tuple[int, int]] = []
+def _merged(marks: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Marks without overlaps: those of a phrase and of a word in it become one."""
+    merged: list[tuple[int, int]] = []
     for start, end in sorted(marks):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            joined.append((start, end))
-    return tuple(joined)
+            merged.append((start, end))
+    return tuple(merged)

@@ -1,8 +1,8 @@
 """Estimating tokens where the model's tokenizer is not known.
 
-The rule, stated so that an estimate can be checked by hand: one token for every 4 ASCII
+The rule is simple enough to check an estimate by hand: one token for every 4 ASCII
 characters, and one for every other character. Byte-pair vocabularies give English 4 to 5
-characters a token and most other scripts 1 to 3, so that the rule errs on the side of too many.
+characters per token and most other scripts 1 to 3, so that the rule rather overestimates.
 """
 
 from __future__ import annotations

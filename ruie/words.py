@@ -1,4 +1,4 @@
-"""The words of a text, as full-text search knows them: the same whatever the database.
+"""The words of a text for full-text search, the same in every database.
 
 A word is a run of letters, digits and their marks. It is compared without case (Unicode case
 folding), without compatibility forms (NFKD: `ﬁ` is `fi`, `２` is `2`) and without the diacritics of
@@ -19,7 +19,7 @@ import regex
 from ruie.scripts import UNSPACED
 
 LONGEST = 200
-"""Characters of a word that count: PostgreSQL takes no word above 2,046 bytes."""
+"""Characters of a word that are indexed: PostgreSQL allows at most 2,046 bytes."""
 
 _WORD = regex.compile(
     rf"[[\p{{L}}\p{{N}}]&&[{UNSPACED}]]\p{{M}}*"
@@ -33,7 +33,7 @@ _OTHER = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
 
 
 def words(text: str) -> list[str]:
-    """The words in their order, folded."""
+    """The words in text order, folded."""
     if text.isascii():
         return [word[:LONGEST] for word in _ASCII_WORD.findall(text.lower())]
     return [word for word in map(_folded, _WORD.findall(text)) if word]
@@ -54,7 +54,7 @@ def located_words(text: str) -> Iterator[tuple[str, int, int]]:
 def _folded(word: str) -> str:
     if word.isascii():
         return word.lower()[:LONGEST]
-    # Twice: what a compatibility form stands for may have case, and folding case may compose.
+    # Twice: a compatibility form may decompose into capitals, and case folding may compose again.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", word).casefold())
     plain = _OTHER.sub("", _DIACRITICS.sub("", folded))
     return unicodedata.normalize("NFC", plain)[:LONGEST]

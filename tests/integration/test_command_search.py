@@ -74,7 +74,7 @@ def test_nothing_is_found(ruie: Run, job: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("--", "-oil"), 2, "that is to be there"),
+        (("--", "-oil"), 2, "not only words to exclude"),
         (("&&",), 2, "no word in it"),
         (("oil", "--job", "job_0"), 4, "no job job_0"),
         (("'; DROP TABLE jobs; --",), 0, "no document has"),

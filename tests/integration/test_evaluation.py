@@ -11,7 +11,7 @@ from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
 from ruie.annotations import Corpus
 from ruie.errors import FatalCallError
-from ruie.evaluation import Evaluation, Outcome, evaluate, outcomes, totals
+from ruie.evaluation import Evaluation, Prediction, evaluate, predict, totals
 from ruie.extractor import Extractor
 from ruie.formats.row import AnnotatedRow
 from ruie.llm import Completion, LLMClient
@@ -101,10 +101,10 @@ def test_what_was_answered_is_not_asked_again_and_neither_is_a_question_that_com
     """An answer that cannot be read is one too."""
     twice = Corpus(SCHEMA, (CORPUS.rows[0], CORPUS.rows[0]))
 
-    async def evaluation(saved: dict[str, Completion]) -> list[Outcome]:
+    async def evaluation(saved: dict[str, Completion]) -> list[Prediction]:
         llm = LLMClient(endpoint.url)
         try:
-            return await outcomes(Extractor(None, llm, "m"), twice, saved=saved)
+            return await predict(Extractor(None, llm, "m"), twice, saved=saved)
         finally:
             await llm.close()
 
@@ -118,7 +118,7 @@ def test_what_was_answered_is_not_asked_again_and_neither_is_a_question_that_com
     assert len(first) == 2 * len(saved) == 6
     assert totals(again) == totals(first)
     assert sum(one.failed for one in totals(first).values()) == 2
-    assert [one.asked.row for one in first] == [0, 1] * 3
+    assert [one.gold.row for one in first] == [0, 1] * 3
 
 
 def test_a_charged_call_without_an_answer_counts_its_tokens() -> None:

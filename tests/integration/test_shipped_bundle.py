@@ -38,15 +38,17 @@ def test_it_is_small_and_learned_from_an_llm(shipped: Bundle) -> None:
 @pytest.mark.parametrize("name", gold.NAMES)
 def test_demonstrations_of_the_demo_agree_with_its_gold(shipped: Bundle, name: str) -> None:
     """Its sentences are not among them; their types agree with the gold more than chance's do."""
-    asked = [each for each in gold_queries(gold.corpus(name)) if each.query.task is not Task.EAE]
-    queries: list[Query] = [each.query for each in asked]
+    annotated = [
+        each for each in gold_queries(gold.corpus(name)) if each.query.task is not Task.EAE
+    ]
+    queries: list[Query] = [each.query for each in annotated]
     (task,) = {query.task for query in queries}
     pool = [d for d in shipped.demonstrations() if (d.task, d.schema) == (task, queries[0].schema)]
     agreeing = drawn = 0.0
-    for each, found in zip(asked, shipped.retrieve(queries, 8), strict=True):
+    for each, found in zip(annotated, shipped.retrieve(queries, 8), strict=True):
         assert len({demo.id for demo in found}) == 8
         assert text_key(each.query.text) not in {text_key(demo.text) for demo in found}
-        wanted = {item.type for item in each.gold}
+        wanted = {item.type for item in each.items}
         agreeing += sum(not wanted.isdisjoint(i.type for i in demo.items) for demo in found)
         chance = sum(not wanted.isdisjoint(i.type for i in demo.items) for demo in pool)
         drawn += 8 * chance / len(pool)

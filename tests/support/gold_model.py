@@ -30,8 +30,8 @@ def gold_model() -> Callable[[dict[str, Any], int], Reply]:
     """A script for an endpoint that is asked about `CORPORA`. Tokens are characters, by four."""
     known: dict[str, tuple[Item, ...]] = {}
     for corpus in CORPORA:
-        for asked in gold_queries(corpus):
-            known[build(asked.query, ()).messages[-1]["content"].split("\n\n")[-1]] = asked.gold
+        for each in gold_queries(corpus):
+            known[build(each.query, ()).messages[-1]["content"].split("\n\n")[-1]] = each.items
 
     def script(body: dict[str, Any], number: int) -> Reply:
         told = json.dumps(body, sort_keys=True)

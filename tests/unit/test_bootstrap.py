@@ -33,10 +33,10 @@ def naive(scores: list[Score], seed: int, resamples: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("at_a_time", [1, 100, 10**6])
-def test_resamples_equal_a_naive_loop(monkeypatch: pytest.MonkeyPatch, at_a_time: int) -> None:
+@pytest.mark.parametrize("max_draws", [1, 100, 10**6])
+def test_resamples_equal_a_naive_loop(monkeypatch: pytest.MonkeyPatch, max_draws: int) -> None:
     """However many are computed at a time."""
-    monkeypatch.setattr(bootstrap, "AT_A_TIME", at_a_time)
+    monkeypatch.setattr(bootstrap, "MAX_DRAWS", max_draws)
     scores = some_scores(17)
     found = resampled_f1(scores, seed=3, resamples=200)
     assert found == pytest.approx(naive(scores, 3, 200))

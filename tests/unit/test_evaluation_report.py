@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from ruie.bootstrap import interval, resampled_f1
 from ruie.errors import AnnotationError, UnavailableError, UsageError
-from ruie.evaluation import Asked, Outcome
+from ruie.evaluation import GoldQuery, Prediction
 from ruie.llm import Completion
 from ruie.mistakes import Mistake
 from ruie.parsing import Parsed
@@ -37,10 +37,10 @@ SETTINGS: dict[str, Any] = {
 PRICE = Price(1, 2, "somebody")
 
 
-def outcome(row: int, score: Score, key: str = "k", text: str = "a", **kinds: int) -> Outcome:
+def prediction(row: int, score: Score, key: str = "k", text: str = "a", **kinds: int) -> Prediction:
     query = Query(Task.NER, "Ada .", "news", {"PER": ""})
-    return Outcome(
-        asked=Asked(row, f"{row}#NER", query, ()),
+    return Prediction(
+        gold=GoldQuery(row, f"{row}#NER", query, ()),
         key=key,
         demonstrations=("d",),
         completion=Completion(text, "stop", 10, 5, 0.1),
@@ -59,8 +59,8 @@ POOR = [Score(2, 2, 1), Score(1, 1, 0), Score(3, 2, 1)]
 
 def parts(corpus: str = "news") -> list[Part]:
     return [
-        Part(corpus, "bm25", [outcome(i, score, missed=1) for i, score in enumerate(POOR)]),
-        Part(corpus, "trained", [outcome(i, score) for i, score in enumerate(GOOD)]),
+        Part(corpus, "bm25", [prediction(i, score, missed=1) for i, score in enumerate(POOR)]),
+        Part(corpus, "trained", [prediction(i, score) for i, score in enumerate(GOOD)]),
     ]
 
 
@@ -93,8 +93,8 @@ def test_each_corpus_has_a_name_of_its_own_and_questions(tmp_path: Path) -> None
 
 
 def test_several_questions_about_a_sentence_are_drawn_together() -> None:
-    one = outcome(0, Score(1, 1, 1))
-    (line,) = summary([Part("news", "trained", [one, one, outcome(7, Score(1, 0, 0))])], None)
+    one = prediction(0, Score(1, 1, 1))
+    (line,) = summary([Part("news", "trained", [one, one, prediction(7, Score(1, 0, 0))])], None)
     assert (line.sentences, line.evaluation.queries) == (2, 3)
     assert line.interval == interval(resampled_f1([Score(2, 2, 2), Score(1, 0, 0)]))
     assert line.difference is None
@@ -102,7 +102,7 @@ def test_several_questions_about_a_sentence_are_drawn_together() -> None:
 
 
 def test_the_best_of_the_others_is_the_best_of_them() -> None:
-    three = [*parts(), Part("news", "random", [outcome(i, Score(1, 1, 0)) for i in range(3)])]
+    three = [*parts(), Part("news", "random", [prediction(i, Score(1, 1, 0)) for i in range(3)])]
     found = {line.retriever: line.difference for line in summary(three, None)}
     assert {name: other and other.to for name, other in found.items()} == {
         "bm25": "trained", "trained": "bm25", "random": "trained",
@@ -171,15 +171,15 @@ def test_the_chart_shows_the_figures_and_cuts_nothing_off() -> None:
 
 @pytest.mark.parametrize("scores", [[Score()], [Score(1, 1, 1)]])
 def test_the_chart_of_an_extreme(scores: list[Score]) -> None:
-    found = [outcome(i, score) for i, score in enumerate(scores)]
+    found = [prediction(i, score) for i, score in enumerate(scores)]
     assert chart(summary([Part("x", "trained", found)], None), "m").startswith(b"\x89PNG")
 
 
 def test_predictions_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     with Predictions(tmp_path) as kept:
-        kept.add("news", "trained", "m", outcome(1, Score(1, 1, 1), "one", "PER: Ada\ud800"))
-        kept.add("news", "trained", "m", outcome(1, Score(1, 1, 1), "one"))
-        kept.add("news", "bm25", "m", outcome(1, Score(1, 1, 1), "one"))
+        kept.add("news", "trained", "m", prediction(1, Score(1, 1, 1), "one", "PER: Ada\ud800"))
+        kept.add("news", "trained", "m", prediction(1, Score(1, 1, 1), "one"))
+        kept.add("news", "bm25", "m", prediction(1, Score(1, 1, 1), "one"))
         with pytest.raises(UsageError, match="Another evaluation"):
             Predictions(tmp_path)
     file = tmp_path / "predictions.jsonl"
@@ -188,7 +188,7 @@ def test_predictions_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None
     file.write_bytes(b'nonsense\n{"key": 1}\n[]\n\xff\n' + whole + b'{"key": "torn')
     with Predictions(tmp_path) as kept:
         assert list(kept.completions) == ["one"]
-        kept.add("news", "trained", "m", outcome(2, Score(), "two"))
+        kept.add("news", "trained", "m", prediction(2, Score(), "two"))
     lines = file.read_bytes().splitlines()
     assert len(lines) == 7
     assert json.loads(lines[-1])["key"] == "two"
@@ -196,7 +196,7 @@ def test_predictions_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None
 
 def test_a_line_says_what_it_is(tmp_path: Path) -> None:
     with Predictions(tmp_path) as kept:
-        kept.add("news", "bm25", "m", outcome(3, Score(2, 1, 1), "key", "PER: Ada", missed=1))
+        kept.add("news", "bm25", "m", prediction(3, Score(2, 1, 1), "key", "PER: Ada", missed=1))
     (line,) = map(json.loads, (tmp_path / "predictions.jsonl").open())
     assert (line["corpus"], line["id"], line["task"]) == ("news", "3#NER", "NER")
     assert (line["retriever"], line["model"], line["demonstrations"]) == ("bm25", "m", ["d"])

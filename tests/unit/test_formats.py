@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.annotations import SHOWN, load_corpus, read_rows
+from ruie.annotations import MAX_LOGGED, load_corpus, read_rows
 from ruie.errors import RuieError
 from ruie.formats import TOLERANCE, AnnotatedRow, Format, Options, detect, read
 from ruie.formats.detection import SUFFIXES
@@ -150,7 +150,7 @@ def test_problems_are_told_few_and_counted(
     told = [record.getMessage() for record in caplog.records]
     assert told[0] == f"left out  {file}, line 301: offsets 5:9 are outside the text"
     assert told[-1] == f"{file}: 300 rows used, 12 left out, 0 repaired"
-    assert len(told) == SHOWN + 1
+    assert len(told) == MAX_LOGGED + 1
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert len(list(read_rows(file))) == 300
 

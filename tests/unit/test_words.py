@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruie.errors import UsageError
-from ruie.search_query import MOST_TERMS, Alternative, Term, parse_query, sought
+from ruie.search_query import MOST_TERMS, Alternative, Term, parse_query, required_terms
 from ruie.snippets import WIDTH, matches, snippet
 from ruie.words import LONGEST, located_words, words
 
@@ -88,7 +88,7 @@ class TestQuery:
             Alternative(terms("crude"), terms("opec")),
             Alternative(terms("gas price", "fell")),
         )
-        assert sought(parse_query("a b OR b -c")) == terms("a", "b")
+        assert required_terms(parse_query("a b OR b -c")) == terms("a", "b")
 
     def test_a_long_phrase_is_cut(self) -> None:
         (alternative,) = parse_query(f'"{" ".join(map(str, range(40)))}"*')
@@ -99,8 +99,8 @@ class TestQuery:
         [
             ("", "no word in it"),
             ('"" * -', "no word in it"),
-            ("-crude", "that is to be there"),
-            ("oil OR -crude", "that is to be there"),
+            ("-crude", "not only words to exclude"),
+            ("oil OR -crude", "not only words to exclude"),
             (" ".join(map(str, range(MOST_TERMS + 1))), f"at most {MOST_TERMS}"),
         ],
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ruie.errors import UsageError
-from ruie.evaluation import Outcome
+from ruie.evaluation import Prediction
 from ruie.llm import Completion
 from ruie.records import Item, Span
 
@@ -73,44 +73,44 @@ class Predictions:
         )
         self._there.add((raw["key"], raw["corpus"], raw["retriever"], raw["id"]))
 
-    def add(self, corpus: str, retriever: str, model: str, outcome: Outcome) -> None:
+    def add(self, corpus: str, retriever: str, model: str, prediction: Prediction) -> None:
         """Write a line, unless it is there. It survives the end of this process."""
-        place = (outcome.key, corpus, retriever, outcome.asked.name)
+        place = (prediction.key, corpus, retriever, prediction.gold.name)
         if place in self._there:
             return
         line = {
             "corpus": corpus,
-            "id": outcome.asked.name,
+            "id": prediction.gold.name,
             "retriever": retriever,
             "model": model,
-            **_plain(outcome),
+            **_plain(prediction),
         }
         told = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self._file.write(told + b"\n")
         self._file.flush()
-        if outcome.completion is not None:
-            self.completions[outcome.key] = outcome.completion
+        if prediction.completion is not None:
+            self.completions[prediction.key] = prediction.completion
             self._there.add(place)
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
-    completion, error = outcome.completion, outcome.error
+def _plain(prediction: Prediction) -> dict[str, Any]:
+    completion, error = prediction.completion, prediction.error
     said = completion.text if completion else error.raw_output if error else None
     return {
-        "task": str(outcome.asked.query.task),
-        "key": outcome.key,
-        "demonstrations": list(outcome.demonstrations),
+        "task": str(prediction.gold.query.task),
+        "key": prediction.key,
+        "demonstrations": list(prediction.demonstrations),
         "output": said,
         "finish_reason": completion.finish_reason if completion else None,
-        "items": _items(outcome.parsed.items),
-        "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in outcome.parsed.rejects],
+        "items": _items(prediction.parsed.items),
+        "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in prediction.parsed.rejects],
         "error": {"kind": error.kind, "message": error.message} if error else None,
-        "prompt_tokens": outcome.usage[0],
-        "completion_tokens": outcome.usage[1],
+        "prompt_tokens": prediction.usage[0],
+        "completion_tokens": prediction.usage[1],
         "latency_s": completion.latency_s if completion else None,
-        "strings": asdict(outcome.strings),
-        "offsets": asdict(outcome.offsets),
-        "mistakes": {str(kind): count for kind, count in outcome.mistakes.items()},
+        "strings": asdict(prediction.strings),
+        "offsets": asdict(prediction.offsets),
+        "mistakes": {str(kind): count for kind, count in prediction.mistakes.items()},
     }
 
 

@@ -10,7 +10,7 @@ from ruie.annotations import Corpus
 from ruie.bundle import Bundle
 from ruie.bundle.manifest import DEMONSTRATIONS
 from ruie.errors import UsageError
-from ruie.evaluation import Outcome, gold_queries, outcomes
+from ruie.evaluation import Prediction, gold_queries, predict
 from ruie.extractor import Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.retrievers import BM25, NAMES, Random
@@ -25,7 +25,7 @@ class Part:
 
     corpus: str
     retriever: str
-    outcomes: list[Outcome]
+    predictions: list[Prediction]
 
 
 def open_retrievers(
@@ -100,14 +100,14 @@ async def run(
         for corpus, gold in corpora.items():
             for name, retriever in retrievers.items():
 
-                def told(outcome: Outcome, corpus: str = corpus, name: str = name) -> None:
+                def save(prediction: Prediction, corpus: str = corpus, name: str = name) -> None:
                     if predictions is not None:
-                        predictions.add(corpus, name, model, outcome)
+                        predictions.add(corpus, name, model, prediction)
                     progress(1)
 
                 saved = predictions.completions if predictions is not None else None
                 extractor = Extractor(retriever, llm, model, decoding(config))
-                found = await outcomes(extractor, gold, saved=saved, told=told)
+                found = await predict(extractor, gold, saved=saved, on_prediction=save)
                 parts.append(Part(corpus, name, found))
         return model, parts
     finally:

@@ -1,4 +1,4 @@
-"""From outcomes to figures: scores with intervals, differences, tokens, cost, mistakes."""
+"""From predictions to figures: scores with intervals, differences, tokens, cost, mistakes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def summary(parts: Sequence[Part], price: Price | None, seed: int = 0) -> list[L
     lines = []
     for corpus in dict.fromkeys(part.corpus for part in parts):
         own = [part for part in parts if part.corpus == corpus]
-        sums = {part.retriever: totals(part.outcomes) for part in own}
+        sums = {part.retriever: totals(part.predictions) for part in own}
         for task in Task:
             scores = {p.retriever: _by_sentence(p, task) for p in own if task in sums[p.retriever]}
             draws = {name: resampled_f1(each, seed=seed) for name, each in scores.items()}
@@ -73,9 +73,9 @@ def summary(parts: Sequence[Part], price: Price | None, seed: int = 0) -> list[L
 def _by_sentence(part: Part, task: Task) -> list[Score]:
     """The counts of each sentence that the task was asked of, in the order of the corpus."""
     found: dict[int, Score] = {}
-    for one in part.outcomes:
-        if one.asked.query.task is task:
-            found[one.asked.row] = found.get(one.asked.row, Score()) + one.strings
+    for one in part.predictions:
+        if one.gold.query.task is task:
+            found[one.gold.row] = found.get(one.gold.row, Score()) + one.strings
     return [found[row] for row in sorted(found)]
 
 
