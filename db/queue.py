@@ -282,8 +282,8 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
 
 
 def withdraw_lost(conn: Connection, item: LeasedItem) -> bool:
-    """The worker that was taken for lost has the answer after all: delete the attempt that `reap`
-    recorded for this lease. False: it recorded none."""
+    """The worker that was taken for lost knows what became of the call: delete the attempt that
+    `reap` recorded for this lease. False: it recorded none."""
     recorded = delete(attempts).where(
         attempts.c.work_item_id == item.id,
         attempts.c.attempt == item.attempts,

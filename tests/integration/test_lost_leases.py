@@ -133,9 +133,12 @@ def test_what_waits_is_not_sent_once_its_lease_is_lost(engine: Engine) -> None:
         outcome = await working
         assert bench.endpoint.count == 1
         assert (outcome.saved, outcome.lost) == (0, 3)
+        assert bench.one("SELECT COUNT(*) FROM attempts") == 0
+        assert bench.committed() == bench.cost() > 0
 
         assert (await bench.work()).reused == 1
         assert bench.endpoint.count == 3
+        assert bench.committed() == bench.cost()
         assert bench.one("SELECT COUNT(*) FROM work_items WHERE state = 'done'") == 3
 
     with ScriptedEndpoint(slow) as endpoint:

@@ -93,11 +93,15 @@ class LeasedBatch:
         """Hold the leases for longer. An item that another worker may have by now is let go: its
         call is not sent any more, and one in flight is waited for."""
         for lost in await self._leases.renew(self.items.values()):
-            if self.items.pop(lost, None) is None:
+            item = self.items.pop(lost, None)
+            if item is None:
                 continue  # it ended meanwhile
             self.outcome.lost += 1
             if task := self._waiting.get(lost):
                 task.cancel()
+            if lost not in self._flying:
+                not_sent = partial(settlement.not_sent, item=item, sent=self._sent.get(lost))
+                await self._store.write(not_sent)
 
     async def give_back(self) -> None:
         """Everything that is still held goes back: unharmed, or with what it may have cost."""

@@ -140,6 +140,12 @@ def give_back(
             spend.settle(conn, item.job_id, sent.reservation, 0)
 
 
+def not_sent(conn: Connection, item: queue.LeasedItem, sent: PendingCall | None) -> None:
+    """An item whose lease was lost before its call was sent: nothing was spent on it."""
+    if queue.withdraw_lost(conn, item) and sent and sent.reservation:
+        spend.settle(conn, item.job_id, sent.reservation, 0)
+
+
 def cut_off(conn: Connection, item: queue.LeasedItem, sent: PendingCall) -> None:
     """An item whose call was sent and did not end in time: it may have been charged."""
     error = TransientCallError("The worker stopped before the answer came.", maybe_charged=True)
