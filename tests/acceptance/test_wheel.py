@@ -135,6 +135,7 @@ def test_the_command_works_beside_packages_of_the_same_names(installed: Environm
 @pytest.mark.parametrize(
     "code",
     [
+        "from ruie.client import Client",
         "from ruie import Bundle, Extractor, Result, Schema",
         "import ruie.worker.app, ruie.worker.tasks, ruie.worker.coordinator, ruie.exporter.cli",
     ],
