@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # each file on one worker, in the order of tests/conftest.py
 SPREAD := --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check lint types contracts clean
+.PHONY: demo test check lint types contracts dist clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("ruie needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
@@ -41,6 +41,10 @@ types: $(STAMP)
 
 contracts: $(STAMP)
 	$(BIN)/lint-imports
+
+dist: $(STAMP)
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
 
 clean:
 	rm -rf $(VENV) .ruie build dist *.egg-info

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from support.commands import ROOT
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "deploy/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "deploy/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+DECISIONS = ROOT / "docs/decisions/README.md"
 Row = tuple[str, ...]
 
 
