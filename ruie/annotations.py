@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ruie.errors import AnnotationError, SchemaError
-from ruie.formats import TOLERANCE, AnnotatedRow, Format, Options, Problem, Reading, collect
+from ruie.formats import (
+    TOLERANCE,
+    AnnotatedRow,
+    Format,
+    FormatOptions,
+    Problem,
+    Reading,
+    collect,
+)
 from ruie.records import Demonstration, Task, Trigger
 from ruie.schema import Schema
 
@@ -59,7 +67,7 @@ def load_corpus(
     *,
     format: Format | None = None,
     tolerance: float = TOLERANCE,
-    options: Options | None = None,
+    options: FormatOptions | None = None,
 ) -> Corpus:
     """Read annotated rows, in any of the formats of docs/data.md, with their schema.
 

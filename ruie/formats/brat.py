@@ -1,8 +1,8 @@
 """brat standoff: an `.ann` file with its `.txt` beside it, or a folder of such pairs.
 
-A row is a line of the `.txt` that is not blank, or the whole document. What an annotation cannot
-say within one row is reported, and the rows that it concerns are left out: a row that lacks one of
-its annotations would teach that nothing is there.
+A row is a line of the `.txt` that is not blank, or the whole document. An annotation that does not
+fit into one row is reported, and its rows are left out: a row without one of its annotations would
+be a wrong negative.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ruie.errors import AnnotationError
-from ruie.formats.document import Document
+from ruie.formats.document import BratDocument
 from ruie.formats.files import NOT_UTF8, content
-from ruie.formats.row import Found, Place, Problem
+from ruie.formats.row import Place, Problem, RowOrProblem
 from ruie.formats.standoff import parse
 from ruie.records import Task
 
 
-def read_brat(path: Path, whole_documents: bool = False) -> Iterator[Found]:
+def read_brat(path: Path, whole_documents: bool = False) -> Iterator[RowOrProblem]:
     """The rows of a document, or of all documents in a folder and the folders in it.
 
     A task counts as annotated if any of these documents has an annotation of it (entities, if
-    none has any): rows without one say that nothing is there. Raises `AnnotationError` if there
+    none has any): rows without one are negatives. Raises `AnnotationError` if there
     is no document, or a file cannot be read.
     """
-    found = [_open(file, _name(path, file), whole_documents) for file in _files(path)]
-    documents = [document for document in found if isinstance(document, Document)]
+    opened = [_open(file, _name(path, file), whole_documents) for file in _files(path)]
+    documents = [document for document in opened if isinstance(document, BratDocument)]
     tasks = [task for task in Task if any(document.annotates(task) for document in documents)]
-    for document in found:
-        if isinstance(document, Document):
+    for document in opened:
+        if isinstance(document, BratDocument):
             yield from document.rows(tasks or [Task.NER])
         else:
             yield document
@@ -41,8 +41,8 @@ def _files(path: Path) -> list[Path]:
     files = sorted(file for file in path.rglob("*.ann") if file.is_file())
     if not files:
         raise AnnotationError(
-            f"The folder {path} holds no .ann file.",
-            "A folder is read as brat's; name the files of another format.",
+            f"The folder {path} contains no .ann file.",
+            "Folders are read as brat; name the files of other formats.",
         )
     return files
 
@@ -51,17 +51,18 @@ def _name(path: Path, file: Path) -> str:
     return str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
 
 
-def _open(ann: Path, name: str, whole: bool) -> Document | Problem:
+def _open(ann: Path, name: str, whole: bool) -> BratDocument | Problem:
     txt = ann.with_suffix(".txt")
     if not txt.exists():
         return Problem(Place(str(ann)), f"there is no {txt.name} beside it", "Add the text.")
-    read: list[str] = []
+    contents: list[str] = []
     for file in (ann, txt):
         try:
-            read.append(content(file).decode())
+            contents.append(content(file).decode())
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             return Problem(Place(str(file), line), *NOT_UTF8)
-    if not read[1].strip("\ufeff \t\r\n"):
+    annotations, text = contents
+    if not text.strip("\ufeff \t\r\n"):
         return Problem(Place(str(txt)), "the file is empty", "Add the text.")
-    return Document(ann, name, parse(read[0].removeprefix("\ufeff")), read[1], whole)
+    return BratDocument(ann, name, parse(annotations.removeprefix("\ufeff")), text, whole)

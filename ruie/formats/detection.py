@@ -1,4 +1,4 @@
-"""Which format a file has: told by its name, and where names do not tell, by how it begins."""
+"""Which format a file has: by its name, or else by its first lines."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ SUFFIXES = {
     ".bioes": Format.CONLL,
     ".bilou": Format.CONLL,
 }
-"""Suffixes that tell the format; one of `.gz` behind them is passed over."""
+"""Suffixes that determine the format; a `.gz` after them is ignored."""
 
 JSON_LINES = (".jsonl", ".ndjson")
 HEAD_BYTES = 65_536
-"""How much of a file is looked at."""
+"""How much of a file is read to detect its format."""
 
 
 def detect(path: Path, tag: int = -1) -> Format:
     """The format of a file or a folder.
 
-    A folder is brat's, and so is a `.txt` with an `.ann` beside it. `SUFFIXES` come next. Then how
-    the file begins: JSON whose objects have `sentence` is of IE INSTRUCTIONS, other JSON is
-    JSONL; lines of columns, at least half with a tag in the column `tag`, are CoNLL. Raises
+    A folder is brat, and so is a `.txt` with an `.ann` beside it. `SUFFIXES` come next, then the
+    file's beginning: JSON whose objects have `sentence` is IE INSTRUCTIONS, other JSON is JSONL;
+    lines of columns, at least half with a tag in the column `tag`, are CoNLL. Raises
     `AnnotationError` for anything else, and if the file cannot be read.
     """
     if path.is_dir() or (path.suffix == ".txt" and path.with_suffix(".ann").exists()):
@@ -63,8 +63,8 @@ def detect(path: Path, tag: int = -1) -> Format:
     if _tagged(head, tag):
         return Format.CONLL
     raise AnnotationError(
-        f"{path} is of no known format.",
-        f"Known are {', '.join(Format)}; `ruie convert --format` takes one by name.",
+        f"{path} has no known format.",
+        f"Known are {', '.join(Format)}; name one with `ruie convert --format`.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A brat document cut into rows: which annotation belongs to which, and which belongs to none."""
+"""A brat document divided into rows, with the annotations of each row."""
 
 from __future__ import annotations
 
@@ -8,147 +8,153 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ruie.formats import checks
-from ruie.formats.row import AnnotatedRow, Found, Place, Problem, Wrong
+from ruie.formats.row import AnnotatedRow, Place, Problem, RowError, RowOrProblem
 from ruie.formats.standoff import Link, Mention, Range, Standoff
 from ruie.records import Item, Span, Task
 
 _ONE_ROW = "Correct it, or read whole documents as rows (--whole-documents)."
-_CORRECT = "Correct it; the rows that it may concern are left out."
+_CORRECT = "Correct it; the rows that it may be in are left out."
 
 
-class Document:
-    """One text with its standoff. `whole`: the text is one row; else each line of it is."""
+class BratDocument:
+    """A text with its standoff annotations. whole: the text is one row; else each line is."""
 
-    def __init__(self, ann: Path, name: str, said: Standoff, source: str, whole: bool) -> None:
+    def __init__(self, ann: Path, name: str, standoff: Standoff, source: str, whole: bool) -> None:
         self.ann, self.txt, self.name = ann, ann.with_suffix(".txt"), name
-        self.said = said
-        self.text = _as_counted(source, said.mentions.values())
-        self.bounds = _bounds(self.text, whole)  # of each row in the text
-        self.lost: set[int] = set()  # rows that are left out
+        self.standoff = standoff
+        self.text = _as_counted(source, standoff.mentions.values())
+        self.bounds = _bounds(self.text, whole)  # of each row: start and end in the text, and line
+        self.left_out: set[int] = set()  # rows
         self.problems: list[Problem] = []
-        self.places: dict[str, Range] = {}  # of each mention in the text
-        self.triggers = {name: event.trigger for name, event in said.events.items()}
+        self.ranges: dict[str, Range] = {}  # of each mention in the text, by id
+        self.triggers = {name: event.trigger for name, event in standoff.events.items()}
         marked = set(self.triggers.values())
-        self.entities = [name for name in said.mentions if name not in marked]
+        self.entities = [name for name in standoff.mentions if name not in marked]
 
     def annotates(self, task: Task) -> bool:
         """Whether there is an annotation of the task."""
-        kinds = {Task.NER: self.entities, Task.RE: self.said.relations, Task.ED: self.said.events}
+        kinds = {
+            Task.NER: self.entities,
+            Task.RE: self.standoff.relations,
+            Task.ED: self.standoff.events,
+        }
         return bool(kinds.get(task))
 
-    def rows(self, tasks: Collection[Task]) -> Iterator[Found]:
-        """What is wrong, then the rows that are right. Called once."""
-        for line, wrong in self.said.wrong:
-            self._lose(line, wrong, set())
-        for name, mention in self.said.mentions.items():
-            self._put(name, mention)
-        for link in (*self.said.relations.values(), *self.said.events.values()):
+    def rows(self, tasks: Collection[Task]) -> Iterator[RowOrProblem]:
+        """The problems, then the rows that are left. Called once."""
+        for line, error in self.standoff.errors:
+            self._leave_out(line, error, set())
+        for name, mention in self.standoff.mentions.items():
+            self._locate(name, mention)
+        for link in (*self.standoff.relations.values(), *self.standoff.events.values()):
             self._check(link)
         yield from self.problems
-        holds: defaultdict[int, list[str]] = defaultdict(list)
-        for name in (*self.entities, *self.said.relations, *self.said.events):
-            if (place := self._place_of(name)) and (rows := self._touched(place)):
-                holds[min(rows)].append(name)
+        names: defaultdict[int, list[str]] = defaultdict(list)
+        for name in (*self.entities, *self.standoff.relations, *self.standoff.events):
+            if (range_ := self._range_of(name)) and (rows := self._rows_of(range_)):
+                names[min(rows)].append(name)
         for row in range(len(self.bounds)):
-            if row not in self.lost:
-                yield self._row(row, holds[row], tasks)
+            if row not in self.left_out:
+                yield self._row(row, names[row], tasks)
 
-    def _lose(self, line: int, wrong: Wrong, rows: set[int]) -> None:
-        """Leave rows out; all of them where it is not known which."""
-        new = (rows or set(range(len(self.bounds)))) - self.lost
-        self.lost |= new
+    def _leave_out(self, line: int, error: RowError, rows: set[int]) -> None:
+        """Leave out `rows`; all rows if it is unknown which are concerned (an empty set)."""
+        new = (rows or set(range(len(self.bounds)))) - self.left_out
+        self.left_out |= new
         if new:
             place = Place(str(self.ann), line)
-            self.problems.append(Problem(place, wrong.what, wrong.hint, len(new)))
+            self.problems.append(Problem(place, error.what, error.hint, len(new)))
 
-    def _touched(self, *places: Range) -> set[int]:
-        """The rows that have a character of these places."""
+    def _rows_of(self, *ranges: Range) -> set[int]:
+        """The rows that share a character with these ranges."""
         return {
             row
-            for start, end in places
+            for start, end in ranges
             for row in range(
                 bisect_right(self.bounds, start, key=lambda bound: bound[1]),
                 bisect_left(self.bounds, end, key=lambda bound: bound[0]),
             )
         }
 
-    def _within(self, place: Range) -> bool:
-        """Whether one row has all of a place."""
+    def _within_a_row(self, range_: Range) -> bool:
+        """Whether one row contains all of a range."""
         return any(
-            start <= place[0] and place[1] <= end
-            for start, end, _ in (self.bounds[row] for row in self._touched(place))
+            start <= range_[0] and range_[1] <= end
+            for start, end, _ in (self.bounds[row] for row in self._rows_of(range_))
         )
 
-    def _put(self, name: str, mention: Mention) -> None:
-        """Find a mention's place in the text."""
+    def _locate(self, name: str, mention: Mention) -> None:
+        """Determine a mention's range in the text."""
         if not mention.fits(self.text):
-            self._mend(name, mention)
+            self._repair(name, mention)
             return
-        place = self.places[name] = mention.cover
-        if mention.broken(self.text):
-            wrong = Wrong(f"{name} is in several pieces, but a row's mentions are whole", _CORRECT)
-            self._lose(mention.line, wrong, self._touched(place))
-        elif not self._within(place):
-            wrong = Wrong(f"{name} goes over the end of a line", _ONE_ROW)
-            self._lose(mention.line, wrong, self._touched(place))
+        range_ = self.ranges[name] = mention.cover
+        if mention.discontinuous(self.text):
+            error = RowError(f"{name} is discontinuous, which rows cannot represent", _CORRECT)
+            self._leave_out(mention.line, error, self._rows_of(range_))
+        elif not self._within_a_row(range_):
+            error = RowError(f"{name} extends over the end of a line", _ONE_ROW)
+            self._leave_out(mention.line, error, self._rows_of(range_))
 
-    def _mend(self, name: str, mention: Mention) -> None:
-        """A mention whose text is not at its offsets is where that text stands, if that is one
-        place; else the rows that may be meant are left out."""
+    def _repair(self, name: str, mention: Mention) -> None:
+        """Locate a mention whose text is not at its offsets, if it occurs only once; else leave out
+        the rows that it may be in."""
         start, end = mention.cover
-        if mention.said is None:
-            wrong = Wrong(f"{name} is at {start}:{end}, which is outside the text", _CORRECT)
-            self._lose(mention.line, wrong, self._touched((start, end)))
+        if mention.text is None:
+            error = RowError(f"{name} is at {start}:{end}, which is outside the text", _CORRECT)
+            self._leave_out(mention.line, error, self._rows_of((start, end)))
             return
-        found = [(s.start, s.end) for s in checks.occurrences(self.text, mention.said)]
-        what = f"{name} says {checks.short(mention.said)} at {start}:{end}, "
-        if len(found) == 1 and len(mention.fragments) == 1:
-            self.places[name] = found[0]
-            what += f"but it stands at {found[0][0]}:{found[0][1]}"
+        ranges = [(s.start, s.end) for s in checks.occurrences(self.text, mention.text)]
+        what = f"{name} is annotated as {checks.short(mention.text)} at {start}:{end}, "
+        if len(ranges) == 1 and len(mention.fragments) == 1:
+            self.ranges[name] = ranges[0]
+            what += f"but that is at {ranges[0][0]}:{ranges[0][1]}"
             place = Place(str(self.ann), mention.line)
             self.problems.append(
-                Problem(place, what, "Correct the offsets where this is not meant.", 0)
+                Problem(place, what, "Correct the offsets if another occurrence is meant.", 0)
             )
             return
-        what += f"but it stands at {len(found)} places" if found else "where it does not stand"
-        rows = self._touched((start, end), *found)
-        self._lose(mention.line, Wrong(what, _CORRECT), rows)
+        what += f"but that occurs {len(ranges)} times" if ranges else "but that does not occur"
+        rows = self._rows_of((start, end), *ranges)
+        self._leave_out(mention.line, RowError(what, _CORRECT), rows)
 
     def _check(self, link: Link) -> None:
-        """Leave out the rows of a relation or an event that has parts in more than one or none."""
+        """Leave out the rows of a relation or an event whose parts are missing or in several
+        rows."""
         names = [name for _, name in link.arguments] + ([link.trigger] if link.trigger else [])
-        places = {name: self._place_of(name) for name in names}
-        rows = self._touched(*(place for place in places.values() if place))
-        missing = [name for name, place in places.items() if not place]
+        ranges = {name: self._range_of(name) for name in names}
+        rows = self._rows_of(*(range_ for range_ in ranges.values() if range_))
+        missing = [name for name, range_ in ranges.items() if not range_]
         if missing:
-            wrong = Wrong(f"it needs {missing[0]}, which is wrong or not there", _CORRECT)
-            self._lose(link.line, wrong, rows)
+            error = RowError(f"it needs {missing[0]}, which is wrong or missing", _CORRECT)
+            self._leave_out(link.line, error, rows)
         elif len(rows) > 1:
-            wrong = Wrong(f"its parts {', '.join(names)} are on different lines", _ONE_ROW)
-            self._lose(link.line, wrong, rows)
+            error = RowError(f"its parts {', '.join(names)} are on different lines", _ONE_ROW)
+            self._leave_out(link.line, error, rows)
 
-    def _place_of(self, name: str) -> Range | None:
-        """Where an annotation is: an event where its trigger is, a relation where its head is."""
-        if relation := self.said.relations.get(name):
+    def _range_of(self, name: str) -> Range | None:
+        """The range of an annotation: of an event that of its trigger, of a relation that of its
+        head."""
+        if relation := self.standoff.relations.get(name):
             name = relation.arguments[0][1]
-        return self.places.get(self.triggers.get(name, name))
+        return self.ranges.get(self.triggers.get(name, name))
 
     def _row(self, row: int, names: list[str], tasks: Collection[Task]) -> AnnotatedRow:
         begin, end, line = self.bounds[row]
         text = self.text[begin:end]
 
         def span(name: str) -> Span:
-            start, stop = self.places[self.triggers.get(name, name)]
+            start, stop = self.ranges[self.triggers.get(name, name)]
             return checks.span(text, start - begin, stop - begin)
 
-        said = self.said
-        relations = [said.relations[name] for name in names if name in said.relations]
-        events = [said.events[name] for name in names if name in said.events]
+        standoff = self.standoff
+        relations = [standoff.relations[name] for name in names if name in standoff.relations]
+        events = [standoff.events[name] for name in names if name in standoff.events]
         gold = {
             Task.NER: tuple(
-                Item(said.mentions[name].type, (span(name),))
+                Item(standoff.mentions[name].type, (span(name),))
                 for name in names
-                if name in said.mentions
+                if name in standoff.mentions
             ),
             Task.RE: tuple(
                 Item(link.type, tuple(span(name) for _, name in link.arguments))
@@ -169,8 +175,8 @@ class Document:
 
 
 def _as_counted(source: str, mentions: Collection[Mention]) -> str:
-    """The text as the offsets count it: programs differ in whether they count a byte order mark,
-    and both characters of a line end of Windows."""
+    """The text that the offsets fit: programs differ in whether they count a byte order mark, and
+    both characters of a Windows line end."""
     bare = source.removeprefix("\ufeff")
     readings = (bare, bare.replace("\r\n", "\n"), source, source.replace("\r\n", "\n"))
     return max(
@@ -179,14 +185,14 @@ def _as_counted(source: str, mentions: Collection[Mention]) -> str:
 
 
 def _bounds(text: str, whole: bool) -> list[tuple[int, int, int | None]]:
-    """Where each row begins and ends, without line ends, byte order mark and blank lines; and the
-    number of its line."""
-    found: list[tuple[int, int, int | None]] = []
+    """Start and end of each row, and its line number; without line ends, byte order mark and blank
+    lines. No line number if the text is one row."""
+    bounds: list[tuple[int, int, int | None]] = []
     at = 0
     for number, line in enumerate([text] if whole else text.split("\n"), start=1):
         start = at + line.startswith("\ufeff")
         end = at + len(line.rstrip("\r\n"))
         if text[start:end].strip():
-            found.append((start, end, None if whole else number))
+            bounds.append((start, end, None if whole else number))
         at += len(line) + 1
-    return found
+    return bounds

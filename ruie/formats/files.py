@@ -17,17 +17,17 @@ NOT_UTF8 = ("this is not UTF-8", "Save the file as UTF-8.")
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, unpacked if its name ends in `.gz`. Raises `AnnotationError` if that fails, also
-    later, in the block that reads it."""
+    """The file, decompressed if its name ends in `.gz`. Raises `AnnotationError` if that fails,
+    also while the block reads it."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             yield cast(BinaryIO, stream)
     except FileNotFoundError:
         raise AnnotationError(f"There is no file {path}.", "Check the path.") from None
     except (OSError, EOFError, zlib.error) as error:
-        said = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise AnnotationError(
-            f"{path} cannot be read: {said}.", "It must be readable, and whole if it is gzipped."
+            f"{path} cannot be read: {reason}.", "It must be readable, and whole if it is gzipped."
         ) from None
 
 

@@ -1,5 +1,5 @@
 """The JSON of IE INSTRUCTIONS, the collection of InstructUIE (arXiv 2304.08085): a list of rows, or
-a row a line.
+one row per line.
 
     {"sentence": "Shell owns Pernis.",
      "entities": [{"name": "Shell", "type": "organization", "pos": [0, 5]}],
@@ -7,9 +7,9 @@ a row a line.
      "events": [{"trigger": "owns", "type": "Possess", "pos": [6, 10],
                  "arguments": [{"name", "role", "pos"}]}]}
 
-In that collection a `pos` is sometimes missing or wrong. A name whose `pos` is not where it stands
-is taken where it does stand, if that is one place alone: silently where `pos` is missing, reported
-as repaired where it was wrong. The types `""` and `NA` say that there is nothing.
+In that collection some `pos` are missing or wrong. Such a name is located in the text, if it occurs
+only once: silently if `pos` is missing, reported as repaired if it is wrong. The types `""` and
+`NA` mean that there is nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ruie.errors import AnnotationError
 from ruie.formats import checks
 from ruie.formats.files import content, lines
 from ruie.formats.jsonl import row_id
-from ruie.formats.row import AnnotatedRow, Found, Place, Problem, Wrong
+from ruie.formats.row import AnnotatedRow, Place, Problem, RowError, RowOrProblem
 from ruie.records import Item, Span, Task
 
 NOTHING = ("", "NA")
 """Types that annotate nothing."""
 
 
-def read_instructions(path: Path) -> Iterator[Found]:
+def read_instructions(path: Path) -> Iterator[RowOrProblem]:
     """The rows of a file, and a problem for each that is wrong or was repaired. Raises
     `AnnotationError` if the file, or the list in it, cannot be read to its end."""
     for number, (line, raw) in enumerate(_rows(path), start=1):
@@ -43,11 +43,13 @@ def read_instructions(path: Path) -> Iterator[Found]:
             row = AnnotatedRow(
                 row_id(sentence.raw, number), sentence.text, *sentence.annotations(), place
             )
-        except Wrong as wrong:
-            yield wrong.at(place)
+        except RowError as error:
+            yield error.at(place)
             continue
         if sentence.repaired:
-            yield Problem(place, sentence.repaired, "Correct 'pos' where this is not meant.", 0)
+            yield Problem(
+                place, sentence.repaired, "Correct 'pos' if another occurrence is meant.", 0
+            )
         yield row
 
 
@@ -63,7 +65,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str | Problem]]:
 
 
 def _listed(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    """The members of a JSON list with their lines; the list is never held whole."""
+    """The members of a JSON list with their lines, without the whole list in memory."""
     decoder = json.JSONDecoder()
     line, counted = 1, 0
     at = _past_space(text, text.index("[") + 1)
@@ -74,14 +76,14 @@ def _listed(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | Probl
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             place = Place(str(path), getattr(error, "lineno", line))
-            said = getattr(error, "msg", "nested too deeply, or a number too long")
+            reason = getattr(error, "msg", "nested too deeply, or a number too long")
             raise AnnotationError(
-                f"{place}: this is not JSON ({said}).", "Correct it; the file may be cut off."
+                f"{place}: this is not JSON ({reason}).", "Correct it; the file may be cut off."
             ) from None
         if isinstance(value, dict):
             yield line, value
         else:
-            yield line, Wrong("the row is not a JSON object").at(Place(str(path), line))
+            yield line, RowError("the row is not a JSON object").at(Place(str(path), line))
         at = _past_space(text, at)
         if text[at : at + 1] == ",":
             at = _past_space(text, at + 1)
@@ -94,7 +96,7 @@ def _past_space(text: str, at: int) -> int:
 
 
 class _Sentence:
-    """One row as it is read; `repaired` says what was put right in it."""
+    """One row while it is read; `repaired` says what was corrected in it."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
@@ -102,7 +104,7 @@ class _Sentence:
         self.repaired = ""
 
     def annotations(self) -> tuple[dict[Task, tuple[Item, ...]], tuple[tuple[Item, ...], ...]]:
-        """The row's gold items and its events' arguments. Raises `Wrong`."""
+        """The row's gold items and its events' arguments. Raises `RowError`."""
         gold: dict[Task, tuple[Item, ...]] = {}
         arguments: tuple[tuple[Item, ...], ...] = ()
         if "entities" in self.raw:
@@ -123,7 +125,7 @@ class _Sentence:
                 for e in events
             )
         if not gold:
-            raise Wrong("none of 'entities', 'relations', 'events' is there")
+            raise RowError("none of 'entities', 'relations', 'events' is there")
         return gold, arguments
 
     def typed(self, key: str) -> list[dict[str, Any]]:
@@ -137,20 +139,20 @@ class _Sentence:
 
     def span(self, name: object, pos: object, key: str) -> Span:
         if not isinstance(name, str) or not name:
-            raise Wrong(f"'{key}' is not text")
+            raise RowError(f"'{key}' is not text")
         match pos:
             case [int(start), int(end)] if 0 <= start < end and self.text[start:end] == name:
                 return checks.span(self.text, start, end)
         places = checks.occurrences(self.text, name)
         if len(places) != 1:
-            stands = f"stands at {len(places)} places" if places else "does not stand there"
-            raise Wrong(
-                f"'pos' is {checks.short(pos)}, and {checks.short(name)} {stands}",
+            occurs = f"occurs {len(places)} times" if places else "does not occur"
+            raise RowError(
+                f"'pos' is {checks.short(pos)}, and {checks.short(name)} {occurs}",
                 "Write the offsets of the first character and after the last.",
             )
         if pos not in (None, []) and not self.repaired:
             start, end = places[0].start, places[0].end
             self.repaired = (
-                f"'pos' is {checks.short(pos)}, but {checks.short(name)} stands at {start}:{end}"
+                f"'pos' is {checks.short(pos)}, but {checks.short(name)} is at {start}:{end}"
             )
         return places[0]

@@ -1,11 +1,11 @@
-"""The project's own layout: JSONL, one text a line.
+"""The project's own layout: JSONL, one text per line.
 
     {"id", "text", "entities":  [{"type", "text", "start", "end"}]}
     {"id", "text", "relations": [{"type", "head": {"text", "start", "end"}, "tail": {...}}]}
     {"id", "text", "events":    [{"type", "trigger": {...}, "arguments": [{"role", ...}]}]}
 
 `start` and `end` count Unicode characters, end exclusive. A row may hold several of the three.
-A key that is present says that the row was annotated for it, even if its list is empty.
+A key that is present means that the row was annotated for it, even if its list is empty.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 from ruie.formats import checks
 from ruie.formats.files import lines
-from ruie.formats.row import AnnotatedRow, Found, Place, Problem, Wrong
+from ruie.formats.row import AnnotatedRow, Place, Problem, RowError, RowOrProblem
 from ruie.records import Item, Span, Task
 
 
-def read_jsonl(path: Path) -> Iterator[Found]:
+def read_jsonl(path: Path) -> Iterator[RowOrProblem]:
     """The rows of a file, and a problem for each that is wrong. Raises `AnnotationError` if the
     file cannot be read."""
     for number, line in lines(path):
@@ -31,16 +31,16 @@ def read_jsonl(path: Path) -> Iterator[Found]:
             place = Place(str(path), number)
             try:
                 yield _row(checks.parsed(line), place)
-            except Wrong as wrong:
-                yield wrong.at(place)
+            except RowError as error:
+                yield error.at(place)
 
 
 def row_id(raw: dict[str, Any], number: int | None) -> str:
-    """A row's own id, or the number that stands for it."""
+    """A row's own id, or else its number."""
     if (given := raw.get("id")) is None or given == "":
         return str(number)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise Wrong("'id' is neither a string nor a number")
+        raise RowError("'id' is neither a string nor a number")
     return checks.whole(str(given), "id")
 
 
@@ -65,7 +65,7 @@ def _row(raw: dict[str, Any], place: Place) -> AnnotatedRow:
             for e in events
         )
     if not gold:
-        raise Wrong("none of 'entities', 'relations', 'events' is there")
+        raise RowError("none of 'entities', 'relations', 'events' is there")
     return AnnotatedRow(row_id(raw, place.line), text, gold, arguments, place)
 
 
@@ -82,7 +82,8 @@ def _item(raw: dict[str, Any], key: str, text: str, *pieces: dict[str, Any]) -> 
 
 
 def to_line(row: AnnotatedRow) -> str:
-    """A row as a line of this layout, without the line end; `read_jsonl` gives the row back."""
+    """A row as a line of this layout, without the line end; `read_jsonl` reads the same row from
+    it."""
     written: dict[str, Any] = {"id": row.id, "text": row.text}
     if Task.NER in row.gold:
         written["entities"] = [{"type": i.type, **_span(i.spans[0])} for i in row.gold[Task.NER]]
@@ -96,9 +97,9 @@ def to_line(row: AnnotatedRow) -> str:
             {
                 "type": event.type,
                 "trigger": _span(event.spans[0]),
-                "arguments": [{"role": a.type, **_span(a.spans[0])} for a in found],
+                "arguments": [{"role": a.type, **_span(a.spans[0])} for a in arguments],
             }
-            for event, found in zip(row.gold[Task.ED], row.arguments, strict=True)
+            for event, arguments in zip(row.gold[Task.ED], row.arguments, strict=True)
         ]
     return json.dumps(written, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""A file or folder of annotated data, read with what is wrong in it."""
+"""A file or folder of annotated data: its rows and its problems."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ruie.formats.detection import Format, detect
 from ruie.formats.docbin import read_docbin
 from ruie.formats.instructions import read_instructions
 from ruie.formats.jsonl import read_jsonl
-from ruie.formats.row import AnnotatedRow, Found, Place, Problem
+from ruie.formats.row import AnnotatedRow, Place, Problem, RowOrProblem
 from ruie.records import Task
 from ruie.schema import Schema
 
 TOLERANCE = 0.05
-"""The share of a file's rows that may be wrong: more is a mistake of the file, not in it."""
+"""The share of a file's rows that may be wrong: with more, the file is refused as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What some formats leave open."""
+class FormatOptions:
+    """How to read formats that allow several readings."""
 
     token_column: int = 1
     """CoNLL: from 1 at the left, or from -1 at the right."""
@@ -31,12 +31,12 @@ class Options:
     span_group: str = ""
     """DocBin: the group of `doc.spans` to take; "" for `doc.ents`."""
     whole_documents: bool = False
-    """brat: a document is a row; else each line of it is."""
+    """brat: each document is a row; else each line is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The rows that can be used, and what was wrong."""
+    """The usable rows, and the problems of the others."""
 
     path: Path
     format: Format
@@ -50,12 +50,12 @@ class Reading:
 
     @property
     def repaired(self) -> int:
-        """How many rows are used although something in them was wrong."""
+        """How many rows are used after something in them was corrected."""
         return sum(1 for problem in self.problems if not problem.rows)
 
     def against(self, schema: Schema) -> Reading:
-        """Without the rows that have a type or a role which the schema lacks. Kinds of annotation
-        that the schema does not ask for at all are passed over."""
+        """Without the rows that have a type or a role which the schema lacks. Tasks without any
+        type in the schema are ignored."""
         rows: list[AnnotatedRow] = []
         problems = list(self.problems)
         for row in self.rows:
@@ -69,8 +69,8 @@ class Reading:
         return replace(self, rows=tuple(rows), problems=tuple(problems))
 
     def check(self, tolerance: float = TOLERANCE) -> Reading:
-        """This reading, if it may be used. Raises `AnnotationError` that names the first mistake,
-        if more than the share `tolerance` (0 to 1) of the rows is left out, or if none is left."""
+        """This reading. Raises `AnnotationError`, naming the first problem, if more than the share
+        `tolerance` (0 to 1) of the rows is left out, or if none is left."""
         rows = len(self.rows) + self.left_out
         if not rows:
             raise AnnotationError(
@@ -87,17 +87,19 @@ class Reading:
         )
 
 
-def collect(path: Path, format: Format | None = None, options: Options | None = None) -> Reading:
-    """Read all of a file or folder, whatever share of it is wrong.
+def collect(
+    path: Path, format: Format | None = None, options: FormatOptions | None = None
+) -> Reading:
+    """Read all of a file or folder, however many rows are wrong.
 
     format: None to detect it (`detect`). Raises `AnnotationError` if it cannot be read,
     `UnavailableError` without the library that a format needs.
     """
-    options = options or Options()
+    options = options or FormatOptions()
     format = format or detect(path, options.tag_column)
-    found = list(_reader(path, format, options))
-    rows = tuple(one for one in found if isinstance(one, AnnotatedRow))
-    return Reading(path, format, rows, tuple(one for one in found if isinstance(one, Problem)))
+    read = list(_reader(path, format, options))
+    rows = tuple(one for one in read if isinstance(one, AnnotatedRow))
+    return Reading(path, format, rows, tuple(one for one in read if isinstance(one, Problem)))
 
 
 def read(
@@ -105,14 +107,14 @@ def read(
     format: Format | None = None,
     schema: Schema | None = None,
     tolerance: float = TOLERANCE,
-    options: Options | None = None,
+    options: FormatOptions | None = None,
 ) -> Reading:
     """Read a file or folder: `collect`, then `against` the schema if there is one, then `check`."""
     reading = collect(path, format, options)
     return (reading.against(schema) if schema else reading).check(tolerance)
 
 
-def _reader(path: Path, format: Format, options: Options) -> Iterator[Found]:
+def _reader(path: Path, format: Format, options: FormatOptions) -> Iterator[RowOrProblem]:
     match format:
         case Format.JSONL:
             return read_jsonl(path)
@@ -127,15 +129,15 @@ def _reader(path: Path, format: Format, options: Options) -> Iterator[Found]:
 
 
 def _unknown(row: AnnotatedRow, schema: Schema) -> str:
-    """The first type or role of a row that is asked for and not in the schema, or ""."""
+    """The first type or role of a row that is missing in the schema, or ""."""
     for task, items in row.gold.items():
         if labels := schema.labels(task):
             for item in items:
                 if item.type not in labels:
                     return f"the type '{item.type}' ({task})"
-    for event, found in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
+    for event, arguments in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
         if roles := schema.labels(Task.EAE, event.type):
-            for item in found:
+            for item in arguments:
                 if item.type not in roles:
                     return f"the role '{item.type}' of '{event.type}'"
     return ""

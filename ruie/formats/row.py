@@ -1,4 +1,4 @@
-"""What every reader gives: annotated rows, and what is wrong with those that cannot be used."""
+"""What every reader returns: annotated rows, and the problems of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ruie.records import Item, Task
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something was read: `part` names a piece of a file without lines, or of a line."""
+    """Where something was read. `part` names a part of a file without lines, or of a line."""
 
     file: str
     line: int | None = None  # counts from 1
@@ -40,17 +40,17 @@ class Problem:
     what: str
     hint: str
     rows: int = 1
-    """How many rows are left out because of it; 0 where the row was repaired and is used."""
+    """How many rows are left out because of it; 0 if the row was repaired and is used."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
 
 
-Found = AnnotatedRow | Problem
+RowOrProblem = AnnotatedRow | Problem
 
 
-class Wrong(ValueError):
-    """A row cannot be used: raised and caught inside a reader, which makes it a `Problem`."""
+class RowError(ValueError):
+    """A row cannot be used. Raised and caught within a reader, which turns it into a `Problem`."""
 
     def __init__(self, what: str, hint: str = "See docs/data.md for the layout.") -> None:
         super().__init__(what)

@@ -1,4 +1,4 @@
-"""A brat document: the text and what its `.ann` file says about it.
+"""brat's standoff format: the annotations of an `.ann` file.
 
     T1	Organisation 0 4	OPEC
     T2	Cut 5 8	cut
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ruie.formats import checks
-from ruie.formats.row import Wrong
+from ruie.formats.row import RowError
 
 IGNORED = ("A", "M", "N", "#", "*")
 
@@ -34,30 +34,31 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A text-bound annotation: its fragments, and the text that it repeats (None: it does not)."""
+    """A text-bound annotation: its fragments, and their text as repeated in the file, if it is."""
 
     line: int
     type: str
     fragments: tuple[Range, ...]
-    said: str | None
+    text: str | None
 
     @property
     def cover(self) -> Range:
+        """From the first to the last fragment."""
         return self.fragments[0][0], self.fragments[-1][1]
 
-    def fits(self, text: str) -> bool:
-        """Whether its offsets are in the text and its text stands there."""
-        if not all(0 <= a < b <= len(text) for a, b in self.fragments):
+    def fits(self, document: str) -> bool:
+        """Whether its offsets are within the document and its text is there."""
+        if not all(0 <= a < b <= len(document) for a, b in self.fragments):
             return False
-        return self.said is None or self.said in (
-            " ".join(text[a:b] for a, b in self.fragments),
-            text[slice(*self.cover)].replace("\n", " "),
+        return self.text is None or self.text in (
+            " ".join(document[a:b] for a, b in self.fragments),
+            document[slice(*self.cover)].replace("\n", " "),
         )
 
-    def broken(self, text: str) -> bool:
-        """Whether more than white space lies between its fragments."""
+    def discontinuous(self, document: str) -> bool:
+        """Whether there is more than white space between its fragments."""
         between = zip(self.fragments, self.fragments[1:], strict=False)
-        return any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in between)
+        return any(document[a[1] : b[0]].strip() or b[0] < a[1] for a, b in between)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,61 +73,61 @@ class Link:
 
 @dataclass(slots=True)
 class Standoff:
-    """What an `.ann` file says; `wrong` are its lines that say nothing."""
+    """The annotations of an `.ann` file by their ids, and the errors of its lines by number."""
 
     mentions: dict[str, Mention] = field(default_factory=dict)
     relations: dict[str, Link] = field(default_factory=dict)
     events: dict[str, Link] = field(default_factory=dict)
-    wrong: list[tuple[int, Wrong]] = field(default_factory=list)
+    errors: list[tuple[int, RowError]] = field(default_factory=list)
 
 
 def parse(source: str) -> Standoff:
     """Read the text of an `.ann` file. Never raises."""
-    found = Standoff()
+    standoff = Standoff()
     for number, line in enumerate(source.split("\n"), start=1):
         if not line.strip() or line.startswith(IGNORED):
             continue
         try:
-            _line(line.removesuffix("\r"), number, found)
-        except Wrong as wrong:
-            found.wrong.append((number, wrong))
-    return found
+            _line(line.removesuffix("\r"), number, standoff)
+        except RowError as error:
+            standoff.errors.append((number, error))
+    return standoff
 
 
-def _line(line: str, number: int, found: Standoff) -> None:
+def _line(line: str, number: int, standoff: Standoff) -> None:
     if match := _MENTION.fullmatch(line):
-        name, kind, offsets, said = match.groups()
+        name, kind, offsets, text = match.groups()
         fragments = sorted(_range(piece) for piece in offsets.split(";"))
-        kept = checks.label(kind, "type")
-        _put(found.mentions, name, Mention(number, kept, tuple(fragments), said))
+        label = checks.label(kind, "type")
+        _put(standoff.mentions, name, Mention(number, label, tuple(fragments), text))
     elif match := _RELATION.fullmatch(line):
         name, kind, head, tail = match.groups()
         ends = (("head", head), ("tail", tail))
-        _put(found.relations, name, Link(number, checks.label(kind, "type"), ends))
+        _put(standoff.relations, name, Link(number, checks.label(kind, "type"), ends))
     elif match := _EVENT.fullmatch(line):
         name, kind, trigger, rest = match.groups()
         pairs = [piece.partition(":")[::2] for piece in rest.split()]
         link = Link(number, checks.label(kind, "type"), tuple(_roles(pairs)), trigger)
-        _put(found.events, name, link)
+        _put(standoff.events, name, link)
     else:
-        raise Wrong(f"{checks.short(line)} is no annotation of brat", _LAYOUT)
+        raise RowError(f"{checks.short(line)} is not an annotation of brat", _LAYOUT)
 
 
-def _put(kept: dict[str, _T], name: str, value: _T) -> None:
-    if name in kept:
-        raise Wrong(f"{name} is written twice", "Give each annotation an id of its own.")
-    kept[name] = value
+def _put(by_id: dict[str, _T], name: str, value: _T) -> None:
+    if name in by_id:
+        raise RowError(f"{name} is written twice", "Give each annotation an id of its own.")
+    by_id[name] = value
 
 
 def _range(piece: str) -> Range:
     start, end = piece.split(" ")
     if max(len(start), len(end)) > 12:
-        raise Wrong(f"offsets {checks.short(piece)} are outside the text", _LAYOUT)
+        raise RowError(f"offsets {checks.short(piece)} are outside the text", _LAYOUT)
     return int(start), int(end)
 
 
 def _roles(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Arguments with their roles; brat numbers a role that comes again: `Theme`, `Theme2`."""
+    """Arguments with their roles; brat numbers repeated roles: `Theme`, `Theme2`."""
     written = {role for role, _ in pairs}
     bare = {role: re.sub("[0-9]+$", "", role) for role in written}
     return [

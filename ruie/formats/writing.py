@@ -1,4 +1,4 @@
-"""Annotated rows and their schema as files of the project's own layout."""
+"""Writing annotated rows and their schema in the project's own layout."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_corpus(
     check_target(path, schema=schema is not None, overwrite=overwrite)
     try:
         with ExitStack() as stack:
-            # moved in in the opposite order: where there are rows, there is their schema
+            # renamed in the opposite order, so that rows never lie there without their schema
             for file, lines in files.items():
                 partial = stack.enter_context(replacing(file))
                 _write(partial, lines, compress=file.suffix == ".gz")
@@ -48,10 +48,10 @@ def write_corpus(
 
 
 def check_target(path: Path, *, schema: bool, overwrite: bool) -> None:
-    """Raise `UsageError` unless rows, and a schema beside them, may be written."""
+    """Raise `UsageError` unless the file of rows, and the schema beside it, may be written."""
     if Path(path.name.removesuffix(".gz")).suffix not in JSON_LINES:
         raise UsageError(
-            f"{path} is no name for JSONL.", "Write --to NAME.jsonl, or NAME.jsonl.gz for gzip."
+            f"{path} is not a name for JSONL.", "Write --to NAME.jsonl, or NAME.jsonl.gz for gzip."
         )
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder {path.parent}.", "Make it first.")
@@ -70,7 +70,7 @@ def schema_text(schema: Schema) -> str:
 
 
 def union(name: str, schemas: Iterable[Schema]) -> Schema:
-    """All types and roles of several schemas, in their order; of two descriptions the first."""
+    """All types and roles of several schemas, in their order, each with its first description."""
     entities: dict[str, str] = {}
     relations: dict[str, str] = {}
     events: dict[str, dict[str, None]] = {}
@@ -82,15 +82,15 @@ def union(name: str, schemas: Iterable[Schema]) -> Schema:
     return Schema(name, entities, relations, {event: tuple(r) for event, r in events.items()})
 
 
-def distinct(rows: Iterable[AnnotatedRow]) -> Iterator[AnnotatedRow]:
-    """The rows, each with an id of its own: one that comes again gets `-2`, `-3` and so on."""
+def with_unique_ids(rows: Iterable[AnnotatedRow]) -> Iterator[AnnotatedRow]:
+    """The rows with unique ids: one that occurs again gets `-2`, `-3` and so on."""
     seen: set[str] = set()
-    times: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for row in rows:
         name = row.id
         while name in seen:
-            times[row.id] = times.get(row.id, 1) + 1
-            name = f"{row.id}-{times[row.id]}"
+            counts[row.id] = counts.get(row.id, 1) + 1
+            name = f"{row.id}-{counts[row.id]}"
         seen.add(name)
         yield row if name == row.id else replace(row, id=name)
 
@@ -103,7 +103,7 @@ def _add(types: dict[str, str], more: Mapping[str, str]) -> None:
 def _write(path: Path, lines: Iterable[str], *, compress: bool) -> None:
     with path.open("wb") as stream:
         if compress:
-            # no name and no time in it: the same rows give the same bytes
+            # without name and time: equal rows become equal bytes
             with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
                 compressed.writelines(line.encode() for line in lines)
         else:

@@ -10,7 +10,7 @@ from support.house import House
 
 from ruie.annotations import load_corpus
 from ruie.db import jobs
-from ruie.formats import Format, Options, collect
+from ruie.formats import Format, FormatOptions, collect
 from ruie.records import Item, Span, Task
 from ruie.worker.export import write
 from ruie.worker.reviewing import import_reviews, score
@@ -44,7 +44,7 @@ def test_jsonl_and_brat_are_read_again(house: House, found: Found, tmp_path: Pat
     assert [i.spans[0].text for i in row.gold[Task.NER]] == ["Crude"]
     assert [i.type for i in row.arguments[0]] == ["Item"]
     write.export(house.engine, job, "brat", tmp_path / "brat")
-    again = collect(tmp_path / "brat", Format.BRAT, Options(whole_documents=True))
+    again = collect(tmp_path / "brat", Format.BRAT, FormatOptions(whole_documents=True))
     assert again.problems == ()
     assert again.rows[0].gold == row.gold
     assert again.rows[0].arguments == row.arguments

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruie.annotations import load_corpus
 from ruie.errors import AnnotationError, RuieError, UsageError
 from ruie.formats import TOLERANCE, AnnotatedRow, Format
-from ruie.formats.writing import distinct, schema_text, union, write_corpus
+from ruie.formats.writing import schema_text, union, with_unique_ids, write_corpus
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.worker.cli.convert import FORMATS, convert, share
@@ -98,7 +98,7 @@ def test_the_options_of_the_formats(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("out.conll", False, "is no name for JSONL"),
+    ("out.conll", False, "is not a name for JSONL"),
     ("none/out.jsonl", False, "There is no folder"),
     ("there.jsonl", False, "there.jsonl exists"),
     ("beside.jsonl", False, "beside.yaml exists"),
@@ -218,7 +218,7 @@ def test_descriptions_are_kept() -> None:
 @given(st.lists(st.sampled_from(["1", "1-2", "1-3", "2"]), max_size=8))
 def test_ids_are_distinct(names: list[str]) -> None:
     rows = [AnnotatedRow(name, "a", {Task.NER: ()}) for name in names]
-    given_ = [row.id for row in distinct(rows)]
+    given_ = [row.id for row in with_unique_ids(rows)]
     assert len(set(given_)) == len(names)
     for name in set(names):
         assert given_[names.index(name)] == name or name in given_

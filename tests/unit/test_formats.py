@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ruie.annotations import MAX_LOGGED, load_corpus, read_rows
 from ruie.errors import RuieError
-from ruie.formats import TOLERANCE, AnnotatedRow, Format, Options, detect, read
+from ruie.formats import TOLERANCE, AnnotatedRow, Format, FormatOptions, detect, read
 from ruie.formats.detection import SUFFIXES
 from ruie.schema import Schema
 
@@ -56,7 +56,7 @@ def test_a_format_is_told_by_name_and_by_content(
 def test_folders_and_texts_with_annotations_are_brats(tmp_path: Path) -> None:
     assert detect(tmp_path) is Format.BRAT
     (tmp_path / "a.txt").write_text("A text of no known format.")
-    with pytest.raises(RuieError, match=r"a\.txt is of no known format.*jsonl, conll"):
+    with pytest.raises(RuieError, match=r"a\.txt has no known format.*jsonl, conll"):
         detect(tmp_path / "a.txt")
     (tmp_path / "a.ann").touch()
     assert detect(tmp_path / "a.txt") is Format.BRAT
@@ -66,7 +66,7 @@ def test_the_tag_column_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("B-ORG 1 OPEC\nO 2 cut\n")
     with pytest.raises(RuieError, match="no known format"):
         detect(tmp_path / "a")
-    (row,) = read(tmp_path / "a", options=Options(token_column=3, tag_column=1)).rows
+    (row,) = read(tmp_path / "a", options=FormatOptions(token_column=3, tag_column=1)).rows
     assert row.text == "OPEC cut"
 
 

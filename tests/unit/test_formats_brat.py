@@ -124,13 +124,13 @@ def test_an_offset_that_is_wrong_is_mended_where_the_text_stands_once(tmp_path: 
     rows, (problem,) = split(pair(tmp_path, "T1\tOrg 5 9\tIran\n"))
     assert told(rows[1], Task.NER) == [("Org", "Iran")]
     assert (problem.rows, problem.place.line) == (0, 1)
-    assert "T1 says 'Iran' at 5:9, but it stands at 36:40" in str(problem)
+    assert "T1 is annotated as 'Iran' at 5:9, but that is at 36:40" in str(problem)
 
 
 LOST = {
     # what is wrong, its line in the .ann, the lines of the text that it costs
-    "in pieces": ("T1\tOrg 0 4;9 15\tOPEC output\n", 1, "T1 is in several pieces", {1}),
-    "over a line's end": ("T1\tOrg 9 23\toutput.  Brent\n", 1, "T1 goes over the end", {1, 3}),
+    "in pieces": ("T1\tOrg 0 4;9 15\tOPEC output\n", 1, "T1 is discontinuous", {1}),
+    "over a line's end": ("T1\tOrg 9 23\toutput.  Brent\n", 1, "T1 extends over the end", {1, 3}),
     "a relation across lines": (
         "T1\tOrg 0 4\tOPEC\nT2\tOil 18 23\tBrent\nR1\tr Arg1:T1 Arg2:T2\n",
         3, "its parts T1, T2 are on different lines", {1, 3}),
@@ -140,13 +140,14 @@ LOST = {
     "a relation without an end": (
         "T1\tOrg 0 4\tOPEC\nR1\tr Arg1:T1 Arg2:T9\n", 2, "it needs T9, which is wrong", {1}),
     "an event of itself": ("E1\tRise:E1\n", 1, "it needs E1", {1, 3, 4}),
-    "text that stands nowhere": ("T1\tOrg 18 22\tShell\n", 1,
-                                 "T1 says 'Shell' at 18:22, where it does not stand", {3}),
-    "text that stands twice": ("T1\tOrg 18 20\to\n", 1, "it stands at", {1, 3, 4}),
+    "text that does not occur": ("T1\tOrg 18 22\tShell\n", 1,
+                                 "T1 is annotated as 'Shell' at 18:22, but that does not occur",
+                                 {3}),
+    "text that occurs twice": ("T1\tOrg 18 20\to\n", 1, "but that occurs", {1, 3, 4}),
     "offsets outside": ("T1\tOrg 900 904\n", 1, "T1 is at 900:904, which is outside", {1, 3, 4}),
     "offsets without end": (f"T1\tOrg 0 {'9' * 5000}\tOPEC\n", 1, "outside the text", {1, 3, 4}),
     "offsets reversed": ("T1\tOrg 4 0\n", 1, "T1 is at 4:0, which is outside", {1, 3, 4}),
-    "no annotation": ("T1 Org 0 4 OPEC\n", 1, "is no annotation of brat", {1, 3, 4}),
+    "no annotation": ("T1 Org 0 4 OPEC\n", 1, "is not an annotation of brat", {1, 3, 4}),
     "an id twice": ("T1\tOrg 0 4\tOPEC\nT1\tOrg 9 15\toutput\n", 2, "T1 is written twice",
                     {1, 3, 4}),
 }  # fmt: skip
@@ -188,7 +189,7 @@ def test_pairs_that_are_not_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_documents(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r"holds no \.ann file"):
+    with pytest.raises(AnnotationError, match=r"contains no \.ann file"):
         list(read_brat(tmp_path))
 
 

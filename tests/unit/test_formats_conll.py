@@ -140,8 +140,8 @@ def test_a_comment_is_no_token_and_a_hash_is_one(tmp_path: Path) -> None:
 WRONG = {
     "too few columns": ("Ada\n", 1, "the line has 1 column, most lines have 2"),
     "too many columns": ("Ada NNP B-P\n", 1, "the line has 3 columns, most lines have 2"),
-    "no tag": ("wrote O\nAda PERSON\n", 2, "'PERSON' is no tag"),
-    "a prefix alone": ("Ada B\n", 1, "'B' is no tag"),
+    "no tag": ("wrote O\nAda PERSON\n", 2, "'PERSON' is not a tag"),
+    "a prefix alone": ("Ada B\n", 1, "'B' is not a tag"),
     "an empty token": ("\tO\n", 1, "the token is empty"),
     "a long type": (f"Ada B-{'x' * 101}\n", 1, "'tag' has 101 characters"),
     "not UTF-8": (b"\xff O\n", 1, "this is not UTF-8"),

@@ -98,15 +98,15 @@ def test_a_position_that_is_wrong_is_repaired_and_reported(tmp_path: Path, pos: 
     problem, row = read_instructions(file)
     assert isinstance(problem, Problem)
     assert problem.rows == 0
-    assert "'Pernis' stands at 11:17" in problem.what
+    assert "'Pernis' is at 11:17" in problem.what
     assert len(problem.what) < 200
     assert isinstance(row, AnnotatedRow)
     assert row.gold[Task.NER][0].spans[0].start == 11
 
 
 WRONG = {
-    "stands twice": (with_entity(named("Shell", [1, 6], type="x")), "'Shell' stands at 2 places"),
-    "stands nowhere": (with_entity(named("BP", [0, 2], type="x")), "'BP' does not stand there"),
+    "occurs twice": (with_entity(named("Shell", [1, 6], type="x")), "'Shell' occurs 2 times"),
+    "does not occur": (with_entity(named("BP", [0, 2], type="x")), "'BP' does not occur"),
     "no name": (with_entity({"type": "x", "pos": [0, 5]}), "'name' is missing"),
     "name is a number": (with_entity(named("x", type="x") | {"name": 3}), "'name' is not text"),
     "type is a number": (with_entity(named("Pernis", type=3)), "'type' is not text"),

@@ -76,11 +76,11 @@ def convert(
     """
     from ruie.annotations import load_corpus
     from ruie.errors import AnnotationError
-    from ruie.formats import Format, Options
-    from ruie.formats.writing import check_target, distinct, schema_path, union, write_corpus
+    from ruie.formats import Format, FormatOptions
+    from ruie.formats.writing import check_target, schema_path, union, with_unique_ids, write_corpus
 
     check_target(output, schema=schema is None, overwrite=overwrite)
-    options = Options(token_column, tag_column, span_group, whole_documents)
+    options = FormatOptions(token_column, tag_column, span_group, whole_documents)
     read = {
         source: load_corpus(
             source,
@@ -96,7 +96,7 @@ def convert(
         raise AnnotationError(
             "No row has an annotation, so that no schema can be made.", "Give one with --schema."
         )
-    rows = distinct(row for corpus in read.values() for row in corpus.rows)
+    rows = with_unique_ids(row for corpus in read.values() for row in corpus.rows)
     write_corpus(output, rows, None if schema else joined, overwrite=overwrite)
     _print(read, output, schema or schema_path(output), as_json=as_json)
 
