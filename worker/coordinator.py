@@ -1,8 +1,8 @@
-"""The coordinator: fills the window, takes back what was lost, closes what is done.
+"""The coordinator: fills the window, reaps expired leases, closes jobs that are done.
 
 Safe to run twice: one leads, and everything it does is in transactions that check, under its
-fencing token, that it still leads. Redis may lose everything at any moment: a marker in it tells
-that it did, and what was sent is sent again.
+fencing token, that it still leads. Redis may lose everything at any moment: its marker is then
+missing, and what was sent is sent again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from celery import Celery
@@ -37,17 +39,17 @@ log = logging.getLogger("ruie.coordinator")
 LEADER_LEASE_S = 6.0
 MAX_LOSSES = 5
 """Workers that an item may lose before it is quarantined. From its second loss on it is alone in
-its process (ruie.db.queue.ALONE_FROM), so that the last three have no other cause but by chance."""
+its process (ruie.db.queue.ALONE_FROM), so that the last three can hardly have another cause."""
 BUSY_S = 0.1
 IDLE_S = 0.5
 INDEX_EVERY_S = 0.5
 INDEX_S = 0.1
-"""Seconds that full-text search's index gets, and how often: a fifth of the time at most, so that
-neither the other duties nor, on SQLite, other writers wait long for it."""
+"""Seconds spent on the full-text index, and how often: a fifth of the time at most, so that neither
+the other duties nor, on SQLite, other writers wait long for it."""
 INDEX_DOCUMENTS = 200
-"""Documents of one of its transactions."""
+"""Documents indexed in one transaction."""
 INDEX_AGAIN_S = 60.0
-"""Until it is tried again where the database refuses it."""
+"""Until the next try, where the database refuses to index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,43 +109,18 @@ class Coordinator:
         self._resign()
 
     def tick(self) -> Tick:
-        """One round: lead, take back, fill the window, close, fire schedules, index."""
+        """One round of duties; where another coordinator leads, only the attempt to lead."""
         self._begin_round()
-        with self._engine.begin() as conn:
-            was = self._token
-            self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
-        if self._token is None:
-            if was is not None:
-                log.warning("another coordinator leads now")
+        if not self._lead():
             return Tick(leading=False)
-        if was is None:
-            log.info("leading, token %d", self._token)
-        if self._redis_lost_everything():
-            with self._leading() as conn:
-                forgotten = queue.undispatch(conn)
-            if forgotten:
-                log.warning("Redis lost its messages, %d items are sent again", forgotten)
-            own = (self._config.llm_base_url, self._config.llm_model)
-            with reading(self._engine) as conn:
-                restore(self._redis, recent_calls(conn, WINDOW_S, own), self._name)
-        returned = quarantined = 0
-        if time.monotonic() >= self._reap_from:
-            with self._leading() as conn:
-                returned, quarantined = queue.reap(conn, MAX_LOSSES)
-            self._reaped = True
-        if returned or quarantined:
-            log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
+        if not self._redis.exists(MARKER):
+            self._restore_redis()
+        returned, quarantined = self._reap()
         sent = self._fill()
-        with self._leading() as conn:
-            resumed = spend.resume_within_caps(conn, self._day_cap_nusd)
-            closed = queue.close_jobs(conn)
-        for job_id in resumed:
-            log.info("job %s goes on: the day's cap has room", job_id)
-        for job_id in closed:
-            log.info("job %s is done", job_id)
+        closed = self._resume_and_close()
         self._schedules()
         self._index()
-        return Tick(True, returned, quarantined, sent, len(closed))
+        return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:
         """Whatever held this process up since its last round, a machine with too little CPU or one
@@ -158,6 +135,46 @@ class Coordinator:
         """Leases may have run out only because nobody could renew them: give workers the time."""
         self._reap_from = time.monotonic() + self._config.lease_s
         self._reaped = False
+
+    def _lead(self) -> bool:
+        """Begin to lead, or renew the lease of it. False: another coordinator has it."""
+        led = self._token is not None
+        with self._engine.begin() as conn:
+            self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
+        if self._token is None and led:
+            log.warning("another coordinator leads now")
+        if self._token is not None and not led:
+            log.info("leading, token %d", self._token)
+        return self._token is not None
+
+    @contextmanager
+    def _leading(self) -> Iterator[Connection]:
+        """A transaction that begins by checking, and locking, that this coordinator leads."""
+        assert self._token is not None
+        with self._engine.begin() as conn:
+            leadership.check(conn, self._name, self._token)
+            yield conn
+
+    def _restore_redis(self) -> None:
+        """Redis came back empty: its messages are sent again, the limits' last minute restored."""
+        with self._leading() as conn:
+            forgotten = queue.undispatch(conn)
+        if forgotten:
+            log.warning("Redis lost its messages, %d items are sent again", forgotten)
+        own = (self._config.llm_base_url, self._config.llm_model)
+        with reading(self._engine) as conn:
+            restore(self._redis, recent_calls(conn, WINDOW_S, own), self._name)
+
+    def _reap(self) -> tuple[int, int]:
+        """Items of lost workers: how many were returned, how many quarantined."""
+        if time.monotonic() < self._reap_from:
+            return 0, 0
+        with self._leading() as conn:
+            returned, quarantined = queue.reap(conn, MAX_LOSSES)
+        self._reaped = True
+        if returned or quarantined:
+            log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
+        return returned, quarantined
 
     def _fill(self) -> int:
         """Send batches until the window is full, which each class of jobs has for itself: a
@@ -183,8 +200,20 @@ class Coordinator:
             )
         return len(batches)
 
+    def _resume_and_close(self) -> int:
+        """Jobs paused by the day's cap run again where it has room; those without an open item are
+        done: how many."""
+        with self._leading() as conn:
+            resumed = spend.resume_within_caps(conn, self._day_cap_nusd)
+            closed = queue.close_jobs(conn)
+        for job_id in resumed:
+            log.info("job %s resumes: the day's cap has room", job_id)
+        for job_id in closed:
+            log.info("job %s is done", job_id)
+        return len(closed)
+
     def _schedules(self) -> None:
-        """Fire what is due, and begin runs: their reading is done in threads, not in this round."""
+        """Fire what is due, and begin runs, which read their sources in threads of their own."""
         with self._leading() as conn:
             fired = fire(conn)
             claimed = self._runner.claim(conn)
@@ -193,7 +222,7 @@ class Coordinator:
         self._runner.start(claimed)
 
     def _index(self) -> None:
-        """Bring full-text search forward. Nothing else waits for it, and it stops no other duty."""
+        """Index some documents for full-text search; an error in it stops no other duty."""
         now = time.monotonic()
         if now < self._index_from:
             return
@@ -206,13 +235,6 @@ class Coordinator:
             log.warning("documents cannot be indexed for search: %s", error_text(error))
             self._index_from = now + INDEX_AGAIN_S
 
-    def _redis_lost_everything(self) -> bool:
-        return not self._redis.exists(MARKER)
-
-    def _leading(self) -> _Leading:
-        assert self._token is not None
-        return _Leading(self._engine, self._name, self._token)
-
     def _resign(self) -> None:
         """Let another coordinator lead at once."""
         if self._token is None:
@@ -222,24 +244,3 @@ class Coordinator:
                 leadership.resign(conn, self._name, self._token)
         except OUTAGE_ERRORS as error:
             log.warning("could not resign (%s); the lease runs out by itself", error_text(error))
-
-
-class _Leading:
-    """A transaction that begins by checking, and locking, that this coordinator leads."""
-
-    def __init__(self, engine: Engine, name: str, token: int) -> None:
-        self._begin = engine.begin()
-        self._name = name
-        self._token = token
-
-    def __enter__(self) -> Connection:
-        conn = self._begin.__enter__()
-        try:
-            leadership.check(conn, self._name, self._token)
-        except BaseException as error:
-            self._begin.__exit__(type(error), error, error.__traceback__)
-            raise
-        return conn
-
-    def __exit__(self, *raised: object) -> None:
-        self._begin.__exit__(*raised)  # type: ignore[arg-type]  # passed through as they came
