@@ -122,7 +122,7 @@ def add(
     """
     from rich.console import Console
 
-    from ruie.exporter.adding import add_demonstrations
+    from ruie.exporter.add import add_demonstrations
     from ruie.exporter.build import read_demonstrations
 
     rows = read_demonstrations(files, schema)

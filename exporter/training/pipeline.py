@@ -11,8 +11,8 @@ from ruie.exporter.base_encoder import load_source
 from ruie.exporter.training import candidates, distributed, preference
 from ruie.exporter.training.config import CorpusConfig, TrainConfig
 from ruie.exporter.training.export import export
-from ruie.exporter.training.figures import plot
 from ruie.exporter.training.groups import rankings, split
+from ruie.exporter.training.plots import plot
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.exporter.training.ranking import learn_ranking, sample
 from ruie.exporter.training.stages import Figures, Stage, file_digest, write_json

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ruie.bundle import Bundle
 from ruie.bundle.retrieval import text_key
 from ruie.errors import AnnotationError, BundleError
-from ruie.exporter.adding import add_demonstrations
+from ruie.exporter.add import add_demonstrations
 from ruie.exporter.cli import bundle as command
 from ruie.records import Demonstration, Item, Query, Span, Task
 
@@ -97,5 +97,5 @@ def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys, ruie.exporter.adding; sys.exit('torch' in sys.modules)"
+    code = "import sys, ruie.exporter.add; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
