@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from ruie.bundle.encoder import Encoder, Vectors, available_threads
+from ruie.bundle.encoder import Encoder, Vectors, available_threads, encode_distinct
 from ruie.bundle.index import Index
 from ruie.bundle.manifest import (
     DEMONSTRATIONS,
-    ENCODER,
     FILES,
     INDEX,
     MANIFEST,
     REBUILD,
-    TOKENIZER,
     TYPES,
     Manifest,
     Partition,
@@ -37,16 +35,8 @@ class Bundle:
         self.manifest = manifest
         self.digest = name
         """SHA-256 of the manifest, hexadecimal: equal for equal contents, wherever they lie."""
-        card = manifest.encoder
         threads = threads or available_threads()
-        self.encoder = Encoder(
-            path / ENCODER,
-            path / TOKENIZER,
-            dimension=card.dimension,
-            max_tokens=card.max_tokens,
-            pad_id=card.pad_id,
-            threads=threads,
-        )
+        self.encoder = Encoder.open(path, manifest.encoder, threads=threads)
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
         self.ranker: Ranker | None = None
@@ -141,13 +131,10 @@ class Bundle:
         return found
 
     def _encode_queries(self, queries: Sequence[Query]) -> Vectors:
-        """One row a query. A text that several queries share (three tasks of one chunk) is encoded
-        once."""
+        """One row a query."""
         prefix = self.manifest.encoder.query_prefix
         texts = [prefix + retrieval_text(query) for query in queries]
-        place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        vectors = self.encoder.encode(list(place))
-        return vectors[[place[text] for text in texts]]
+        return encode_distinct(self.encoder.encode, texts)
 
     def _others(self, query: Query, candidates: list[tuple[float, int]]) -> list[tuple[float, int]]:
         """Scores and rows of the candidates whose text is not the query's, the best first."""

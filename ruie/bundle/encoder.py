@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from ruie.bundle.manifest import REBUILD
+from ruie.bundle.manifest import ENCODER, REBUILD, TOKENIZER, EncoderCard
 from ruie.errors import BundleError
 
 BATCH_TOKENS = 512
@@ -65,6 +65,18 @@ class Encoder:
         self._session_pid = -1
         self._inherited: list[Any] = []
 
+    @classmethod
+    def open(cls, folder: Path, card: EncoderCard, *, threads: int | None = None) -> Self:
+        """The encoder of the bundle in `folder`."""
+        return cls(
+            folder / ENCODER,
+            folder / TOKENIZER,
+            dimension=card.dimension,
+            max_tokens=card.max_tokens,
+            pad_id=card.pad_id,
+            threads=threads,
+        )
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         """float32, shape (len(texts), dimension), each row of length 1."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
@@ -107,6 +119,15 @@ class Encoder:
             self._session = _session(self._path)
             self._session_pid = os.getpid()
         return self._session
+
+
+def encode_distinct(encode: Callable[[list[str]], Vectors], texts: Sequence[str]) -> Vectors:
+    """float32, shape (len(texts), dimension); `encode` gets each distinct text once.
+
+    The tasks of one sentence share its vector.
+    """
+    position = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    return encode(list(position))[[position[text] for text in texts]]
 
 
 def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
