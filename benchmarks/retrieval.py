@@ -1,4 +1,4 @@
-"""Do the demonstrations show what the query needs? Asked without an LLM.
+"""Do the demonstrations show what the query needs? Measured without an LLM.
 
     python benchmarks/retrieval.py
 
@@ -26,7 +26,7 @@ from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
 from ruie.bundle.ranking import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
-from ruie.exporter.base_encoder import Source, load_source, quiet
+from ruie.exporter.base_encoder import BaseEncoder, load_base_encoder, silence_transformers
 from ruie.exporter.parity import torch_vectors
 from ruie.exporter.type_model import fit, type_table
 from ruie.packaged import packaged_encoder
@@ -50,23 +50,22 @@ def measure(
     tested: Sequence[Demonstration], pool: Sequence[Demonstration], scores: Scores
 ) -> tuple[float, float, float]:
     """Agreement, coverage and spans of the best K by `scores`, (tested, pool)."""
-    agreement, coverage, told, asked = [], [], 0, 0
+    agreement, coverage, shown_spans, gold_spans = [], [], 0, 0
     for query, row in zip(tested, scores, strict=True):
         best = [pool[i] for i in np.argsort(-row, kind="stable")[:K]]
         wanted = types(query)
         shown = [types(each) for each in best]
         agreement += [len(wanted & one) / max(1, len(wanted | one)) for one in shown]
         coverage.append(len(wanted & set().union(*shown)) / max(1, len(wanted)))
-        told += len(spans(query) & set().union(*map(spans, best)))
-        asked += len(spans(query))
-    return float(np.mean(agreement)), float(np.mean(coverage)), told / asked
+        shown_spans += len(spans(query) & set().union(*map(spans, best)))
+        gold_spans += len(spans(query))
+    return float(np.mean(agreement)), float(np.mean(coverage)), shown_spans / gold_spans
 
 
-def tokens(source: Source, demonstration: Demonstration) -> list[int]:
-    found: list[int] = source.tokenizer(retrieval_text(demonstration), add_special_tokens=False)[
-        "input_ids"
-    ]
-    return found
+def tokens(encoder: BaseEncoder, demonstration: Demonstration) -> list[int]:
+    text = retrieval_text(demonstration)
+    ids: list[int] = encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def load(folder: Path, corpus: str, parts: Sequence[str]) -> list[Demonstration]:
@@ -81,11 +80,11 @@ def main() -> None:
     parser.add_argument("--encoder", default=None, help="default: the packaged MiniLM")
     parser.add_argument("--sentences", type=int, default=250)
     options = parser.parse_args()
-    quiet()
-    source = load_source(options.encoder or str(packaged_encoder()))
+    silence_transformers()
+    encoder = load_base_encoder(options.encoder or str(packaged_encoder()))
 
     def encode(prefix: str, texts: Sequence[str]) -> Scores:
-        return torch_vectors(source, [prefix + text for text in texts])
+        return torch_vectors(encoder, [prefix + text for text in texts])
 
     print("| corpus | retriever | agreement | coverage | spans |\n|---|---|---|---|---|")
     for corpus in options.corpora:
@@ -93,32 +92,32 @@ def main() -> None:
         pool = [d for d in pool if d.task is pool[0].task]
         tested = [d for d in load(options.data, corpus, ("test",)) if d.task is pool[0].task]
         tested = random.Random(0).sample(tested, min(options.sentences, len(tested)))
-        own = encode(source.query_prefix, [retrieval_text(d) for d in pool])
-        asked = encode(source.query_prefix, [retrieval_text(d) for d in tested])
-        passages = [passage_text(d, keywords=source.keywords) for d in pool]
-        similar = asked @ encode(source.passage_prefix, passages).T
+        own = encode(encoder.query_prefix, [retrieval_text(d) for d in pool])
+        queries = encode(encoder.query_prefix, [retrieval_text(d) for d in tested])
+        passages = [passage_text(d, keywords=encoder.keywords) for d in pool]
+        similarity = queries @ encode(encoder.passage_prefix, passages).T
         index = WordIndex([d.text for d in pool])
         table = type_table(pool, sorted(set().union(*map(types, pool))))
-        model = fit(own, [tokens(source, d) for d in pool], table).model
+        model = fit(own, [tokens(encoder, d) for d in pool], table).model
         likely = [
-            model.probabilities(vector, tokens(source, d))
-            for vector, d in zip(asked, tested, strict=True)
+            model.probabilities(vector, tokens(encoder, d))
+            for vector, d in zip(queries, tested, strict=True)
         ]
         agreement = np.stack([expected_agreement(each, table) for each in likely])
         words = [[text_key(s.text) for item in d.items for s in item.spans] for d in pool]
-        said = np.stack([mentions(words, text_key(d.text)) for d in tested])
-        # those that are not looked at come after all others
-        near = -similar.argsort(axis=1).argsort(axis=1) + len(pool) <= Ranking().among
-        unseen = np.where(near, 0, -100)
-        found = {
-            "random": np.random.default_rng(0).random(similar.shape, dtype=np.float32),
+        mentioned = np.stack([mentions(words, text_key(d.text)) for d in tested])
+        # those that are not reranked come last
+        near = -similarity.argsort(axis=1).argsort(axis=1) + len(pool) <= Ranking().among
+        cut = np.where(near, 0, -100)
+        retrievers = {
+            "random": np.random.default_rng(0).random(similarity.shape, dtype=np.float32),
             "BM25": np.stack([index.scores(d.text) for d in tested]),
-            "encoder": similar,
-            "encoder + agreement": similar + AGREEMENT * agreement + unseen,
-            "encoder + mentions": similar + MENTIONS * said + unseen,
-            "encoder + both": similar + AGREEMENT * agreement + MENTIONS * said + unseen,
+            "encoder": similarity,
+            "encoder + agreement": similarity + AGREEMENT * agreement + cut,
+            "encoder + mentions": similarity + MENTIONS * mentioned + cut,
+            "encoder + both": similarity + AGREEMENT * agreement + MENTIONS * mentioned + cut,
         }
-        for name, scores in found.items():
+        for name, scores in retrievers.items():
             figures = " | ".join(f"{each:.3f}" for each in measure(tested, pool, scores))
             print(f"| {corpus} | {name} | {figures} |", flush=True)
 

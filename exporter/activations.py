@@ -1,4 +1,4 @@
-"""What an exported encoder's matrix products are fed with, seen on real sentences."""
+"""Statistics of the inputs of an exported encoder's matrix products, on real sentences."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 OUTLIER_QUANTILE = 0.96
-"""Channels above this quantile of the channels' largest values are brought down to it."""
+"""Channels whose largest magnitude is above this quantile of all channels are scaled down to it."""
 
-_STEPS = 255  # of an input's scale
+_LEVELS = 255  # steps between the least and the greatest value of an 8-bit input
 
 Array = npt.NDArray[Any]
 Feed = Mapping[str, npt.NDArray[np.int64]]
@@ -21,10 +21,10 @@ Feed = Mapping[str, npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Activations:
-    """Statistics of one tensor (tokens, channels) over batches.
+    """Statistics of one tensor (tokens, channels) over batches; all are floating point.
 
-    moment: (channels, channels), the mean over tokens of the outer product of a token with itself.
-    low, high: (batches, channels), a batch's least and greatest values.
+    moment: (channels, channels), the mean over tokens of each token's outer product with itself.
+    low, high: (batches, channels), the least and greatest values in each batch.
     """
 
     moment: Array
@@ -33,32 +33,32 @@ class Activations:
 
     @property
     def largest(self) -> Array:
-        """(channels,), the largest magnitude of each."""
-        found: Array = np.maximum(-self.low, self.high).max(axis=0)
-        return found
+        """(channels,), the largest magnitude of each channel."""
+        magnitudes: Array = np.maximum(-self.low, self.high).max(axis=0)
+        return magnitudes
 
 
-def observe(
+def collect_statistics(
     model: Any, scratch: Path, names: Sequence[str], batches: Iterable[Feed]
 ) -> dict[str, Activations]:
-    """Run `model` over `batches`, and give the statistics of its tensors `names`.
+    """Run the ONNX `model` over `batches`. Returns the statistics of its tensors `names`, padding
+    excluded; those that have no vector for each token are left out.
 
-    Padding does not count. A tensor that is not one vector a token is left out. scratch: a file
-    that is written and removed.
+    scratch: a path where a file is written and removed again.
     """
     import onnx
     import onnxruntime
 
-    observed = onnx.ModelProto()
-    observed.CopyFrom(model)
-    observed.graph.output.extend(
+    instrumented = onnx.ModelProto()
+    instrumented.CopyFrom(model)
+    instrumented.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
-    onnx.save(observed, scratch)
+    onnx.save(instrumented, scratch)
     session = onnxruntime.InferenceSession(scratch, providers=["CPUExecutionProvider"])
     tokens = 0
     moments: dict[str, Array] = {}
-    ends: dict[str, list[tuple[Array, Array]]] = {}
+    ranges: dict[str, list[tuple[Array, Array]]] = {}
     for feed in batches:
         real = feed["attention_mask"].astype(bool)
         tokens += int(real.sum())
@@ -66,43 +66,45 @@ def observe(
             if values.ndim == real.ndim + 1 and values.shape[: real.ndim] == real.shape:
                 rows = values[real]
                 moments[name] = moments.get(name, 0) + rows.T @ rows
-                ends.setdefault(name, []).append((rows.min(axis=0), rows.max(axis=0)))
+                ranges.setdefault(name, []).append((rows.min(axis=0), rows.max(axis=0)))
     scratch.unlink()
     return {
-        name: Activations(moment / tokens, *map(np.stack, zip(*ends[name], strict=True)))
+        name: Activations(moment / tokens, *map(np.stack, zip(*ranges[name], strict=True)))
         for name, moment in moments.items()
     }
 
 
 @dataclass(frozen=True)
-class Split:
-    """How the channels of a product's input are divided between integers and floating point.
+class ChannelSplit:
+    """Which channels of a product's input are quantised, and which stay in floating point.
 
-    inverse: (channels,), what each is multiplied by before it is rounded; 0 if it stays exact.
-    exact: the channels that stay in floating point.
-    moment: (channels, channels), of the input after that multiplication.
-    noise: the variance that each of them is rounded with.
+    scale: float32 (channels,), the factor of each channel before it is quantised; 0 if it is not.
+    exact: int64 (n,), the channels that stay in floating point, ascending.
+    moment: (channels, channels), of the scaled input (`Activations.moment`).
+    noise: the variance of the rounding error of a quantised channel.
     """
 
-    inverse: Array
+    scale: Array
     exact: Array
     moment: Array
     noise: float
 
 
-def divide(seen: Activations, exact: int) -> Split:
-    """At most `exact` channels stay exact, the largest of those above `OUTLIER_QUANTILE`."""
-    largest = seen.largest
-    usual = float(np.quantile(largest, OUTLIER_QUANTILE))
-    descending = np.argsort(-largest)[:exact]
-    kept = np.sort(descending[largest[descending] > usual])
-    inverse = usual / np.maximum(largest, usual) if usual > 0 else np.ones_like(largest)
-    inverse[kept] = 0
-    low = np.minimum(0, (seen.low * inverse).min(axis=1))
-    high = np.maximum(0, (seen.high * inverse).max(axis=1))
-    return Split(
-        inverse=inverse.astype(np.float32),
-        exact=kept,
-        moment=seen.moment * np.outer(inverse, inverse),
-        noise=float(np.mean(((high - low) / _STEPS) ** 2)) / 12,
+def split_channels(statistics: Activations, max_exact: int) -> ChannelSplit:
+    """The `max_exact` largest channels above `OUTLIER_QUANTILE` stay in floating point; the others
+    above it are scaled down to it."""
+    largest = statistics.largest
+    limit = float(np.quantile(largest, OUTLIER_QUANTILE))
+    descending = np.argsort(-largest)[:max_exact]
+    exact = np.sort(descending[largest[descending] > limit])
+    scale = limit / np.maximum(largest, limit) if limit > 0 else np.ones_like(largest)
+    scale[exact] = 0
+    low = np.minimum(0, (statistics.low * scale).min(axis=1))
+    high = np.maximum(0, (statistics.high * scale).max(axis=1))
+    return ChannelSplit(
+        scale=scale.astype(np.float32),
+        exact=exact,
+        moment=statistics.moment * np.outer(scale, scale),
+        # a uniform rounding error of width d has the variance d² / 12
+        noise=float(np.mean(((high - low) / _LEVELS) ** 2)) / 12,
     )

@@ -1,4 +1,4 @@
-"""`ruie bundle add`: more demonstrations for a bundle, with the encoder and the ranking it has."""
+"""`ruie bundle add`: add demonstrations to a bundle, whose encoder and ranking stay."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import ENCODER, TOKENIZER, Manifest
 from ruie.bundle.retrieval import arrange, partition_key, text_key
 from ruie.errors import AnnotationError
-from ruie.exporter.build import Progress, silent, write_pool
+from ruie.exporter.build import Progress, no_progress, write_pool
 from ruie.records import Demonstration, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What `add_demonstrations` did: demonstrations added, and old ones that gave way to them."""
+    """What `add_demonstrations` did: the demonstrations it added and the old ones it removed."""
 
     manifest: Manifest
     added: int
@@ -33,13 +33,13 @@ def add_demonstrations(
     *,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Added:
-    """Write to `output` the bundle with more demonstrations; `output` may be the bundle itself.
+    """Write the bundle with more demonstrations to `output`, which may be the bundle itself.
 
-    A demonstration takes the place of those that answer the same question about the same text.
-    Needs no torch: the bundle's own encoder embeds all. Raises `BundleError` (nothing is written
-    then), `AnnotationError` if there are no demonstrations.
+    A demonstration replaces those of the same partition with the same text. Needs no torch: the
+    bundle's own encoder embeds all demonstrations. threads: as in `Bundle.open`. Raises
+    `BundleError` (nothing is written then), `AnnotationError` if there are no demonstrations.
     """
     if not demonstrations:
         raise AnnotationError(
@@ -70,13 +70,13 @@ def add_demonstrations(
 def _without_replaced(
     old: Sequence[Demonstration], new: Sequence[Demonstration]
 ) -> list[Demonstration]:
-    """The old ones that no new one answers anew. A text whose events were looked for again loses
-    the arguments of its old events with them."""
-    answered = {(partition_key(each), text_key(each.text)) for each in new}
-    detected = {(each.schema, text_key(each.text)) for each in new if each.task is Task.ED}
+    """The old demonstrations that no new one replaces. New events of a text replace the arguments
+    of its old events too."""
+    replaced = {(partition_key(each), text_key(each.text)) for each in new}
+    new_events = {(each.schema, text_key(each.text)) for each in new if each.task is Task.ED}
     return [
         each
         for each in old
-        if (partition_key(each), text_key(each.text)) not in answered
-        and not (each.task is Task.EAE and (each.schema, text_key(each.text)) in detected)
+        if (partition_key(each), text_key(each.text)) not in replaced
+        and not (each.task is Task.EAE and (each.schema, text_key(each.text)) in new_events)
     ]

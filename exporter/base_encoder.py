@@ -10,7 +10,7 @@ from typing import Any
 
 from ruie.bundle.manifest import Pooling
 from ruie.bundle.retrieval import KEYWORD_TOKENS
-from ruie.errors import BundleError, UnavailableError
+from ruie.errors import BundleError, RuieError, UnavailableError
 
 DEFAULT_MAX_TOKENS = 512
 """Where neither model nor tokenizer states a length; RUIE's own (arXiv 2409.11673)."""
@@ -22,8 +22,8 @@ _POOLING_KEYS = {
 
 
 @dataclass(frozen=True)
-class Source:
-    """A loaded encoder: the torch model, its tokenizer and how both are used."""
+class BaseEncoder:
+    """A pretrained encoder in torch: the model, its tokenizer and how both are used."""
 
     name: str
     architecture: str
@@ -35,7 +35,7 @@ class Source:
     passage_prefix: str
     dimension: int
     keywords: bool
-    """Its tokenizer has the keyword tokens as tokens of their own: it was trained with them."""
+    """Whether it was trained with `KEYWORD_TOKENS`, and its tokenizer has them as single tokens."""
 
     @property
     def pad_id(self) -> int:
@@ -53,8 +53,8 @@ def check_libraries() -> None:
             )
 
 
-def quiet() -> None:
-    """No bars and remarks of transformers: a command says itself what it does."""
+def silence_transformers() -> None:
+    """Turn off its progress bars and warnings: a command reports its own progress."""
     from transformers.utils import logging as untyped
 
     logging: Any = untyped
@@ -62,43 +62,56 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def opened(loader: Any, what: str, model: str, **options: Any) -> Any:
-    """What a class of transformers loads from a hub id or a folder. `what` names it in the
-    `UnavailableError`."""
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its class where the message is empty."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def load_pretrained(
+    loader: Any,
+    kind: str,
+    model: str,
+    *,
+    raises: type[RuieError] = UnavailableError,
+    **options: Any,
+) -> Any:
+    """`loader.from_pretrained(model, **options)`; a model that cannot be loaded raises `raises`.
+
+    loader: a class of transformers. kind: what the model is, for the message. model: a Hugging
+    Face id or a folder.
+    """
     try:
         return loader.from_pretrained(model, **options)
     except Exception as error:  # transformers raises many kinds, for many kinds of wrong input
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnavailableError(
-            f"The {what} {model} cannot be loaded: {reason}",
+        raise raises(
+            f"The {kind} {model} cannot be loaded: {first_line(error)}",
             "Give a Hugging Face id or the folder of a model with its tokenizer.",
         ) from None
 
 
-def load_source(model: str) -> Source:
-    """Load a hub id or a local path in fp32.
+def load_base_encoder(model: str) -> BaseEncoder:
+    """Load a Hugging Face id or a local path in fp32.
 
-    The files of the sentence-transformers layout are respected where they are there: pooling,
-    maximum length, prompts. Raises `UnavailableError` without torch, `BundleError` else.
+    Pooling, maximum length and prompts come from the files of the sentence-transformers layout
+    where the model has them. Raises `UnavailableError` without torch and transformers,
+    `BundleError` if the model cannot be loaded or exported.
     """
     check_libraries()
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     pooling, modules_length, prompts = _sentence_transformers_files(model)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = load_pretrained(AutoTokenizer, "encoder", model, raises=BundleError)
+    network = load_pretrained(
+        AutoModel,
+        "encoder",
+        model,
+        raises=BundleError,
         # Eager attention is plain matrix products and a softmax: the form that ONNX Runtime
         # recognises and that carries no data-dependent branch into the trace.
-        network = AutoModel.from_pretrained(
-            model, attn_implementation="eager", dtype=torch.float32
-        ).eval()
-    except Exception as error:  # transformers raises many kinds, for many kinds of wrong input
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BundleError(
-            f"The encoder {model} cannot be loaded: {reason}",
-            "Give a Hugging Face id or the folder of a model with its tokenizer.",
-        ) from None
+        attn_implementation="eager",
+        dtype=torch.float32,
+    ).eval()
     if not getattr(tokenizer, "is_fast", False):
         raise BundleError(
             f"The encoder {model} has no fast tokenizer (tokenizer.json).",
@@ -114,7 +127,7 @@ def load_source(model: str) -> Source:
         )
         if limit is not None and 0 < limit < 100_000  # "unlimited" is stored as 1e30
     ]
-    return Source(
+    return BaseEncoder(
         name=Path(model).name if Path(model).exists() else model,
         architecture=str(config.model_type),
         model=network,
@@ -144,44 +157,43 @@ def _sentence_transformers_files(model: str) -> tuple[Pooling, int | None, dict[
     pooling = Pooling.MEAN
     length: int | None = None
     prompts: dict[str, str] = {}
-    for module in _json(model, "modules.json") or []:
+    for module in _read_json(model, "modules.json") or []:
         kind, path = str(module["type"]).rsplit(".", 1)[-1], str(module["path"])
         if kind == "Transformer":
-            described = _json(model, f"{path}/sentence_bert_config.json".lstrip("/")) or {}
-            length = described.get("max_seq_length")
+            config = _read_json(model, f"{path}/sentence_bert_config.json".lstrip("/")) or {}
+            length = config.get("max_seq_length")
         elif kind == "Pooling":
-            pooling = _pooling(model, _json(model, f"{path}/config.json") or {})
+            pooling = _pooling(model, _read_json(model, f"{path}/config.json") or {})
         elif kind != "Normalize":
             raise BundleError(
                 f"The encoder {model} has a {kind} module, which cannot be exported.",
-                "Choose an encoder of transformer, pooling and normalisation alone.",
+                "Choose an encoder with transformer, pooling and normalisation modules alone.",
             )
-    described = _json(model, "config_sentence_transformers.json") or {}
-    prompts = {name: text for name, text in (described.get("prompts") or {}).items() if text}
+    config = _read_json(model, "config_sentence_transformers.json") or {}
+    prompts = {name: text for name, text in (config.get("prompts") or {}).items() if text}
     return pooling, length, prompts
 
 
-def _pooling(model: str, described: dict[str, Any]) -> Pooling:
-    named = described.get("pooling_mode")
+def _pooling(model: str, config: dict[str, Any]) -> Pooling:
+    """From the config of a Pooling module, which has one mode's name or a flag for each mode."""
+    named = config.get("pooling_mode")
     modes = [named] if isinstance(named, str) else []
-    modes += [
-        key for key, on in described.items() if key.startswith("pooling_mode_") and on is True
-    ]
+    modes += [key for key, on in config.items() if key.startswith("pooling_mode_") and on is True]
     known = [_POOLING_KEYS.get(mode, mode) for mode in modes]
     if len(known) == 1 and known[0] in tuple(Pooling):
         return Pooling(known[0])
     raise BundleError(
-        f"The encoder {model} pools by {', '.join(modes) or 'nothing known'}.",
+        f"The encoder {model} uses the pooling {', '.join(modes) or '(none named)'}.",
         "Only mean and cls pooling can be exported.",
     )
 
 
-def _json(model: str, name: str) -> Any:
-    """A JSON file of the model, local or from the hub; None where there is none."""
+def _read_json(model: str, name: str) -> Any:
+    """A JSON file of the model, local or from the hub; None if it has no such file."""
     from transformers.utils.hub import cached_file
 
     try:
         path = cached_file(model, name, _raise_exceptions_for_missing_entries=False)
-    except OSError:  # no such model: loading it says so better
+    except OSError:  # no such model: loading it has the better message
         return None
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else None

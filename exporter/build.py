@@ -9,7 +9,7 @@ import numpy as np
 
 import ruie
 from ruie.annotations import load_corpus
-from ruie.bundle.encoder import Encoder, Vectors
+from ruie.bundle.encoder import Encoder, Vectors, encode_distinct
 from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import (
     DEMONSTRATIONS,
@@ -30,7 +30,7 @@ from ruie.bundle.table import write_table
 from ruie.bundle.type_model import TypeModel, write_models
 from ruie.errors import AnnotationError
 from ruie.exporter import onnx_export, parity, quantise
-from ruie.exporter.base_encoder import Source, load_source
+from ruie.exporter.base_encoder import BaseEncoder, load_base_encoder
 from ruie.exporter.index import write_index
 from ruie.exporter.type_model import fit, type_table
 from ruie.records import Demonstration
@@ -38,17 +38,19 @@ from ruie.records import Demonstration
 Progress = Callable[[str, float], None]
 """Called with a step's name and the share of it that is done, 0 to 1."""
 
-
 CALIBRATION_SENTENCES = 512
-"""Enough to see every outlier channel, and how the channels of the widest inputs go together."""
+"""Enough to see every outlier channel, and how the channels of the widest inputs correlate."""
+
+ENCODED_TOGETHER = 2048
+"""Texts between two calls of `Progress`; many enough for batches of similar length."""
 
 
-def silent(step: str, share: float) -> None:
-    """No progress shown."""
+def no_progress(step: str, share: float) -> None:
+    """A `Progress` that shows nothing."""
 
 
 def read_demonstrations(files: Sequence[Path], schema: Path | None = None) -> list[Demonstration]:
-    """The demonstrations of all files. Raises `AnnotationError` or `SchemaError`."""
+    """The demonstrations of all files. Raises `AnnotationError`, `SchemaError`."""
     return [demo for file in files for demo in load_corpus(file, schema).demonstrations()]
 
 
@@ -62,14 +64,15 @@ def build_bundle(
     threads: int | None = None,
     training: Mapping[str, float | str] | None = None,
     ranking: Ranking | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.
 
-    encoder: a Hugging Face id or a local path. threads: of the encoder; None for all processors.
-    training: figures for the manifest. ranking: how what is found is put in order. Repeated
-    demonstrations are kept once. Raises `BundleError` (nothing is written then), `AnnotationError`
-    if there are no demonstrations, `UnavailableError` without torch.
+    encoder: a Hugging Face id or a local path. threads: CPU threads of the encoder; None for all.
+    training: figures for the manifest. ranking: how retrieved demonstrations are reranked; None:
+    they are ordered by similarity. Repeated demonstrations are kept once. Raises `BundleError`
+    (nothing is written then), `AnnotationError` if there are no demonstrations, `UnavailableError`
+    without torch.
     """
     check_target(output, overwrite=overwrite)
     if not demonstrations:
@@ -77,25 +80,26 @@ def build_bundle(
             "There are no demonstrations to put into a bundle.", "Give a file with annotated rows."
         )
     progress("load the encoder", 0)
-    source = load_source(str(encoder))
+    base = load_base_encoder(str(encoder))
+    card = _card(base, quantisation)
     rows, partitions = arrange(demonstrations)
-    texts = _passages(rows, source.passage_prefix, source.keywords)
+    texts = _passages(rows, card)
     with staged(output, overwrite=overwrite) as folder:
         progress("export to ONNX", 0)
-        onnx_export.write_tokenizer(source, folder / TOKENIZER)
-        onnx_export.export(source, folder / ENCODER)
+        onnx_export.write_tokenizer(base, folder / TOKENIZER)
+        onnx_export.export(base, folder / ENCODER)
         if quantisation is Quantisation.INT8:
             progress("quantise to int8", 0)
-            _quantise(_encoder(source, folder, threads), folder, texts)
-        exported = _encoder(source, folder, threads)
-        figures = _parity(source, exported, texts, quantisation, progress)
-        card = _card(source, quantisation)
+            _quantise(Encoder.open(folder, card, threads=threads), folder, texts)
+        exported = Encoder.open(folder, card, threads=threads)
+        progress("compare with torch", 0)
+        agreement = _parity(base, exported, texts, quantisation)
         partitions = write_pool(folder, exported, card, rows, partitions, progress)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             ruie_version=ruie.__version__,
             encoder=card,
-            parity=figures,
+            parity=agreement,
             training=dict(training or {}),
             ranking=ranking,
             demonstrations=len(rows),
@@ -113,23 +117,25 @@ def write_pool(
     partitions: Sequence[Partition],
     progress: Progress,
 ) -> tuple[Partition, ...]:
-    """Write all files of `folder` that depend on the demonstrations, in the order of `arrange`.
-    Gives the partitions with their numbers of lists."""
-    texts = _passages(rows, card.passage_prefix, card.keywords)
-    vectors = _encode(encoder, texts, progress)
+    """Write all files of a bundle that depend on its demonstrations into `folder`.
+
+    rows, partitions: as `arrange` returns them. Returns the partitions with their numbers of lists.
+    """
+    passages = _passages(rows, card)
+    vectors = _encode(encoder, passages, progress)
     progress("write the index", 0)
-    divided = write_index(folder / INDEX, vectors, partitions, card.quantisation)
+    partitions = write_index(folder / INDEX, vectors, partitions, card.quantisation)
     write_table(folder / DEMONSTRATIONS, rows)
-    asking = [card.query_prefix + retrieval_text(row) for row in rows]
-    if asking != texts:
-        vectors = _encode(encoder, asking, progress)
+    queries = [card.query_prefix + retrieval_text(row) for row in rows]
+    if queries != passages:
+        vectors = _encode(encoder, queries, progress)
     progress("learn the types", 0)
-    write_models(folder / TYPES, _type_models(encoder, rows, divided, vectors))
-    return divided
+    write_models(folder / TYPES, _type_models(encoder, rows, partitions, vectors))
+    return partitions
 
 
-def _passages(rows: Sequence[Demonstration], prefix: str, keywords: bool) -> list[str]:
-    return [prefix + passage_text(row, keywords=keywords) for row in rows]
+def _passages(rows: Sequence[Demonstration], card: EncoderCard) -> list[str]:
+    return [card.passage_prefix + passage_text(row, keywords=card.keywords) for row in rows]
 
 
 def _type_models(
@@ -138,7 +144,7 @@ def _type_models(
     partitions: Sequence[Partition],
     vectors: Vectors,
 ) -> list[TypeModel]:
-    """One a partition. vectors: of the rows' texts as queries."""
+    """One model a partition. vectors: float32 (rows, dimension), of the rows' texts as queries."""
     models = []
     for partition in partitions:
         part = slice(partition.start, partition.stop)
@@ -148,19 +154,8 @@ def _type_models(
     return models
 
 
-def _encoder(source: Source, folder: Path, threads: int | None) -> Encoder:
-    return Encoder(
-        folder / ENCODER,
-        folder / TOKENIZER,
-        dimension=source.dimension,
-        max_tokens=source.max_tokens,
-        pad_id=source.pad_id,
-        threads=threads,
-    )
-
-
 def _quantise(encoder: Encoder, folder: Path, texts: Sequence[str]) -> None:
-    """Replace the fp32 encoder in `folder` by its int8 form."""
+    """Replace the fp32 encoder in `folder` by an int8 one, calibrated on some of `texts`."""
     sentences = parity.sample(texts, CALIBRATION_SENTENCES)
     fp32 = (folder / ENCODER).rename(folder / "fp32.onnx")
     calibration = (feed for _, feed in encoder.batches(sentences))
@@ -169,43 +164,40 @@ def _quantise(encoder: Encoder, folder: Path, texts: Sequence[str]) -> None:
 
 
 def _parity(
-    source: Source,
-    exported: Encoder,
-    texts: Sequence[str],
-    quantisation: Quantisation,
-    progress: Progress,
+    base: BaseEncoder, exported: Encoder, texts: Sequence[str], quantisation: Quantisation
 ) -> Parity:
-    progress("compare with torch", 0)
+    """Compare `exported` with `base` on some of `texts`. Raises `BundleError` if they differ."""
     sentences = parity.sample(texts)
-    figures = parity.compare(parity.torch_vectors(source, sentences), exported.encode(sentences))
-    parity.check(figures, quantisation)
-    return figures
+    agreement = parity.compare(parity.torch_vectors(base, sentences), exported.encode(sentences))
+    parity.check(agreement, quantisation)
+    return agreement
 
 
 def _encode(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Vectors:
-    """Each different text once: NER, RE and ED demonstrations of one sentence share its vector."""
-    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    distinct = list(place)
-    step = 2048  # few enough that progress is seen, many enough to sort by length
-    parts = []
-    for start in range(0, len(distinct), step):
-        progress("encode demonstrations", start / len(distinct))
-        parts.append(encoder.encode(distinct[start : start + step]))
-    progress("encode demonstrations", 1)
-    return np.concatenate(parts)[[place[text] for text in texts]]
+    """float32 (len(texts), dimension)."""
+
+    def encode(distinct: list[str]) -> Vectors:
+        parts = []
+        for start in range(0, len(distinct), ENCODED_TOGETHER):
+            progress("encode demonstrations", start / len(distinct))
+            parts.append(encoder.encode(distinct[start : start + ENCODED_TOGETHER]))
+        progress("encode demonstrations", 1)
+        return np.concatenate(parts)
+
+    return encode_distinct(encode, texts)
 
 
-def _card(source: Source, quantisation: Quantisation) -> EncoderCard:
+def _card(base: BaseEncoder, quantisation: Quantisation) -> EncoderCard:
     return EncoderCard(
-        base_model=source.name,
-        architecture=source.architecture,
-        query_prefix=source.query_prefix,
-        passage_prefix=source.passage_prefix,
-        keywords=source.keywords,
-        pooling=source.pooling,
-        dimension=source.dimension,
-        max_tokens=source.max_tokens,
-        pad_id=source.pad_id,
+        base_model=base.name,
+        architecture=base.architecture,
+        query_prefix=base.query_prefix,
+        passage_prefix=base.passage_prefix,
+        keywords=base.keywords,
+        pooling=base.pooling,
+        dimension=base.dimension,
+        max_tokens=base.max_tokens,
+        pad_id=base.pad_id,
         opset=onnx_export.OPSET,
         quantisation=quantisation,
     )

@@ -1,6 +1,6 @@
-"""`ruie bundle`: build, inspect and verify a bundle.
+"""`ruie bundle`: build, extend, train, inspect and verify a bundle.
 
-Loads nothing heavier than click until a command runs; `inspect` and `verify` need no torch.
+Loads nothing heavier than click until a command runs; `add`, `inspect` and `verify` need no torch.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_ROWS = click.Path(path_type=Path)  # a folder is brat's
+_ROWS = click.Path(path_type=Path)  # brat has a folder
+_SCHEMA = click.option(
+    "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
+)
+_OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+_THREADS = click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 
 
 @click.group()
 def bundle() -> None:
-    """Build, inspect and verify the bundle of encoder, index and demonstrations."""
+    """Build, train, inspect and verify the bundle of encoder, index and demonstrations."""
 
 
 @bundle.command()
@@ -43,19 +48,17 @@ def bundle() -> None:
     help="Annotated rows: JSONL or another format. More files may follow.",
 )
 @click.argument("more", nargs=-1, type=_ROWS, metavar="")
-@click.option(
-    "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
-)
+@_SCHEMA
 @click.option("--output", "-o", required=True, type=_FOLDER, help="Directory to write.")
 @click.option(
     "--quantise",
     type=click.Choice(["none", "int8"]),
     default="none",
     show_default=True,
-    help="Weights of the encoder: int8 is a quarter of the size, and faster.",
+    help="Encoder weights: int8 is a quarter of the size, and faster.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all.")
+@_OVERWRITE
+@_THREADS
 @_JSON
 def build(
     encoder: str,
@@ -70,7 +73,7 @@ def build(
 ) -> None:
     """Export an encoder to ONNX and index annotated rows with it.
 
-    The exported encoder is compared with the original; if it differs, nothing is written.
+    The exported encoder is compared with the original; if it differs too much, nothing is written.
     """
     from rich.console import Console
 
@@ -100,12 +103,12 @@ def build(
 @bundle.command()
 @click.argument("directory", type=_FOLDER)
 @click.argument("files", nargs=-1, required=True, type=_ROWS)
+@_SCHEMA
 @click.option(
-    "--schema", type=_FILE, help="Schema of all rows. Default: schema.yaml or .json beside each."
+    "--output", "-o", type=_FOLDER, help="Directory to write. Default: the bundle itself."
 )
-@click.option("--output", "-o", type=_FOLDER, help="Directory to write. Default: the same.")
-@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all.")
+@_OVERWRITE
+@_THREADS
 @_JSON
 def add(
     directory: Path,
@@ -118,7 +121,7 @@ def add(
 ) -> None:
     """Add annotated rows, such as reviews, to a bundle's demonstrations.
 
-    Nothing is trained. Rows take the place of those that answer the same about the same text.
+    Nothing is trained. Rows replace demonstrations of the same text, task and labels.
     """
     from rich.console import Console
 
@@ -128,7 +131,7 @@ def add(
     rows = read_demonstrations(files, schema)
     target = output or directory
     with Console(stderr=True).status("starting") as status:
-        done = add_demonstrations(
+        result = add_demonstrations(
             directory,
             rows,
             target,
@@ -137,48 +140,53 @@ def add(
             progress=lambda step, share: status.update(f"{step} … {share:.0%}"),
         )
     if not as_json:
-        click.echo(f"{done.added:,} added, {done.replaced:,} of before replaced by them.")
-    _print(target, done.manifest, as_json=as_json)
+        click.echo(f"{result.added:,} added, {result.replaced:,} older ones replaced.")
+    _print(target, result.manifest, as_json=as_json)
 
 
 @bundle.command()
-@click.option("--config", required=True, type=_FILE, help="TOML: docs/training.md.")
-@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+@click.option(
+    "--config",
+    required=True,
+    type=_FILE,
+    help="Training configuration in TOML; see docs/training.md.",
+)
+@_OVERWRITE
 @_JSON
 def train(config: Path, overwrite: bool, as_json: bool) -> None:
     """Train a retriever for an LLM, and build its bundle.
 
-    Finished stages are kept in the run's folder and skipped while what they were made from is
-    unchanged; a run that was killed goes on where it stopped.
+    Finished stages are kept in the run's folder and skipped as long as their inputs are unchanged;
+    a run that was killed resumes where it stopped.
     """
-    from ruie.exporter.base_encoder import check_libraries, quiet
+    from ruie.exporter.base_encoder import check_libraries, silence_transformers
 
     check_libraries()
-    quiet()
+    silence_transformers()
     from rich.console import Console
 
     from ruie.exporter.training import distributed
     from ruie.exporter.training.config import TrainConfig
     from ruie.exporter.training.pipeline import Training
-    from ruie.exporter.training.report import Stages, summary
+    from ruie.exporter.training.report import StageProgress, summary
 
-    read = TrainConfig.load(config)
-    with Stages(Console(stderr=True, quiet=distributed.rank() > 0)) as shown:
-        figures = Training(read, shown, overwrite=overwrite).run()
+    settings = TrainConfig.load(config)
+    with StageProgress(Console(stderr=True, quiet=distributed.rank() > 0)) as progress:
+        figures = Training(settings, progress, overwrite=overwrite).run()
     if distributed.rank():
-        return  # the first process speaks for all
+        return  # the process of rank 0 reports for all
     if as_json:
         click.echo(json.dumps(figures, indent=1))
         return
     Console().print(summary(figures))
-    click.echo(f"Run, figures and plots: {read.run}. Bundle: {read.export.output}.")
+    click.echo(f"Run, figures and plots: {settings.run}. Bundle: {settings.export.output}.")
 
 
 @bundle.command()
 @click.argument("directory", type=_FOLDER, required=False)
 @_JSON
 def inspect(directory: Path | None, as_json: bool) -> None:
-    """Show what a bundle holds. Reads its manifest alone."""
+    """Show what a bundle contains. Reads its manifest only."""
     from ruie.bundle.bundle import read_manifest
 
     directory = directory or _configured()
@@ -199,7 +207,7 @@ def verify(directory: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"path": str(directory), "digest": opened.digest, "ok": True}))
         return
     size = sum(card.size for card in opened.manifest.files.values())
-    click.echo(f"{directory} is whole: {len(opened.manifest.files)} files, {_size(size)}.")
+    click.echo(f"{directory} is undamaged: {len(opened.manifest.files)} files, {_size(size)}.")
     click.echo(f"digest {opened.digest}")
 
 
@@ -213,12 +221,12 @@ def _print(directory: Path, manifest: Manifest, *, as_json: bool, read: int | No
     if as_json:
         from ruie.bundle.manifest import digest
 
-        described = {
+        document = {
             "path": str(directory),
             "digest": digest(manifest.to_bytes()),
             "manifest": manifest.model_dump(mode="json"),
         }
-        click.echo(json.dumps(described, indent=1))
+        click.echo(json.dumps(document, indent=1))
         return
     from rich.console import Console
 
@@ -232,7 +240,8 @@ def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
     from rich.table import Table
 
     card, parity = manifest.encoder, manifest.parity
-    repeated = f" ({read - manifest.demonstrations} repeated ones left out)" if read else ""
+    repeated = (read or manifest.demonstrations) - manifest.demonstrations
+    left_out = f" ({repeated} repeated ones left out)" if repeated else ""
     facts = {
         "bundle": str(directory),
         "encoder": f"{card.base_model} ({card.architecture}), {card.dimension} dimensions, "
@@ -240,8 +249,8 @@ def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
         "quantisation": f"{card.quantisation}, opset {card.opset}",
         "against torch": f"cosine {parity.cosine_mean:.5f} on average, {parity.cosine_min:.5f} at "
         f"worst; {parity.top8_overlap:.1%} of the nearest 8 agree ({parity.sentences} sentences)",
-        "demonstrations": f"{manifest.demonstrations:,}{repeated}",
-        "their order": _order(manifest),
+        "demonstrations": f"{manifest.demonstrations:,}{left_out}",
+        "order": _order(manifest),
         "size": _size(sum(file.size for file in manifest.files.values())),
         "written by": f"ruie {manifest.ruie_version}, format {manifest.format_version}",
     }
@@ -256,13 +265,13 @@ def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
 def _order(manifest: Manifest) -> str:
     if manifest.ranking is None:
         return "by similarity"
-    weighed = {"agreement": manifest.ranking.agreement, "mentions": manifest.ranking.mentions}
-    told = ["similarity"] + [
-        f"{name} ({', '.join(f'{task} {weight:g}' for task, weight in weights.items())})"
-        for name, weights in weighed.items()
-        if weights
+    weights = {"agreement": manifest.ranking.agreement, "mentions": manifest.ranking.mentions}
+    features = ["similarity"] + [
+        f"{name} ({', '.join(f'{task} {weight:g}' for task, weight in by_task.items())})"
+        for name, by_task in weights.items()
+        if by_task
     ]
-    return f"by {' and '.join(told)}, learned from {manifest.training.get('llm', 'an LLM')}"
+    return f"by {' and '.join(features)}, learned from {manifest.training.get('llm', 'an LLM')}"
 
 
 def _partitions(manifest: Manifest) -> Table:

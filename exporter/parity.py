@@ -11,12 +11,12 @@ import numpy.typing as npt
 from ruie.bundle.encoder import BATCH_TOKENS, batches_by_length
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
-from ruie.exporter.base_encoder import Source, pooled
+from ruie.exporter.base_encoder import BaseEncoder, pooled
 
 Vectors = npt.NDArray[np.float32]
 
 SENTENCES = 500
-"""Compared at most; the cost is torch's time."""
+"""At most so many are compared: encoding them with torch takes most of the time."""
 
 FP32_COSINE_MIN = 0.9999
 INT8_COSINE_MEAN = 0.98
@@ -29,33 +29,35 @@ _FALLBACK = (
 
 
 def sample(texts: Sequence[str], size: int = SENTENCES) -> list[str]:
-    """The sentences to compare on: at most `size` different ones, the same for the same input."""
+    """At most `size` distinct texts, drawn at random but always the same for the same input."""
     distinct = sorted(set(texts))
     if len(distinct) > size:
         distinct = random.Random(0).sample(distinct, size)
     return distinct or list(_FALLBACK)
 
 
-def torch_vectors(source: Source, texts: Sequence[str]) -> Vectors:
-    """float32 unit vectors, (len(texts), dimension), by the torch model in fp32."""
+def torch_vectors(encoder: BaseEncoder, texts: Sequence[str]) -> Vectors:
+    """float32 unit vectors, (len(texts), dimension), computed by torch in fp32."""
     import torch
 
-    ids = source.tokenizer(list(texts), truncation=True, max_length=source.max_tokens)["input_ids"]
-    vectors = np.empty((len(texts), source.dimension), dtype=np.float32)
+    tokenised = encoder.tokenizer(list(texts), truncation=True, max_length=encoder.max_tokens)
+    ids = tokenised["input_ids"]
+    vectors = np.empty((len(texts), encoder.dimension), dtype=np.float32)
     with torch.inference_mode():
         for batch in batches_by_length([len(each) for each in ids], BATCH_TOKENS):
-            padded = source.tokenizer.pad(
+            padded = encoder.tokenizer.pad(
                 {"input_ids": [ids[i] for i in batch]}, return_tensors="pt"
             )
-            hidden = source.model(
+            hidden = encoder.model(
                 input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]
             ).last_hidden_state
-            vectors[batch] = pooled(hidden, padded["attention_mask"], source.pooling).numpy()
+            vectors[batch] = pooled(hidden, padded["attention_mask"], encoder.pooling).numpy()
     return vectors
 
 
 def compare(reference: Vectors, exported: Vectors) -> Parity:
-    """Both float32 unit vectors, (sentences, dimension), of the same sentences."""
+    """How far two encoders agree. Both arguments: float32 unit vectors, (sentences, dimension), of
+    the same sentences."""
     cosines = np.einsum("ij,ij->i", reference, exported)
     return Parity(
         sentences=len(reference),
@@ -66,7 +68,8 @@ def compare(reference: Vectors, exported: Vectors) -> Parity:
 
 
 def overlap(reference: Vectors, exported: Vectors, k: int) -> float:
-    """Mean share of the k nearest other rows that both agree on. 1.0 for fewer than two rows."""
+    """The share of each row's k nearest other rows that both have in common, averaged over rows;
+    1.0 for fewer than two rows."""
     k = min(k, len(reference) - 1)
     if k < 1:
         return 1.0
@@ -85,12 +88,12 @@ def _nearest(vectors: Vectors, k: int) -> list[list[int]]:
 
 
 def check(parity: Parity, quantisation: Quantisation) -> None:
-    """Raise `BundleError` if the exported encoder is not the same model any more."""
+    """Raise `BundleError` if the exported encoder's vectors differ too much from torch's."""
     if quantisation is Quantisation.NONE and parity.cosine_min < FP32_COSINE_MIN:
         raise BundleError(
             f"The exported encoder differs from torch: cosine {parity.cosine_min:.6f} at worst, "
             f"and {FP32_COSINE_MIN} is needed.",
-            "Nothing was written. This architecture does not survive the export; use another.",
+            "Nothing was written. Choose an encoder of another architecture.",
         )
     if quantisation is Quantisation.INT8 and parity.cosine_mean < INT8_COSINE_MEAN:
         raise BundleError(

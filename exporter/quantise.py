@@ -1,11 +1,12 @@
-"""An exported encoder in eight bits: its matrix products and its embedding tables.
+"""Quantise an exported encoder to int8: its matrix products and its embedding tables.
 
 The runtime quantises the input of a matrix product with one scale for the whole tensor. A BERT has
-a few channels ten times larger than the rest, which take most of that scale's 256 steps. Each
+a few channels ten times larger than the rest, which take most of that scale's 256 steps. So each
 such channel is divided by a constant before the product, and the matching row of the weights is
-multiplied by it: the product is the same, and the scale is spent on all channels. The very largest
-channels of a product that has more inputs than outputs are multiplied in floating point instead:
-that costs little there, and no scale suits both them and the others.
+multiplied by it: the product is the same, and every channel gets its share of the steps
+(SmoothQuant, arXiv 2211.10438). The very largest channels of a product that has more inputs than
+outputs are multiplied in floating point instead (LLM.int8(), arXiv 2208.07339): that costs little
+there, and no scale suits both them and the others.
 """
 
 from __future__ import annotations
@@ -17,21 +18,28 @@ from typing import Any
 
 import numpy as np
 
-from ruie.exporter.activations import Activations, Array, Feed, Split, divide, observe
-from ruie.exporter.rounding import rounded
+from ruie.exporter.activations import (
+    Activations,
+    Array,
+    ChannelSplit,
+    Feed,
+    collect_statistics,
+    split_channels,
+)
+from ruie.exporter.rounding import quantise_weights
 
 EXACT_CHANNELS = 4
-"""So many channels of a narrowing product stay in floating point."""
+"""At most so many input channels of a product that has more inputs than outputs stay in floating
+point."""
 
-_LARGE_TABLE = 256  # rows; an embedding table of words or positions, and not of token types
+_MIN_TABLE_ROWS = 256  # of an embedding table of words or positions; that of token types is smaller
 
 
 def quantise_int8(fp32: Path, path: Path, calibration: Iterable[Feed]) -> None:
-    """Write the encoder in `fp32` to `path` with int8 weights, those of embeddings included.
+    """Write the ONNX encoder in the file `fp32` to `path` with int8 weights and embeddings.
 
-    calibration: batches of real sentences, to see by them which errors matter. One scale for each
-    column of the matrix weights, and for each row of embeddings. How much it costs:
-    benchmarks/encode.md.
+    calibration: batches of real sentences; their statistics say which rounding errors matter.
+    Matrix weights have one scale a column, embeddings one a row. The loss: benchmarks/encode.md.
     """
     import onnx
 
@@ -39,23 +47,27 @@ def quantise_int8(fp32: Path, path: Path, calibration: Iterable[Feed]) -> None:
     products: dict[str, list[Any]] = {}
     for node in _products(model):
         products.setdefault(node.input[0], []).append(node)
-    seen = observe(model, fp32.with_suffix(".calibration"), list(products), calibration)
-    quantise_products(model, {name: products[name] for name in seen}, seen)
+    scratch = fp32.with_suffix(".calibration")
+    statistics = collect_statistics(model, scratch, list(products), calibration)
+    quantise_products(model, {name: products[name] for name in statistics}, statistics)
     quantise_embeddings(model)
     onnx.save(model, path)
 
 
 def quantise_products(
-    model: Any, products: Mapping[str, Sequence[Any]], seen: Mapping[str, Activations]
+    model: Any, products: Mapping[str, Sequence[Any]], statistics: Mapping[str, Activations]
 ) -> None:
-    """Replace matrix products, given by the name of their input, by products of integers."""
+    """Replace MatMul nodes in `model` by integer products.
+
+    products: the nodes by the name of their input. statistics: of each such input.
+    """
     weights = {each.name: each for each in model.graph.initializer}
     following: dict[str, list[Any]] = {}
     replaced: dict[str, list[Any]] = {}
     for name, nodes in products.items():
         constants = [weights[node.input[1]] for node in nodes]
         narrows = all(each.dims[0] > each.dims[1] for each in constants)
-        split = divide(seen[name], EXACT_CHANNELS if narrows else 0)
+        split = split_channels(statistics[name], EXACT_CHANNELS if narrows else 0)
         following[name] = _input_nodes(model, name, split)
         for node, constant in zip(nodes, constants, strict=True):
             replaced[node.output[0]] = _product_nodes(model, node, constant, split)
@@ -68,15 +80,16 @@ def quantise_products(
     _replace_nodes(model, ordered)
 
 
-def _input_nodes(model: Any, name: str, split: Split) -> list[Any]:
+def _input_nodes(model: Any, name: str, split: ChannelSplit) -> list[Any]:
+    """Scale and quantise the input once for all products that read it."""
     from onnx import helper
 
-    inverse = _constant(model, f"{name}/input/inverse", split.inverse)
+    scale = _constant(model, f"{name}/input/factors", split.scale)
     nodes = [
-        helper.make_node("Mul", [name, inverse], [f"{name}/input/tamed"]),
+        helper.make_node("Mul", [name, scale], [f"{name}/input/scaled"]),
         helper.make_node(
             "DynamicQuantizeLinear",
-            [f"{name}/input/tamed"],
+            [f"{name}/input/scaled"],
             [f"{name}/input/uint8", f"{name}/input/scale", f"{name}/input/zero"],
         ),
     ]
@@ -86,23 +99,24 @@ def _input_nodes(model: Any, name: str, split: Split) -> list[Any]:
     return nodes
 
 
-def _product_nodes(model: Any, node: Any, constant: Any, split: Split) -> list[Any]:
-    """In the order that the runtime makes one operator of."""
+def _product_nodes(model: Any, node: Any, constant: Any, split: ChannelSplit) -> list[Any]:
+    """The integer product instead of `node`, in the pattern that ONNX Runtime fuses into one
+    operator; `constant` are its weights."""
     from onnx import TensorProto, helper, numpy_helper
 
     name, (out,) = node.input[0], node.output
     values = numpy_helper.to_array(constant)
     rows = np.zeros_like(values)
-    np.divide(values, split.inverse[:, None], out=rows, where=split.inverse[:, None] > 0)
-    whole, scales = rounded(rows, split.moment, split.noise)
-    side = _constant(model, f"{constant.name}/int8", whole)
+    np.divide(values, split.scale[:, None], out=rows, where=split.scale[:, None] > 0)
+    quantised, scales = quantise_weights(rows, split.moment, split.noise)
+    weights = _constant(model, f"{constant.name}/int8", quantised)
     zero = _constant(model, f"{constant.name}/zero", np.zeros((), np.int8))
     scale = _constant(model, f"{constant.name}/scale", scales)
     total = f"{out}/output/int8" if len(split.exact) else out
     nodes = [
         helper.make_node(
             "MatMulInteger",
-            [f"{name}/input/uint8", side, f"{name}/input/zero", zero],
+            [f"{name}/input/uint8", weights, f"{name}/input/zero", zero],
             [f"{out}/output/sum"],
         ),
         helper.make_node(
@@ -112,9 +126,9 @@ def _product_nodes(model: Any, node: Any, constant: Any, split: Split) -> list[A
         helper.make_node("Mul", [f"{out}/output/float", f"{out}/output/scale"], [total]),
     ]
     if len(split.exact):
-        side = _constant(model, f"{constant.name}/exact", values[split.exact])
+        weights = _constant(model, f"{constant.name}/exact", values[split.exact])
         nodes += [
-            helper.make_node("MatMul", [f"{name}/input/exact", side], [f"{out}/output/exact"]),
+            helper.make_node("MatMul", [f"{name}/input/exact", weights], [f"{out}/output/exact"]),
             helper.make_node("Add", [total, f"{out}/output/exact"], [out]),
         ]
     return nodes
@@ -128,9 +142,9 @@ def _constant(model: Any, name: str, values: Array) -> str:
 
 
 def quantise_embeddings(model: Any) -> None:
-    """Store embedding tables in 8 bits with a scale for each row, which is one word's.
+    """Store the embedding tables of `model` in int8 with a scale a row, which is one word's.
 
-    Only the rows of a batch are made floating point again.
+    Only the rows that a batch looks up are converted back to floating point.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -139,7 +153,7 @@ def quantise_embeddings(model: Any) -> None:
         for each in model.graph.initializer
         if each.data_type == TensorProto.FLOAT
         and len(each.dims) == 2
-        and each.dims[0] > _LARGE_TABLE
+        and each.dims[0] > _MIN_TABLE_ROWS
     }
     uses = Counter(name for node in model.graph.node for name in node.input)
     ordered = []
@@ -150,24 +164,24 @@ def quantise_embeddings(model: Any) -> None:
             continue
         values = numpy_helper.to_array(table)
         scale = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
-        whole = np.rint(values / scale).astype(np.int8)
-        table.CopyFrom(numpy_helper.from_array(whole, table.name))
+        quantised = np.rint(values / scale).astype(np.int8)
+        table.CopyFrom(numpy_helper.from_array(quantised, table.name))
         scales = numpy_helper.from_array(scale.astype(np.float32), f"{table.name}/scale")
         model.graph.initializer.append(scales)
-        (full,) = node.output
-        rows, floats, scaled = f"{full}/int8", f"{full}/unscaled", f"{full}/scale"
+        (output,) = node.output
+        rows, unscaled, row_scales = f"{output}/int8", f"{output}/unscaled", f"{output}/scale"
         node.output[0] = rows
         ordered += [
             node,
-            helper.make_node("Cast", [rows], [floats], to=TensorProto.FLOAT),
-            helper.make_node("Gather", [scales.name, node.input[1]], [scaled]),
-            helper.make_node("Mul", [floats, scaled], [full]),
+            helper.make_node("Cast", [rows], [unscaled], to=TensorProto.FLOAT),
+            helper.make_node("Gather", [scales.name, node.input[1]], [row_scales]),
+            helper.make_node("Mul", [unscaled, row_scales], [output]),
         ]
     _replace_nodes(model, ordered)
 
 
 def _products(model: Any) -> list[Any]:
-    """The matrix products with constant weights that no other node shares."""
+    """The MatMul nodes with constant weights that no other node uses."""
     weights = {each.name for each in model.graph.initializer if len(each.dims) == 2}
     uses = Counter(name for node in model.graph.node for name in node.input)
     return [

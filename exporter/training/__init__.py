@@ -1,4 +1,5 @@
-"""`ruie bundle train`: candidates → LLM preference → reward model → bi-encoder → bundle.
+"""`ruie bundle train`: candidates → LLM preference → reward model → bi-encoder → ranking → bundle.
 
-The method is RUIE's (arXiv 2409.11673); `pipeline` has the order, each other module one stage.
+The method is RUIE's (arXiv 2409.11673). `pipeline` runs the stages in order; most other modules
+are one stage each.
 """

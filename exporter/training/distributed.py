@@ -1,7 +1,7 @@
 """The processes of one run: `accelerate launch` starts one a GPU, all with the same command.
 
-The first one (rank 0) does what is done once, and the others wait for what it writes: for files
-and not at a barrier, whose time-out is minutes where scoring takes hours.
+Work that is done once is done by the process of rank 0, and the others wait for the files that it
+writes. They do not wait at a barrier, which times out after minutes where scoring takes hours.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import os
 import time
 from collections.abc import Callable
 
-WAIT_S = 0.5
+POLL_S = 0.5
 
 
 def rank() -> int:
-    """This process' number, from 0."""
+    """The number of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
-def world() -> int:
+def world_size() -> int:
     """How many processes there are."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def device() -> str:
-    """Where this process computes: its own GPU, else the CPU."""
+    """The torch device of this process: its own GPU, else the CPU."""
     import torch
 
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
-def computes_in_bfloat16() -> bool:
-    """Whether this process' device does so natively, and so faster than in 32 bits."""
+def supports_bfloat16() -> bool:
+    """Whether the device computes in bfloat16 natively, and so faster than in float32."""
     import torch
 
     if torch.cuda.is_available():
@@ -40,6 +40,7 @@ def computes_in_bfloat16() -> bool:
 
 
 def wait_for(done: Callable[[], bool]) -> None:
-    """Return when another process has done it. The launcher ends all when one of them fails."""
+    """Return once `done()` is true of what another process does. If that process fails, the
+    launcher ends this one too."""
     while not done():
-        time.sleep(WAIT_S)
+        time.sleep(POLL_S)

@@ -1,16 +1,16 @@
-"""The last step: the trained bundle, and the same with the encoder as it was, for comparisons."""
+"""Stage 6: the trained bundle, and for comparisons the same with the encoder before training."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruie.bundle.layout import seal, staged
 from ruie.bundle.manifest import FILES, Manifest
 from ruie.bundle.ranking import Ranking
-from ruie.exporter.build import build_bundle
+from ruie.exporter.build import Progress, build_bundle
 from ruie.exporter.training.config import TrainConfig
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.exporter.training.stages import Figures
@@ -21,42 +21,42 @@ def export(
     trained_on: Pools,
     encoder: str,
     figures: Mapping[str, Any],
-    progress: Callable[[str, float], None],
+    progress: Progress,
     *,
     overwrite: bool,
 ) -> Figures:
-    """Write both. encoder: the trained one, or where none was trained the one of before.
+    """Write the trained bundle to `config.export.output` and the other to `base/` of the run.
 
-    figures: of the stages before; what the trained encoder was measured at stands in its manifest.
+    encoder: the trained one; `config.encoder` where none was trained. figures: of the earlier
+    stages; the manifest has the last measurement of the trained encoder. Raises `BundleError`.
     """
-    wanted = config.export
     pools = trained_on
-    if wanted.demonstrations:
-        pools = load_pools(wanted.demonstrations, config.seed)
+    if config.export.demonstrations:
+        pools = load_pools(config.export.demonstrations, config.seed)
     history = figures.get("distillation", {}).get("history", ())
-    measured = [entry for entry in history if "mrr" in entry]
+    measurements = [entry for entry in history if "mrr" in entry]
     training = {
         "llm": Path(config.preference.model).name,
         **({"reward_model": Path(config.reward.model).name} if "reward" in figures else {}),
-        **(measured[-1] if measured else {}),
+        **(measurements[-1] if measurements else {}),
     }
-    learned = figures["ranking"]
-    ranking = Ranking(agreement=learned["agreement"], mentions=learned["mentions"])
-    told: dict[str, Any] = {"training": training, "ranking": ranking}
-    options: dict[str, Any] = {"quantisation": wanted.quantise, "progress": progress}
-    base = config.run / "base"
+    weights = figures["ranking"]
+    ranking = Ranking(agreement=weights["agreement"], mentions=weights["mentions"])
+    learned: dict[str, Any] = {"training": training, "ranking": ranking}
+    options: dict[str, Any] = {"quantisation": config.export.quantise, "progress": progress}
+    base, output = config.run / "base", config.export.output
     manifest = build_bundle(config.encoder, pools.examples, base, overwrite=True, **options)
     if encoder == config.encoder:
-        manifest = _the_same(base, wanted.output, manifest.model_copy(update=told), overwrite)
+        manifest = _copy(base, output, manifest.model_copy(update=learned), overwrite)
     else:
         manifest = build_bundle(
-            encoder, pools.examples, wanted.output, overwrite=overwrite, **told, **options
+            encoder, pools.examples, output, overwrite=overwrite, **learned, **options
         )
-    return {"bundle": str(wanted.output), **manifest.parity.model_dump(mode="json")}
+    return {"bundle": str(output), **manifest.parity.model_dump(mode="json")}
 
 
-def _the_same(bundle: Path, output: Path, manifest: Manifest, overwrite: bool) -> Manifest:
-    """Write the files of `bundle` to `output`, under another manifest."""
+def _copy(bundle: Path, output: Path, manifest: Manifest, overwrite: bool) -> Manifest:
+    """Write the files of `bundle` to `output`, with another manifest."""
     with staged(output, overwrite=overwrite) as folder:
         for name in FILES:
             shutil.copyfile(bundle / name, folder / name)

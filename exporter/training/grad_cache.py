@@ -1,8 +1,8 @@
-"""A training step reads its texts in parts, so that its memory is that of one part.
+"""A training step in micro-batches: its memory is that of one of them, whatever its batch size.
 
-What the backward pass needs of a part is not held: it is computed again when that pass comes to it,
-dropout as the first time. The gradients are those of the whole step, in-batch negatives included
-(the idea of GradCache, arXiv 2101.06983), for a third more of computing.
+The activations of a micro-batch are not kept for the backward pass, which computes them again, with
+the same dropout. The gradients are those of the whole step, in-batch negatives included (the idea
+of GradCache, arXiv 2101.06983), for a third more computation.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ from ruie.exporter.training import distributed
 from ruie.exporter.training.config import TrainerConfig
 
 CPU_TOKENS, GPU_TOKENS = 2048, 16384
-"""Of a part, where the configuration says nothing. On a GPU everything is held then."""
+"""Of a micro-batch by default. On a GPU the activations of all of them are then kept."""
 
 
-def read_in_parts(read: Callable[..., Any], feed: dict[str, Any], config: TrainerConfig) -> Any:
-    """What `read` gives of each text, in the texts' order.
+def forward_in_micro_batches(
+    forward: Callable[..., Any], inputs: dict[str, Any], config: TrainerConfig
+) -> Any:
+    """What `forward` returns for each text, in the order of the texts.
 
-    feed: tensors, (texts, tokens), padded on the right. read: called with tensors of the same names
-    for some of the texts; gives a tensor whose rows are those texts.
+    inputs: tensors (texts, tokens), padded on the right, among them `attention_mask`. forward:
+    called with some rows of them, cut to their longest text; returns a tensor with a row a text.
     """
-    held = config.part_tokens == 0 and distributed.device() != "cpu"
-    budget = config.part_tokens or (GPU_TOKENS if held else CPU_TOKENS)
-    lengths = feed["attention_mask"].sum(1).tolist()
-    parts = list(batches_by_length(lengths, budget))
-    again = torch.is_grad_enabled() and not held and len(parts) > 1
-    found, order = [], []
-    for rows in parts:
-        few = {name: each[rows, : lengths[rows[0]]] for name, each in feed.items()}
+    keep_all = config.micro_batch_tokens == 0 and distributed.device() != "cpu"
+    budget = config.micro_batch_tokens or (GPU_TOKENS if keep_all else CPU_TOKENS)
+    lengths = inputs["attention_mask"].sum(1).tolist()
+    micro_batches = list(batches_by_length(lengths, budget))
+    recompute = torch.is_grad_enabled() and not keep_all and len(micro_batches) > 1
+    outputs, order = [], []
+    for rows in micro_batches:
+        few = {name: each[rows, : lengths[rows[0]]] for name, each in inputs.items()}
         order += rows
-        found.append(checkpoint(read, **few, use_reentrant=False) if again else read(**few))
-    return torch.cat(found)[torch.tensor(order, device=found[0].device).argsort()]
+        outputs.append(
+            checkpoint(forward, **few, use_reentrant=False) if recompute else forward(**few)
+        )
+    return torch.cat(outputs)[torch.tensor(order, device=outputs[0].device).argsort()]

@@ -15,19 +15,17 @@ Tensor = Any
 
 
 def grouped_cross_entropy(scores: Tensor) -> Tensor:
-    """Of the positive within each query's group: -log softmax(scores)[0], the mean over queries.
-
-    scores: (B, G). Gives a scalar.
-    """
+    """Cross-entropy of the positive in each group: -log softmax(scores)[0], a scalar, the mean over
+    queries. scores: float (B, G)."""
     target = torch.zeros(scores.shape[0], dtype=torch.long, device=scores.device)
     return F.cross_entropy(scores.float(), target)
 
 
 def distillation(student: Tensor, reward: Tensor) -> Tensor:
-    """KL(softmax(reward) ‖ softmax(student)) over each query's group, the mean over queries.
+    """KL(softmax(reward) ‖ softmax(student)) over each group, a scalar, the mean over queries.
 
-    student: (B, G), similarities divided by the temperature. reward: (B, G), the reward model's
-    scores. Gives a scalar.
+    student: float (B, G), similarities divided by the temperature. reward: float (B, G), the
+    teacher's scores.
     """
     return F.kl_div(
         F.log_softmax(student.float(), dim=-1),
@@ -38,36 +36,40 @@ def distillation(student: Tensor, reward: Tensor) -> Tensor:
 
 
 def contrastive(
-    queries: Tensor, passages: Tensor, answers: Tensor, passage_answers: Tensor, temperature: float
+    queries: Tensor,
+    passages: Tensor,
+    answer_ids: Tensor,
+    passage_answer_ids: Tensor,
+    temperature: float,
 ) -> Tensor:
-    """Cross-entropy of each query's positive against negatives of all four directions.
+    """Cross-entropy of each query's positive against negatives of four kinds; a scalar.
 
     For query i with positive p_i, in one softmax: all passages of the batch for q_i (q-p), the
     other queries for p_i (p-q), the other queries for q_i (q-q), the other positives for p_i
-    (p-p). A negative with the same task and answer as the query is left out: it may serve as well.
+    (p-p). A negative with the query's task and answer is left out: it may serve as well.
 
-    queries: (B, D), passages: (B·G, D) with the group of query i in rows i·G to (i+1)·G, both of
-    unit length. answers: (B,), passage_answers: (B·G,), numbers that are equal for the same task
-    and answer. Gives a scalar.
+    queries: float (B, D); passages: float (B·G, D), the group of query i in rows i·G to (i+1)·G;
+    both of unit length. answer_ids: int64 (B,), passage_answer_ids: int64 (B·G,), equal for the
+    same task and answer.
     """
     count = queries.shape[0]
     group = passages.shape[0] // count
-    place = torch.arange(count, device=queries.device)
-    positives = passages[place * group]
-    alike_passages = answers[:, None] == passage_answers[None, :]
-    alike_passages[place, place * group] = False  # the positive itself stays, whatever it says
-    alike = answers[:, None] == answers[None, :]  # true on the diagonal: nobody is his own negative
-    positive_answers = passage_answers[place * group]
-    alike_positives = answers[:, None] == positive_answers[None, :]
+    query = torch.arange(count, device=queries.device)
+    positive = query * group
+    positives = passages[positive]
+    same_as_passage = answer_ids[:, None] == passage_answer_ids[None, :]
+    same_as_passage[query, positive] = False  # the positive itself stays, whatever its answer
+    same_as_query = answer_ids[:, None] == answer_ids[None, :]  # on the diagonal too
+    same_as_positive = answer_ids[:, None] == passage_answer_ids[positive][None, :]
     itself = torch.eye(count, dtype=torch.bool, device=queries.device)
-    out = float("-inf")
+    masked = float("-inf")
     scores = torch.cat(
         [
-            (queries @ passages.T).masked_fill(alike_passages, out),
-            (positives @ queries.T).masked_fill(alike, out),
-            (queries @ queries.T).masked_fill(alike, out),
-            (positives @ positives.T).masked_fill(alike_positives | itself, out),
+            (queries @ passages.T).masked_fill(same_as_passage, masked),
+            (positives @ queries.T).masked_fill(same_as_query, masked),
+            (queries @ queries.T).masked_fill(same_as_query, masked),
+            (positives @ positives.T).masked_fill(same_as_positive | itself, masked),
         ],
         dim=1,
     )
-    return F.cross_entropy(scores.float() / temperature, place * group)
+    return F.cross_entropy(scores.float() / temperature, positive)

@@ -1,4 +1,4 @@
-"""How well a model orders the candidates of queries that it was not trained on."""
+"""How well a model ranks the candidates of queries that it was not trained on."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ruie.exporter.training.groups import Ranking
+from ruie.exporter.training.groups import ScoredCandidates
 
 K = 8
-"""Demonstrations of a prompt."""
+"""Demonstrations in a prompt."""
 
 
-def agreement(ranked: Sequence[Ranking], scores: Sequence[Sequence[float]]) -> dict[str, float]:
-    """scores[i][j]: what the model gives the j-th candidate of ranked[i], whose first is the best.
+def ranking_metrics(
+    ranked: Sequence[ScoredCandidates], scores: Sequence[Sequence[float]]
+) -> dict[str, float]:
+    """Compare a model's scores with those of the LLM; empty without queries.
 
-    accuracy_at_1: how often the model's first is that best one. mrr: the mean reciprocal of the
-    best one's rank by the model. gain_at_8: the mean score (by the ranking) of the model's first
-    eight over the mean of all, in the ranking's unit.
+    scores[i][j] is the model's score of the j-th candidate of ranked[i]; the first candidate is the
+    LLM's best.
+
+    accuracy_at_1: how often the model ranks the LLM's best first. mrr: the mean reciprocal of the
+    rank that the model gives it. gain_at_8: the LLM's mean score of the model's first eight, minus
+    its mean score of all, in the LLM's unit.
     """
     if not ranked:
         return {}
     first, reciprocal, gain = [], [], []
-    for ranking, told in zip(ranked, scores, strict=True):
-        values = np.asarray(told)
-        place = int((values > values[0]).sum())
-        first.append(place == 0)
-        reciprocal.append(1 / (1 + place))
-        true = np.asarray(ranking.scores)
-        gain.append(float(true[np.argsort(-values, kind="stable")[:K]].mean() - true.mean()))
+    for reference, own_scores in zip(ranked, scores, strict=True):
+        values = np.asarray(own_scores)
+        better = int((values > values[0]).sum())
+        first.append(better == 0)
+        reciprocal.append(1 / (1 + better))
+        llm = np.asarray(reference.scores)
+        gain.append(float(llm[np.argsort(-values, kind="stable")[:K]].mean() - llm.mean()))
     return {
         "accuracy_at_1": round(float(np.mean(first)), 4),
         "mrr": round(float(np.mean(reciprocal)), 4),

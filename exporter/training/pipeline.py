@@ -1,49 +1,64 @@
-"""`ruie bundle train`: the stages in order, each skipped while its inputs are unchanged."""
+"""`ruie bundle train`: the stages in order, each skipped as long as its inputs are unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ruie.bundle.layout import check_target
-from ruie.exporter.base_encoder import load_source
-from ruie.exporter.training import candidates, distributed, preference
-from ruie.exporter.training.config import CorpusConfig, TrainConfig
+from ruie.exporter.base_encoder import load_base_encoder
+from ruie.exporter.training import distributed
+from ruie.exporter.training.candidates import find_candidates, read_candidates
+from ruie.exporter.training.config import CorpusConfig, TrainConfig, TrainerConfig
 from ruie.exporter.training.export import export
-from ruie.exporter.training.groups import rankings, split
+from ruie.exporter.training.groups import ScoredCandidates, scored_candidates, split_held_out
 from ruie.exporter.training.plots import plot
 from ruie.exporter.training.pools import Pools, load_pools
-from ruie.exporter.training.ranking import learn_ranking, sample
-from ruie.exporter.training.stages import Figures, Stage, file_digest, write_json
+from ruie.exporter.training.preference import Scorer, Tokenise, read_scores, score_candidates
+from ruie.exporter.training.ranking import learn_ranking, sample_queries
+from ruie.exporter.training.stages import Figures, Progress, Stage, file_digest, write_json
 from ruie.prompts import PROMPT_VERSION
 
-Progress = Callable[[str, float], None]
-"""Called with a stage's name and the share of it that is done, 0 to 1."""
+
+class RunProgress(Protocol):
+    """A `Progress` of the stage (or of the step of the export) whose name comes first."""
+
+    def __call__(
+        self, stage: str, done: float, total: float = 1, unit: str = "", note: str = "", /
+    ) -> None:
+        """Report it."""
 
 
 class Training:
-    """A run: `config.run` holds a folder a stage, `figures.json`, the plots and the base bundle."""
+    """A run: `config.run` has a folder for each stage, `figures.json`, the plots and the base
+    bundle."""
 
-    def __init__(self, config: TrainConfig, progress: Progress, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, progress: RunProgress, *, overwrite: bool = False
+    ) -> None:
         self._config, self._progress, self._overwrite = config, progress, overwrite
         self._run = config.run
         self.figures: dict[str, Figures] = {}
 
     def run(self) -> dict[str, Figures]:
-        """The figures of every stage. Raises `RuieError`; what is finished stays finished."""
+        """The figures of every stage. Raises `RuieError`; finished stages stay finished."""
         check_target(self._config.export.output, overwrite=self._overwrite)
         self._run.mkdir(parents=True, exist_ok=True)
         pools = load_pools(self._config.corpora, self._config.seed)
         teacher = self._config.distillation.teacher
         encoder, unseen = self._config.encoder, pools.queries
         if teacher != "none":
-            found = self._candidates(pools)
-            scored = self._preference(pools, found)
-            judged = self._reward(pools, found, scored) if teacher == "reward" else None
-            student = self._distillation(pools, found, scored, judged)
+            candidates = self._candidates(pools)
+            preference = self._preference(pools, candidates)
+            judgement = None
+            if teacher == "reward":
+                reward = self._reward(pools, preference)
+                judgement = self._judgement(pools, candidates, reward)
+            student = self._distillation(pools, candidates, preference, judgement)
             encoder = str(student.folder / "model")
-            unseen = self._held_out(pools, scored)
+            _, held_out = self._split(pools, preference, self._config.distillation.held_out)
+            unseen = tuple(ranked.query for ranked in held_out)
         self._ranking(pools, encoder, unseen)
         if not distributed.rank():
             plot({k: v for k, v in self.figures.items() if v.get("history")}, self._run)
@@ -66,128 +81,123 @@ class Training:
         inputs: dict[str, Any],
         work: Callable[[Path], Figures],
         *,
-        together: bool = False,
+        all_processes: bool = False,
     ) -> Stage:
         stage = Stage(self._run, name, version, inputs)
         if stage.figures is None:
             self._progress(name, 0)
-        self.figures[name] = stage.run(work, together=together)
+        self.figures[name] = stage.run(work, all_processes=all_processes)
         return stage
 
-    def _told(self, name: str) -> Callable[[float], None]:
-        return lambda share: self._progress(name, share)
+    def _progress_of(self, stage: str) -> Progress:
+        def report(done: float, total: float = 1, unit: str = "", note: str = "", /) -> None:
+            self._progress(stage, done, total, unit, note)
+
+        return report
 
     def _candidates(self, pools: Pools) -> Stage:
-        top, name = self._config.candidates.top, "candidates"
+        top = self._config.candidates.top
         inputs = {"corpora": _corpora(self._config.corpora), "top": top, "seed": self._config.seed}
-        return self._stage(
-            name,
-            1,
-            inputs,
-            lambda folder: candidates.find_candidates(pools, top, folder, self._told(name)),
-        )
-
-    def _preference(self, pools: Pools, found: Stage) -> Stage:
-        config, name, seed = self._config.preference, "preference", self._config.seed
-        batching = {"batch_tokens"}  # changes no score
-        inputs = {
-            "candidates": found.key,
-            "prompts": PROMPT_VERSION,
-            "seed": seed,
-            **config.model_dump(mode="json", exclude=batching),
-        }
 
         def work(folder: Path) -> Figures:
-            return preference.score_candidates(
+            return find_candidates(pools, top, folder, self._progress_of("candidates"))
+
+        return self._stage("candidates", 1, inputs, work)
+
+    def _preference(self, pools: Pools, candidates: Stage) -> Stage:
+        config, seed = self._config.preference, self._config.seed
+        inputs = preference_inputs(self._config, candidates.key)
+
+        def work(folder: Path) -> Figures:
+            return score_candidates(
                 pools,
-                candidates.read_candidates(found.folder),
+                read_candidates(candidates.folder),
                 config.candidates,
                 seed,
                 *self._llm(),
                 config.max_tokens,
                 folder,
-                self._told(name),
+                self._progress_of("preference"),
             )
 
-        return self._stage(name, 1, inputs, work, together=True)
+        return self._stage("preference", 1, inputs, work, all_processes=True)
 
-    def _llm(self) -> tuple[preference.Tokenise, preference.Scorer]:
+    def _llm(self) -> tuple[Tokenise, Scorer]:
         from ruie.exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser
 
         config = self._config.preference
         tokenise = Tokeniser(config.tokenizer or config.model, config.gguf)
         return tokenise, EndpointScorer(config) if config.endpoint else LocalScorer(config)
 
-    def _reward(self, pools: Pools, found: Stage, scored: Stage) -> Stage:
-        config, seed = self._config.reward, self._config.seed
-        inputs = {
-            "preference": scored.key,
-            "seed": seed,
-            **config.model_dump(mode="json", exclude={"score_batch", "part_tokens"}),
-        }
+    def _split(
+        self, pools: Pools, preference: Stage, held_out: float
+    ) -> tuple[list[ScoredCandidates], list[ScoredCandidates]]:
+        """The LLM's scores for the queries to train on, and for those held out."""
+        ranked = scored_candidates(pools, *read_scores(preference.folder))
+        return split_held_out(ranked, held_out, self._config.seed)
 
-        def learn(folder: Path) -> Figures:
+    def _reward(self, pools: Pools, preference: Stage) -> Stage:
+        config, seed = self._config.reward, self._config.seed
+        inputs = reward_inputs(self._config, preference.key)
+
+        def work(folder: Path) -> Figures:
             from ruie.exporter.training.reward import train_reward
 
-            ranked = rankings(pools, *preference.read_scores(scored.folder))
-            kept, held = split(ranked, config.held_out, seed)
-            return train_reward(pools, kept, held, config, seed, folder, self._told("reward"))
+            ranked, held_out = self._split(pools, preference, config.held_out)
+            progress = self._progress_of("reward")
+            return train_reward(pools, ranked, held_out, config, seed, folder, progress)
 
-        model = self._stage("reward", 1, inputs, learn, together=True)
+        return self._stage("reward", 1, inputs, work, all_processes=True)
 
-        def judge(folder: Path) -> Figures:
-            from ruie.exporter.training.reward import judge
+    def _judgement(self, pools: Pools, candidates: Stage, reward: Stage) -> Stage:
+        def work(folder: Path) -> Figures:
+            from ruie.exporter.training.reward import score_all_candidates
 
-            everything = candidates.read_candidates(found.folder)
-            trained = model.folder / "model"
-            return judge(pools, everything, trained, config, folder, self._told("judgement"))
+            return score_all_candidates(
+                pools,
+                read_candidates(candidates.folder),
+                reward.folder / "model",
+                self._config.reward,
+                folder,
+                self._progress_of("judgement"),
+            )
 
-        return self._stage("judgement", 1, {"reward": model.key}, judge)
+        return self._stage("judgement", 1, {"reward": reward.key}, work)
 
     def _distillation(
-        self, pools: Pools, found: Stage, scored: Stage, judged: Stage | None
+        self, pools: Pools, candidates: Stage, preference: Stage, judgement: Stage | None
     ) -> Stage:
         config, seed = self._config.distillation, self._config.seed
-        inputs = {
-            "teacher": judged.key if judged else scored.key,
-            "seed": seed,
-            "encoder": _model(self._config.encoder),
-            **config.model_dump(mode="json", exclude={"part_tokens"}),
-        }
+        inputs = distillation_inputs(self._config, (judgement or preference).key)
 
         def work(folder: Path) -> Figures:
             from ruie.exporter.training.reward import read_rewards
             from ruie.exporter.training.student import train_student
 
-            liked = rankings(pools, *preference.read_scores(scored.folder))
-            kept, held = split(liked, config.held_out, seed)
-            if judged:
-                everything = candidates.read_candidates(found.folder)
-                asked = {ranking.query for ranking in held}
-                told = rankings(pools, everything, read_rewards(judged.folder))
-                kept = [ranking for ranking in told if ranking.query not in asked]
+            ranked, held_out = self._split(pools, preference, config.held_out)
+            if judgement:
+                queries = {each.query for each in held_out}
+                judged = scored_candidates(
+                    pools, read_candidates(candidates.folder), read_rewards(judgement.folder)
+                )
+                ranked = [each for each in judged if each.query not in queries]
             return train_student(
                 pools,
-                kept,
-                held,
+                ranked,
+                held_out,
                 self._config.encoder,
                 config,
                 seed,
                 folder,
-                self._told("distillation"),
+                self._progress_of("distillation"),
             )
 
-        return self._stage("distillation", 2, inputs, work, together=True)
-
-    def _held_out(self, pools: Pools, scored: Stage) -> tuple[int, ...]:
-        """The queries that no model was trained on."""
-        ranked = rankings(pools, *preference.read_scores(scored.folder))
-        _, held = split(ranked, self._config.distillation.held_out, self._config.seed)
-        return tuple(ranking.query for ranking in held)
+        return self._stage("distillation", 2, inputs, work, all_processes=True)
 
     def _ranking(self, pools: Pools, encoder: str, unseen: Sequence[int]) -> Stage:
+        """unseen: queries that no model was trained on."""
         seed, llm = self._config.seed, self._config.preference
-        queries = sample(pools, unseen, self._config.ranking.queries, seed)
+        queries = sample_queries(pools, unseen, self._config.ranking.queries, seed)
         inputs = {
             "corpora": _corpora(self._config.corpora),
             "prompts": PROMPT_VERSION,
@@ -197,15 +207,46 @@ class Training:
         }
 
         def work(folder: Path) -> Figures:
-            told = self._told("ranking")
-            source = load_source(encoder)
-            return learn_ranking(pools, queries, source, *self._llm(), folder, told)
+            base = load_base_encoder(encoder)
+            progress = self._progress_of("ranking")
+            return learn_ranking(pools, queries, base, *self._llm(), folder, progress)
 
         return self._stage("ranking", 3, inputs, work)
 
 
+def preference_inputs(config: TrainConfig, candidates: str) -> dict[str, Any]:
+    """What decides the result of the stage. candidates: the key of that stage."""
+    return {
+        "candidates": candidates,
+        "prompts": PROMPT_VERSION,
+        "seed": config.seed,
+        # how many tokens are read at once changes no score
+        "settings": config.preference.model_dump(mode="json", exclude={"batch_tokens"}),
+    }
+
+
+def reward_inputs(config: TrainConfig, preference: str) -> dict[str, Any]:
+    """What decides the result of the stage. preference: the key of that stage."""
+    return {"preference": preference, "seed": config.seed, "settings": _settings(config.reward)}
+
+
+def distillation_inputs(config: TrainConfig, teacher: str) -> dict[str, Any]:
+    """What decides the result of the stage. teacher: the key of the stage with its scores."""
+    return {
+        "teacher": teacher,
+        "seed": config.seed,
+        "encoder": _model(config.encoder),
+        "settings": _settings(config.distillation),
+    }
+
+
+def _settings(config: TrainerConfig) -> dict[str, Any]:
+    """All but those that change memory and speed alone."""
+    return config.model_dump(mode="json", exclude={"score_batch", "micro_batch_tokens"})
+
+
 def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:
-    """What decides the examples: the contents of the files, wherever they lie."""
+    """What decides the examples: the contents of the files, not where they are."""
     return [
         [
             [file_digest(file) for file in corpus.files],
@@ -217,5 +258,5 @@ def _corpora(corpora: tuple[CorpusConfig, ...]) -> list[Any]:
 
 
 def _model(name: str) -> str:
-    """A local model by its contents, one from a hub by its id."""
+    """The digest of a local model, the id of one from a hub."""
     return file_digest(Path(name)) if Path(name).is_dir() else name

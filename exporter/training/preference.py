@@ -1,7 +1,7 @@
-"""Stage 2: which candidates help the LLM.
+"""Stage 2: score how much each candidate helps the LLM.
 
-A pair's score is the mean token log-likelihood of the query's gold output, given the prompt that
-the workers send, with the candidate as its one demonstration (arXiv 2409.11673, section 3.1).
+The score of a pair is the mean token log-likelihood of the query's gold output, given the prompt
+that the workers send, with the candidate as its only demonstration (arXiv 2409.11673, section 3.1).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ruie import prompts
 from ruie.exporter.training import distributed
 from ruie.exporter.training.candidates import NONE, Rows
 from ruie.exporter.training.pools import Pools
-from ruie.exporter.training.prefetch import ahead
-from ruie.exporter.training.stages import Figures, append, stored
+from ruie.exporter.training.prefetch import prefetch
+from ruie.exporter.training.stages import Figures, Progress, append_rows, read_rows
 
-PARTS = "scores.{}.jsonl"
-"""One a process."""
-DONE = "done.{}.of.{}"
-"""A process has scored its share of so many."""
+SHARD = "scores.{}.jsonl"
+"""The scores that the process of a rank wrote."""
+SHARD_DONE = "done.{}.of.{}"
+"""Exists once the process of that rank, of so many, has scored its share."""
 FILE = "scores.npz"
-CHUNK = 512
-"""Pairs scored between two writes: what a kill costs at most."""
+SAVE_EVERY = 512
+"""Pairs between two writes: what a kill loses at most."""
 
 Scores = npt.NDArray[np.float32]
 Pair = tuple[int, int]
@@ -37,8 +37,8 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Prompted:
-    """A prompt with its gold output, in tokens."""
+class TokenisedConversation:
+    """The token ids of a prompt and of its gold output."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -48,14 +48,14 @@ class Prompted:
 
 
 Conversation = tuple[Sequence[dict[str, str]], str]
-"""Messages that wait for an answer, and the answer."""
-Tokenise = Callable[[Sequence[Conversation]], list[Prompted]]
+"""Chat messages, and the gold output as the answer to them."""
+Tokenise = Callable[[Sequence[Conversation]], list[TokenisedConversation]]
 
 
 class Scorer(Protocol):
-    """An LLM that says how likely it finds a text."""
+    """An LLM that returns likelihoods."""
 
-    def score(self, batch: Sequence[Prompted]) -> list[float]:
+    def score(self, batch: Sequence[TokenisedConversation]) -> list[float]:
         """The mean log-likelihood (natural logarithm) of each answer's tokens after its prompt."""
         ...
 
@@ -69,90 +69,106 @@ def score_candidates(
     scorer: Scorer,
     max_tokens: int,
     folder: Path,
-    progress: Callable[[float], None],
+    progress: Progress,
 ) -> Figures:
-    """Score a random `count` of each query's candidates. Goes on where a killed run stopped.
+    """Score a random `count` of each query's candidates; resumes where a killed run stopped.
 
-    Writes `FILE`: `candidates`, int32 (queries, count), rows or `NONE`, and `scores`, float32 of
-    the same shape, NaN where there is none.
+    candidates: int32 (queries, n). max_tokens: longer pairs are not scored. Writes `FILE`:
+    `candidates`, int32 (queries, count), rows or `NONE`, and `scores`, float32 of the same shape,
+    NaN where there is none.
     """
-    chosen = _choose(candidates, count, seed)
+    sampled = _sample(candidates, count, seed)
     pairs = [
-        (pools.queries[index], int(row))
-        for index in range(len(chosen))
-        for row in chosen[index]
+        (query, int(row))
+        for query, some in zip(pools.queries, sampled, strict=True)
+        for row in some
         if row != NONE
     ]
-    # prompts with one demonstration begin alike, and so, for less, do those of a pool
+    # prompts with the same demonstration share a long prefix, those of the same pool a shorter one
     pairs.sort(key=lambda pair: (pools.pool_of[pair[0]], pair[1]))
-    known = _stored(folder)
-    mine = pairs[distributed.rank() :: distributed.world()]
-    left = [pair for pair in mine if pair not in known]
-    started, scored = time.monotonic(), 0
-    chunks = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
-
-    def asked(some: Sequence[Pair]) -> list[Prompted]:
-        return tokenise([_conversation(pools, pair) for pair in some])
-
-    for some, prompted in zip(chunks, ahead(asked, chunks), strict=True):
-        fitting = [i for i, each in enumerate(prompted) if len(each) <= max_tokens]
-        scores = scorer.score([prompted[i] for i in fitting])
-        # rounded as it is read again by a run that goes on
-        told = {some[i]: round(score, 5) for i, score in zip(fitting, scores, strict=True)}
-        append(folder / PARTS.format(distributed.rank()), [[*pair, told[pair]] for pair in told])
-        known |= told
-        scored += len(some)
-        progress(1 - (len(left) - scored) / max(1, len(mine)))
+    rank, world_size = distributed.rank(), distributed.world_size()
+    started = time.monotonic()
+    mine = pairs[rank::world_size]
+    scored = _score_shard(pools, mine, tokenise, scorer, max_tokens, folder, progress)
     seconds = time.monotonic() - started
-    world = distributed.world()
-    (folder / DONE.format(distributed.rank(), world)).touch()
-    if distributed.rank():
+    (folder / SHARD_DONE.format(rank, world_size)).touch()
+    if rank:
         return {}
-    others = [folder / DONE.format(number, world) for number in range(1, world)]
+    others = [folder / SHARD_DONE.format(number, world_size) for number in range(1, world_size)]
     distributed.wait_for(lambda: all(file.exists() for file in others))
-    known |= _stored(folder)
-    scores_of = np.full(chosen.shape, np.nan, dtype=np.float32)
-    for index, row in enumerate(pools.queries):
-        for place, other in enumerate(chosen[index]):
-            scores_of[index, place] = known.get((row, int(other)), np.nan)
-    np.savez_compressed(folder / FILE, candidates=chosen, scores=scores_of)
+    score_of = _read_shards(folder)
+    scores = np.full(sampled.shape, np.nan, dtype=np.float32)
+    for index, query in enumerate(pools.queries):
+        for position, row in enumerate(sampled[index]):
+            scores[index, position] = score_of.get((query, int(row)), np.nan)
+    np.savez_compressed(folder / FILE, candidates=sampled, scores=scores)
     return {
-        "pairs": len(known),
-        "pairs_too_long": len(pairs) - len(known),
-        "pairs_per_second": round(scored * distributed.world() / seconds, 1) if scored else None,
-        **_informative(scores_of),
+        "pairs": len(score_of),
+        "pairs_too_long": len(pairs) - len(score_of),
+        "pairs_per_second": round(scored * world_size / seconds, 1) if scored else None,
+        **_spread(scores),
     }
 
 
+def _score_shard(
+    pools: Pools,
+    pairs: Sequence[Pair],
+    tokenise: Tokenise,
+    scorer: Scorer,
+    max_tokens: int,
+    folder: Path,
+    progress: Progress,
+) -> int:
+    """Write the scores of this process' pairs. Returns how many were not scored before."""
+    done = _read_shards(folder)
+    left = [pair for pair in pairs if pair not in done]
+    batches = [left[at : at + SAVE_EVERY] for at in range(0, len(left), SAVE_EVERY)]
+
+    def tokenise_pairs(batch: Sequence[Pair]) -> list[TokenisedConversation]:
+        return tokenise([conversation(pools, query, [row]) for query, row in batch])
+
+    finished = len(pairs) - len(left)
+    for batch, tokenised in zip(batches, prefetch(tokenise_pairs, batches), strict=True):
+        fitting = [i for i, each in enumerate(tokenised) if len(each) <= max_tokens]
+        scores = scorer.score([tokenised[i] for i in fitting])
+        append_rows(
+            folder / SHARD.format(distributed.rank()),
+            [[*batch[i], round(score, 5)] for i, score in zip(fitting, scores, strict=True)],
+        )
+        finished += len(batch)
+        progress(finished, len(pairs), "pairs")
+    return len(left)
+
+
+def conversation(pools: Pools, query: int, demonstrations: Sequence[int]) -> Conversation:
+    """The prompt of a query with these demonstrations (rows), and the query's gold output."""
+    prompt = prompts.build(pools.query(query), [pools.examples[row] for row in demonstrations])
+    return prompt.messages, pools.answer(query)
+
+
 def read_scores(folder: Path) -> tuple[Rows, Scores]:
-    """What `score_candidates` wrote: candidates and scores."""
-    with np.load(folder / FILE, allow_pickle=False) as stored:
-        return stored["candidates"], stored["scores"]
+    """What `score_candidates` wrote: candidates and scores, both (queries, count)."""
+    with np.load(folder / FILE, allow_pickle=False) as arrays:
+        return arrays["candidates"], arrays["scores"]
 
 
-def _choose(candidates: Rows, count: int, seed: int) -> Rows:
-    chosen = np.full((len(candidates), count), NONE, dtype=np.int32)
+def _sample(candidates: Rows, count: int, seed: int) -> Rows:
+    sampled = np.full((len(candidates), count), NONE, dtype=np.int32)
     for index, row in enumerate(candidates):
-        found = row[row != NONE].tolist()
-        some = random.Random(f"{seed} {index}").sample(found, min(count, len(found)))
-        chosen[index, : len(some)] = some
-    return chosen
+        known = row[row != NONE].tolist()
+        some = random.Random(f"{seed} {index}").sample(known, min(count, len(known)))
+        sampled[index, : len(some)] = some
+    return sampled
 
 
-def _conversation(pools: Pools, pair: Pair) -> Conversation:
-    row, other = pair
-    prompt = prompts.build(pools.query(row), [pools.examples[other]])
-    return prompt.messages, pools.answer(row)
+def _read_shards(folder: Path) -> dict[Pair, float]:
+    """The scores that any process wrote so far."""
+    files = sorted(folder.glob(SHARD.format("*")))
+    return {(query, row): score for file in files for query, row, score in read_rows(file)}
 
 
-def _stored(folder: Path) -> dict[Pair, float]:
-    """What was written so far, by any process."""
-    files = sorted(folder.glob(PARTS.format("*")))
-    return {(row, other): score for file in files for row, other, score in stored(file)}
-
-
-def _informative(scores: Scores) -> dict[str, Any]:
-    """How far apart the candidates of one query are, in nats a token."""
+def _spread(scores: Scores) -> dict[str, Any]:
+    """The mean score, and how much better a query's best candidate is; in nats a token."""
     known = [row[~np.isnan(row)] for row in scores]
     known = [row for row in known if len(row) > 1]
     if not known:

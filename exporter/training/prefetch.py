@@ -1,4 +1,4 @@
-"""What is read next is prepared in a thread while the model reads."""
+"""Prepare the next batch in a thread while the model computes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 
 
-def ahead(prepare: Callable[[Item], Prepared], items: Iterable[Item]) -> Iterator[Prepared]:
-    """`prepare` of each item, in their order, one ahead of what is asked for. What it raises is
-    raised here. Worth it where `prepare` leaves Python's lock, as tokenizers do."""
+def prefetch(prepare: Callable[[Item], Prepared], items: Iterable[Item]) -> Iterator[Prepared]:
+    """Yield `prepare(item)` of each item in order, while a thread prepares the next one.
+
+    What `prepare` raises is raised here. Faster only if `prepare` releases the GIL, as tokenizers
+    do.
+    """
     with ThreadPoolExecutor(1) as thread:
-        waiting = None
+        current = None
         for item in items:
             following = thread.submit(prepare, item)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
+            if current is not None:
+                yield current.result()
+            current = following
+        if current is not None:
+            yield current.result()

@@ -1,7 +1,7 @@
-"""A stage: a folder of a run, skipped while what it was made from is unchanged.
+"""A stage: a folder of a run, skipped as long as its inputs are unchanged.
 
-`key.json` is written before the work and names its inputs: a killed stage goes on in its folder.
-`stage.json` is written after it: the stage is whole.
+`key.json` is written before the work and has its inputs: a killed stage resumes in its folder.
+`stage.json` is written after it: the stage is finished.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ruie.exporter.training import distributed
 from ruie.files import flush, write_atomically
@@ -23,38 +23,46 @@ Figures = dict[str, Any]
 """What a stage measured: plain JSON values."""
 
 
+class Progress(Protocol):
+    """Called as a stage advances: `done` of `total` in `unit` (plural; "" for a share), with a note
+    such as the current loss."""
+
+    def __call__(self, done: float, total: float = 1, unit: str = "", note: str = "", /) -> None:
+        """Report it."""
+
+
 class Stage:
-    """One step of a run. `inputs`: JSON values that decide its result, keys of others included."""
+    """One step of a run."""
 
     def __init__(self, run: Path, name: str, version: int, inputs: Mapping[str, Any]) -> None:
+        """inputs: the JSON values that decide its result, such as the keys of earlier stages."""
         self.name = name
         self.folder = run / name
-        told = json.dumps({"stage": name, "version": version, **inputs}, sort_keys=True)
-        self.key = hashlib.sha256(told.encode()).hexdigest()
-        self._inputs = told
+        self._inputs = json.dumps({"stage": name, "version": version, **inputs}, sort_keys=True)
+        self.key = hashlib.sha256(self._inputs.encode()).hexdigest()
 
     @property
     def figures(self) -> Figures | None:
-        """Of the finished stage; None if it is not finished, or was made from other inputs."""
-        done = _read(self.folder / "stage.json")
-        return done["figures"] if done and done["key"] == self.key else None
+        """Of the finished stage; None if it is not finished, or has other inputs."""
+        finished = _read_json(self.folder / "stage.json")
+        return finished["figures"] if finished and finished["key"] == self.key else None
 
     @property
     def _begun(self) -> bool:
-        known = _read(self.folder / "key.json")
-        return known is not None and known["key"] == self.key
+        begun = _read_json(self.folder / "key.json")
+        return begun is not None and begun["key"] == self.key
 
-    def run(self, work: Callable[[Path], Figures], *, together: bool = False) -> Figures:
-        """The figures: those of before, or of `work`, which gets the folder to write into.
+    def run(self, work: Callable[[Path], Figures], *, all_processes: bool = False) -> Figures:
+        """The figures that are there already, else those that `work(folder)` returns.
 
-        together: every process of the run does the work, and the first one's figures count;
-        else the first one does it alone.
+        all_processes: every process of the run calls `work`, and the figures are those of rank 0;
+        else rank 0 alone calls it.
         """
-        if (known := self.figures) is not None:
-            return known
+        if (figures := self.figures) is not None:
+            return figures
         if distributed.rank():
             distributed.wait_for(lambda: self._begun)
-            if together:
+            if all_processes:
                 work(self.folder)
             distributed.wait_for(lambda: self.figures is not None)
             return self.figures or {}
@@ -72,8 +80,8 @@ class Stage:
         return figures
 
 
-def stored(path: Path) -> Iterator[list[Any]]:
-    """What `append` wrote; a line that a kill tore counts for nothing."""
+def read_rows(path: Path) -> Iterator[list[Any]]:
+    """What `append_rows` wrote; an incomplete line, left by a kill, is skipped."""
     lines = path.read_bytes().splitlines() if path.exists() else []
     for line in lines:
         if line.startswith(b"[") and line.endswith(b"]"):
@@ -81,8 +89,8 @@ def stored(path: Path) -> Iterator[list[Any]]:
                 yield json.loads(line)
 
 
-def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Add JSON arrays, one a line, to a file whose last line may be torn."""
+def append_rows(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Append JSON arrays, one a line, to a file whose last line may be incomplete."""
     with path.open("a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
@@ -92,11 +100,11 @@ def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Written whole or not at all."""
+    """Write it completely or not at all."""
     write_atomically(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
-def _read(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -104,17 +112,17 @@ def _read(path: Path) -> Any:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder and their names, hexadecimal.
+    """SHA-256, hexadecimal, of a file, or of all files in a folder and their names.
 
-    Caches do not count: `__pycache__`, and what is in folders whose names begin with a dot.
+    Caches do not count: `__pycache__` and folders whose names begin with a dot.
     """
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
         folders = file.relative_to(path).parent.parts
         if any(name == "__pycache__" or name.startswith(".") for name in folders):
             continue
-        whole.update(str(file.relative_to(path)).encode())
+        digest.update(str(file.relative_to(path)).encode())
         with file.open("rb") as stream:
-            whole.update(hashlib.file_digest(stream, "sha256").digest())
-    return whole.hexdigest()
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

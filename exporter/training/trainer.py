@@ -1,5 +1,5 @@
-"""Both trainings run in the Trainer of transformers: several GPUs, mixed precision, gradient
-checkpointing and checkpoints to go on from are its own."""
+"""Training in the Trainer of transformers, which brings several GPUs, mixed precision, gradient
+checkpointing and resuming from checkpoints."""
 
 from __future__ import annotations
 
@@ -17,131 +17,139 @@ from transformers.trainer_utils import get_last_checkpoint
 from ruie.errors import UnavailableError
 from ruie.exporter.training import distributed
 from ruie.exporter.training.config import TrainerConfig
-from ruie.exporter.training.groups import Ranking, draw
+from ruie.exporter.training.groups import ScoredCandidates, draw_group
 from ruie.exporter.training.pools import Pools
+from ruie.exporter.training.stages import Progress
 
-WORKERS = 4
-"""Processes that prepare steps for a GPU."""
+DATALOADER_WORKERS = 4
+"""Processes that prepare steps for a GPU, which takes a step in less time than its texts take to be
+tokenised."""
 
+Group = tuple[int, list[int], list[float]]
+"""A query, the rows of its group and their scores, the positive first."""
 History = list[dict[str, float]]
-"""What was measured, each with its `step`."""
+"""Losses and measurements, each with its `step`."""
+_UNUSED = {"epoch", "grad_norm", "learning_rate"}  # entries of the Trainer's log
 
 
-class Groups(Dataset[Any]):
-    """Item i: the rows and scores of a group of query i; the groups differ from epoch to epoch,
-    and are the same again when a run goes on."""
+class GroupDataset(Dataset[Group]):
+    """Groups of all queries in random order, new ones in each epoch.
+
+    They depend on index and seed alone, so that a resumed run continues as if not interrupted.
+    """
 
     def __init__(
-        self, pools: Pools, ranked: Sequence[Ranking], config: TrainerConfig, seed: int
+        self, pools: Pools, ranked: Sequence[ScoredCandidates], config: TrainerConfig, seed: int
     ) -> None:
         self._pools, self._ranked, self._config, self._seed = pools, ranked, config, seed
-        devices = max(distributed.world(), torch.cuda.device_count())
+        devices = max(distributed.world_size(), torch.cuda.device_count())
         self._length = config.batch * config.accumulate * config.steps * devices
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
-        """All steps in one epoch: the Trainer then skips to where a killed run stopped."""
+        """Of all steps: the Trainer sees one epoch, of which a resumed run skips the beginning."""
         return self._length
 
-    def __getitem__(self, index: int) -> tuple[int, list[int], list[float]]:
-        epoch, place = divmod(index, len(self._ranked))
+    def __getitem__(self, index: int) -> Group:
+        epoch, position = divmod(index, len(self._ranked))
         if self._order[0] != epoch:
             order = list(range(len(self._ranked)))
             random.Random(f"{self._seed} order {epoch}").shuffle(order)
             self._order = (epoch, order)
-        ranking = self._ranked[self._order[1][place]]
+        ranked = self._ranked[self._order[1][position]]
         rng = random.Random(f"{self._seed} {index}")
-        return ranking.query, *draw(self._pools, ranking, self._config, rng)
+        return ranked.query, *draw_group(self._pools, ranked, self._config, rng)
 
 
 def train(
     model: torch.nn.Module,
-    groups: Groups,
-    collate: Callable[[Any], dict[str, Any]],
+    groups: GroupDataset,
+    collate: Callable[[list[Group]], dict[str, Any]],
     config: TrainerConfig,
     folder: Path,
     seed: int,
     measure: Callable[[], dict[str, float]],
-    progress: Callable[[float], None],
+    progress: Progress,
 ) -> History:
-    """Train `model`, whose forward gives {"loss"}; goes on from the last checkpoint in `folder`.
+    """Train `model`, whose forward returns {"loss"}; resumes from the last checkpoint in `folder`.
 
-    `measure` is called at the start, at each checkpoint and at the end.
+    `measure` is called at the start, at each checkpoint and at the end. Raises `UnavailableError`
+    if the processes of the run do not train together.
     """
+    checkpoints = folder / "checkpoints"
     every = min(config.save_steps, config.steps)
-    arguments = TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
+    trainer = _UnshuffledTrainer(
+        model=model,
+        args=_arguments(config, checkpoints, every, seed),
+        train_dataset=groups,
+        data_collator=collate,
+        callbacks=[_Measure(model, every, measure, progress)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    find: Any = get_last_checkpoint  # untyped
+    last = find(str(checkpoints)) if checkpoints.is_dir() else None
+    # no process may save before all have looked for the last checkpoint
+    trainer.accelerator.wait_for_everyone()
+    together = trainer.args.world_size
+    if together != distributed.world_size():
+        raise UnavailableError(
+            f"{distributed.world_size()} processes were started, and {together} train together.",
+            "Start them with `accelerate launch` or `torchrun`.",
+        )
+    trainer.train(resume_from_checkpoint=last)
+    if not distributed.rank():
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return [
+        {key: value for key, value in entry.items() if key not in _UNUSED}
+        for entry in trainer.state.log_history
+        if "train_runtime" not in entry
+    ]
+
+
+def _arguments(config: TrainerConfig, checkpoints: Path, every: int, seed: int) -> Any:
+    """every: steps between two checkpoints."""
+    cuda = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(checkpoints),
         max_steps=config.steps,
         per_device_train_batch_size=config.batch,
         gradient_accumulation_steps=config.accumulate,
         learning_rate=config.learning_rate,
         warmup_steps=min(config.warmup, config.steps // 2),
         activation_checkpointing=config.gradient_checkpointing,
-        bf16=distributed.computes_in_bfloat16(),
+        bf16=distributed.supports_bfloat16(),
         logging_steps=max(1, every // 10),
         save_steps=every,
         save_total_limit=1,
-        use_cpu=not torch.cuda.is_available(),  # else several processes do not find each other
+        use_cpu=not cuda,  # else several processes do not find each other
         seed=seed,
-        ddp_find_unused_parameters=True,  # an encoder's pooler, where the mean is taken
+        ddp_find_unused_parameters=True,  # an encoder's pooler, if vectors are means of tokens
         report_to="none",
         disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        # a GPU takes a step in less time than its texts take to become tokens
-        dataloader_num_workers=WORKERS if torch.cuda.is_available() else 0,
+        dataloader_pin_memory=cuda,
+        dataloader_num_workers=DATALOADER_WORKERS if cuda else 0,
         remove_unused_columns=False,
         label_names=[],
     )
-    trainer = _InOrder(
-        model=model,
-        args=arguments,
-        train_dataset=groups,
-        data_collator=collate,
-        callbacks=[_Watcher(model, every, measure, progress)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    checkpoints = folder / "checkpoints"
-    find: Any = get_last_checkpoint
-    last = find(str(checkpoints)) if checkpoints.is_dir() else None
-    # nobody saves before all have looked what was saved
-    trainer.accelerator.wait_for_everyone()
-    together = trainer.args.world_size
-    if together != distributed.world():
-        raise UnavailableError(
-            f"{distributed.world()} processes were started, and {together} train together.",
-            "Start them with `accelerate launch` or `torchrun`.",
-        )
-    trainer.train(resume_from_checkpoint=last)
-    if not distributed.rank():
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    logged = trainer.state.log_history
-    return [
-        {key: value for key, value in entry.items() if key not in _NOISE}
-        for entry in logged
-        if "train_runtime" not in entry
-    ]
 
 
-_NOISE = {"epoch", "grad_norm", "learning_rate"}
-
-
-class _InOrder(Trainer):  # type: ignore[misc,unused-ignore]
-    """The groups are shuffled by their seed: in their own order they can be gone on with."""
+class _UnshuffledTrainer(Trainer):  # type: ignore[misc,unused-ignore]  # Any without torch
+    """Keeps the order of a `GroupDataset`, which is shuffled already."""
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
+        # The Trainer's type allows data sets without a length, and ours has one.
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
 
 
-class _Watcher(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Measures now and then. What it finds stands in the Trainer's own history, and so in every
-    checkpoint."""
+class _Measure(TrainerCallback):  # type: ignore[misc,unused-ignore]  # Any without torch
+    """Reports progress and measures; the Trainer's log, and so checkpoints, have the results."""
 
     def __init__(
         self,
         model: torch.nn.Module,
         every: int,
         measure: Callable[[], dict[str, float]],
-        progress: Callable[[float], None],
+        progress: Progress,
     ) -> None:
         self._model, self._every = model, every
         self._measure, self._progress = measure, progress
@@ -151,7 +159,10 @@ class _Watcher(TrainerCallback):  # type: ignore[misc,unused-ignore]
             self._record(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._progress(state.global_step / state.max_steps)
+        logged = (entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
+        loss = next(logged, None)
+        note = "" if loss is None else f"loss {loss:.4g}"
+        self._progress(state.global_step, state.max_steps, "steps", note)
         if state.global_step % self._every == 0 or state.global_step == state.max_steps:
             self._record(state)
 
@@ -161,7 +172,7 @@ class _Watcher(TrainerCallback):  # type: ignore[misc,unused-ignore]
         training = self._model.training
         self._model.eval()
         with torch.inference_mode():
-            found = self._measure()
+            measurements = self._measure()
         self._model.train(training)
-        if found:
-            state.log_history.append({"step": state.global_step, **found})
+        if measurements:
+            state.log_history.append({"step": state.global_step, **measurements})

@@ -1,4 +1,4 @@
-"""Demonstrations that are added to a real bundle: found at once, and old answers give way."""
+"""Demonstrations that are added to a real bundle are retrieved, and replace older ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ruie.exporter.cli import bundle as command
 from ruie.records import Demonstration, Item, Query, Span, Task
 
 TEXT = "The zeppelin yard of Friedrichshafen hired forty riveters."
-ASKED = "The zeppelin yard of Hamburg hired ten riveters."
+QUERY = "The zeppelin yard of Hamburg hired ten riveters."
 
 
 def demonstration(bundle: Path, *spans: str, task: Task = Task.NER) -> Demonstration:
@@ -30,7 +30,7 @@ def demonstration(bundle: Path, *spans: str, task: Task = Task.NER) -> Demonstra
     return Demonstration("new", task, part.schema_name, part.labels, TEXT, items)
 
 
-def test_what_was_added_is_found_and_a_correction_takes_its_place(
+def test_what_was_added_is_retrieved_and_a_correction_replaces_it(
     bundle_path: Path, tmp_path: Path
 ) -> None:
     wrong = demonstration(bundle_path, "zeppelin yard")
@@ -43,12 +43,12 @@ def test_what_was_added_is_found_and_a_correction_takes_its_place(
     opened = Bundle.open(tmp_path / "once")
     opened.check()
     assert len(opened) == len(Bundle.open(bundle_path)) + 1
-    query = Query(Task.NER, ASKED, right.schema, dict.fromkeys(right.labels, ""))
-    (found,) = opened.retrieve([query], 1)
-    assert [each.items for each in found] == [right.items]
+    query = Query(Task.NER, QUERY, right.schema, dict.fromkeys(right.labels, ""))
+    (retrieved,) = opened.retrieve([query], 1)
+    assert [each.items for each in retrieved] == [right.items]
 
 
-def test_events_that_are_looked_for_again_lose_their_old_arguments(
+def test_new_events_of_a_text_replace_the_arguments_of_the_old_ones(
     bundle_path: Path, some_demonstrations: list[Demonstration], tmp_path: Path
 ) -> None:
     argued = next(each for each in some_demonstrations if each.task is Task.EAE)
@@ -67,7 +67,7 @@ def test_events_that_are_looked_for_again_lose_their_old_arguments(
     assert left == [(Task.ED, ())]
 
 
-def test_a_bundle_is_replaced_only_where_that_is_said_and_nothing_is_half_written(
+def test_a_bundle_is_replaced_only_with_overwrite_and_never_half_written(
     bundle_path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "new"
@@ -90,9 +90,11 @@ def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
         ],
     }
     rows.write_text(json.dumps(row) + "\n")
-    told = CliRunner().invoke(command, ["add", str(bundle_path), str(rows), "-o", f"{tmp_path}/b"])
-    assert told.exit_code == 0, told.output
-    assert "1 added, 0 of before replaced by them." in told.output
+    result = CliRunner().invoke(
+        command, ["add", str(bundle_path), str(rows), "-o", f"{tmp_path}/b"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 added, 0 older ones replaced." in result.output
     assert Bundle.open(tmp_path / "b").demonstrations()[0].text
 
 

@@ -126,8 +126,8 @@ def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None
         Query(query.task, query.text, "another", query.labels, query.trigger)
         for query in queries[::3]
     ]
-    found = opened.retrieve(queries, 8)
-    for query, got in zip(queries, found, strict=True):
+    retrieved = opened.retrieve(queries, 8)
+    for query, got in zip(queries, retrieved, strict=True):
         scores = vectors @ opened.encoder.encode([retrieval_text(query)])[0]
         allowed = [
             index
@@ -157,22 +157,22 @@ def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None
         Query(q.task, q.text, "another", dict(list(q.labels.items())[::2]), q.trigger)
         for q in queries
     ]
-    similar = [found[: ranking.among] for found in opened.retrieve(queries, 20)]
-    for query, got, found in zip(queries, ranked.retrieve(queries, 5), similar, strict=True):
+    nearest = [some[: ranking.among] for some in opened.retrieve(queries, 20)]
+    for query, got, candidates in zip(queries, ranked.retrieve(queries, 5), nearest, strict=True):
         vector = opened.encoder.encode([retrieval_text(query)])[0]
-        vectors = opened.encoder.encode([retrieval_text(demo) for demo in found])
-        answers = [{item.type for item in demo.items} for demo in found]
-        table = [[float(label in told) for label in query.labels] for told in answers]
+        vectors = opened.encoder.encode([retrieval_text(demo) for demo in candidates])
+        answers = [{item.type for item in demo.items} for demo in candidates]
+        table = [[float(label in types) for label in query.labels] for types in answers]
         served = serving(query, opened.manifest.partitions)
         likely = ranked.ranker.probabilities(query, vector, served)
-        whole = [opened.demonstration(demo.id) for demo in found]
+        whole = [opened.demonstration(demo.id) for demo in candidates]
         spans = [[text_key(s.text) for item in d.items for s in item.spans] for d in whole]
         scores = (
             vectors @ vector
             + 0.8 * expected_agreement(likely, np.array(table, dtype=np.float32))
             + 0.1 * mentions(spans, text_key(query.text))
         )
-        ours = [scores[[demo.id for demo in found].index(demo.id)] for demo in got]
+        ours = [scores[[demo.id for demo in candidates].index(demo.id)] for demo in got]
         np.testing.assert_allclose(ours, np.sort(scores)[::-1][:5], atol=1e-5)
     more = ranked.retrieve(queries[:1], 30)[0]
     assert {demo.id for demo in more} == {d.id for d in opened.retrieve(queries[:1], 30)[0]}
@@ -185,36 +185,36 @@ def test_types_of_answers_are_learned_from_the_demonstrations(copied: Path, open
     assert ranker is not None
     rows = opened.demonstrations()
     part = max((p for p in opened.manifest.partitions if p.task is Task.RE), key=len)
-    told = type_table(rows[part.start : part.stop], part.labels)
-    asked = [query_of(row) for row in rows[part.start : part.stop]]
-    vectors = opened.encoder.encode([retrieval_text(query) for query in asked])
+    types = type_table(rows[part.start : part.stop], part.labels)
+    queries = [query_of(row) for row in rows[part.start : part.stop]]
+    vectors = opened.encoder.encode([retrieval_text(query) for query in queries])
     likely = np.array(
         [
             [dict(zip(query.labels, p, strict=True))[label] for label in part.labels]
-            for query, vector in zip(asked, vectors, strict=True)
+            for query, vector in zip(queries, vectors, strict=True)
             for p in [ranker.probabilities(query, vector, [part])]
         ]
     )
-    assert ((likely - told) ** 2).mean() < 0.5 * ((told.mean(0) - told) ** 2).mean()
+    assert ((likely - types) ** 2).mean() < 0.5 * ((types.mean(0) - types) ** 2).mean()
 
 
-def test_a_demonstration_with_the_querys_text_is_never_given(opened: Bundle) -> None:
+def test_a_demonstration_with_the_querys_text_is_never_retrieved(opened: Bundle) -> None:
     rows = opened.demonstrations()
     queries = [query_of(row, f"  {row.text.upper()}\n") for row in rows]
-    for query, found in zip(queries, opened.retrieve(queries, 3), strict=True):
-        assert text_key(query.text) not in {text_key(demo.text) for demo in found}
+    for query, retrieved in zip(queries, opened.retrieve(queries, 3), strict=True):
+        assert text_key(query.text) not in {text_key(demo.text) for demo in retrieved}
         (part,) = serving(query, opened.manifest.partitions)
         others = sum(
             text_key(row.text) != text_key(query.text) for row in rows[part.start : part.stop]
         )
-        assert len(found) == min(3, others)
+        assert len(retrieved) == min(3, others)
 
 
 def test_a_query_that_nothing_serves_gets_nothing(opened: Bundle) -> None:
     unknown = Query(Task.NER, "A text .", "new", {"SOMETHING": ""})
     known = query_of(opened.demonstrations()[0], "A text .")
     assert opened.retrieve([unknown], 8) == [[]]
-    assert [len(found) for found in opened.retrieve([unknown, known], 2)] == [0, 2]
+    assert [len(some) for some in opened.retrieve([unknown, known], 2)] == [0, 2]
     assert opened.retrieve([known], 0) == [[]]
     assert opened.retrieve([], 8) == []
 
@@ -275,15 +275,15 @@ def test_another_format_version_is_refused(copied: Path) -> None:
         Bundle.open(copied)
 
 
-@pytest.mark.parametrize("place", ["nowhere", "."])
-def test_what_is_no_bundle_is_named(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_what_is_no_bundle_is_named(tmp_path: Path, folder: str) -> None:
     with pytest.raises(BundleError, match="bundle") as raised:
-        Bundle.open(tmp_path / place)
+        Bundle.open(tmp_path / folder)
     assert "ruie bundle build" in raised.value.hint
 
 
 def in_child(function: Callable[[], int]) -> int:
-    """What `function` gives in a forked child; fails if the child does not end."""
+    """What `function` returns in a forked child; fails if the child does not end."""
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     child = context.Process(target=lambda: queue.put(function()))
@@ -310,17 +310,17 @@ def test_a_forked_child_encodes_and_searches(bundle_path: Path, used_before: boo
 def test_threads_may_share_a_bundle(opened: Bundle) -> None:
     texts = [row.text for row in opened.demonstrations()[:60]]
     expected = opened.encoder.encode(texts)
-    found: list[bool] = []
+    equal: list[bool] = []
 
     def encode() -> None:
-        found.append(bool(np.allclose(opened.encoder.encode(texts), expected, atol=1e-5)))
+        equal.append(bool(np.allclose(opened.encoder.encode(texts), expected, atol=1e-5)))
 
     threads = [threading.Thread(target=encode) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [True] * 4
+    assert equal == [True] * 4
 
 
 def test_an_encoder_is_made_in_the_process_that_uses_it(bundle_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_the_command_builds_inspects_and_verifies(minilm: Path, tmp_path: Path) 
     shown = CliRunner().invoke(command, ["inspect", str(output)], catch_exceptions=False)
     assert "all-MiniLM" in shown.stdout or "model" in shown.stdout
     verified = CliRunner().invoke(command, ["verify", str(output)], catch_exceptions=False)
-    assert "is whole" in verified.stdout
+    assert "is undamaged" in verified.stdout
     again = CliRunner().invoke(command, arguments)
     assert isinstance(again.exception, BundleError)
 

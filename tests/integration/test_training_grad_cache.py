@@ -1,4 +1,4 @@
-"""A step that is read in parts learns the same as one that is held whole."""
+"""A step in micro-batches has the gradients of the whole step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 import torch
 from support.tiny import rises, tiny_encoder
 
-from ruie.exporter.base_encoder import load_source
+from ruie.exporter.base_encoder import load_base_encoder
 from ruie.exporter.training.config import CorpusConfig, DistillationConfig, RewardConfig
-from ruie.exporter.training.grad_cache import read_in_parts
+from ruie.exporter.training.grad_cache import forward_in_micro_batches
 from ruie.exporter.training.pools import Pools, load_pools
-from ruie.exporter.training.reward import RewardModel, read_texts
+from ruie.exporter.training.reward import RewardModel, cross_encoder_texts
 from ruie.exporter.training.student import Student
 
 WHOLE = 1_000_000
@@ -22,7 +22,7 @@ WHOLE = 1_000_000
 
 @pytest.fixture(scope="module")
 def encoder(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_encoder(minilm, tmp_path_factory.mktemp("parts") / "encoder")
+    return tiny_encoder(minilm, tmp_path_factory.mktemp("micro-batches") / "encoder")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Pools:
     return load_pools([CorpusConfig(files=(path,))], seed=1)
 
 
-def _learned(model: torch.nn.Module, step: Callable[[], Any]) -> tuple[float, list[torch.Tensor]]:
+def _gradients(model: torch.nn.Module, step: Callable[[], Any]) -> tuple[float, list[torch.Tensor]]:
     """The loss of a step, and the gradient of each parameter. The head that is new in a reward
     model is drawn at random, so both models of a comparison draw it from one seed."""
     loss = step()["loss"]
@@ -39,56 +39,60 @@ def _learned(model: torch.nn.Module, step: Callable[[], Any]) -> tuple[float, li
     return float(loss.detach()), [p.grad for p in model.parameters() if p.grad is not None]
 
 
-def _reward(encoder: Path, pools: Pools, part_tokens: int) -> tuple[float, list[torch.Tensor]]:
+def _reward(
+    encoder: Path, pools: Pools, micro_batch_tokens: int
+) -> tuple[float, list[torch.Tensor]]:
     torch.manual_seed(0)
-    config = RewardConfig(model=str(encoder), part_tokens=part_tokens)
+    config = RewardConfig(model=str(encoder), micro_batch_tokens=micro_batch_tokens)
     model = RewardModel(str(encoder), config).eval()  # without dropout
-    texts = read_texts(pools)
+    texts = cross_encoder_texts(pools)
     pairs = [(texts[row], texts[other]) for row in range(4) for other in range(8, 12)]
-    return _learned(model, lambda: model(group=4, **model.feed(pairs)))
+    return _gradients(model, lambda: model(group=4, **model.tokenise_pairs(pairs)))
 
 
-def _student(encoder: Path, pools: Pools, part_tokens: int) -> tuple[float, list[torch.Tensor]]:
+def _student(
+    encoder: Path, pools: Pools, micro_batch_tokens: int
+) -> tuple[float, list[torch.Tensor]]:
     torch.manual_seed(0)
-    config = DistillationConfig(part_tokens=part_tokens, temperature=0.5)
-    model = Student(load_source(str(encoder)), config).eval()
+    config = DistillationConfig(micro_batch_tokens=micro_batch_tokens, temperature=0.5)
+    model = Student(load_base_encoder(str(encoder)), config).eval()
     texts = [each.text + " again" * (n % 3) for n, each in enumerate(pools.examples)]
     rewards = torch.linspace(-1, 1, 16).view(4, 4)
     answers, theirs = torch.arange(4), torch.arange(16) % 5
-    queries, passages = model.feed(texts[:4]), model.feed(texts[4:20])
-    return _learned(model, lambda: model(queries, passages, rewards, answers, theirs))
+    queries, passages = model.tokenise(texts[:4]), model.tokenise(texts[4:20])
+    return _gradients(model, lambda: model(queries, passages, rewards, answers, theirs))
 
 
 @pytest.mark.parametrize("learn", [_reward, _student])
-@pytest.mark.parametrize("part_tokens", [1, 50, 150])
+@pytest.mark.parametrize("micro_batch_tokens", [1, 50, 150])
 def test_the_gradients_are_those_of_the_whole_step(
-    encoder: Path, pools: Pools, learn: Callable[..., Any], part_tokens: int
+    encoder: Path, pools: Pools, learn: Callable[..., Any], micro_batch_tokens: int
 ) -> None:
-    """In-batch negatives are of the whole batch, whichever parts they were read in."""
+    """In-batch negatives are of the whole batch, whatever micro-batch they are in."""
     loss, gradients = learn(encoder, pools, WHOLE)
-    again, parts = learn(encoder, pools, part_tokens)
+    again, others = learn(encoder, pools, micro_batch_tokens)
     assert again == pytest.approx(loss, rel=1e-5)
-    assert len(parts) == len(gradients) > 20
+    assert len(others) == len(gradients) > 20
     largest = max(float(each.abs().max()) for each in gradients)
     assert largest > 1e-5
-    for one, other in zip(gradients, parts, strict=True):
+    for one, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * largest)
 
 
-def test_what_is_computed_again_drops_what_was_dropped() -> None:
+def test_recomputing_has_the_same_dropout() -> None:
     """Each text's row comes back in its place, and its gradient is that of the row."""
     weight = torch.ones(4, requires_grad=True)
     seen: list[torch.Tensor] = []
 
-    def read(input_ids: Any, attention_mask: Any) -> Any:
+    def forward(input_ids: Any, attention_mask: Any) -> Any:
         dropped = torch.nn.functional.dropout(weight.expand(len(input_ids), 4), 0.5)
         seen.append(dropped.detach())
         return input_ids[:, :1] * dropped
 
     ids = torch.tensor([[1, 0, 0], [2, 2, 0], [3, 3, 3]])
-    feed = {"input_ids": ids, "attention_mask": (ids > 0).long()}
-    rows = read_in_parts(read, feed, RewardConfig(part_tokens=1))
-    assert [len(each) for each in seen] == [1, 1, 1]  # a part each, the longest first
+    inputs = {"input_ids": ids, "attention_mask": (ids > 0).long()}
+    rows = forward_in_micro_batches(forward, inputs, RewardConfig(micro_batch_tokens=1))
+    assert [len(each) for each in seen] == [1, 1, 1]  # one text each, the longest first
     first = [each[0] for each in seen]
     torch.testing.assert_close(rows.detach(), torch.stack([first[2], 2 * first[1], 3 * first[0]]))
     rows.sum().backward()

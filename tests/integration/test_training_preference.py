@@ -1,4 +1,4 @@
-"""Log-likelihoods of gold outputs: against a naive loop, in the middle of a kill, over HTTP."""
+"""Log-likelihoods of gold outputs: against a naive loop, after a kill, over HTTP."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
 from ruie.exporter.training.likelihood import EndpointScorer, LocalScorer, Tokeniser, load_model
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.exporter.training.preference import (
-    PARTS,
-    Prompted,
+    SHARD,
     Scorer,
+    TokenisedConversation,
     read_scores,
     score_candidates,
 )
-from ruie.exporter.training.prefixes import groups
+from ruie.exporter.training.prefixes import group_by_prefix
 
 
 @pytest.fixture(scope="module")
@@ -41,33 +41,33 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Pools:
 
 
 @pytest.fixture
-def batch(llm: Path, pools: Pools) -> list[Prompted]:
+def batch(llm: Path, pools: Pools) -> list[TokenisedConversation]:
     tokenise = Tokeniser(str(llm))
-    found = []
+    tokenised = []
     for row in pools.queries:
         prompt = prompts.build(pools.query(row), [pools.examples[(row + 3) % len(pools.examples)]])
-        found += tokenise([(prompt.messages, pools.answer(row))])
-    return found
+        tokenised += tokenise([(prompt.messages, pools.answer(row))])
+    return tokenised
 
 
 def _config(llm: Path, **more: object) -> PreferenceConfig:
     return PreferenceConfig.model_validate({"model": str(llm), "dtype": "float32", **more})
 
 
-def _naive(llm: Path, each: Prompted) -> float:
+def _naive(llm: Path, each: TokenisedConversation) -> float:
     """One prompt, one pass, no cache and no padding."""
     model = load_model(_config(llm))
     tokens = [*each.prompt, *each.answer]
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([tokens])).logits[0].float()
-    said = torch.log_softmax(logits, dim=-1)
+    log_p = torch.log_softmax(logits, dim=-1)
     first = len(each.prompt)
-    return float(np.mean([said[i - 1, tokens[i]].item() for i in range(first, len(tokens))]))
+    return float(np.mean([log_p[i - 1, tokens[i]].item() for i in range(first, len(tokens))]))
 
 
 @pytest.mark.parametrize("batch_tokens", [64, 4096])
 def test_batches_padding_and_a_shared_prefix_change_no_score(
-    llm: Path, batch: list[Prompted], batch_tokens: int
+    llm: Path, batch: list[TokenisedConversation], batch_tokens: int
 ) -> None:
     few = batch[:1] + batch[-6:]
     scores = LocalScorer(_config(llm, batch_tokens=batch_tokens)).score(few)
@@ -76,19 +76,19 @@ def test_batches_padding_and_a_shared_prefix_change_no_score(
     assert len(alike) > 2  # these share their instruction, which is read once
     scores = LocalScorer(_config(llm, batch_tokens=batch_tokens)).score(alike)
     assert scores == pytest.approx([_naive(llm, each) for each in alike], abs=1e-4)
-    # some share a demonstration, and one shares nothing with anybody
+    # some share a demonstration, and one shares nothing with the others
     one = batch[0]
-    twice = [Prompted((*one.prompt[:-1], last), one.answer) for last in (7, 8)]
-    lonely = Prompted((5, *batch[1].prompt[1:9]), batch[1].answer)
+    twice = [TokenisedConversation((*one.prompt[:-1], last), one.answer) for last in (7, 8)]
+    lonely = TokenisedConversation((5, *batch[1].prompt[1:9]), batch[1].answer)
     mixed = [*twice, lonely, *batch[2:4]]
-    assert groups([each.prompt for each in mixed])[0] == 0
+    assert group_by_prefix([each.prompt for each in mixed])[0] == 0
     scores = LocalScorer(_config(llm, batch_tokens=batch_tokens)).score(mixed)
     assert scores == pytest.approx([_naive(llm, each) for each in mixed], abs=1e-4)
 
 
 @pytest.mark.parametrize("window", [24, 400])
 def test_attention_that_slides_changes_no_score(
-    minilm: Path, batch: list[Prompted], tmp_path: Path, window: int
+    minilm: Path, batch: list[TokenisedConversation], tmp_path: Path, window: int
 ) -> None:
     sliding = tiny_sliding_llm(minilm, tmp_path / "sliding", window)
     assert min(map(len, batch)) > 24
@@ -115,30 +115,30 @@ class _Killed(Exception):
 
 
 class _Counting:
-    """A scorer that dies after so many pairs."""
+    """A scorer that raises after so many pairs."""
 
     def __init__(self, inner: Scorer, most: int) -> None:
-        self.inner, self.most, self.asked = inner, most, 0
+        self.inner, self.most, self.scored = inner, most, 0
 
-    def score(self, batch: Sequence[Prompted]) -> list[float]:
-        if self.asked + len(batch) > self.most:
+    def score(self, batch: Sequence[TokenisedConversation]) -> list[float]:
+        if self.scored + len(batch) > self.most:
             raise _Killed
-        self.asked += len(batch)
+        self.scored += len(batch)
         return self.inner.score(batch)
 
 
-def test_scoring_goes_on_where_it_stopped(
+def test_scoring_resumes_where_it_stopped(
     llm: Path, pools: Pools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ruie.exporter.training.preference.CHUNK", 20)
-    find_candidates(pools, 6, tmp_path, lambda share: None)
-    found = read_candidates(tmp_path)
+    monkeypatch.setattr("ruie.exporter.training.preference.SAVE_EVERY", 20)
+    find_candidates(pools, 6, tmp_path, lambda *_: None)
+    candidates = read_candidates(tmp_path)
     tokenise = Tokeniser(str(llm))
 
     def run(folder: Path, scorer: Scorer, most: int = 1792) -> dict[str, object]:
         folder.mkdir(exist_ok=True)
         return score_candidates(
-            pools, found, 4, 1, tokenise, scorer, most, folder, lambda share: None
+            pools, candidates, 4, 1, tokenise, scorer, most, folder, lambda *_: None
         )
 
     whole = _Counting(LocalScorer(_config(llm)), 10_000)
@@ -146,35 +146,35 @@ def test_scoring_goes_on_where_it_stopped(
     halting = _Counting(LocalScorer(_config(llm)), 70)
     with pytest.raises(_Killed):
         run(tmp_path / "halting", halting)
-    with (tmp_path / "halting" / PARTS.format(0)).open("a") as parts:
-        parts.write("[3, 1")  # torn by the kill
+    with (tmp_path / "halting" / SHARD.format(0)).open("a") as parts:
+        parts.write("[3, 1")  # left by the kill
     rest = _Counting(LocalScorer(_config(llm)), 10_000)
     again = run(tmp_path / "halting", rest)
-    assert halting.asked == 60
-    assert rest.asked == whole.asked - 60
-    assert again["pairs"] == figures["pairs"] == whole.asked
+    assert halting.scored == 60
+    assert rest.scored == whole.scored - 60
+    assert again["pairs"] == figures["pairs"] == whole.scored
     for one, other in zip(
         read_scores(tmp_path / "whole"), read_scores(tmp_path / "halting"), strict=True
     ):
         np.testing.assert_allclose(one, other, atol=2e-4)
     long = run(tmp_path / "short", LocalScorer(_config(llm)), most=20)
-    assert (long["pairs"], long["pairs_too_long"]) == (0, whole.asked)
+    assert (long["pairs"], long["pairs_too_long"]) == (0, whole.scored)
 
 
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, list[dict[str, object]]]]:
     """vLLM's answer to `prompt_logprobs`: the token i has the log-probability -i / 100."""
-    asked: list[dict[str, object]] = []
+    requests: list[dict[str, object]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            asked.append(body)
+            requests.append(body)
             tokens = body["prompt"]
-            told = [None, *({str(t): {"logprob": -t / 100}} for t in tokens[1:])]
+            logprobs = [None, *({str(t): {"logprob": -t / 100}} for t in tokens[1:])]
             choice = {"index": 0, "text": "", "finish_reason": "length"}
             if body["model"] != "mute":
-                choice["prompt_logprobs"] = told
+                choice["prompt_logprobs"] = logprobs
             answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m"}
             raw = json.dumps({**answer, "choices": [choice]}).encode()
             self.send_response(200)
@@ -188,19 +188,19 @@ def endpoint() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    yield f"http://127.0.0.1:{server.server_port}/v1", requests
     server.shutdown()
 
 
 def test_an_endpoint_s_log_probabilities(
     endpoint: tuple[str, list[dict[str, object]]],
 ) -> None:
-    url, asked = endpoint
+    url, requests = endpoint
     scorer = EndpointScorer(PreferenceConfig(model="m", endpoint=url))
-    batch = [Prompted((1, 2, 3), (10, 20)), Prompted((4,), (30,))]
+    batch = [TokenisedConversation((1, 2, 3), (10, 20)), TokenisedConversation((4,), (30,))]
     assert scorer.score(batch) == pytest.approx([-0.15, -0.3])
-    assert {tuple(body["prompt"]) for body in asked} == {(1, 2, 3, 10, 20), (4, 30)}  # type: ignore[arg-type]
-    assert all(body["max_tokens"] == 1 for body in asked)
+    assert {tuple(body["prompt"]) for body in requests} == {(1, 2, 3, 10, 20), (4, 30)}  # type: ignore[arg-type]  # JSON, typed as objects
+    assert all(body["max_tokens"] == 1 for body in requests)
     mute = EndpointScorer(PreferenceConfig(model="mute", endpoint=url))
     with pytest.raises(UsageError, match="no log-probabilities"):
         mute.score(batch)

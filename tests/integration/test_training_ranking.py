@@ -1,4 +1,4 @@
-"""The ranking is learned from whole prompts, and a kill loses no more than one batch of them."""
+"""The ranking is learned from whole prompts; a kill loses one batch of them at most."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import pytest
 from support.tiny import rises, tiny_encoder, tiny_llm
 
 from ruie.bundle.retrieval import text_key
-from ruie.exporter.base_encoder import Source, load_source
+from ruie.exporter.base_encoder import BaseEncoder, load_base_encoder
 from ruie.exporter.training import ranking
 from ruie.exporter.training.config import CorpusConfig, PreferenceConfig
 from ruie.exporter.training.likelihood import LocalScorer, Tokeniser
 from ruie.exporter.training.metrics import K
 from ruie.exporter.training.pools import Pools, load_pools
-from ruie.exporter.training.preference import Prompted
+from ruie.exporter.training.preference import TokenisedConversation
 from ruie.exporter.training.ranking import (
-    AGREEMENT,
-    MENTIONS,
-    SCORES,
-    Asked,
+    AGREEMENT_WEIGHTS,
+    FILE,
+    MENTIONS_WEIGHTS,
+    QueryFeatures,
     learn_ranking,
-    look,
-    sample,
+    query_features,
+    sample_queries,
 )
-from ruie.exporter.training.stages import stored
+from ruie.exporter.training.stages import read_rows
 from ruie.records import Task
 
 
 @pytest.fixture(scope="module")
-def place(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranking")
     tiny_encoder(minilm, folder / "encoder")
     tiny_llm(minilm, folder / "llm")
@@ -40,63 +40,71 @@ def place(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pools(place: Path) -> Pools:
-    return load_pools([CorpusConfig(files=(place / "rows.jsonl",))], seed=1)
+def pools(workspace: Path) -> Pools:
+    return load_pools([CorpusConfig(files=(workspace / "rows.jsonl",))], seed=1)
 
 
 @pytest.fixture(scope="module")
-def source(place: Path) -> Source:
-    return load_source(str(place / "encoder"))
+def encoder(workspace: Path) -> BaseEncoder:
+    return load_base_encoder(str(workspace / "encoder"))
 
 
 class Counted:
     """A real scorer; ends like a kill once so many prompts were scored."""
 
-    def __init__(self, place: Path, until: int = 10_000) -> None:
-        self._scorer = LocalScorer(PreferenceConfig(model=str(place / "llm"), dtype="float32"))
+    def __init__(self, workspace: Path, until: int = 10_000) -> None:
+        self._scorer = LocalScorer(PreferenceConfig(model=str(workspace / "llm"), dtype="float32"))
         self.scored, self._until = 0, until
 
-    def score(self, batch: Sequence[Prompted]) -> list[float]:
+    def score(self, batch: Sequence[TokenisedConversation]) -> list[float]:
         if self.scored >= self._until:
             raise KeyboardInterrupt
         self.scored += len(batch)
         return self._scorer.score(batch)
 
 
-def test_what_is_known_of_a_query(pools: Pools, source: Source) -> None:
-    for each in look(pools, pools.queries[::7], source):
+def test_the_features_of_a_query(pools: Pools, encoder: BaseEncoder) -> None:
+    for each in query_features(pools, pools.queries[::7], encoder):
         own = text_key(pools.examples[each.query].text)
         assert own not in {text_key(pools.examples[row].text) for row in each.rows}
         assert {pools.pool_of[row] for row in each.rows} == {pools.pool_of[each.query]}
-        assert (np.diff(each.similar) <= 0).all()
-        assert each.shown((0.0, 0.0)) == each.rows[:K]
+        assert (np.diff(each.similarity) <= 0).all()
+        assert each.best((0.0, 0.0)) == each.rows[:K]
         assert ((each.agreement >= 0) & (each.agreement <= 1)).all()
-        most = each.mentions[[each.rows.index(row) for row in each.shown((0.0, 100.0))]]
+        most = each.mentions[[each.rows.index(row) for row in each.best((0.0, 100.0))]]
         assert sorted(most.tolist()) == sorted(each.mentions.tolist())[-len(most) :]
 
 
 def test_a_sample_has_so_many_of_each_task(pools: Pools) -> None:
-    drawn = sample(pools, pools.queries, 5, seed=0)
-    assert drawn == sample(pools, pools.queries, 5, seed=0) != sample(pools, pools.queries, 5, 1)
-    told = [pools.examples[query].task for query in drawn]
-    counts = {task: told.count(task) for task in Task if task in told}
+    drawn = sample_queries(pools, pools.queries, 5, seed=0)
+    assert (
+        drawn
+        == sample_queries(pools, pools.queries, 5, seed=0)
+        != sample_queries(pools, pools.queries, 5, 1)
+    )
+    tasks = [pools.examples[query].task for query in drawn]
+    counts = {task: tasks.count(task) for task in Task if task in tasks}
     assert counts == {Task.NER: 5, Task.ED: 5, Task.EAE: 5}
 
 
-def test_a_run_that_was_killed_scores_the_rest_alone(
-    place: Path, pools: Pools, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_was_killed_scores_only_the_rest(
+    workspace: Path,
+    pools: Pools,
+    encoder: BaseEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ranking, "STEP", 8)
-    queries = sample(pools, pools.queries, 4, seed=0)
-    tokenise = Tokeniser(str(place / "llm"))
+    monkeypatch.setattr(ranking, "SAVE_EVERY", 8)
+    queries = sample_queries(pools, pools.queries, 4, seed=0)
+    tokenise = Tokeniser(str(workspace / "llm"))
     folders = tmp_path / "whole", tmp_path / "killed"
     for folder in folders:
         folder.mkdir()
 
     def learn(folder: Path, scorer: Counted) -> dict[str, object]:
-        return learn_ranking(pools, queries, source, tokenise, scorer, folder, lambda _: None)
+        return learn_ranking(pools, queries, encoder, tokenise, scorer, folder, lambda *_: None)
 
-    whole, killed, rest = Counted(place), Counted(place, until=16), Counted(place)
+    whole, killed, rest = Counted(workspace), Counted(workspace, until=16), Counted(workspace)
     figures = learn(folders[0], whole)
     with pytest.raises(KeyboardInterrupt):
         learn(folders[1], killed)
@@ -106,30 +114,32 @@ def test_a_run_that_was_killed_scores_the_rest_alone(
     assert rest.scored == whole.scored - killed.scored
     tried = figures["likelihood"]
     assert isinstance(tried, dict)
-    assert all(len(pairs) == len(AGREEMENT) + len(MENTIONS) - 1 for pairs in tried.values())
+    assert all(
+        len(pairs) == len(AGREEMENT_WEIGHTS) + len(MENTIONS_WEIGHTS) - 1 for pairs in tried.values()
+    )
 
 
 def test_each_output_counts_by_its_tokens(
-    place: Path, pools: Pools, source: Source, tmp_path: Path
+    workspace: Path, pools: Pools, encoder: BaseEncoder, tmp_path: Path
 ) -> None:
-    queries = sample(pools, pools.queries, 6, seed=0)
-    tokenise = Tokeniser(str(place / "llm"))
+    queries = sample_queries(pools, pools.queries, 6, seed=0)
+    tokenise = Tokeniser(str(workspace / "llm"))
     figures = learn_ranking(
-        pools, queries, source, tokenise, Counted(place), tmp_path, lambda _: None
+        pools, queries, encoder, tokenise, Counted(workspace), tmp_path, lambda *_: None
     )
-    known = {(query, tuple(rows)): score for query, rows, score in stored(tmp_path / SCORES)}
-    by_task: dict[Task, list[Asked]] = {}
-    for each in look(pools, queries, source):
+    known = {(query, tuple(rows)): score for query, rows, score in read_rows(tmp_path / FILE)}
+    by_task: dict[Task, list[QueryFeatures]] = {}
+    for each in query_features(pools, queries, encoder):
         by_task.setdefault(pools.examples[each.query].task, []).append(each)
     lengths = set()
-    for task, asked in by_task.items():
-        for pair, told in figures["likelihood"][task].items():
+    for task, features in by_task.items():
+        for pair, mean in figures["likelihood"][task].items():
             a, m = map(float, pair.split())
             total = tokens = 0.0
-            for each in asked:
+            for each in features:
                 length = len(tokenise.tokenizer.tokenize(pools.answer(each.query)))
-                total += length * known[each.query, each.shown((a, m))]
+                total += length * known[each.query, each.best((a, m))]
                 tokens += length
                 lengths.add(length)
-            assert told == pytest.approx(total / tokens, abs=1e-4)
+            assert mean == pytest.approx(total / tokens, abs=1e-4)
     assert len(lengths) > 1

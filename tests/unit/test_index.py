@@ -49,8 +49,8 @@ def best(vectors: Vectors, queries: Vectors, k: int, partition: Partition) -> tu
     return np.take_along_axis(scores, order, 1), order + partition.start
 
 
-def overlap(found: Rows, expected: Rows) -> float:
-    pairs = zip(found.tolist(), expected.tolist(), strict=True)
+def overlap(rows: Rows, expected: Rows) -> float:
+    pairs = zip(rows.tolist(), expected.tolist(), strict=True)
     return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in pairs]))
 
 
@@ -86,7 +86,7 @@ def test_8_bits_nearly_equal_brute_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quantisation", Quantisation)
-def test_a_large_partition_is_divided_and_a_small_one_beside_it_is_not(
+def test_a_large_partition_is_clustered_and_a_small_one_beside_it_is_not(
     tmp_path: Path, quantisation: Quantisation
 ) -> None:
     vectors, queries = clustered(20_300), clustered(200, seed=1)
@@ -109,7 +109,7 @@ def test_more_rows_than_the_nearest_lists_have_are_all_found(tmp_path: Path) -> 
     index, (part,) = written(tmp_path / "i.faiss", vectors, partitions(5_000), FP32)
     few = part.model_copy(update={"searched": 1})
     scores, rows = index.search(queries, 4_990, few)
-    assert all(len(set(found)) == 4_990 for found in rows.tolist())
+    assert all(len(set(row)) == 4_990 for row in rows.tolist())
     np.testing.assert_allclose(scores, best(vectors, queries, 4_990, part)[0], atol=1e-5)
 
 
@@ -174,7 +174,7 @@ def test_processes_share_the_pages_of_the_index(tmp_path: Path) -> None:
     ]
     for child, (_, theirs) in zip(children, pipes, strict=True):
         child.start()
-        theirs.close()  # a child that ends early is an error here and not a silence
+        theirs.close()  # so that recv() raises if the child ends early
     for ours, _ in pipes:
         assert ours.poll(60)
         ours.recv()

@@ -8,8 +8,8 @@ import pytest
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from ruie.exporter import quantise  # noqa: E402  # onnx is not always there
-from ruie.exporter.activations import Activations, divide  # noqa: E402
+from ruie.exporter import quantise  # noqa: E402  # after the check that onnx is installed
+from ruie.exporter.activations import Activations, split_channels  # noqa: E402  # as above
 
 WORDS, NARROW, WIDE = 300, 16, 64
 OUTLIER = 5
@@ -64,8 +64,8 @@ def feed(seed: int) -> Feed:
 
 def run(path: Path) -> np.ndarray:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, feed(99))
-    return np.asarray(found)
+    (output,) = session.run(None, feed(99))
+    return np.asarray(output)
 
 
 def error(fp32: Path, int8: Path) -> float:
@@ -73,7 +73,7 @@ def error(fp32: Path, int8: Path) -> float:
     return float(np.linalg.norm(run(int8) - exact) / np.linalg.norm(exact))
 
 
-def test_products_and_tables_are_whole_numbers_and_outputs_almost_the_same(
+def test_products_and_tables_are_int8_and_outputs_almost_the_same(
     fp32: Path, tmp_path: Path
 ) -> None:
     quantise.quantise_int8(fp32, tmp_path / "int8.onnx", [feed(seed) for seed in range(8)])
@@ -101,28 +101,28 @@ def test_exact_channels_are_what_keeps_the_error_small(
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_a_channel_that_is_as_large_as_the_others_is_neither_tamed_nor_exact() -> None:
+def test_a_channel_that_is_as_large_as_the_others_is_neither_scaled_nor_exact() -> None:
     even = Activations(np.eye(8), np.full((3, 8), -2.0), np.full((3, 8), 2.0))
-    split = divide(even, 4)
+    split = split_channels(even, 4)
     assert len(split.exact) == 0
-    assert np.array_equal(split.inverse, np.ones(8, np.float32))
+    assert np.array_equal(split.scale, np.ones(8, np.float32))
     assert split.noise == pytest.approx((4 / 255) ** 2 / 12)
 
 
 def test_outliers_are_brought_down_to_the_others() -> None:
     low, high = np.zeros((2, 100)), np.ones((2, 100))
     high[1, 7], low[0, 9] = 40.0, -10.0
-    seen = Activations(np.eye(100), low, high)
-    tamed = divide(seen, 0)
-    assert tamed.inverse[[7, 9]] == pytest.approx([1 / 40, 1 / 10])
-    split = divide(seen, 1)
+    statistics = Activations(np.eye(100), low, high)
+    scaled = split_channels(statistics, 0)
+    assert scaled.scale[[7, 9]] == pytest.approx([1 / 40, 1 / 10])
+    split = split_channels(statistics, 1)
     assert split.exact.tolist() == [7]
-    assert split.inverse[[7, 9]] == pytest.approx([0, 1 / 10])
+    assert split.scale[[7, 9]] == pytest.approx([0, 1 / 10])
     assert split.moment[7, 7] == 0
 
 
 def test_inputs_that_are_always_zero_are_no_error() -> None:
     nothing = np.zeros((2, 4))
-    split = divide(Activations(np.zeros((4, 4)), nothing, nothing), 2)
-    assert np.array_equal(split.inverse, np.ones(4, np.float32))
+    split = split_channels(Activations(np.zeros((4, 4)), nothing, nothing), 2)
+    assert np.array_equal(split.scale, np.ones(4, np.float32))
     assert split.noise == 0

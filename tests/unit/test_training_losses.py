@@ -41,7 +41,7 @@ def test_contrastive(seed: int) -> None:
     queries = torch.nn.functional.normalize(torch.randn((count, 5), generator=rng), dim=-1)
     passages = torch.nn.functional.normalize(torch.randn((count * group, 5), generator=rng), dim=-1)
     answers = torch.randint(0, 3, (count,), generator=rng)
-    of_passages = torch.randint(0, 3, (count * group,), generator=rng)
+    passage_answers = torch.randint(0, 3, (count * group,), generator=rng)
 
     def similar(a: torch.Tensor, b: torch.Tensor) -> float:
         return math.exp(float(a @ b) / temperature)
@@ -52,17 +52,17 @@ def test_contrastive(seed: int) -> None:
         good = similar(queries[i], positive)
         total = good
         for j in range(count * group):  # q-p
-            if j != i * group and of_passages[j] != answers[i]:
+            if j != i * group and passage_answers[j] != answers[i]:
                 total += similar(queries[i], passages[j])
         for j in range(count):
             if j != i and answers[j] != answers[i]:
                 total += similar(positive, queries[j])  # p-q
                 total += similar(queries[i], queries[j])  # q-q
-            if j != i and of_passages[j * group] != answers[i]:
+            if j != i and passage_answers[j * group] != answers[i]:
                 total += similar(positive, passages[j * group])  # p-p
         naive -= math.log(good / total)
-    found = contrastive(queries, passages, answers, of_passages, temperature)
-    assert float(found) == pytest.approx(naive / count, rel=1e-4)
+    loss = contrastive(queries, passages, answers, passage_answers, temperature)
+    assert float(loss) == pytest.approx(naive / count, rel=1e-4)
 
 
 def test_a_positive_with_the_query_s_own_answer_stays() -> None:

@@ -1,4 +1,4 @@
-"""One item ahead: in order, no further, and what fails says so where it is asked for."""
+"""One item ahead and no further, in order; an error is raised at its item."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ruie.exporter.training.prefetch import ahead
+from ruie.exporter.training.prefetch import prefetch
 
 
 def test_the_next_item_is_prepared_while_one_is_used() -> None:
@@ -21,12 +21,12 @@ def test_the_next_item_is_prepared_while_one_is_used() -> None:
             second.set()
         return item * 10
 
-    found = ahead(prepare, [1, 2, 3, 4])
-    assert next(found) == 10
-    assert second.wait(10)  # nobody has asked for it
+    prepared = prefetch(prepare, [1, 2, 3, 4])
+    assert next(prepared) == 10
+    assert second.wait(10)  # without a second next()
     time.sleep(0.05)
     assert started == [1, 2]
-    assert list(found) == [20, 30, 40]
+    assert list(prepared) == [20, 30, 40]
 
 
 def test_items_are_taken_one_ahead() -> None:
@@ -37,20 +37,20 @@ def test_items_are_taken_one_ahead() -> None:
             taken.append(item)
             yield item
 
-    found = ahead(str, items())
-    assert [next(found), next(found)] == ["0", "1"]
+    prepared = prefetch(str, items())
+    assert [next(prepared), next(prepared)] == ["0", "1"]
     assert taken == [0, 1, 2]
 
 
-def test_nothing_gives_nothing() -> None:
-    assert list(ahead(str, [])) == []
+def test_no_items() -> None:
+    assert list(prefetch(str, [])) == []
 
 
-def test_a_failure_is_raised_at_its_item() -> None:
+def test_an_error_is_raised_at_its_item() -> None:
     def prepare(item: int) -> float:
         return 1 / item
 
-    found = ahead(prepare, [1, 0, 2])
-    assert next(found) == 1
+    prepared = prefetch(prepare, [1, 0, 2])
+    assert next(prepared) == 1
     with pytest.raises(ZeroDivisionError):
-        next(found)
+        next(prepared)

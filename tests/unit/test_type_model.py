@@ -41,43 +41,45 @@ def _features(data: Data, vector: Floats, tokens: list[int]) -> list[float]:
     return [*vector.tolist(), *(w / length if length else w for w in weights)]
 
 
-def _naive(data: Data, asked: int, left_out: int | None = None) -> Floats:
+def _naive(data: Data, row: int, left_out: int | None = None) -> Floats:
     """Ridge regression in its primal form, perhaps without one text."""
     vectors, tokens, types = data
     x = np.array([_features(data, v, t) for v, t in zip(vectors, tokens, strict=True)])
     mean = types.mean(0)
-    kept = [row for row in range(len(x)) if row != left_out]
+    kept = [each for each in range(len(x)) if each != left_out]
     gram = x[kept].T @ x[kept] + LAMBDA * np.eye(x.shape[1])
-    found: Floats = mean + x[asked] @ np.linalg.solve(gram, x[kept].T @ (types - mean)[kept])
-    return found.clip(0, 1)
+    prediction: Floats = mean + x[row] @ np.linalg.solve(gram, x[kept].T @ (types - mean)[kept])
+    return prediction.clip(0, 1)
 
 
 def test_probabilities_equal_plain_ridge_regression(data: Data) -> None:
     model = fit(*data).model
     for row in range(30):
-        told = model.probabilities(data[0][row], data[1][row])
-        np.testing.assert_allclose(told, _naive(data, row), atol=0.02)  # weights in 8 bits
+        probabilities = model.probabilities(data[0][row], data[1][row])
+        np.testing.assert_allclose(probabilities, _naive(data, row), atol=0.02)  # weights in 8 bits
 
 
-def test_what_is_unseen_equals_a_model_made_without_it(data: Data) -> None:
-    unseen = fit(*data).unseen
+def test_held_out_predictions_equal_a_model_fitted_without_the_row(data: Data) -> None:
+    held_out = fit(*data).held_out
     for row in range(30):
-        np.testing.assert_allclose(unseen[row], _naive(data, row, row), atol=1e-3)
+        np.testing.assert_allclose(held_out[row], _naive(data, row, row), atol=1e-3)
 
 
-def test_of_many_a_sample_is_learned_from(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type_model, "ROWS", 20)
+def test_a_model_of_many_rows_is_fitted_to_a_sample(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type_model, "MAX_ROWS", 20)
     fitted = fit(*data)
-    assert fitted.unseen.shape == (30, 3)
-    assert ((fitted.unseen > 0.5) == (data[2] > 0.5)).mean() > 0.7
+    assert fitted.held_out.shape == (30, 3)
+    assert ((fitted.held_out > 0.5) == (data[2] > 0.5)).mean() > 0.7
 
 
 def test_unknown_tokens_and_no_tokens_are_no_error(data: Data) -> None:
     model = fit(*data).model
     for tokens in ([], [5, 7, 10_000]):
-        told = model.probabilities(data[0][0], tokens)
-        assert told.shape == (3,)
-        assert ((told >= 0) & (told <= 1)).all()
+        probabilities = model.probabilities(data[0][0], tokens)
+        assert probabilities.shape == (3,)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
 
 def test_one_demonstration_is_enough_to_build() -> None:
@@ -112,9 +114,9 @@ def test_the_file_gives_back_what_it_was_given(tmp_path: Path, data: Data) -> No
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     for ours, theirs in zip(read_models(tmp_path / "a", _partitions(), 4), models, strict=True):
         for row in range(30):
-            asked = data[0][row], data[1][row]
-            told = ours.probabilities(*asked), theirs.probabilities(*asked)
-            np.testing.assert_array_equal(*told)
+            query = data[0][row], data[1][row]
+            probabilities = ours.probabilities(*query), theirs.probabilities(*query)
+            np.testing.assert_array_equal(*probabilities)
 
 
 @pytest.mark.parametrize("wrong", ["dimension", "partitions", "torn", "empty", "pickle"])
