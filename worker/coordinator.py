@@ -31,7 +31,7 @@ from ruie.db.outage import OUTAGE_ERRORS, error_text
 from ruie.settings import Settings
 from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from ruie.worker.limits import MARKER
-from ruie.worker.limits.restore import WINDOW_S, recent_calls, restore
+from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.schedules import Runner, fire
 
 log = logging.getLogger("ruie.coordinator")
@@ -163,7 +163,7 @@ class Coordinator:
             log.warning("Redis lost its messages, %d items are sent again", forgotten)
         own = (self._config.llm_base_url, self._config.llm_model)
         with reading(self._engine) as conn:
-            restore(self._redis, recent_calls(conn, WINDOW_S, own), self._name)
+            restore(self._redis, recent_calls(conn, own), self._name)
 
     def _reap(self) -> tuple[int, int]:
         """Items of lost workers: how many were returned, how many quarantined."""

@@ -18,7 +18,7 @@ from ruie.db.types import utcnow
 from ruie.errors import TransientCallError
 from ruie.records import Task
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
-from ruie.worker.limits.restore import WINDOW_S, RecentCalls, recent_calls, restore
+from ruie.worker.limits.restore import RecentCalls, recent_calls, restore
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 ENQUEUER = "http://enqueuer"
-"""The endpoint of whoever enqueued the jobs: no worker calls it."""
+"""The endpoint of the jobs' enqueuer: no worker calls it."""
 OWN = ("http://own", "own")
 """The coordinator's endpoint and model."""
 
@@ -63,7 +63,7 @@ def test_the_last_minute_is_put_back_and_counts(engine: Engine, url: str) -> Non
         )
         queue.retry(conn, items[6], 0.0, error, counts=True)
     with reading(engine) as conn:
-        restore(client, recent_calls(conn, WINDOW_S, OWN), "coordinator")
+        restore(client, recent_calls(conn, OWN), "coordinator")
     # six answers, one failure, and three that may be in flight, each like the others
     assert in_window(url, "r") == 10
     assert in_window(url, "i") == 1000
@@ -90,21 +90,21 @@ def test_what_is_older_than_the_window_is_forgotten(engine: Engine, url: str) ->
         answered(conn, item)
         conn.exec_driver_sql("UPDATE extractions SET created_at = '2020-01-01 00:00:00.000000'")
     with reading(engine) as conn:
-        recent = recent_calls(conn, WINDOW_S, OWN)
+        recent = recent_calls(conn, OWN)
     assert recent == []
     restore(client, recent, "coordinator")
     assert [key.decode() for key in client.scan_iter()] == [MARKER]
 
 
 def test_a_failed_call_counts_where_it_was_made(engine: Engine, url: str) -> None:
-    """And not at the endpoint of whoever enqueued the job."""
+    """And not at the endpoint of the job's enqueuer."""
     with engine.begin() as conn:
         (item,) = leased(conn, 1)
         error = TransientCallError("no answer")
         queue.record_attempt(conn, item, error, model=MODEL, endpoint=ENDPOINT, tokens=(100, 0))
         queue.retry(conn, item, 60.0, error, counts=True)
     with reading(engine) as conn:
-        restore(redis.Redis.from_url(url), recent_calls(conn, WINDOW_S, OWN), "coordinator")
+        restore(redis.Redis.from_url(url), recent_calls(conn, OWN), "coordinator")
     assert (in_window(url, "r"), in_window(url, "i")) == (1, 100)
 
 
@@ -119,7 +119,7 @@ def test_calls_of_unknown_endpoint_count_at_each_that_was_called(engine: Engine)
         )
         assert queue.reap(conn, 3) == (1, 0)
     with reading(engine) as conn:
-        recent = recent_calls(conn, WINDOW_S, OWN)
+        recent = recent_calls(conn, OWN)
     calls = Counter[str]()
     for each in recent:
         calls[each.endpoint] += each.calls
@@ -127,8 +127,8 @@ def test_calls_of_unknown_endpoint_count_at_each_that_was_called(engine: Engine)
     assert calls == {"http://one": 3, "http://two": 3}
 
 
-def test_where_no_call_tells_the_coordinators_endpoint_is_meant(engine: Engine) -> None:
+def test_without_a_known_call_the_coordinators_endpoint_counts(engine: Engine) -> None:
     with engine.begin() as conn:
         leased(conn, 3)
     with reading(engine) as conn:
-        assert recent_calls(conn, WINDOW_S, OWN) == [RecentCalls(*OWN, 0.0, 3, 0, 0)]
+        assert recent_calls(conn, OWN) == [RecentCalls(*OWN, 0.0, 3, 0, 0)]

@@ -1,7 +1,7 @@
-"""Where the calls of one process wait for their turn: one model, one class of jobs.
+"""Where the calls of one process wait for admission: one model, one class of jobs.
 
-Calls that wait together ask together: one run of the script settles what has ended and admits as
-many as may go. So a fleet costs Redis some runs a second for each process, however many calls.
+One run of the script settles the calls that have ended and admits as many of those that wait as
+may go. So a fleet costs Redis some runs a second for each process, however many calls it makes.
 """
 
 from __future__ import annotations
@@ -14,39 +14,58 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from dataclasses import astuple
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from ruie.db.jobs import Priority
 from ruie.errors import RateLimitedError
 from ruie.worker.limits.headers import ProviderLimit
-from ruie.worker.limits.types import FREE, WEIGHTS, Limits, Permit
+from ruie.worker.limits.script import Reply, Report
+from ruie.worker.limits.types import (
+    EXPIRE_S,
+    FREE,
+    SLOTS_PER_S,
+    WEIGHTS,
+    WINDOW_S,
+    Limits,
+    Permit,
+)
 
 log = logging.getLogger("ruie.limits")
 
-AT_ONCE = 64
-"""Calls that ask together, at most."""
+CALLS_PER_RUN = 64
+"""Calls that one run of the script decides about, at most."""
 FREE_S = 0.25
-"""Where nothing binds, how old that knowledge may be: asking before every call would be a fifth
-of what a call costs us."""
+"""For how long a process admits its own calls after a run in which no limit applied: a run before
+every call would be a fifth of what a call costs us."""
 REDIS_AWAY_S = 1.0
-LONGEST_S = 90.0
-"""A longer wait is not spent in a worker's hands: the items go back to SQL with their time."""
+LONGEST_WAIT_S = 90.0
+"""A longer wait is not spent in a worker: the items go back to SQL with the time to retry at."""
 
-Turn = Callable[[str], Awaitable[Sequence[int]]]
+RunScript = Callable[[str], Awaitable[Sequence[int]]]
+
+
+class _Waiting(NamedTuple):
+    future: asyncio.Future[Permit]
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class AdmissionQueue:
     """run_script runs the script on this queue's keys with one JSON document."""
 
     def __init__(
-        self, run_script: Turn, limits: Limits, priority: Priority, ttl_s: float, guarded: bool
+        self, run_script: RunScript, limits: Limits, priority: Priority, ttl_s: float, guarded: bool
     ) -> None:
         self._run_script = run_script
         classes = sorted(WEIGHTS, reverse=True)
         self._owner = uuid.uuid4().hex[:12]
         self._fixed = {
+            "slots": SLOTS_PER_S,
+            "window": WINDOW_S,
+            "expire": EXPIRE_S,
             "guarded": guarded,
             "limits": limits.per_minute,
             "burst": limits.burst_s,
@@ -56,133 +75,141 @@ class AdmissionQueue:
             "weights": [WEIGHTS[each] for each in classes],
             "owner": self._owner,
         }
-        self._numbers = itertools.count()
-        self._waiting: deque[tuple[asyncio.Future[Permit], int, int]] = deque()
-        self._settlements: list[tuple[str, int, int, int, int]] = []
-        self._news: dict[str, Any] = {}
-        self._tally = self._good = 0
+        self._runs = itertools.count()
+        self._waiting: deque[_Waiting] = deque()
+        self._report = Report()
         self._free_until = 0.0
-        self._ended = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
+        self._away = self._closed = False
+        self._running: asyncio.Task[None] | None = None
 
     async def admit(self, prompt_tokens: int, completion_tokens: int) -> Permit:
-        """Wait for a turn. Raises `RateLimitedError` where that takes longer than LONGEST_S."""
+        """Wait for admission. Raises `RateLimitedError` where it takes longer than
+        LONGEST_WAIT_S."""
         if not self._waiting and time.monotonic() < self._free_until:
-            self._tally += 1
+            self._report.tally += 1
             return FREE
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, prompt_tokens, completion_tokens))
+        self._waiting.append(_Waiting(future, prompt_tokens, completion_tokens))
         self._start()
         try:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 # Admitted in the same moment: nothing was sent, so all of it is given back.
-                got = future.result()
-                self.settle(got, 1, got.prompt_tokens, got.completion_tokens)
+                permit = future.result()
+                self.settle(permit, 1, permit.prompt_tokens, permit.completion_tokens)
             raise
 
     def settle(self, permit: Permit, requests: int, prompt: int, completion: int) -> None:
         """Give back a call in flight and the amounts that were not used (negative: used more)."""
         if permit is not FREE:
-            self._settlements.append((permit.id, permit.slot, requests, prompt, completion))
+            self._report.settle.append((permit.id, permit.slot, requests, prompt, completion))
             self._wake()
 
     def succeeded(self) -> None:
-        """A call was answered: pauses need not grow."""
-        self._good += 1
+        """A call was answered: the next pause is a short one again."""
+        self._report.good += 1
 
     def throttled(self, retry_after: float | None) -> None:
-        """The provider said it was too much: nobody calls for so long, then more slowly."""
+        """The provider throttles: every process pauses for so long, then calls more slowly."""
         wait_s = -1.0 if retry_after is None else retry_after
-        self._news["throttle"] = max(self._news.get("throttle", -1.0), wait_s)
+        known = self._report.throttle
+        self._report.throttle = wait_s if known is None else max(known, wait_s)
         self._free_until = 0.0
         self._wake()
 
     def learned(self, limits: Sequence[ProviderLimit]) -> None:
-        """The provider told its limits."""
-        self._news["learn"] = [(t.dimension, t.limit, t.remaining, t.reset_s) for t in limits]
+        """The provider stated its limits."""
+        self._report.learn = [astuple(limit) for limit in limits]
         self._wake()
 
     def _wake(self) -> None:
-        self._ended.set()
+        self._settled.set()
         self._start()
 
     def _start(self) -> None:
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.get_running_loop().create_task(self._turns())
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(self._run())
 
-    async def _turns(self) -> None:
-        """Turn after turn, until nobody waits and nothing is left to say."""
-        away = closed = False
-        while self._waiting or self._settlements or self._news:
-            self._ended.clear()
-            while self._waiting and self._waiting[0][0].done():
-                self._waiting.popleft()  # whoever waited has gone
-            asked = list(itertools.islice(self._waiting, AT_ONCE))
-            settled, self._settlements = self._settlements, []
-            news, self._news = self._news, {}
-            tally, self._tally = self._tally, 0
-            first = next(self._numbers)
-            document = self._fixed | news
-            document |= {"tally": tally, "settle": settled, "first": first * AT_ONCE}
-            document["good"], self._good = self._good, 0
-            document["ask"] = [(prompt, completion) for _, prompt, completion in asked]
-            try:
-                told = await self._run_script(json.dumps(document))
-            except (RedisError, OSError) as error:
-                # What was settled may be lost with it: the window empties by itself.
-                self._news = news | self._news
-                if not away:
-                    log.warning("limits: Redis does not answer (%s), calls wait", error)
-                away = True
+    async def _run(self) -> None:
+        """Run the script, again and again, until no call waits and nothing is to be reported."""
+        while self._waiting or self._report.due:
+            self._settled.clear()
+            calls = self._next_calls()
+            reply = await self._exchange(calls)
+            if reply is None:
                 await asyncio.sleep(REDIS_AWAY_S)
                 continue
-            if away:
-                log.info("limits: Redis is back")
-                away = False
-            if told[4] and not closed:
-                log.warning("limits: Redis was emptied, calls wait for a coordinator to restore it")
-            closed = bool(told[4])
-            await self._told(asked, first * AT_ONCE, *told)
+            self._grant(calls, reply)
+            if self._waiting and reply.admitted < len(calls):
+                await self._wait(reply)
 
-    async def _told(
-        self,
-        asked: Sequence[tuple[asyncio.Future[Permit], int, int]],
-        first: int,
-        admitted: int,
-        wait_us: int,
-        slot: int,
-        free: int,
-        closed: int,
-    ) -> None:
-        if free:
+    def _next_calls(self) -> list[_Waiting]:
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()  # cancelled while it waited
+        return list(itertools.islice(self._waiting, CALLS_PER_RUN))
+
+    async def _exchange(self, calls: Sequence[_Waiting]) -> Reply | None:
+        """One run of the script; None where Redis does not answer."""
+        first = next(self._runs) * CALLS_PER_RUN
+        report, self._report = self._report, Report()
+        document = {
+            **self._fixed,
+            **report.document(),
+            "first": first,
+            "ask": [(call.prompt_tokens, call.completion_tokens) for call in calls],
+        }
+        try:
+            reply = Reply(first, *await self._run_script(json.dumps(document)))
+        except (RedisError, OSError) as error:
+            self._report.restore(report)
+            if not self._away:
+                log.warning("limits: Redis does not answer (%s), calls wait", error)
+            self._away = True
+            return None
+        if self._away:
+            log.info("limits: Redis is back")
+        if reply.closed and not self._closed:
+            log.warning("limits: Redis was emptied, calls wait for a coordinator to restore it")
+        self._away, self._closed = False, bool(reply.closed)
+        return reply
+
+    def _grant(self, calls: Sequence[_Waiting], reply: Reply) -> None:
+        """Hand out the permits, in order."""
+        if reply.free:
             self._free_until = time.monotonic() + FREE_S
-        for number, (future, prompt, completion) in enumerate(asked[:admitted]):
+        for number, call in enumerate(calls[: reply.admitted], reply.first):
             self._waiting.popleft()
-            permit = Permit(f"{self._owner}:{first + number}", slot, prompt, completion)
-            if future.done():
-                self.settle(permit, 1, prompt, completion)
+            permit = Permit(
+                f"{self._owner}:{number}", reply.slot, call.prompt_tokens, call.completion_tokens
+            )
+            if call.future.done():  # cancelled during the run
+                self.settle(permit, 1, call.prompt_tokens, call.completion_tokens)
             else:
-                future.set_result(FREE if free else permit)
-        if not self._waiting or admitted == len(asked):
-            return
-        wait_s = wait_us / 1e6
-        if wait_s > LONGEST_S and not closed:
-            for future, _, _ in self._waiting:
-                if not future.done():
-                    future.set_exception(
-                        RateLimitedError(
-                            "The endpoint is paused, or its limit is used up, for longer than a "
-                            "call waits.",
-                            retry_after=wait_s,
-                        )
-                    )
-            self._waiting.clear()
+                call.future.set_result(FREE if reply.free else permit)
+
+    async def _wait(self, reply: Reply) -> None:
+        """Until the next call may be admitted, or refuse them all where that is too long."""
+        wait_s = reply.wait_us / 1e6
+        if wait_s > LONGEST_WAIT_S and not reply.closed:
+            self._refuse(wait_s)
             return
         try:
             # A call of ours that ends may make room before the time is up.
-            await asyncio.wait_for(self._ended.wait(), wait_s)
+            await asyncio.wait_for(self._settled.wait(), wait_s)
         except TimeoutError:
             return
         await asyncio.sleep(min(wait_s, 0.005))  # others may be ending with it
+
+    def _refuse(self, wait_s: float) -> None:
+        for call in self._waiting:
+            if not call.future.done():
+                call.future.set_exception(
+                    RateLimitedError(
+                        "The endpoint is paused, or its limit is used up, for longer than a "
+                        "call waits.",
+                        retry_after=wait_s,
+                    )
+                )
+        self._waiting.clear()

@@ -23,8 +23,8 @@ class ProviderLimit:
 def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
     """The limits that the headers state; what is missing or unreadable is left out.
 
-    A limit that takes longer than two minutes to fill again is one of an hour or a day. How long
-    it takes follows from what is used of it and when it will be whole again.
+    A limit that takes longer than two minutes to refill is one of an hour or a day. How long it
+    takes follows from what is used of it and when it will be whole again.
     """
     limits = []
     for dimension, word in (("r", "requests"), ("t", "tokens")):
@@ -36,7 +36,7 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
         remaining = min(limit, max(0.0, remaining))
         period = reset_s * limit / (limit - remaining) if remaining < limit else 60.0
         if period > 120.0:
-            # Its even share of a minute; how much of it was used in this minute nobody says.
+            # Its even share of a minute; how much of that was used in this minute is not known.
             share = limit * 60.0 / period
             limits.append(
                 ProviderLimit(dimension, max(1.0, share), min(remaining, max(1.0, share)), 60.0)

@@ -1,10 +1,9 @@
-"""The fleet's limiter as a process uses it: a hook around each call, by class of job."""
+"""The fleet's limiter as a process uses it: a hook around each call, for each class of jobs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from redis.asyncio import Redis
@@ -14,18 +13,19 @@ from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
 from ruie.worker.limits.admission_queue import AdmissionQueue
 from ruie.worker.limits.headers import provider_limits
+from ruie.worker.limits.script import SCRIPT
 from ruie.worker.limits.types import MARKER, Limits, Permit, keys
 
-SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
 LEARN_S = 1.0
-"""How often one process passes on what the provider's headers say, at most."""
+"""How often one process reports what the provider's headers say, at most."""
 
 
 class FleetLimiter:
     """The limits of one endpoint, as one process sees them; it belongs to one event loop.
 
-    call_timeout_s: after it, and some, a call in flight whose process died is given up. guarded:
-    admit nothing until a coordinator has marked that this Redis remembers the last minute.
+    call_timeout_s: somewhat later, a call in flight is taken for lost with its process. guarded:
+    admit nothing until a coordinator has marked that this Redis knows the calls of the last
+    minute.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FleetLimiter:
 
 
 class AdmissionHook:
-    """A `ruie.llm.CallHook`: reserve before a call, settle with the true usage after it."""
+    """A `ruie.llm.CallHook`: reserve before a call, settle with its actual usage after it."""
 
     def __init__(self, limiter: FleetLimiter, priority: Priority) -> None:
         self._limiter = limiter
@@ -71,8 +71,8 @@ class AdmissionHook:
         self._learned_at = 0.0
 
     async def before(self, call: Call) -> Permit:
-        """Wait until the call is admitted. Raises `RateLimitedError` where that takes too
-        long to be spent in a worker's hands."""
+        """Wait until the call is admitted. Raises `RateLimitedError` where that takes
+        longer than a call waits."""
         queue = self._limiter.queue(call.model, self._priority)
         return await queue.admit(call.prompt_tokens, call.max_tokens)
 
@@ -95,12 +95,9 @@ class AdmissionHook:
                 queue.throttled(outcome.retry_after)
 
     def _learn(self, queue: AdmissionQueue, outcome: Completion) -> None:
-        if "x-ratelimit-limit-requests" not in outcome.headers and (
-            "x-ratelimit-limit-tokens" not in outcome.headers
-        ):
-            return
         now = time.monotonic()
-        if now - self._learned_at >= LEARN_S:
+        if now - self._learned_at < LEARN_S:
+            return
+        if limits := provider_limits(outcome.headers):
             self._learned_at = now
-            if limits := provider_limits(outcome.headers):
-                queue.learned(limits)
+            queue.learned(limits)

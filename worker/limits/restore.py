@@ -2,8 +2,8 @@
 
 Every call leaves a row: an extraction, a failed attempt, or, while it is in flight, its lease. The
 coordinator puts them back into the limits' windows before it marks Redis as whole; until then
-every worker waits. What is not known exactly counts as more: every leased item as a call made now,
-and a call of which no endpoint is recorded at each endpoint that was called lately.
+every worker waits. What is not known exactly is overestimated: every leased item counts as a call
+made now, and a call of which no endpoint is recorded counts at each endpoint that was called lately.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from ruie.db.models import attempts, extractions, jobs, work_items
 from ruie.db.sql import LEASED
 from ruie.db.types import utcnow
 from ruie.worker.limits import MARKER
-from ruie.worker.limits.types import keys
+from ruie.worker.limits.types import EXPIRE_S, SLOTS_PER_S, WINDOW_S, keys
 
-WINDOW_S = 62.0
-SLOTS = 4  # as in worker/limits/script.lua
 RECENT_ROWS = 200_000
 """Far more than a fleet's calls of a minute: the newest rows, found by their number."""
 
@@ -44,14 +42,14 @@ class RecentCalls:
     completion_tokens: int
 
 
-def recent_calls(conn: Connection, within_s: float, default: Target) -> list[RecentCalls]:
-    """The calls of the last `within_s` seconds, and those that may be in flight. default: where
-    calls of unknown endpoint or model went, if no other call tells."""
+def recent_calls(conn: Connection, default: Target) -> list[RecentCalls]:
+    """The calls that a window may still hold, and those that may be in flight. default: where calls
+    of unknown endpoint or model went, if no other call shows it."""
     now = conn.execute(select(utcnow())).scalar_one()
     known: list[RecentCalls] = []
     unknown: list[tuple[str, float, int]] = []
     for calls in (extractions, attempts):
-        for row in conn.execute(_since(calls, within_s)):
+        for row in conn.execute(_recent(calls)):
             age_s = max(0.0, (now - row.created_at).total_seconds())
             if row.endpoint is None:
                 unknown.append((row.model, age_s, 1))
@@ -69,7 +67,7 @@ def recent_calls(conn: Connection, within_s: float, default: Target) -> list[Rec
     ]
 
 
-def _since(calls: Table, within_s: float) -> Select[Any]:
+def _recent(calls: Table) -> Select[Any]:
     newest = func.coalesce(select(func.max(calls.c.id)).scalar_subquery(), 0)
     query = select(
         calls.c.endpoint,
@@ -77,7 +75,7 @@ def _since(calls: Table, within_s: float) -> Select[Any]:
         calls.c.created_at,
         calls.c.prompt_tokens,
         calls.c.completion_tokens,
-    ).where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-within_s))
+    ).where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-WINDOW_S - 1.0))
     return query.where(calls.c.reused_from.is_(None)) if calls is extractions else query
 
 
@@ -119,7 +117,7 @@ def restore(redis: Redis, recent: Iterable[RecentCalls], name: str) -> None:
     now = time[0] + time[1] / 1e6
     windows: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for each in recent:
-        leaves = int((now - each.age_s) * SLOTS) + int(SLOTS * (WINDOW_S - 1)) + 1
+        leaves = int((now - each.age_s) * SLOTS_PER_S) + SLOTS_PER_S * WINDOW_S + 1
         window = windows[keys(each.endpoint, each.model)[1]]
         total = each.prompt_tokens + each.completion_tokens
         for dimension, amount in (
@@ -133,6 +131,6 @@ def restore(redis: Redis, recent: Iterable[RecentCalls], name: str) -> None:
         for key, window in windows.items():
             together.delete(key)
             together.hset(key, mapping={field: str(n) for field, n in window.items()})
-            together.expire(key, 7200)
+            together.expire(key, EXPIRE_S)
         together.set(MARKER, name)
         together.execute()

@@ -1,31 +1,33 @@
--- One turn of one process at the limits of one endpoint and model: settle, then reserve.
--- Nobody reads first and writes later, and the only clock is Redis's own.
+-- One run for one process, at the limits of one endpoint and model: settle, then reserve.
+-- Reading and writing are one step here, and the only clock is Redis's own.
 --
--- KEYS  state (hash), window (hash), flight (sorted set: permit -> when it is given up for lost),
+-- KEYS  state (hash), window (hash), flight (sorted set: permit -> when it counts as lost),
 --       marker (exists once the coordinator has restored what an emptied Redis forgot)
 -- ARGV  one JSON document:
+--   slots     slots a second; what is admitted in one slot leaves the window together
+--   window    seconds in the window: a minute, and one for the way to the endpoint
+--   expire    seconds that the keys outlive the last run
 --   guarded   whether the marker must exist
 --   limits    {r, i, o, t}: requests, input, output and total tokens a minute; 0: none
 --   burst     seconds' worth of a limit that may go out at once
 --   flight    calls in flight, 0: any number; ttl: seconds after which a permit is lost
 --   class     1 live, 2 normal, 3 backfill; weights of the classes
 --   settle    {{permit, slot, requests, input, output}}: what is given back
---   throttle  seconds the provider asked us to wait, -1: it did not say; absent: all is well
+--   throttle  seconds the provider asked us to wait, -1: it named none; absent: no throttling
 --   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
---   good      calls that succeeded since the last turn
---   tally     calls let through since the last turn, where nothing binds
+--   good      calls that succeeded since the last run
+--   tally     calls admitted without a run since the last one, where no limit applies
 --   ask       {{input, output}}, in order; owner and first name the permits
--- Returns {admitted, microseconds to wait, slot, 1 where nothing binds, 1 where closed}.
+-- Returns {admitted, microseconds to wait, slot, 1 where no limit applies, 1 where closed}.
 --
 -- state: sec: slot of the last eviction; w<d>: sum of the window; at, b<d>: buckets;
 --   L<d>: learned limits; pause: until when; a, g, c: ceiling in requests a second, its growth a
 --   second, since when; ba: its bucket; cut, p: the last throttling, how many more in a row;
---   e, et: decayed count of admissions; m: the best of late, calls a second;
+--   e, et: decayed count of admissions; m: the highest recent rate, calls a second;
 --   v<class>, u<class>, vnow: virtual time, waiting until.
 
-local SLOTS = 4      -- a second; what is admitted in one slot leaves the window together
-local KEPT = 61      -- seconds in the window: a minute, and one for the way to the endpoint
 local ask = cjson.decode(ARGV[1])
+local SLOTS, WINDOW = ask.slots, ask.window
 if ask.guarded and redis.call('EXISTS', KEYS[4]) == 0 then return {0, 500000, 0, 0, 1} end
 
 local time = redis.call('TIME')
@@ -35,7 +37,7 @@ local state = {}
 local flat = redis.call('HGETALL', KEYS[1])
 for k = 1, #flat, 2 do state[flat[k]] = tonumber(flat[k + 1]) end
 
--- Which limits bind: what is configured, else what the provider told.
+-- Which limits apply: those that are configured, else those that the provider stated.
 local limit, bound = {}, false
 for k, d in ipairs({'r', 'i', 'o', 't'}) do
   local most = ask.limits[k]
@@ -79,16 +81,16 @@ local function bucket(d, per_second)
   size[d] = math.max(1, per_second * ask.burst)
   state['b' .. d] = math.min(size[d], (state['b' .. d] or size[d]) + elapsed * per_second)
 end
-for d, most in pairs(limit) do bucket(d, most / KEPT) end
+for d, most in pairs(limit) do bucket(d, most / WINDOW) end
 
 -- Learn from the provider, where nothing is configured.
-for _, told in ipairs(ask.learn or {}) do
-  local d = told[1]
+for _, stated in ipairs(ask.learn or {}) do
+  local d, most, remaining, reset = stated[1], stated[2], stated[3], stated[4]
   if ask.limits[d == 'r' and 1 or 4] == 0 then
-    state['L' .. d] = told[2]
-    local foreign = told[2] - told[3] - (state['w' .. d] or 0)
-    if foreign > told[2] / 50 then
-      add(d, foreign, slot + 1 + math.floor(SLOTS * math.min(told[4], KEPT)))
+    state['L' .. d] = most
+    local foreign = most - remaining - (state['w' .. d] or 0)  -- used by others
+    if foreign > most / 50 then
+      add(d, foreign, slot + 1 + math.floor(SLOTS * math.min(reset, WINDOW)))
     end
   end
 end
@@ -105,7 +107,7 @@ for _, back in ipairs(ask.settle or {}) do
   end
 end
 
--- How fast it goes, over about two seconds, and how fast it went at best in about the last minute;
+-- The rate of admissions, over about two seconds, and its highest value in about the last minute;
 -- pauses do not count.
 local function count(n)
   local passed = math.max(0, now - (state.et or now))
@@ -115,7 +117,7 @@ local function count(n)
 end
 count(ask.tally or 0)
 
--- Too much: everybody waits, then half as fast as it went, then faster by degrees (AIMD).
+-- Throttled: every process pauses, then half the former rate, then faster by degrees (AIMD).
 local function ceiling()
   if not state.c then return nil end
   return state.a + state.g * math.max(0, now - state.c)
@@ -123,12 +125,12 @@ end
 if (ask.good or 0) > 0 and (state.pause or 0) <= now then state.p = -1 end
 if ask.throttle then
   local wait = ask.throttle
-  local paused = (state.pause or 0) > now  -- who was sent before the pause says nothing new
+  local paused = (state.pause or 0) > now  -- a call sent before the pause proves nothing new
   if not paused and now - (state.cut or 0) > 1 then
     local base = math.min(state.m, ceiling() or math.huge)
     if wait < 0 then state.p = now - (state.pause or 0) < 30 and (state.p or -1) + 1 or 0 end
-    -- back at what is allowed, or went well lately, in about ten seconds
-    local usual = limit.r and limit.r / KEPT or state.m
+    -- back at the limit, or at the highest recent rate, in about ten seconds
+    local usual = limit.r and limit.r / WINDOW or state.m
     state.g, state.cut = math.max(usual / 10, 0.1), now
     state.a = math.max(base / 2, state.g)
   end
@@ -145,7 +147,7 @@ if ask.flight > 0 then
   flying = redis.call('ZCARD', KEYS[3])
 end
 
--- Shares: while another class waits that had less for its weight, this one lets it go first.
+-- Shares: while a class waits that had less for its weight than this one, it goes first.
 local mine = 'v' .. ask.class
 local ahead
 for class = 1, #ask.weights do
@@ -169,14 +171,14 @@ end
 
 local admitted, wait = 0, 0
 local binds = bound or ask.flight > 0 or state.c ~= nil
-local leaves = slot + SLOTS * KEPT + 1
+local leaves = slot + SLOTS * WINDOW + 1
 for k, tokens in ipairs(ask.ask or {}) do
   local cost = {r = 1, i = tokens[1], o = tokens[2], t = tokens[1] + tokens[2], a = 1}
   local share = 0
   if (state.pause or 0) > now then wait = state.pause - now end
   if binds and ahead and state[mine] > ahead then wait = math.max(wait, 0.1) end
   for d in pairs(rate) do
-    -- One that is larger than the bucket goes when the bucket is full, and leaves it in debt.
+    -- A call larger than the bucket goes when the bucket is full, and leaves it in debt.
     local needed = math.min(cost[d], size[d])
     if state['b' .. d] < needed - 1e-6 then
       wait = math.max(wait, (needed - state['b' .. d]) / rate[d])
@@ -185,16 +187,16 @@ for k, tokens in ipairs(ask.ask or {}) do
       local over = (state['w' .. d] or 0) + math.min(cost[d], limit[d]) - limit[d]
       if over > 1e-6 then wait = math.max(wait, until_free(d, over)) end
     end
-    share = math.max(share, cost[d] / (rate[d] * KEPT))
+    share = math.max(share, cost[d] / (rate[d] * WINDOW))
   end
   if ask.flight > 0 and flying >= ask.flight then wait = math.max(wait, 0.1) end
   if wait > 0 then break end
   admitted = k
   for d in pairs(rate) do state['b' .. d] = state['b' .. d] - cost[d] end
   for d, most in pairs(limit) do
-    -- One that is larger than a minute's limit fills the window for as many minutes.
+    -- A call larger than a minute's limit fills the window for as many minutes.
     local minutes = math.max(1, cost[d] / most)
-    add(d, math.min(cost[d], most), leaves + math.floor(SLOTS * KEPT * (minutes - 1)))
+    add(d, math.min(cost[d], most), leaves + math.floor(SLOTS * WINDOW * (minutes - 1)))
   end
   if ask.flight > 0 then
     flying = flying + 1
@@ -214,6 +216,6 @@ for name, value in pairs(state) do
   written[#written + 1] = string.format('%.17g', value)
 end
 redis.call('HSET', KEYS[1], unpack(written))
-for k = 1, 3 do redis.call('EXPIRE', KEYS[k], 7200) end
+for k = 1, 3 do redis.call('EXPIRE', KEYS[k], ask.expire) end
 local free = not binds and (state.pause or 0) <= now
 return {admitted, math.ceil(wait * 1e6), leaves, free and 1 or 0, 0}

@@ -1,4 +1,4 @@
-"""What limits are made of."""
+"""What the limiter is configured with, and what it shares with script.lua."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from dataclasses import dataclass
 from ruie.db.jobs import Priority
 
 MARKER = "ruie:coordinator:marker"
-"""The Redis key that says: nothing was forgotten."""
+"""The Redis key that is there as long as Redis has forgotten nothing."""
 
+SLOTS_PER_S = 4
+"""What is admitted in one slot leaves the window together."""
+WINDOW_S = 61
+"""A minute, and a second for the way to the endpoint."""
+EXPIRE_S = 7200
+"""How long Redis keeps the state of an endpoint and model that is no longer called."""
 
 WEIGHTS = {Priority.LIVE: 16, Priority.NORMAL: 4, Priority.BACKFILL: 1}
-"""Shares of a quota while several classes wait for it; who waits alone has all of it."""
+"""Shares of a quota while several classes wait for it; one that waits alone has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """For each endpoint and model; 0 means no limit, or what the provider's headers tell.
+    """For each endpoint and model; 0: the limit in the provider's headers, if any.
 
     Tokens are input and output together, or apart, as the provider counts. burst_s: how much may
-    go out at once, in seconds' worth of a limit (one request always may). In any second goes out
-    one second's worth and the burst: 0 is for a provider that counts seconds strictly, and costs a
-    little of the quota where processes are busy.
+    go out at once, in seconds' worth of a limit (one request always may). In any second at most
+    one second's worth and the burst go out: 0 is for a provider that counts seconds strictly, and
+    costs a little of the quota where processes are busy.
     """
 
     requests_per_minute: int = 0
@@ -34,7 +40,7 @@ class Limits:
 
     @property
     def per_minute(self) -> tuple[int, int, int, int]:
-        """In the order of the script: requests, input, output, total."""
+        """In the order of script.lua: requests, input, output, total."""
         return (
             self.requests_per_minute,
             self.input_tokens_per_minute,
@@ -48,7 +54,7 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """An admission: what was reserved, and where in the window it stands."""
+    """An admission: what was reserved, and in which slot of the window."""
 
     id: str
     slot: int
@@ -57,7 +63,7 @@ class Permit:
 
 
 FREE = Permit("", 0, 0, 0)
-"""The permit where nothing binds: there is nothing to settle."""
+"""The permit where no limit applies: there is nothing to settle."""
 
 
 def keys(endpoint: str, model: str) -> tuple[str, str, str]:
