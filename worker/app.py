@@ -17,11 +17,11 @@ from ruie.settings import Settings
 QUEUE = "ruie"
 BATCH_TASK = "ruie.batch"
 MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
-"""On Redis the lowest number is taken first (and 0, 3, 6, 9 are the steps there are)."""
+"""On Redis the lowest number is taken first; 0, 3, 6 and 9 are kombu's steps."""
 BATCH_TIME_LIMIT_S = 1800
-"""Hard limit of a task, which waits until the batch before it has been handed out; far above
-`BATCH_SECONDS`, by which that gives back what it has not sent, so that reaching it means a process
-that hangs."""
+"""Hard limit of a task, which waits until every item of the batch before it has been started. It is
+far above `BATCH_SECONDS`, at which a batch gives back what it has not sent: a process that reaches
+it hangs."""
 
 
 def create_app(settings: Settings) -> Celery:
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
-        # Chatter between workers that nobody here reads.
+        # Messages between workers that nothing here reads.
         worker_gossip=False,
         worker_mingle=False,
         imports=("ruie.worker.tasks",),
@@ -71,12 +71,12 @@ def create_app(settings: Settings) -> Celery:
 
 
 def transport_options() -> dict[str, Any]:
-    """What kombu is told about Redis."""
+    """kombu's options for Redis."""
     return {
         # No list of unacknowledged messages and no visibility timeout: see `task_acks_late`.
         "ack_emulation": False,
         "global_keyprefix": "ruie:",
-        # Without time-outs a consumer that lost its connection silently waits for ever.
+        # Without time-outs a consumer whose connection was lost silently waits for ever.
         "socket_timeout": 30,
         "socket_connect_timeout": 10,
         "socket_keepalive": True,

@@ -1,4 +1,4 @@
-"""When a cron expression is due, in a time zone with its summer time.
+"""When a cron expression is due, in a time zone with daylight saving time.
 
 The rules of clock changes are those of Debian's cron, which cronsim follows. An hour that is
 skipped: what was due in it at a fixed hour is due once, at the first minute after it. An hour that
@@ -40,7 +40,7 @@ def next_due(cron: str, timezone: str, after: datetime) -> datetime:
             'Give minute, hour, day, month and weekday: "0 2 * * *".',
         )
     try:
-        # Asked inside the second of two equal hours, cronsim begins with a time of the first.
+        # Inside the second of two equal hours, cronsim begins with a time of the first.
         dues = (due.astimezone(UTC) for due in CronSim(cron, local))
         return next(due for due in dues if due > after)
     except (CronSimError, StopIteration) as error:
@@ -52,8 +52,8 @@ def next_due(cron: str, timezone: str, after: datetime) -> datetime:
 
 
 def latest_due(cron: str, timezone: str, first: datetime, now: datetime) -> datetime:
-    """The last due time at or before `now`, `first` being one of them. It is looked for from
-    nearby, so that a year of missed minutes costs no more than two hours of them."""
+    """The last due time at or before `now`; `first` is one. The search begins close to `now`, so
+    that a year of missed minutes costs no more than two hours of them."""
     for window in (*_WINDOWS, now - first):
         start = max(first, now - window)
         due, latest = start, None

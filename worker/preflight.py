@@ -13,7 +13,7 @@ log = logging.getLogger("ruie.servers")
 
 
 def check_redis(url: str) -> str:
-    """Reach Redis and read its eviction policy; gives "noeviction", or "" where it may not be read.
+    """Reach Redis and check its eviction policy: "noeviction", or "" where it may not be read.
 
     Raises `UnavailableError` if it does not answer, `SettingsError` if the URL is wrong or the
     policy would drop messages.
@@ -24,34 +24,33 @@ def check_redis(url: str) -> str:
         raise SettingsError(
             f"RUIE_REDIS_URL is wrong: {error}.", "It looks like redis://host:6379/0."
         ) from None
-    place = _place(url)
+    server = _without_password(url)
     try:
         client.ping()
     except AuthenticationError:
         raise UnavailableError(
-            f"Redis at {place} refuses the password.", "Correct RUIE_REDIS_URL."
+            f"Redis at {server} refuses the password.", "Correct RUIE_REDIS_URL."
         ) from None
     except (RedisError, OSError) as error:
         raise UnavailableError(
-            f"Redis at {place} does not answer ({error}).",
+            f"Redis at {server} does not answer ({error}).",
             "Start it, or correct RUIE_REDIS_URL.",
         ) from None
     try:
         policy = str(client.config_get("maxmemory-policy").get("maxmemory-policy", ""))
     except (ResponseError, RedisError):
-        # hosted servers forbid CONFIG: nothing more can be known from here
-        log.warning("Redis does not tell its eviction policy; it must be noeviction")
+        # hosted servers forbid CONFIG
+        log.warning("Redis does not show its eviction policy; it must be noeviction")
         return ""
     finally:
         client.close()
     if policy != "noeviction":
         raise SettingsError(
-            f"Redis at {place} evicts keys when its memory is full (maxmemory-policy {policy}).",
+            f"Redis at {server} evicts keys when its memory is full (maxmemory-policy {policy}).",
             "Set it: redis-cli CONFIG SET maxmemory-policy noeviction",
         )
     return policy
 
 
-def _place(url: str) -> str:
-    """The URL without its password."""
+def _without_password(url: str) -> str:
     return url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")

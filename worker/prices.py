@@ -1,7 +1,7 @@
-"""What a model's tokens cost: the setting `llm_prices` first, then the list below.
+"""What a model's tokens cost: by the setting `llm_prices`, else by the list below.
 
-The list holds only what a vendor's own page said, and its day is `AS_OF`. Prices change: what must
-be right belongs into the setting. Where a vendor has several prices for a model the list has the
+The list holds only prices from vendors' own pages, as of `AS_OF`. Prices change: one that must be
+right belongs in the setting. Where a vendor has several prices for a model the list has the
 highest, so that a cap holds.
 """
 
@@ -25,7 +25,7 @@ class Price:
     input: float
     output: float
     stated: str = field(default="RUIE_LLM_PRICES", compare=False)
-    """By whom."""
+    """Where the price is from."""
 
 
 LISTED: dict[str, Price] = {
@@ -42,9 +42,9 @@ _VERSION = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{3}|latest)
 
 
 def price_of(model: str, given: Mapping[str, tuple[float, float]]) -> Price | None:
-    """The price of a model, or None where nobody stated one.
+    """The price of a model, or None where it is not known.
 
-    given: the setting `llm_prices`, which wins over the list. In both, a dated name
+    given: the setting `llm_prices`, which takes precedence over the list. In both, a dated name
     (`gpt-4.1-mini-2025-04-14`) has the price of the longest name it begins with.
     """
     if name := _named(model, given):
@@ -63,9 +63,9 @@ def _named(model: str, prices: Mapping[str, object]) -> str | None:
 
 def cost_nusd(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
     """What a call costs, in whole billionths of a US dollar, rounded up."""
-    # A dollar for a million tokens is 1,000 billionths for each. By way of the written number:
-    # 0.15 as a float is a little less than 0.15, and times 1,000 tokens a little more again.
-    told = (
+    # A dollar for a million tokens is 1,000 billionths for each. As decimals: the float 0.15 is a
+    # little less than 0.15, and times 1,000 tokens a little more.
+    dollars_per_million = (
         Decimal(str(price.input)) * prompt_tokens + Decimal(str(price.output)) * completion_tokens
     )
-    return math.ceil(told * 1000)
+    return math.ceil(dollars_per_million * 1000)

@@ -1,4 +1,4 @@
-"""How a worker's main process tells its children that it stops: a pipe that closes.
+"""How a worker's main process signals to its children that it stops: a pipe that closes.
 
 Celery's warm shutdown only stops taking messages; a child in the middle of a batch would go on to
 its end. The main process holds the write end; every child reads, and finds the end of the file.
@@ -31,7 +31,7 @@ def _close(**_: object) -> None:
 
 
 def on_stop(loop: asyncio.AbstractEventLoop, then: Callable[[], object]) -> None:
-    """Call `then` in the loop once the worker stops. Never, where nobody called `prepare`."""
+    """Call `then` in the loop once the worker stops; never, where `prepare` was not called."""
 
     def ended() -> None:
         loop.remove_reader(_reading)

@@ -1,4 +1,4 @@
-"""Celery's side: one task, which names a batch."""
+"""The Celery task: one, whose message names a batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ruie.worker.app import BATCH_TASK
 
 @shared_task(name=BATCH_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def batch(batch_id: str, priority: int = 0) -> None:
-    """Work off one batch; its items and their leases are in SQL."""
+    """Process one batch; its items and their leases are in SQL."""
     # Imported in the child, on its first task: ONNX Runtime and FAISS do not survive a fork, and
     # a child that takes seconds to start is killed in a loop.
     from ruie.worker.batches.process import process
@@ -18,9 +18,9 @@ def batch(batch_id: str, priority: int = 0) -> None:
     process().run(batch_id, priority)
 
 
-@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def close(**_: object) -> None:
-    """A process that ends, for whatever reason, first waits for its last answers."""
+    """A process that ends, for whatever reason, first waits for its calls in flight."""
     from ruie.worker.batches import process
 
     process.close()

@@ -1,8 +1,8 @@
-"""A worker that takes no messages although there are some ends, so that it is started anew.
+"""A worker that takes no messages although some wait ends, so that it is started anew.
 
-A connection to Redis can die in ways that leave a consumer waiting for ever while the process
-answers every ping. So progress is what counts: messages wait, this worker does nothing, and it
-has taken none for a while.
+A connection to Redis can die in ways that leave a consumer waiting for ever in a process that
+answers every ping. So progress is what counts: messages wait, this worker is idle, and it has
+taken none for a while.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def watch(
     silent_s: float = SILENT_S,
     look_s: float = LOOK_S,
 ) -> None:
-    """Look every `look_s` seconds; calls `on_silence` once messages have waited for `silent_s`
-    seconds while nothing was taken and nothing is at work here, and returns."""
+    """Check every `look_s` seconds; call `on_silence`, and return, once messages have waited for
+    `silent_s` seconds while this worker took none and was idle."""
     waiting_since: float | None = None
     while True:
         time.sleep(look_s)
@@ -54,7 +54,7 @@ def watch(
             with app.connection_for_read() as connection:
                 waiting = connection.default_channel.queue_declare(QUEUE).message_count > 0
         except (OperationalError, OSError):
-            waiting = False  # Redis is away: nobody can take anything
+            waiting = False  # Redis is away: no worker can take anything
         if not waiting or state.active_requests or state.reserved_requests:
             waiting_since = None
             continue
@@ -66,7 +66,7 @@ def watch(
 
 
 def end() -> None:
-    """Stop as after SIGTERM; whoever runs workers starts them again."""
+    """Stop as after SIGTERM; the supervisor of the workers starts a new one."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""What an emptied Redis forgot is rebuilt from SQL, before anybody may call."""
+"""The limits' last minute is rebuilt from SQL, before any process may call."""
 
 from __future__ import annotations
 

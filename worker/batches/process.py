@@ -1,8 +1,8 @@
 """What one worker process holds: its event loop, its database connection, its extractors.
 
 Made in the process that uses it, on its first task (see worker/tasks.py), and never carried
-across a fork. The event loop runs in a thread of its own from task to task: Celery gives a
-process its next batch while the last answers of the one before are still awaited, so that its
+across a fork. The event loop runs in a thread of its own from task to task: a process takes its
+next batch from Celery while the last answers of the one before are still awaited, so that its
 calls in flight never run dry.
 """
 
@@ -60,8 +60,8 @@ class Process:
         threading.Thread(target=self._loop.run_forever, name="ruie-batches", daemon=True).start()
 
     def run(self, batch_id: str, priority: int) -> None:
-        """Work off one batch; returns as soon as there is room for another. Raises what went
-        wrong until then."""
+        """Process one batch; returns as soon as there is room for another. Raises the errors until
+        then; later ones are logged."""
         entered = threading.Event()
         running = self._run(batch_id, Priority(priority), entered)
         batch = asyncio.run_coroutine_threadsafe(running, self._loop)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """Transactions on one engine, one at a time, in the order in which they come."""
+    """Transactions on one engine, one at a time, in order."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -30,7 +30,7 @@ class Store:
         self._waiting: deque[Callable[[], None]] = deque()
 
     async def write(self, action: Callable[[Connection], T], *, urgent: bool = False) -> T:
-        """One transaction; an urgent one goes ahead of all that wait. It is repeated while the
+        """One transaction; an urgent one goes ahead of those that wait. It is repeated while the
         database is unavailable: answers were paid for, and every action is safe to repeat under its
         fencing token."""
 
@@ -76,6 +76,6 @@ class Store:
             self._waiting.appendleft(run)
         else:
             self._waiting.append(run)
-        # The thread runs whatever is first by then, which need not be this transaction.
+        # The thread runs the first one by then, which need not be this.
         self._thread.submit(lambda: self._waiting.popleft()())
         return future

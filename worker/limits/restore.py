@@ -3,7 +3,7 @@
 Every call leaves a row: an extraction, a failed attempt, or, while it is in flight, its lease. The
 coordinator puts them back into the limits' windows before it marks Redis as whole; until then
 every worker waits. What is not known exactly is overestimated: every leased item counts as a call
-made now, and a call of which no endpoint is recorded counts at each endpoint that was called lately.
+made now, and a call without a recorded endpoint counts at each endpoint that was called lately.
 """
 
 from __future__ import annotations
