@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from ruie.db.item_states import PENDING, QUARANTINED, cancel_waiting
 from ruie.db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
 from ruie.db.progress import JobProgress, TaskProgress, progress
-from ruie.db.sql import CANCELLED, PENDING, QUARANTINED, RETRY, changed, insert_new, pieces
+from ruie.db.sql import changed, insert_new, pieces
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 
@@ -258,12 +259,7 @@ def set_job_state(
             "`ruie status` shows the jobs' states.",
         )
     if state == "cancelled":
-        for old in (PENDING, RETRY):
-            conn.execute(
-                update(work_items)
-                .where(work_items.c.job_id == job_id, work_items.c.state == old)
-                .values(state=CANCELLED, batch=None, dispatched_until=None, updated_at=utcnow())
-            )
+        cancel_waiting(conn, work_items.c.job_id == job_id)
 
 
 def retry_quarantined(

@@ -7,73 +7,16 @@ later lease exists, it changes nothing and says so. All times are the database's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Double,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, insert, select, update
 
-from ruie.db.models import attempts, chunks, documents, events, jobs, quarantine, work_items
-from ruie.db.sql import LEASED, PENDING, QUARANTINED, RETRY, changed
+from ruie.db.attempts import error_columns
+from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
+from ruie.db.leased_item import LeasedItem, read_leased
+from ruie.db.models import jobs, quarantine, work_items
+from ruie.db.sql import changed
 from ruie.db.types import utcnow
-from ruie.records import Grounding, Span, Task, Trigger
-
-ERROR_CHARS = 4000
-"""Characters of an error's message that are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeasedItem:
-    """A work item and all that its call needs. Offsets of `trigger` are in `text`, the chunk's."""
-
-    id: int
-    fence: int
-    job_id: str
-    task: Task
-    text: str
-    chunk_id: int
-    chunk_start: int
-    document_id: int
-    event_id: int | None
-    trigger: Trigger | None
-    attempts: int
-    """Leases so far, this one included."""
-    losses: int
-    """Of these, how many ended without an answer because the worker was lost."""
-    model: str | None = None
-    """Where this item is asked otherwise than its job: the model, ..."""
-    max_tokens: int | None = None
-    """... the longest answer, tokens, ..."""
-    demonstrations: int | None = None
-    """... and how many demonstrations."""
-    part: bool = False
-    """The chunk is not the whole document."""
-
-
-_FREE: dict[str, Any] = {
-    "batch": None,
-    "dispatched_until": None,
-    "lease_owner": None,
-    "lease_expires": None,
-    "reserved_nusd": None,
-    "reserved_on": None,
-}
-HELD = and_(
-    work_items.c.id == bindparam("item"),
-    work_items.c.fence == bindparam("token"),
-    work_items.c.state == LEASED,
-)
-"""The lease is still ours: this condition is the fence."""
 
 
 def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[LeasedItem]:
@@ -101,86 +44,14 @@ def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[Lea
             state=LEASED,
             fence=work_items.c.fence + 1,
             attempts=work_items.c.attempts + 1,
-            batch=None,
-            dispatched_until=None,
+            **NOT_SENT,
             lease_owner=owner,
             lease_expires=utcnow(ttl_s),
             updated_at=utcnow(),
         )
         .returning(work_items.c.id)
     ).scalars()
-    ids = list(taken)
-    return [_leased(row) for row in conn.execute(_ITEMS, {"ids": ids})] if ids else []
-
-
-_ITEMS = (
-    select(
-        work_items.c.id,
-        work_items.c.fence,
-        work_items.c.job_id,
-        work_items.c.task,
-        func.substr(
-            documents.c.text, chunks.c.char_start + 1, chunks.c.char_end - chunks.c.char_start
-        ).label("text"),
-        work_items.c.chunk_id,
-        chunks.c.char_start,
-        chunks.c.document_id,
-        (chunks.c.char_end - chunks.c.char_start < documents.c.chars).label("part"),
-        work_items.c.event_id,
-        work_items.c.attempts,
-        work_items.c.losses,
-        work_items.c.model,
-        work_items.c.max_tokens,
-        work_items.c.demonstrations,
-        events.c.type,
-        events.c.trigger_text,
-        events.c.trigger_start,
-        events.c.trigger_end,
-        events.c.grounding,
-    )
-    .select_from(work_items)
-    .join(chunks, chunks.c.id == work_items.c.chunk_id)
-    .join(documents, documents.c.id == chunks.c.document_id)
-    .outerjoin(events, events.c.id == work_items.c.event_id)
-    .where(work_items.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(work_items.c.id)
-)
-
-
-def _leased(row: Any) -> LeasedItem:
-    trigger = None
-    if row.event_id is not None:
-        span = chunk_span(
-            row.trigger_text, row.trigger_start, row.trigger_end, row.grounding, row.char_start
-        )
-        trigger = Trigger(row.type, span)
-    return LeasedItem(
-        id=row.id,
-        fence=row.fence,
-        job_id=row.job_id,
-        task=Task(row.task),
-        text=row.text,
-        chunk_id=row.chunk_id,
-        chunk_start=row.char_start,
-        document_id=row.document_id,
-        event_id=row.event_id,
-        trigger=trigger,
-        attempts=row.attempts,
-        losses=row.losses,
-        model=row.model,
-        max_tokens=row.max_tokens,
-        demonstrations=row.demonstrations,
-        part=row.part,
-    )
-
-
-def chunk_span(
-    text: str, start: int | None, end: int | None, grounding: str, chunk_start: int
-) -> Span:
-    """A stored span, whose offsets are in the document, as the chunk's text has it."""
-    if start is None or end is None:
-        return Span(text)
-    return Span(text, start - chunk_start, end - chunk_start, Grounding(grounding))
+    return read_leased(conn, list(taken))
 
 
 def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: float) -> set[int]:
@@ -212,7 +83,7 @@ def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0)
     )
 
 
-_GIVE_BACK = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **_FREE}
+_GIVE_BACK = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **NOT_LEASED}
 _RELEASE = update(work_items).where(HELD).values(state=PENDING, **_GIVE_BACK)
 _DEFER = (
     update(work_items)
@@ -270,36 +141,6 @@ def retry(
     )
 
 
-def record_attempt(
-    conn: Connection,
-    item: LeasedItem,
-    error: BaseException,
-    *,
-    model: str,
-    endpoint: str,
-    raw_output: str | None = None,
-    tokens: tuple[int, int] = (0, 0),
-    cost_usd: float | None = None,
-) -> None:
-    """Keep what is known of a call that failed. endpoint: the base URL that was called. tokens: of
-    the prompt and of the answer, as the provider counted them. In the transaction that ends the
-    item."""
-    conn.execute(
-        insert(attempts).values(
-            work_item_id=item.id,
-            job_id=item.job_id,
-            attempt=item.attempts,
-            model=model,
-            endpoint=endpoint,
-            raw_output=raw_output,
-            prompt_tokens=tokens[0],
-            completion_tokens=tokens[1],
-            cost_usd=cost_usd,
-            **_words(error),
-        )
-    )
-
-
 def quarantine_item(
     conn: Connection,
     item: LeasedItem,
@@ -321,7 +162,7 @@ def quarantine_item(
             raw_output=raw_output,
             prompt=None if prompt is None else list(prompt),
             attempts=item.attempts,
-            **_words(error),
+            **error_columns(error),
         )
     )
     return True
@@ -333,11 +174,6 @@ def _end(
     statement = (
         update(work_items)
         .where(HELD)
-        .values(updated_at=utcnow(), **_words(error), **_FREE, **values)
+        .values(updated_at=utcnow(), **error_columns(error), **NOT_LEASED, **values)
     )
     return changed(conn, statement, {"item": item.id, "token": item.fence}) == 1
-
-
-def _words(error: BaseException) -> dict[str, str]:
-    kind = getattr(error, "kind", type(error).__name__)
-    return {"error_class": kind, "error": str(error)[:ERROR_CHARS]}

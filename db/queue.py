@@ -1,8 +1,4 @@
-"""The work items' life as the coordinator sees it, and the whole queue under one name.
-
-    pending ─dispatch─▶ pending, named by a message ─lease─▶ leased ─save_result─▶ done
-       ▲                                                      │ │ └─quarantine─▶ quarantined
-       └──────── not_before passed ── retry ◀─────────────────┘ └─ reap: the worker was lost
+"""The queue of work items (db/item_states.py), under one name: what coordinator and workers do.
 
 Every function takes a Connection in a transaction that the caller commits. All times are the
 database's, never this machine's.
@@ -14,34 +10,17 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import (
-    Connection,
-    Double,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, exists, func, or_, select, update
 
+from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
-from ruie.db.lease import (
-    LeasedItem,
-    lease,
-    others_wait,
-    put_back,
-    record_attempt,
-    release,
-    renew,
-    retry,
-)
+from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
+from ruie.db.lease import lease, others_wait, put_back, release, renew, retry
 from ruie.db.lease import quarantine_item as quarantine
-from ruie.db.models import attempts, chunks, jobs, work_items
-from ruie.db.models import quarantine as quarantined
-from ruie.db.sql import CANCELLED, LEASED, PENDING, QUARANTINED, RETRY, changed, insert_new
+from ruie.db.leased_item import LeasedItem
+from ruie.db.models import jobs, work_items
+from ruie.db.reaper import WORKER_LOST, reap, withdraw_lost
+from ruie.db.sql import changed
 from ruie.db.types import utcnow
 
 __all__ = [
@@ -71,8 +50,6 @@ __all__ = [
 
 ALONE_FROM = 2
 """From so many lost workers on, an item is alone in its batch and in the process that has it."""
-WORKER_LOST = "worker_lost"
-"""The error_class of an item whose worker went away with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,116 +167,8 @@ def undispatch(conn: Connection) -> int:
     """Forget every message that was sent and not leased: Redis lost them. Gives the items."""
     return changed(
         conn,
-        update(work_items)
-        .where(work_items.c.batch.is_not(None))
-        .values(batch=None, dispatched_until=None),
+        update(work_items).where(work_items.c.batch.is_not(None)).values(**NOT_SENT),
     )
-
-
-def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
-    """Take back the items whose lease ran out: (returned to pending, quarantined).
-
-    An item that has now lost `max_losses` workers is quarantined as `worker_lost`. Items that a
-    worker gave back to a job which was cancelled meanwhile are cancelled here.
-    """
-    expired = (
-        select(work_items.c.id, work_items.c.losses)
-        .where(work_items.c.state == LEASED, work_items.c.lease_expires <= utcnow())
-        .with_for_update(skip_locked=True)
-    )
-    rows = conn.execute(expired).all()
-    lost = [row[0] for row in rows if row[1] + 1 >= max_losses]
-    back = [row[0] for row in rows if row[1] + 1 < max_losses]
-    words = "The worker that held this item was lost."
-    values = {
-        "losses": work_items.c.losses + 1,
-        "lease_owner": None,
-        "lease_expires": None,
-        "reserved_nusd": None,
-        "reserved_on": None,
-        "error_class": WORKER_LOST,
-        "updated_at": utcnow(),
-    }
-    if rows:
-        # Nobody knows whether its call was sent, where to, and whether it was charged: the endpoint
-        # stays null, and what was reserved counts as spent.
-        columns = ["work_item_id", "job_id", "attempt", "error_class", "error", "model"]
-        known = (
-            select(
-                work_items.c.id,
-                work_items.c.job_id,
-                work_items.c.attempts,
-                literal(WORKER_LOST),
-                literal(words),
-                func.coalesce(work_items.c.model, jobs.c.model),
-                literal(0),
-                literal(0),
-                # PostgreSQL divides whole numbers by whole numbers
-                work_items.c.reserved_nusd / literal(1e9, Double()),
-                utcnow(),
-            )
-            .join(jobs, jobs.c.id == work_items.c.job_id)
-            .where(work_items.c.id.in_([*lost, *back]))
-        )
-        conn.execute(
-            insert(attempts).from_select(
-                [*columns, "prompt_tokens", "completion_tokens", "cost_usd", "created_at"],
-                known,
-                include_defaults=False,
-            )
-        )
-    for ids, state in ((back, PENDING), (lost, QUARANTINED)):
-        if ids:
-            # The fence rises too: whoever held the lease writes nothing from here on.
-            conn.execute(
-                update(work_items)
-                .where(work_items.c.id.in_(ids))
-                .values(state=state, fence=work_items.c.fence + 1, error=words, **values)
-            )
-    if lost:
-        columns = ["work_item_id", "job_id", "document_id", "task", "error_class", "error"]
-        known = (
-            select(
-                work_items.c.id,
-                work_items.c.job_id,
-                chunks.c.document_id,
-                work_items.c.task,
-                literal(WORKER_LOST),
-                literal(words),
-                work_items.c.attempts,
-                utcnow(),
-            )
-            .join(chunks, chunks.c.id == work_items.c.chunk_id)
-            .where(work_items.c.id.in_(lost))
-        )
-        conn.execute(
-            insert_new(conn, quarantined).from_select(
-                [*columns, "attempts", "created_at"], known, include_defaults=False
-            )
-        )
-    _cancel_leftovers(conn)
-    return len(back), len(lost)
-
-
-def withdraw_lost(conn: Connection, item: LeasedItem) -> bool:
-    """The worker that was taken for lost knows what became of the call: delete the attempt that
-    `reap` recorded for this lease. False: it recorded none."""
-    recorded = delete(attempts).where(
-        attempts.c.work_item_id == item.id,
-        attempts.c.attempt == item.attempts,
-        attempts.c.error_class == WORKER_LOST,
-    )
-    return changed(conn, recorded) > 0
-
-
-def _cancel_leftovers(conn: Connection) -> None:
-    cancelled = select(jobs.c.id).where(jobs.c.state == "cancelled")
-    for state in (PENDING, RETRY):
-        conn.execute(
-            update(work_items)
-            .where(work_items.c.job_id.in_(cancelled), work_items.c.state == state)
-            .values(state=CANCELLED, batch=None, dispatched_until=None, updated_at=utcnow())
-        )
 
 
 def close_jobs(conn: Connection) -> list[str]:

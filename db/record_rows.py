@@ -23,7 +23,7 @@ from sqlalchemy import (
 from ruie.chunking import Range
 from ruie.db.canonical import add_names
 from ruie.db.chunks import other_chunks
-from ruie.db.lease import LeasedItem, chunk_span
+from ruie.db.leased_item import LeasedItem, chunk_span
 from ruie.db.models import (
     documents,
     entities,

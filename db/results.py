@@ -12,10 +12,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, select, update
 
-from ruie.db.lease import HELD, LeasedItem, record_attempt
+from ruie.db.attempts import record_attempt
+from ruie.db.item_states import DONE, HELD, NOT_LEASED
+from ruie.db.leased_item import LeasedItem
 from ruie.db.models import chunks, extractions, work_items
 from ruie.db.record_rows import add_argument_items, read_items, write_records
-from ruie.db.sql import DONE, insert_new, insert_new_by_dialect
+from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
 from ruie.errors import RuieError
 from ruie.records import Item, Reject
@@ -62,14 +64,9 @@ _FINISH = (
         state=DONE,
         extraction_id=bindparam("extraction"),
         updated_at=utcnow(),
-        batch=None,
-        dispatched_until=None,
-        lease_owner=None,
-        lease_expires=None,
-        reserved_nusd=None,
-        reserved_on=None,
         error_class=None,
         error=None,
+        **NOT_LEASED,
     )
 )
 _VALUES = [c for c in extractions.c if c.name != "id"]

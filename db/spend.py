@@ -24,9 +24,10 @@ from sqlalchemy import (
     update,
 )
 
-from ruie.db.lease import HELD, LeasedItem
+from ruie.db.item_states import HELD, LEASED
+from ruie.db.leased_item import LeasedItem
 from ruie.db.models import jobs, spend_accounts, spend_refunds, work_items
-from ruie.db.sql import LEASED, changed, insert_new
+from ruie.db.sql import changed, insert_new
 from ruie.db.types import utcnow
 
 NUSD = 1_000_000_000

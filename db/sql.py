@@ -16,21 +16,11 @@ from sqlalchemy import (
     any_,
     func,
     literal,
-    literal_column,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ruie.db.models import ITEM_STATES
-
 T = TypeVar("T")
-
-# As literals, not as parameters: a partial index (... WHERE state = 'pending') is used only by a
-# statement in which the planner can read the value.
-_STATES: dict[str, ColumnElement[str]] = {
-    state: literal_column(f"'{state}'") for state in ITEM_STATES
-}
-PENDING, LEASED, DONE, RETRY, QUARANTINED, CANCELLED = (_STATES[state] for state in ITEM_STATES)
 
 
 def insert_new_by_dialect(table: Table) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from typing import Any
 from redis import Redis
 from sqlalchemy import Connection, Select, Table, func, select
 
+from ruie.db.item_states import LEASED
 from ruie.db.models import attempts, extractions, jobs, work_items
-from ruie.db.sql import LEASED
 from ruie.db.types import utcnow
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.types import EXPIRE_S, SLOTS_PER_S, WINDOW_S, keys

@@ -1,0 +1,53 @@
+"""The states of a work item, and which of its columns a state leaves empty.
+
+    pending ─dispatch─▶ pending, named by a message ─lease─▶ leased ─save_result─▶ done
+       ▲                                                      │ │ └─quarantine─▶ quarantined
+       └──────── not_before passed ── retry ◀─────────────────┘ └─ reap: the worker was lost
+
+An item that is pending or waits for its retry may also be cancelled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, update
+
+from ruie.db.models import ITEM_STATES, work_items
+from ruie.db.types import utcnow
+
+# As literals, not as parameters: a partial index (... WHERE state = 'pending') is used only by a
+# statement in which the planner can read the value.
+_STATES: dict[str, ColumnElement[str]] = {
+    state: literal_column(f"'{state}'") for state in ITEM_STATES
+}
+PENDING, LEASED, DONE, RETRY, QUARANTINED, CANCELLED = (_STATES[state] for state in ITEM_STATES)
+
+NOT_SENT: dict[str, Any] = {"batch": None, "dispatched_until": None}
+"""The columns of an item that no message names."""
+NOT_LEASED: dict[str, Any] = {
+    **NOT_SENT,
+    "lease_owner": None,
+    "lease_expires": None,
+    "reserved_nusd": None,
+    "reserved_on": None,
+}
+"""The columns of an item that no worker holds: nothing is reserved for its call either."""
+
+HELD = and_(
+    work_items.c.id == bindparam("item"),
+    work_items.c.fence == bindparam("token"),
+    work_items.c.state == LEASED,
+)
+"""The lease is still ours: this condition is the fence."""
+
+
+def cancel_waiting(conn: Connection, of_jobs: ColumnElement[bool]) -> None:
+    """Cancel the items of these jobs that no worker holds."""
+    # One state a statement: each is looked up in that state's own, small index.
+    for state in (PENDING, RETRY):
+        conn.execute(
+            update(work_items)
+            .where(of_jobs, work_items.c.state == state)
+            .values(state=CANCELLED, updated_at=utcnow(), **NOT_SENT)
+        )

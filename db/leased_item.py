@@ -1,0 +1,115 @@
+"""A work item with all that its call needs, as it is read once it is leased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from ruie.db.models import chunks, documents, events, work_items
+from ruie.records import Grounding, Span, Task, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedItem:
+    """A work item and all that its call needs. Offsets of `trigger` are in `text`, the chunk's."""
+
+    id: int
+    fence: int
+    job_id: str
+    task: Task
+    text: str
+    chunk_id: int
+    chunk_start: int
+    document_id: int
+    event_id: int | None
+    trigger: Trigger | None
+    attempts: int
+    """Leases so far, this one included."""
+    losses: int
+    """Of these, how many ended without an answer because the worker was lost."""
+    model: str | None = None
+    """Where this item is asked otherwise than its job: the model, ..."""
+    max_tokens: int | None = None
+    """... the longest answer, tokens, ..."""
+    demonstrations: int | None = None
+    """... and how many demonstrations."""
+    part: bool = False
+    """The chunk is not the whole document."""
+
+
+def read_leased(conn: Connection, ids: Sequence[int]) -> list[LeasedItem]:
+    """The items by id, each with its text."""
+    return [_leased(row) for row in conn.execute(_ITEMS, {"ids": list(ids)})] if ids else []
+
+
+_ITEMS = (
+    select(
+        work_items.c.id,
+        work_items.c.fence,
+        work_items.c.job_id,
+        work_items.c.task,
+        func.substr(
+            documents.c.text, chunks.c.char_start + 1, chunks.c.char_end - chunks.c.char_start
+        ).label("text"),
+        work_items.c.chunk_id,
+        chunks.c.char_start,
+        chunks.c.document_id,
+        (chunks.c.char_end - chunks.c.char_start < documents.c.chars).label("part"),
+        work_items.c.event_id,
+        work_items.c.attempts,
+        work_items.c.losses,
+        work_items.c.model,
+        work_items.c.max_tokens,
+        work_items.c.demonstrations,
+        events.c.type,
+        events.c.trigger_text,
+        events.c.trigger_start,
+        events.c.trigger_end,
+        events.c.grounding,
+    )
+    .select_from(work_items)
+    .join(chunks, chunks.c.id == work_items.c.chunk_id)
+    .join(documents, documents.c.id == chunks.c.document_id)
+    .outerjoin(events, events.c.id == work_items.c.event_id)
+    .where(work_items.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(work_items.c.id)
+)
+
+
+def _leased(row: Any) -> LeasedItem:
+    trigger = None
+    if row.event_id is not None:
+        span = chunk_span(
+            row.trigger_text, row.trigger_start, row.trigger_end, row.grounding, row.char_start
+        )
+        trigger = Trigger(row.type, span)
+    return LeasedItem(
+        id=row.id,
+        fence=row.fence,
+        job_id=row.job_id,
+        task=Task(row.task),
+        text=row.text,
+        chunk_id=row.chunk_id,
+        chunk_start=row.char_start,
+        document_id=row.document_id,
+        event_id=row.event_id,
+        trigger=trigger,
+        attempts=row.attempts,
+        losses=row.losses,
+        model=row.model,
+        max_tokens=row.max_tokens,
+        demonstrations=row.demonstrations,
+        part=row.part,
+    )
+
+
+def chunk_span(
+    text: str, start: int | None, end: int | None, grounding: str, chunk_start: int
+) -> Span:
+    """A stored span, whose offsets are in the document, as the chunk's text has it."""
+    if start is None or end is None:
+        return Span(text)
+    return Span(text, start - chunk_start, end - chunk_start, Grounding(grounding))
