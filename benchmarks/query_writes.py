@@ -29,10 +29,11 @@ from query import postgresql, prepare  # noqa: E402  # after the path above
 from query_data import spellings  # noqa: E402
 from sqlalchemy import Engine  # noqa: E402
 
-from ruie.db import jobs, migrate, queue, results, rows  # noqa: E402
+from ruie.db import jobs, migrate, queue, record_rows, results  # noqa: E402
 from ruie.db.engine import open_engine  # noqa: E402
 from ruie.names import name_key  # noqa: E402
 from ruie.records import Grounding, Item, Span, Task  # noqa: E402
+from ruie.schema import Schema  # noqa: E402
 
 RESULTS = 500
 ROUNDS = 5
@@ -41,6 +42,7 @@ NEW = 200_000
 FAR = 1_000_000
 """Their offsets begin here."""
 SCHEMA: dict[str, Any] = {"name": "oil-news", "entities": {"COMMODITY": ""}}
+DIGEST = Schema.from_body(SCHEMA).digest
 BEFORE = "name_key, type, document_id, extraction_id"
 NOW = f"{BEFORE}, shared, char_start, char_end, id"
 INDEX = "CREATE INDEX ix_entities_name_key ON entities ({})"
@@ -58,8 +60,7 @@ def results_per_second(engine: Engine, series: str) -> float:
     """Enqueue and lease; then save, which alone is timed."""
     chance = random.Random(series)
     names = spellings(50_000)[1:]
-    new = jobs.NewJob("w", "oil-news", SCHEMA, jobs.schema_digest(SCHEMA), "small", "http://llm/v1",
-                      "1", {})  # fmt: skip
+    new = jobs.NewJob("w", "oil-news", SCHEMA, DIGEST, "small", "http://llm/v1", "1", {})
     texts = [f"{series} {n}. " + "x" * 300 for n in range(RESULTS)]
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)
@@ -77,7 +78,7 @@ def results_per_second(engine: Engine, series: str) -> float:
             found.append(Item("COMMODITY", (Span(name, at, at + len(name), Grounding.EXACT),)))
         call = results.NewExtraction(
             f"{series}{item.id}", "small", "http://llm/v1", "1", "b" * 64,
-            jobs.schema_digest(SCHEMA), ["d1"], 900, 60, 0.7, "…",
+            DIGEST, ["d1"], 900, 60, 0.7, "…",
         )  # fmt: skip
         with engine.begin() as conn:
             assert results.save_result(conn, item, call, found)
@@ -86,11 +87,11 @@ def results_per_second(engine: Engine, series: str) -> float:
 
 def saving(engine: Engine) -> None:
     """Three forms of the same path, in turn."""
-    names, key = rows.add_names, rows.name_key
+    names, key = record_rows.add_names, record_rows.name_key
     rates: dict[str, list[float]] = {}
 
     def form(title: str, number: int, add: Callable[..., None], of: Callable[[str], str]) -> None:
-        rows.add_names, rows.name_key = add, of
+        record_rows.add_names, record_rows.name_key = add, of
         name_key.cache_clear()
         rates.setdefault(title, []).append(results_per_second(engine, f"{title}{number}"))
 
@@ -100,7 +101,7 @@ def saving(engine: Engine) -> None:
         statement(engine, "DROP INDEX ix_entities_name_key")
         form("without keys, rows and index", number, lambda *_: None, lambda _: "")
         statement(engine, "DELETE FROM entities WHERE name_key = ''", INDEX.format(NOW))
-    rows.add_names, rows.name_key = names, key
+    record_rows.add_names, record_rows.name_key = names, key
     show("results/s", rates, "as it is")
 
 

@@ -1,4 +1,4 @@
-"""Jobs: made, looked up, paused, resumed, cancelled, and how far they are."""
+"""Jobs as rows: what one is made of, creating one, looking one up. Its states: db/job_states.py."""
 
 from __future__ import annotations
 
@@ -12,38 +12,12 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from ruie.db.item_states import PENDING, QUARANTINED, cancel_waiting
-from ruie.db.models import JOB_STATES, input_errors, jobs, quarantine, schemas, work_items
-from ruie.db.progress import JobProgress, TaskProgress, progress
-from ruie.db.sql import changed, insert_new, pieces
+from ruie.db.models import input_errors, jobs, schemas
+from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
-
-__all__ = [
-    "Job",
-    "JobProgress",
-    "JobState",
-    "NewInputError",
-    "NewJob",
-    "PausedBy",
-    "Priority",
-    "TaskProgress",
-    "add_input_errors",
-    "create_job",
-    "finish_enqueueing",
-    "get_job",
-    "job_states",
-    "list_jobs",
-    "new_job_id",
-    "progress",
-    "record_bundle",
-    "retry_quarantined",
-    "schema_digest",
-    "set_cap",
-    "set_job_state",
-]
 
 JobState = Literal["running", "paused", "done", "cancelled", "failed"]
 PausedBy = Literal["person", "error", "job_cap", "day_cap"]
@@ -138,11 +112,6 @@ def new_job_id() -> str:
     return "job_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(55, -1, -5))
 
 
-def schema_digest(body: Mapping[str, Any]) -> str:
-    """The hash of a schema's content, hex; the order of its keys counts, as it does in prompts."""
-    return hashlib.sha256(json.dumps(body, ensure_ascii=True).encode()).hexdigest()
-
-
 def create_job(conn: Connection, job: NewJob) -> str:
     """Store a running job and its schema; gives the id. `finish_enqueueing` says it is complete."""
     conn.execute(
@@ -206,111 +175,6 @@ def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000
     if state is not None:
         query = query.where(jobs.c.state == state)
     return [Job(**row._mapping) for row in conn.execute(query)]
-
-
-def job_states(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobState]:
-    """The jobs' states; what a worker asks before each call."""
-    rows = conn.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)))
-    return {row[0]: row[1] for row in rows}
-
-
-# What may follow what: a cancelled or failed job keeps what it has and takes nothing up again,
-# but a failed one may be resumed once its cause is mended.
-_FOLLOWS: dict[JobState, tuple[JobState, ...]] = {
-    "running": ("paused", "failed", "running"),
-    "paused": ("running", "paused"),
-    "cancelled": ("running", "paused", "failed", "cancelled"),
-    "failed": ("running", "paused", "failed"),
-    "done": ("running", "done"),
-}
-
-
-def set_job_state(
-    conn: Connection,
-    job_id: str,
-    state: JobState,
-    reason: str | None = None,
-    *,
-    by: PausedBy = "person",
-) -> None:
-    """Pause, resume, cancel or fail a job; cancelling also cancels what is not in a worker's hands.
-    by: who pauses.
-
-    Raises DatabaseError where there is no such job, or where its state does not allow it.
-    """
-    if state not in JOB_STATES:
-        raise ValueError(f"no such state: {state}")
-    ends = state in ("cancelled", "failed", "done")
-    met = changed(
-        conn,
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(_FOLLOWS[state]))
-        .values(
-            state=state,
-            reason=reason,
-            paused_by=by if state == "paused" else None,
-            finished_at=utcnow() if ends else None,
-        ),
-    )
-    if not met:
-        job = get_job(conn, job_id)
-        raise DatabaseError(
-            f"The job {job_id} is {job.state} and cannot become {state}.",
-            "`ruie status` shows the jobs' states.",
-        )
-    if state == "cancelled":
-        cancel_waiting(conn, work_items.c.job_id == job_id)
-
-
-def retry_quarantined(
-    conn: Connection, job_id: str, error_class: str | None = None, model: str | None = None
-) -> int:
-    """Quarantined items, all or of one error class, become pending as if new; a job that was done
-    runs again. Gives how many items.
-
-    model: ask this one instead, now and whenever these items are tried again; None: as before.
-    The history of failed calls stays. Raises DatabaseError where there is no such job, or it is
-    cancelled.
-    """
-    # locked, so that nobody cancels the job meanwhile and leaves pending items behind
-    state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
-    if state in (None, "cancelled"):
-        get_job(conn, job_id)
-        raise DatabaseError(
-            f"The job {job_id} is cancelled: nothing of it is asked again.",
-            "Enqueue the documents again; what was answered is not paid for twice.",
-        )
-    chosen = [work_items.c.job_id == job_id, work_items.c.state == QUARANTINED]
-    if error_class is not None:
-        chosen.append(work_items.c.error_class == error_class)
-    anew: dict[str, Any] = dict.fromkeys(("max_tokens", "demonstrations", "error", "error_class"))
-    if model is not None:
-        anew["model"] = model
-    again = conn.scalars(
-        update(work_items)
-        .where(*chosen)
-        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **anew)
-        .returning(work_items.c.id)
-    ).all()
-    for part in pieces(again):
-        conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(part)))
-    if again and state == "done":
-        conn.execute(
-            update(jobs).where(jobs.c.id == job_id).values(state="running", finished_at=None)
-        )
-    return len(again)
-
-
-def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
-    """The most a job may cost, in billionths of a US dollar (None: anything). A job that stopped
-    at its cap runs again if the new one is higher. Raises DatabaseError where there is no such
-    job."""
-    old = get_job(conn, job_id)
-    conn.execute(update(jobs).where(jobs.c.id == job_id).values(cap_nusd=cap_nusd))
-    higher = cap_nusd is None or (old.cap_nusd is not None and cap_nusd > old.cap_nusd)
-    if old.state == "paused" and old.paused_by == "job_cap" and higher:
-        set_job_state(conn, job_id, "running")
-    return get_job(conn, job_id)
 
 
 def add_input_errors(conn: Connection, job_id: str, errors: Sequence[NewInputError]) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
+from ruie.db.item_states import PENDING, QUARANTINED
+from ruie.db.jobs import get_job
 from ruie.db.models import (
     attempts,
     chunks,
@@ -19,6 +21,8 @@ from ruie.db.models import (
     quarantine,
     work_items,
 )
+from ruie.db.sql import pieces
+from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 from ruie.records import Task
 
@@ -149,6 +153,45 @@ def get_quarantined(conn: Connection, item_id: int) -> QuarantinedDetail:
         raw_output=raw_output,
         history=_history(conn, item_id),
     )
+
+
+def retry_quarantined(
+    conn: Connection, job_id: str, error_class: str | None = None, model: str | None = None
+) -> int:
+    """Quarantined items, all or of one error class, become pending as if new; a job that was done
+    runs again. Gives how many items.
+
+    model: ask this one instead, now and whenever these items are tried again; None: as before.
+    The history of failed calls stays. Raises DatabaseError where there is no such job, or it is
+    cancelled.
+    """
+    # locked, so that nobody cancels the job meanwhile and leaves pending items behind
+    state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
+    if state in (None, "cancelled"):
+        get_job(conn, job_id)
+        raise DatabaseError(
+            f"The job {job_id} is cancelled: nothing of it is asked again.",
+            "Enqueue the documents again; what was answered is not paid for twice.",
+        )
+    chosen = [work_items.c.job_id == job_id, work_items.c.state == QUARANTINED]
+    if error_class is not None:
+        chosen.append(work_items.c.error_class == error_class)
+    anew: dict[str, Any] = dict.fromkeys(("max_tokens", "demonstrations", "error", "error_class"))
+    if model is not None:
+        anew["model"] = model
+    again = conn.scalars(
+        update(work_items)
+        .where(*chosen)
+        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **anew)
+        .returning(work_items.c.id)
+    ).all()
+    for part in pieces(again):
+        conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(part)))
+    if again and state == "done":
+        conn.execute(
+            update(jobs).where(jobs.c.id == job_id).values(state="running", finished_at=None)
+        )
+    return len(again)
 
 
 _ABOUT = (

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
@@ -31,7 +31,6 @@ __all__ = [
     "LeasedItem",
     "NewDocument",
     "classes",
-    "close_jobs",
     "dispatch",
     "enqueue_documents",
     "in_flight",
@@ -168,21 +167,4 @@ def undispatch(conn: Connection) -> int:
     return changed(
         conn,
         update(work_items).where(work_items.c.batch.is_not(None)).values(**NOT_SENT),
-    )
-
-
-def close_jobs(conn: Connection) -> list[str]:
-    """Jobs that run, have all their documents and no open item, become done; gives their ids."""
-    # One condition a state: each is looked up in that state's own, small index.
-    nothing_open = [
-        ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
-        for state in (PENDING, LEASED, RETRY)
-    ]
-    return list(
-        conn.scalars(
-            update(jobs)
-            .where(jobs.c.state == "running", jobs.c.enqueued_at.is_not(None), *nothing_open)
-            .values(state="done", finished_at=utcnow())
-            .returning(jobs.c.id)
-        )
     )

@@ -12,7 +12,8 @@ modules of `ruie.worker` and `ruie.db` may change at any time. To extract from a
 one process, without queue and database, use `ruie.Extractor`.
 """
 
-from ruie.db.jobs import Job, JobProgress, NewInputError, TaskProgress
+from ruie.db.jobs import Job, NewInputError
+from ruie.db.progress import JobProgress, TaskProgress
 from ruie.db.schedules import Schedule, ScheduleRun
 from ruie.records import Task
 from ruie.schema import Schema

@@ -15,8 +15,9 @@ from typing import Any, Literal, TypedDict, Unpack
 from sqlalchemy import Engine
 
 from ruie.chunking import Chunker
-from ruie.db import jobs, migrate
+from ruie.db import job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
+from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
@@ -157,7 +158,7 @@ class Client:
                 # it cannot be continued, and a part must not be processed as if it were the whole
                 with self.engine.begin() as conn:
                     reason = "enqueueing was interrupted"
-                    jobs.set_job_state(conn, started.job_id, "cancelled", reason)
+                    job_states.set_job_state(conn, started.job_id, "cancelled", reason)
             raise
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
@@ -225,10 +226,10 @@ class Client:
             progress=progress,
         )
 
-    def progress(self, job_id: str) -> jobs.JobProgress:
+    def progress(self, job_id: str) -> JobProgress:
         """How far a job is. Raises `DatabaseError` where there is no such job."""
         with reading(self.engine) as conn:
-            return jobs.progress(conn, job_id)
+            return progress(conn, job_id)
 
     def jobs(self) -> list[jobs.Job]:
         """All jobs, the newest first."""

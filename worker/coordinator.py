@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import leadership, queue, search_index, spend
+from ruie.db import job_states, leadership, queue, search_index, spend
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.db.outage import OUTAGE_ERRORS, error_text
@@ -205,7 +205,7 @@ class Coordinator:
         done: how many."""
         with self._leading() as conn:
             resumed = spend.resume_within_caps(conn, self._day_cap_nusd)
-            closed = queue.close_jobs(conn)
+            closed = job_states.close_jobs(conn)
         for job_id in resumed:
             log.info("job %s resumes: the day's cap has room", job_id)
         for job_id in closed:

@@ -13,7 +13,7 @@ from support.endpoint import HANG, Reply, ScriptedEndpoint, answer, failure
 from support.fleet import Fleet
 from support.waiting import wait_until
 
-from ruie.db import jobs
+from ruie.db import job_states
 from ruie.schema import Schema
 
 SCHEMA = Schema("names", entities={"person": ""})
@@ -85,7 +85,7 @@ def test_a_paused_job_stops_within_a_call_and_keeps_what_it_has(
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
     wait_until(lambda: fleet.client.progress(job_id).done >= 4, 60)
     with fleet.client.engine.begin() as conn:
-        jobs.set_job_state(conn, job_id, "paused", "by hand")
+        job_states.set_job_state(conn, job_id, "paused", "by hand")
     time.sleep(2.0)  # a look each second, and a call
     calls, done = endpoint.count, fleet.client.progress(job_id).done
     time.sleep(1.0)
@@ -94,7 +94,7 @@ def test_a_paused_job_stops_within_a_call_and_keeps_what_it_has(
     assert rows(fleet, "SELECT COUNT(*) FROM work_items WHERE state = 'leased'") == [(0,)]
 
     with fleet.client.engine.begin() as conn:
-        jobs.set_job_state(conn, job_id, "running")
+        job_states.set_job_state(conn, job_id, "running")
     fleet.wait_done(job_id)
     assert endpoint.count == 30  # nothing was paid for twice
 

@@ -6,7 +6,7 @@ import pytest
 from support.scene import IN_FLIGHT, Scene
 from support.waiting import wait_until
 
-from ruie.db import jobs, spend
+from ruie.db import job_states, spend
 
 NUSD = 1_000_000_000
 CAP_USD = 0.01
@@ -37,7 +37,7 @@ def test_a_job_pauses_at_its_cap_and_continues_when_it_is_raised(scene: Scene) -
     assert most - committed < A_CALL_NUSD, f"it paused with {committed / most:.0%} of its cap used"
 
     with scene.engine.begin() as conn:
-        jobs.set_cap(conn, scene.job_id, 10 * round(most))
+        job_states.set_cap(conn, scene.job_id, 10 * round(most))
     scene.until_closed(120)
     scene.audit(cap_nusd=10 * round(most))
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from support.house import House
 
-from ruie.db import corpora, jobs, queue
+from ruie.db import corpora, job_states, jobs, queue
 from ruie.db.corpora import Asking, Position
 from ruie.db.models import origins
 from ruie.records import Item, Task
@@ -82,7 +82,7 @@ def test_what_a_cancelled_or_failed_job_found_was_not_asked(house: House) -> Non
         one = house.job(corpus=state, scope="s")
         read(house, one, {"a": "A."})
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, one, state)
+            job_states.set_job_state(conn, one, state)
         two = house.job(corpus=state, scope="s")
         done = read(house, two, {"a": "A."})
         assert (done.added, done.unchanged) == (1, 0)
@@ -156,7 +156,7 @@ def test_sources_that_are_as_they_were_need_not_be_read(house: House) -> None:
     assert close(house, two) == 0
     assert set(states(house).values()) == {"current"}  # a.jsonl was not read, and is not gone
     with house.engine.begin() as conn:
-        jobs.set_job_state(conn, one, "cancelled")
+        job_states.set_job_state(conn, one, "cancelled")
     assert unchanged(news(house)) == set()  # nobody has asked about what it has
 
 

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
 from support.house import House
 
-from ruie.db import jobs, migrate, queue
+from ruie.db import job_states, jobs, migrate, queue
 from ruie.db.engine import open_engine
 from ruie.db.models import FTS, metadata
 from ruie.db.views import VIEWS
@@ -162,4 +162,4 @@ def test_an_older_database_with_rows_goes_on(
     assert all(house.save(item) for item in again)
     with engine.begin() as conn:
         jobs.finish_enqueueing(conn, job)
-        assert queue.close_jobs(conn) == [job]
+        assert job_states.close_jobs(conn) == [job]

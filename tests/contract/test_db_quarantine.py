@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 from support.house import House
 
-from ruie.db import jobs, quarantine, queue
+from ruie.db import job_states, jobs, quarantine, queue
 from ruie.db.models import attempts, work_items
 from ruie.errors import DatabaseError, OutputError, TransientCallError, TruncatedError
 from ruie.records import Item, Task
@@ -128,7 +128,7 @@ class TestRetry:
         failed_call(house, item, 1)
         with house.engine.begin() as conn:
             conn.execute(update(work_items).values(losses=2, max_tokens=512, demonstrations=2))
-            assert jobs.retry_quarantined(conn, job) == 1
+            assert quarantine.retry_quarantined(conn, job) == 1
         assert house.rows(
             "SELECT state, attempts, losses, max_tokens, demonstrations, model, error_class, error"
             " FROM work_items"
@@ -142,7 +142,7 @@ class TestRetry:
         job = house.job()
         give_up(house, job, OutputError("x"), TransientCallError("y"))
         with house.engine.begin() as conn:
-            assert jobs.retry_quarantined(conn, job, "output", "large") == 1
+            assert quarantine.retry_quarantined(conn, job, "output", "large") == 1
         rows = "SELECT state, model FROM work_items ORDER BY id"
         assert house.rows(rows) == [("pending", "large"), ("quarantined", None)]
 
@@ -151,9 +151,9 @@ class TestRetry:
         give_up(house, one, OutputError("x"))
         give_up(house, other, OutputError("x"))
         with house.engine.begin() as conn:
-            assert jobs.retry_quarantined(conn, one, "nonsense") == 0
-            assert jobs.retry_quarantined(conn, one) == 1
-            assert jobs.retry_quarantined(conn, one) == 0
+            assert quarantine.retry_quarantined(conn, one, "nonsense") == 0
+            assert quarantine.retry_quarantined(conn, one) == 1
+            assert quarantine.retry_quarantined(conn, one) == 0
         assert house.states(other) == ["quarantined"]
 
     @pytest.mark.parametrize(
@@ -165,20 +165,20 @@ class TestRetry:
         job = house.job()
         give_up(house, job, OutputError("x"))
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, before)
-            assert jobs.retry_quarantined(conn, job, "nothing") == 0
+            job_states.set_job_state(conn, job, before)
+            assert quarantine.retry_quarantined(conn, job, "nothing") == 0
             assert jobs.get_job(conn, job).state == before
-            assert jobs.retry_quarantined(conn, job) == 1
+            assert quarantine.retry_quarantined(conn, job) == 1
             assert jobs.get_job(conn, job).state == after
 
     def test_a_cancelled_job_and_no_job_are_errors(self, house: House) -> None:
         job = house.job()
         give_up(house, job, OutputError("x"))
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "cancelled")
+            job_states.set_job_state(conn, job, "cancelled")
         with house.engine.begin() as conn:
             with pytest.raises(DatabaseError, match="is cancelled"):
-                jobs.retry_quarantined(conn, job)
+                quarantine.retry_quarantined(conn, job)
             with pytest.raises(DatabaseError, match="no job job_none"):
-                jobs.retry_quarantined(conn, "job_none")
+                quarantine.retry_quarantined(conn, "job_none")
         assert house.states(job) == ["quarantined"]

@@ -13,6 +13,7 @@ from support.house import House
 
 from ruie.db import jobs, queue, results
 from ruie.db.engine import open_engine, open_readonly
+from ruie.db.progress import progress
 from ruie.db.query import run_readonly
 from ruie.errors import DatabaseError, OutputError, SettingsError, UnavailableError
 from ruie.records import Item, Task
@@ -118,7 +119,7 @@ class TestViews:
 
     def test_progress(self, house: House, worked: str) -> None:
         with house.engine.connect() as conn:
-            seen = jobs.progress(conn, worked)
+            seen = progress(conn, worked)
         assert (seen.documents, seen.input_errors, seen.calls) == (3, 1, 4)
         assert (seen.items, seen.open, seen.done, seen.quarantined) == (7, 2, 4, 1)
         assert seen.prompt_tokens == 400

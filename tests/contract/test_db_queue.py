@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.house import House
 
-from ruie.db import jobs, queue
+from ruie.db import job_states, jobs, quarantine, queue
 from ruie.db.models import work_items
 from ruie.db.types import storable
 from ruie.errors import DatabaseError, OutputError, TransientCallError, UsageError
@@ -62,7 +62,7 @@ class TestEnqueue:
     def test_a_job_that_ended_takes_no_documents(self, house: House) -> None:
         job = house.job()
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "cancelled")
+            job_states.set_job_state(conn, job, "cancelled")
         with pytest.raises(DatabaseError, match="is cancelled"):
             house.enqueue(job, ["x"])
         with pytest.raises(DatabaseError, match="does not exist"):
@@ -129,10 +129,10 @@ class TestDispatch:
         job = house.job()
         house.enqueue(job, ["a"])
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "paused", "by hand")
+            job_states.set_job_state(conn, job, "paused", "by hand")
         assert house.dispatch() == []
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "running")
+            job_states.set_job_state(conn, job, "running")
         assert len(house.dispatch()) == 1
 
 
@@ -164,7 +164,7 @@ class TestLease:
         house.enqueue(job, ["a"])
         (batch,) = house.dispatch()
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "paused")
+            job_states.set_job_state(conn, job, "paused")
         assert house.lease(batch.id) == []
 
     def test_renewing_keeps_what_is_held_and_says_what_is_not(self, house: House) -> None:
@@ -248,8 +248,8 @@ class TestRetryAndQuarantine:
         with house.engine.begin() as conn:
             queue.quarantine(conn, first, OutputError("x"))
             queue.quarantine(conn, second, TransientCallError("y"))
-            assert queue.close_jobs(conn) == [job]
-            assert jobs.retry_quarantined(conn, job, "output") == 1
+            assert job_states.close_jobs(conn) == [job]
+            assert quarantine.retry_quarantined(conn, job, "output") == 1
             assert jobs.get_job(conn, job).state == "running"
         (again,) = house.take()
         assert (again.id, again.attempts) == (first.id, 1)
@@ -310,7 +310,7 @@ class TestReap:
         house.enqueue(job, ["a", "b", "c"])
         first, second, _ = house.take()
         with house.engine.begin() as conn:
-            jobs.set_job_state(conn, job, "cancelled")
+            job_states.set_job_state(conn, job, "cancelled")
         assert house.save(first)  # it was paid for, and is kept
         with house.engine.begin() as conn:
             queue.release(conn, [second])
@@ -326,13 +326,13 @@ class TestCloseJobs:
         house.enqueue(job, ["a"])
         (item,) = house.take()
         with house.engine.begin() as conn:
-            assert queue.close_jobs(conn) == []
+            assert job_states.close_jobs(conn) == []
         house.save(item)
         with house.engine.begin() as conn:
-            assert queue.close_jobs(conn) == []  # documents may still come
+            assert job_states.close_jobs(conn) == []  # documents may still come
             jobs.finish_enqueueing(conn, job)
-            assert queue.close_jobs(conn) == [job]
-            assert queue.close_jobs(conn) == []
+            assert job_states.close_jobs(conn) == [job]
+            assert job_states.close_jobs(conn) == []
             assert jobs.get_job(conn, job).finished_at is not None
 
 

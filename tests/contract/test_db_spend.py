@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.house import House
 
-from ruie.db import jobs, queue, spend
+from ruie.db import job_states, jobs, queue, spend
 from ruie.errors import TransientCallError
 from ruie.records import Task
 
@@ -123,8 +123,8 @@ def test_the_day_s_jobs_resume_when_there_is_room(house: House) -> None:
     house.enqueue(job, TEXTS[:1])
     reserve(house, job, [(house.take()[0], 990)])
     with house.engine.begin() as conn:
-        jobs.set_job_state(conn, job, "paused", "full", by="day_cap")
-        jobs.set_job_state(conn, other, "paused", "by hand")
+        job_states.set_job_state(conn, job, "paused", "full", by="day_cap")
+        job_states.set_job_state(conn, other, "paused", "by hand")
         assert spend.resume_within_caps(conn, 1000) == []
         assert spend.resume_within_caps(conn, 2000) == [job]
         assert jobs.get_job(conn, job).paused_by is None
@@ -141,8 +141,8 @@ def test_a_higher_cap_resumes_a_job_that_stopped_at_its_cap(
 ) -> None:
     job = house.job(cap_nusd=1000)
     with house.engine.begin() as conn:
-        jobs.set_job_state(conn, job, "paused", "full", by=by)
-        assert jobs.set_cap(conn, job, cap).state == state
+        job_states.set_job_state(conn, job, "paused", "full", by=by)
+        assert job_states.set_cap(conn, job, cap).state == state
 
 
 def test_spend_by_day_counts_what_failed_too(house: House) -> None:

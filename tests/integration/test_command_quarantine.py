@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from ruie.db import jobs, queue
+from ruie.db import job_states, queue
 from ruie.db.engine import open_engine
 from ruie.db.models import attempts
 from ruie.errors import OutputError, TransientCallError
@@ -44,7 +44,7 @@ def job(ruie: Run, tmp_path: Path, upgraded: Path) -> str:
                 error="HTTP 500", model="small", prompt_tokens=1200, cost_usd=0.00018,
             )
         )  # fmt: skip  # two lines read better
-        jobs.set_job_state(conn, made, "done")
+        job_states.set_job_state(conn, made, "done")
     engine.dispose()
     return made
 

@@ -11,12 +11,14 @@ from sqlalchemy import Engine
 from ruie.db import jobs, queue, results
 from ruie.db.models import FTS
 from ruie.records import Item, Task
+from ruie.schema import Schema
 
 SCHEMA: dict[str, Any] = {
     "name": "oil-news",
     "entities": {"COMMODITY": "", "ORGANISATION": ""},
     "events": {"Movement": ["Item", "Difference"], "Caused": []},
 }
+DIGEST = Schema.from_body(SCHEMA).digest
 ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
 
 
@@ -31,7 +33,7 @@ class House:
             name=name,
             schema_name="oil-news",
             schema_body=SCHEMA,
-            schema_digest=jobs.schema_digest(SCHEMA),
+            schema_digest=DIGEST,
             model="small",
             endpoint="http://127.0.0.1:8000/v1",
             prompt_version="1",
@@ -74,7 +76,7 @@ class House:
             endpoint="http://127.0.0.1:8000/v1",
             prompt_version="1",
             bundle_digest="b" * 64,
-            schema_digest=jobs.schema_digest(SCHEMA),
+            schema_digest=DIGEST,
             demonstration_ids=("d1", "d2"),
             prompt_tokens=100,
             completion_tokens=10,

@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from ruie.db import jobs, queue, results
+from ruie.db import job_states, jobs, queue, results
 from ruie.db.canonical import map_names
 from ruie.errors import OutputError
 from ruie.records import Grounding, Item, Span, Task
+from ruie.schema import Schema
 from ruie.worker.export import write
 from ruie.worker.reviewing import import_reviews
 
@@ -27,6 +28,7 @@ SCHEMA: dict[str, Any] = {
     "relations": {"exports": "", "member_of": ""},
     "events": {"Cut": ["Who", "What"], "Movement": ["Item", "Difference"]},
 }
+DIGEST = Schema.from_body(SCHEMA).digest
 ROLES = SCHEMA["events"]
 ENDPOINT = "http://127.0.0.1:8000/v1"
 TASKS = (Task.NER, Task.RE, Task.ED)
@@ -113,7 +115,7 @@ def build(engine: Engine, folder: Path) -> str:
         jobs.add_input_errors(conn, oil, [jobs.NewInputError("news.jsonl", 9, "is empty", "")])
         for job in (oil, large, again):
             jobs.finish_enqueueing(conn, job)
-        queue.close_jobs(conn)
+        job_states.close_jobs(conn)
     _review(engine, oil, folder)
     with engine.begin() as conn:
         for table, column, day, where in DAYS:
@@ -138,7 +140,7 @@ def _job(engine: Engine, name: str, model: str) -> str:
         name=name,
         schema_name="oil-news",
         schema_body=SCHEMA,
-        schema_digest=jobs.schema_digest(SCHEMA),
+        schema_digest=DIGEST,
         model=model,
         endpoint=ENDPOINT,
         prompt_version="1",
@@ -192,7 +194,7 @@ def _call(item: queue.LeasedItem, model: str) -> results.NewExtraction:
         endpoint=ENDPOINT,
         prompt_version="1",
         bundle_digest="b" * 64,
-        schema_digest=jobs.schema_digest(SCHEMA),
+        schema_digest=DIGEST,
         demonstration_ids=("buster-12", "buster-7"),
         prompt_tokens=100,
         completion_tokens=10,

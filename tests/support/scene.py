@@ -19,7 +19,7 @@ from support.metered import Entry, MeteredEndpoint
 from support.metering import Plan, Quota
 from support.waiting import wait_until
 
-from ruie.db import jobs
+from ruie.db import job_states, jobs
 from ruie.settings import Settings
 
 IN_FLIGHT = 4
@@ -166,6 +166,6 @@ class Scene:
         with self.engine.begin() as conn:
             for job in jobs.list_jobs(conn):
                 if job.state in ("running", "paused"):
-                    jobs.set_job_state(conn, job.id, "cancelled", "the scene is over")
+                    job_states.set_job_state(conn, job.id, "cancelled", "the scene is over")
         if not done:
             self.fleet.restart_redis()

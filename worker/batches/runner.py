@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
-from ruie.db import jobs, queue
+from ruie.db import job_states, jobs, queue
 from ruie.db.chunks import contexts
 from ruie.db.jobs import Priority
 from ruie.worker.batches.isolation import Isolation
@@ -184,7 +184,7 @@ class BatchRunner:
             if time.monotonic() >= due:
                 due = time.monotonic() + self._lease_s / 3
                 await batch.renew()
-            states = await self._store.read(lambda conn: jobs.job_states(conn, [job_id]))
+            states = await self._store.read(lambda conn: job_states.get_job_states(conn, [job_id]))
             if states.get(job_id) != "running":
                 batch.call_off()
 

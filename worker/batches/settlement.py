@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ruie.db import jobs, queue, results, spend
+from ruie.db import job_states, jobs, queue, results, spend
 from ruie.errors import CallError, TransientCallError
 from ruie.extractor import Extractor
 from ruie.prompts import PROMPT_VERSION
@@ -180,8 +180,8 @@ def refuse_unpriced(
 
 def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:
     """Pause a job that runs; one that somebody paused or ended meanwhile stays as it is."""
-    if jobs.job_states(conn, [job_id]).get(job_id) == "running":
-        jobs.set_job_state(conn, job_id, "paused", reason, by=by)
+    if job_states.get_job_states(conn, [job_id]).get(job_id) == "running":
+        job_states.set_job_state(conn, job_id, "paused", reason, by=by)
 
 
 def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: PendingCall) -> None:

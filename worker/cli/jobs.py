@@ -40,7 +40,7 @@ def cap(job: str, usd: float | None, without: bool) -> None:
 
     A job that stopped at its cap goes on when the new one is higher.
     """
-    from ruie.db import jobs, spend
+    from ruie.db import job_states, jobs, spend
     from ruie.worker.client import Client, check_cap
 
     client = Client()
@@ -49,16 +49,16 @@ def cap(job: str, usd: float | None, without: bool) -> None:
         if usd is not None and not without:
             check_cap(usd, known.model, client.config)
         if usd is not None or without:
-            known = jobs.set_cap(conn, job, spend.to_nusd(None if without else usd))
+            known = job_states.set_cap(conn, job, spend.to_nusd(None if without else usd))
         committed = spend.committed_nusd(conn, job) / spend.NUSD
     most = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
     click.echo(f"{job} is {known.state}: {most}, ${committed:,.4f} spent or reserved", err=True)
 
 
 def _set(job: str, state: JobState, reason: str | None) -> None:
-    from ruie.db import jobs
+    from ruie.db import job_states
     from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
-        jobs.set_job_state(conn, job, state, reason)
+        job_states.set_job_state(conn, job, state, reason)
     click.echo(f"{job} is {state}", err=True)

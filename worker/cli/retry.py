@@ -27,7 +27,7 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
         if model and known.cap_nusd is not None:
             check_cap(known.cap_nusd / spend.NUSD, model, client.config)
         there = quarantine.count_quarantined(conn, job)
-        again = jobs.retry_quarantined(conn, job, error_class, model)
+        again = quarantine.retry_quarantined(conn, job, error_class, model)
         state = jobs.get_job(conn, job).state
     if as_json:
         print_json(

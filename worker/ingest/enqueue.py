@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, func, select
 
 from ruie.chunking import Chunker
-from ruie.db import corpora, jobs, queue
+from ruie.db import corpora, job_states, jobs, queue
 from ruie.db.corpora import Asking, Position
 from ruie.db.models import origins
 from ruie.db.outage import Outage, retry_during_outage
@@ -94,10 +94,10 @@ def start_job(engine: Engine, new: jobs.NewJob, sources: Sequence[Source]) -> St
             changed = _changed(sources, positions)
             if changed is None:
                 if new.cap_nusd is not None:
-                    jobs.set_cap(conn, interrupted, new.cap_nusd)
+                    job_states.set_cap(conn, interrupted, new.cap_nusd)
                 return StartedJob(interrupted, True, positions)
             reason = f"{changed} changed while it was being enqueued; another job took its place"
-            jobs.set_job_state(conn, interrupted, "cancelled", reason)
+            job_states.set_job_state(conn, interrupted, "cancelled", reason)
         job_id = jobs.create_job(conn, new)
         if new.corpus is None or new.scope is None:
             return StartedJob(job_id, False, {})

@@ -1,0 +1,97 @@
+"""The states of jobs: paused, resumed, cancelled, at their cap, done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, exists, select, update
+
+from ruie.db.item_states import LEASED, PENDING, RETRY, cancel_waiting
+from ruie.db.jobs import Job, JobState, PausedBy, get_job
+from ruie.db.models import JOB_STATES, jobs, work_items
+from ruie.db.sql import changed
+from ruie.db.types import utcnow
+from ruie.errors import DatabaseError
+
+
+def get_job_states(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobState]:
+    """The jobs' states; what a worker asks before each call."""
+    rows = conn.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)))
+    return {row[0]: row[1] for row in rows}
+
+
+# What may follow what: a cancelled or failed job keeps what it has and takes nothing up again,
+# but a failed one may be resumed once its cause is mended.
+_FOLLOWS: dict[JobState, tuple[JobState, ...]] = {
+    "running": ("paused", "failed", "running"),
+    "paused": ("running", "paused"),
+    "cancelled": ("running", "paused", "failed", "cancelled"),
+    "failed": ("running", "paused", "failed"),
+    "done": ("running", "done"),
+}
+
+
+def set_job_state(
+    conn: Connection,
+    job_id: str,
+    state: JobState,
+    reason: str | None = None,
+    *,
+    by: PausedBy = "person",
+) -> None:
+    """Pause, resume, cancel or fail a job; cancelling also cancels what is not in a worker's hands.
+    by: who pauses.
+
+    Raises DatabaseError where there is no such job, or where its state does not allow it.
+    """
+    if state not in JOB_STATES:
+        raise ValueError(f"no such state: {state}")
+    ends = state in ("cancelled", "failed", "done")
+    met = changed(
+        conn,
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(_FOLLOWS[state]))
+        .values(
+            state=state,
+            reason=reason,
+            paused_by=by if state == "paused" else None,
+            finished_at=utcnow() if ends else None,
+        ),
+    )
+    if not met:
+        job = get_job(conn, job_id)
+        raise DatabaseError(
+            f"The job {job_id} is {job.state} and cannot become {state}.",
+            "`ruie status` shows the jobs' states.",
+        )
+    if state == "cancelled":
+        cancel_waiting(conn, work_items.c.job_id == job_id)
+
+
+def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
+    """The most a job may cost, in billionths of a US dollar (None: anything). A job that stopped
+    at its cap runs again if the new one is higher. Raises DatabaseError where there is no such
+    job."""
+    old = get_job(conn, job_id)
+    conn.execute(update(jobs).where(jobs.c.id == job_id).values(cap_nusd=cap_nusd))
+    higher = cap_nusd is None or (old.cap_nusd is not None and cap_nusd > old.cap_nusd)
+    if old.state == "paused" and old.paused_by == "job_cap" and higher:
+        set_job_state(conn, job_id, "running")
+    return get_job(conn, job_id)
+
+
+def close_jobs(conn: Connection) -> list[str]:
+    """Jobs that run, have all their documents and no open item, become done; gives their ids."""
+    # One condition a state: each is looked up in that state's own, small index.
+    nothing_open = [
+        ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
+        for state in (PENDING, LEASED, RETRY)
+    ]
+    return list(
+        conn.scalars(
+            update(jobs)
+            .where(jobs.c.state == "running", jobs.c.enqueued_at.is_not(None), *nothing_open)
+            .values(state="done", finished_at=utcnow())
+            .returning(jobs.c.id)
+        )
+    )
