@@ -14,7 +14,8 @@ one process, without queue and database, use `ruie.Extractor`.
 
 from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
-from ruie.db.schedules import Schedule, ScheduleRun
+from ruie.db.schedule_runs import ScheduleRun
+from ruie.db.schedules import Schedule
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings

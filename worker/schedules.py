@@ -16,7 +16,7 @@ from typing import Literal, Unpack
 
 from sqlalchemy import Connection, Engine
 
-from ruie.db import schedules
+from ruie.db import schedule_runs, schedules
 from ruie.db.engine import open_engine, reading
 from ruie.db.jobs import Priority
 from ruie.db.outage import OUTAGE_ERRORS, error_text
@@ -83,25 +83,25 @@ class Schedules:
                 missed=missed, overlap=overlap, retries=retries,
             )  # fmt: skip  # a row
 
-    def listed(self) -> list[tuple[schedules.Schedule, schedules.ScheduleRun | None]]:
+    def listed(self) -> list[tuple[schedules.Schedule, schedule_runs.ScheduleRun | None]]:
         """Each schedule with its last run."""
         with reading(self._engine) as conn:
-            every = schedules.listed(conn)
-            last = schedules.last_runs(conn, [s.id for s in every])
+            every = schedules.list_schedules(conn)
+            last = schedule_runs.last_runs(conn, [s.id for s in every])
             return [(s, last.get(s.id)) for s in every]
 
     def runs(
         self, name: str, limit: int = 20
-    ) -> tuple[schedules.Schedule, list[schedules.ScheduleRun]]:
+    ) -> tuple[schedules.Schedule, list[schedule_runs.ScheduleRun]]:
         """A schedule and its runs, the newest first."""
         with reading(self._engine) as conn:
             schedule = schedules.get(conn, name)
-            return schedule, schedules.runs(conn, schedule.id, limit)
+            return schedule, schedule_runs.list_runs(conn, schedule.id, limit)
 
-    def run(self, name: str) -> schedules.ScheduleRun:
+    def run(self, name: str) -> schedule_runs.ScheduleRun:
         """Let it run now; the coordinator does it."""
         with self._engine.begin() as conn:
-            return schedules.run_now(conn, name)
+            return schedule_runs.run_now(conn, name)
 
     def enable(self, name: str) -> datetime:
         """Let it fire again, from its next due time on, which is given."""
@@ -140,13 +140,13 @@ class Runner:
         self._threads: dict[int, threading.Thread] = {}
         self._stop = threading.Event()
 
-    def claim(self, conn: Connection) -> Sequence[schedules.Claimed]:
+    def claim(self, conn: Connection) -> Sequence[schedule_runs.ClaimedRun]:
         """In the leader's transaction: what is to begin now."""
         self._threads = {k: t for k, t in self._threads.items() if t.is_alive()}
         room = PARALLEL - len(self._threads)
-        return schedules.claim(conn, self._owner, LEASE_S, room) if room > 0 else []
+        return schedule_runs.claim(conn, self._owner, LEASE_S, room) if room > 0 else []
 
-    def start(self, claimed: Sequence[schedules.Claimed]) -> None:
+    def start(self, claimed: Sequence[schedule_runs.ClaimedRun]) -> None:
         """Begin what was claimed, once the transaction is over."""
         for run in claimed:
             thread = threading.Thread(
@@ -161,7 +161,7 @@ class Runner:
         for thread in self._threads.values():
             thread.join(timeout_s)
 
-    def _do(self, run: schedules.Claimed) -> None:
+    def _do(self, run: schedule_runs.ClaimedRun) -> None:
         name = run.schedule.name
         try:
             engine = open_engine(self._config.database_url)
@@ -180,11 +180,11 @@ class Runner:
             still_mine()
             done = enqueue(Client(self._config, engine), run, still_mine)
             with engine.begin() as conn:
-                schedules.finish(conn, run, done.job_id, _counts(done))
+                schedule_runs.finish(conn, run, done.job_id, _counts(done))
             log.info("schedule %s: %d documents, job %s", name, done.documents, done.job_id)
         except LostRunError:
             with engine.begin() as conn:
-                schedules.give_back(conn, run)
+                schedule_runs.release(conn, run)
         except OUTAGE_ERRORS as error:
             # the lease runs out, and the run is taken up when the database is there again
             log.warning("schedule %s: the database is unavailable (%s)", name, error_text(error))
@@ -193,7 +193,7 @@ class Runner:
                 str(error) if isinstance(error, RuieError) else f"{type(error).__name__}: {error}"
             )
             with engine.begin() as conn:
-                again = schedules.fail(conn, run, words)
+                again = schedule_runs.fail(conn, run, words)
             log.warning("schedule %s: %s (%s)", name, words, "again" if again else "given up")
         finally:
             over.set()
@@ -201,19 +201,23 @@ class Runner:
             engine.dispose()
 
     def _beat(
-        self, engine: Engine, run: schedules.Claimed, over: threading.Event, lost: threading.Event
+        self,
+        engine: Engine,
+        run: schedule_runs.ClaimedRun,
+        over: threading.Event,
+        lost: threading.Event,
     ) -> None:
         while not over.wait(BEAT_S):
             try:
                 with engine.begin() as conn:
-                    if not schedules.heartbeat(conn, run, LEASE_S) and not over.is_set():
+                    if not schedule_runs.heartbeat(conn, run, LEASE_S) and not over.is_set():
                         lost.set()
                         return
             except OUTAGE_ERRORS as error:
                 log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, error_text(error))
 
 
-def enqueue(client: Client, run: schedules.Claimed, progress: ProgressCallback) -> Enqueued:
+def enqueue(client: Client, run: schedule_runs.ClaimedRun, progress: ProgressCallback) -> Enqueued:
     """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
     where nothing could be read."""
     spec = run.schedule.spec

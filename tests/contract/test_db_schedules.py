@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 from support.house import House
 
-from ruie.db import schedules
+from ruie.db import schedule_runs, schedules
 from ruie.db.engine import open_engine
 from ruie.db.models import schedules as table
 from ruie.db.types import utcnow
@@ -93,12 +93,12 @@ def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedule
     asked: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
     with engine.connect() as conn:
-        every = schedules.listed(conn)
+        every = schedules.list_schedules(conn)
         asked.clear()
-        found = schedules.last_runs(conn, [one.id for one in every])
+        found = schedule_runs.last_runs(conn, [one.id for one in every])
         assert len(asked) == 1
-        wanted = {one.id: schedules.runs(conn, one.id) for one in every}
-        assert schedules.last_runs(conn, []) == {}
+        wanted = {one.id: schedule_runs.list_runs(conn, one.id) for one in every}
+        assert schedule_runs.last_runs(conn, []) == {}
     assert found == {id_: runs[0] for id_, runs in wanted.items() if runs}
     assert [len(runs) for runs in wanted.values()] == [3] * 10 + [0, 0]
 
@@ -127,7 +127,7 @@ def test_two_coordinators_fire_once(
         thread.join(30)
     assert (fired, states(calls)) == (["news"], ["due"])
     with engine.begin() as conn:
-        claimed = schedules.claim(conn, "a", 30, 5) + schedules.claim(conn, "b", 30, 5)
+        claimed = schedule_runs.claim(conn, "a", 30, 5) + schedule_runs.claim(conn, "b", 30, 5)
     assert len(claimed) == 1
 
 
@@ -201,13 +201,13 @@ def test_a_lost_run_is_taken_up_and_its_old_owner_writes_nothing(
     add(calls, tmp_path)
     calls.run("news")
     with engine.begin() as conn:
-        (old,) = schedules.claim(conn, "dead", 30, 5)
-        assert schedules.claim(conn, "next", 30, 5) == []
+        (old,) = schedule_runs.claim(conn, "dead", 30, 5)
+        assert schedule_runs.claim(conn, "next", 30, 5) == []
         conn.execute(text("UPDATE schedule_runs SET lease_expires = '2020-01-01 00:00:00.000000'"))
-        (new,) = schedules.claim(conn, "next", 30, 5)
-        assert not schedules.heartbeat(conn, old, 30)
-        assert not schedules.finish(conn, old, "job_0", {})
-        assert schedules.heartbeat(conn, new, 30)
+        (new,) = schedule_runs.claim(conn, "next", 30, 5)
+        assert not schedule_runs.heartbeat(conn, old, 30)
+        assert not schedule_runs.finish(conn, old, "job_0", {})
+        assert schedule_runs.heartbeat(conn, new, 30)
     assert (new.id, new.attempts) == (old.id, 2)
 
 

@@ -14,7 +14,8 @@ from ruie.worker.cli.options import Reading, job_options, json_option, schema_op
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ruie.db.schedules import Schedule, ScheduleRun
+    from ruie.db.schedule_runs import ScheduleRun
+    from ruie.db.schedules import Schedule
     from ruie.worker.client import Options
     from ruie.worker.schedules import Schedules
 
