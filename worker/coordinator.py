@@ -32,7 +32,7 @@ from ruie.settings import Settings
 from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
-from ruie.worker.schedules import Runner, fire
+from ruie.worker.schedule_runner import ScheduleRunner, fire
 
 log = logging.getLogger("ruie.coordinator")
 
@@ -82,7 +82,7 @@ class Coordinator:
         self._reap_from = 0.0
         self._reaped = True
         self._index_from = 0.0
-        self._runner = Runner(config, self._name)
+        self._runner = ScheduleRunner(config, self._name)
         self.stop = threading.Event()
 
     def run(self) -> None:

@@ -19,7 +19,8 @@ from ruie.errors import UsageError
 from ruie.schema import Schema
 from ruie.settings import load
 from ruie.worker.client import Client
-from ruie.worker.schedules import Runner, Schedules, fire
+from ruie.worker.schedule_runner import ScheduleRunner, fire
+from ruie.worker.schedules import Schedules
 
 SCHEMA = Schema.from_body({"name": "news", "entities": {"person": ""}})
 
@@ -31,8 +32,8 @@ def calls(engine: Engine, url: str, tmp_path: Path) -> Schedules:
 
 
 @pytest.fixture
-def runner(url: str, tmp_path: Path) -> Runner:
-    return Runner(load(database_url=url, home=tmp_path), "coordinator-1")
+def runner(url: str, tmp_path: Path) -> ScheduleRunner:
+    return ScheduleRunner(load(database_url=url, home=tmp_path), "coordinator-1")
 
 
 def add(calls: Schedules, tmp_path: Path, cron: str = "* * * * *", **more: Any) -> None:
@@ -50,7 +51,7 @@ def fire_now(engine: Engine) -> list[str]:
         return fire(conn)
 
 
-def round_(engine: Engine, runner: Runner) -> int:
+def round_(engine: Engine, runner: ScheduleRunner) -> int:
     """What a coordinator does in a round; waits for the runs' end."""
     with engine.begin() as conn:
         fire(conn)
@@ -66,7 +67,7 @@ def states(calls: Schedules) -> list[str]:
 
 
 def test_a_run_from_its_time_to_its_job(
-    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+    engine: Engine, calls: Schedules, runner: ScheduleRunner, tmp_path: Path
 ) -> None:
     add(calls, tmp_path)
     assert round_(engine, runner) == 0
@@ -149,7 +150,7 @@ def test_what_was_missed(
 
 
 def test_an_overlapping_run_is_refused(
-    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+    engine: Engine, calls: Schedules, runner: ScheduleRunner, tmp_path: Path
 ) -> None:
     add(calls, tmp_path)
     for _ in range(2):
@@ -161,7 +162,7 @@ def test_an_overlapping_run_is_refused(
 
 
 def test_an_overlapping_run_waits_and_the_last_stands_for_all(
-    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+    engine: Engine, calls: Schedules, runner: ScheduleRunner, tmp_path: Path
 ) -> None:
     add(calls, tmp_path, overlap="queue")
     for _ in range(3):
@@ -175,7 +176,7 @@ def test_an_overlapping_run_waits_and_the_last_stands_for_all(
 
 
 def test_a_source_that_fails_is_tried_again_then_reported(
-    engine: Engine, calls: Schedules, runner: Runner, tmp_path: Path
+    engine: Engine, calls: Schedules, runner: ScheduleRunner, tmp_path: Path
 ) -> None:
     add(calls, tmp_path, source=tmp_path / "later.jsonl", retries=1)
     calls.run("news")

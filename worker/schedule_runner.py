@@ -1,0 +1,160 @@
+"""The runs of schedules, which the leading coordinator does beside its rounds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine
+
+from ruie.db import schedule_runs, schedules
+from ruie.db.engine import open_engine
+from ruie.db.outage import OUTAGE_ERRORS, error_text
+from ruie.errors import RuieError, UsageError
+from ruie.schema import Schema
+from ruie.settings import Settings
+from ruie.worker.client import Client, Options
+from ruie.worker.cron import latest_due, next_due
+from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress, ProgressCallback
+from ruie.worker.ingest.sources.mapping import ColumnMapping
+
+log = logging.getLogger("ruie.schedules")
+
+LEASE_S = 30.0
+"""A run whose process died is taken up so many seconds later."""
+BEAT_S = 5.0
+PARALLEL = 2
+"""Runs at once: each reads and writes as fast as it can."""
+
+
+def fire(conn: Connection) -> list[str]:
+    """`ruie.db.schedules.fire` with the arithmetic of worker/cron.py."""
+    return schedules.fire(conn, next_due, latest_due)
+
+
+class LostRunError(RuieError):
+    """The run went to another process, or this one ends."""
+
+
+class ScheduleRunner:
+    """Does runs in threads, each with an engine of its own, so that no round waits for them."""
+
+    def __init__(self, config: Settings, owner: str) -> None:
+        self._config = config
+        self._owner = owner
+        self._threads: dict[int, threading.Thread] = {}
+        self._stop = threading.Event()
+
+    def claim(self, conn: Connection) -> Sequence[schedule_runs.ClaimedRun]:
+        """In the leader's transaction: what is to begin now."""
+        self._threads = {k: t for k, t in self._threads.items() if t.is_alive()}
+        room = PARALLEL - len(self._threads)
+        return schedule_runs.claim(conn, self._owner, LEASE_S, room) if room > 0 else []
+
+    def start(self, claimed: Sequence[schedule_runs.ClaimedRun]) -> None:
+        """Begin what was claimed, once the transaction is over."""
+        for run in claimed:
+            thread = threading.Thread(
+                target=self._do, args=(run,), name=f"ruie-schedule-{run.id}", daemon=True
+            )
+            self._threads[run.id] = thread
+            thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End runs at their next chunk and give them back."""
+        self._stop.set()
+        for thread in self._threads.values():
+            thread.join(timeout_s)
+
+    def _do(self, run: schedule_runs.ClaimedRun) -> None:
+        name = run.schedule.name
+        try:
+            engine = open_engine(self._config.database_url)
+        except RuieError as error:
+            log.warning("schedule %s: %s; its run is taken up again", name, error)
+            return
+        over, lost = threading.Event(), threading.Event()
+        beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
+        beat.start()
+
+        def still_mine(_: EnqueueProgress | None = None) -> None:
+            if lost.is_set() or self._stop.is_set():
+                raise LostRunError(f"The run of {name} stops here.")
+
+        try:
+            still_mine()
+            done = enqueue(Client(self._config, engine), run, still_mine)
+            with engine.begin() as conn:
+                schedule_runs.finish(conn, run, done.job_id, _counts(done))
+            log.info("schedule %s: %d documents, job %s", name, done.documents, done.job_id)
+        except LostRunError:
+            with engine.begin() as conn:
+                schedule_runs.release(conn, run)
+        except OUTAGE_ERRORS as error:
+            # the lease runs out, and the run is taken up when the database is there again
+            log.warning("schedule %s: the database is unavailable (%s)", name, error_text(error))
+        except Exception as error:  # whatever a source raises must not lose the schedule
+            words = (
+                str(error) if isinstance(error, RuieError) else f"{type(error).__name__}: {error}"
+            )
+            with engine.begin() as conn:
+                again = schedule_runs.fail(conn, run, words)
+            log.warning("schedule %s: %s (%s)", name, words, "again" if again else "given up")
+        finally:
+            over.set()
+            beat.join()
+            engine.dispose()
+
+    def _beat(
+        self,
+        engine: Engine,
+        run: schedule_runs.ClaimedRun,
+        over: threading.Event,
+        lost: threading.Event,
+    ) -> None:
+        while not over.wait(BEAT_S):
+            try:
+                with engine.begin() as conn:
+                    if not schedule_runs.heartbeat(conn, run, LEASE_S) and not over.is_set():
+                        lost.set()
+                        return
+            except OUTAGE_ERRORS as error:
+                log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, error_text(error))
+
+
+def enqueue(client: Client, run: schedule_runs.ClaimedRun, progress: ProgressCallback) -> Enqueued:
+    """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
+    where nothing could be read."""
+    spec = run.schedule.spec
+    options: Options = spec["options"].copy()
+    options["name"] = options.get("name") or run.schedule.name
+    options["corpus"] = options.get("corpus") or run.schedule.name
+    columns = spec.get("mapping", {})  # none in schedules of older versions
+    if columns.get("metadata") is not None:
+        columns = {**columns, "metadata": tuple(columns["metadata"])}
+    done = client.enqueue_files(
+        spec["sources"],
+        Schema.from_body(spec["schema"]),
+        progress,
+        mapping=ColumnMapping(**columns),
+        input_format=spec.get("input_format", ""),
+        **options,
+    )
+    if not done.documents and not done.unchanged and done.errors:
+        first = done.errors[0]
+        raise UsageError(
+            f"Nothing could be read: {first.source} {first.reason}.", "See the source."
+        )
+    return done
+
+
+def _counts(done: Enqueued) -> dict[str, int]:
+    return {
+        "documents": done.documents,
+        "new": done.documents - done.changed,
+        "changed": done.changed,
+        "unchanged": done.unchanged,
+        "removed": done.removed,
+        "refused": done.refused,
+    }
