@@ -22,19 +22,19 @@ from ruie.worker.ingest.sources.mapping import ColumnMapping
 log = logging.getLogger("ruie.schedules")
 
 LEASE_S = 30.0
-"""A run whose process died is taken up so many seconds later."""
+"""So many seconds after its process died, a run is continued by another coordinator."""
 BEAT_S = 5.0
 PARALLEL = 2
 """Runs at once: each reads and writes as fast as it can."""
 
 
 def fire(conn: Connection) -> list[str]:
-    """`ruie.db.schedules.fire` with the arithmetic of worker/cron.py."""
+    """Fire the schedules that are due; returns their names."""
     return schedules.fire(conn, next_due, latest_due)
 
 
 class LostRunError(RuieError):
-    """The run went to another process, or this one ends."""
+    """Another process has the run by now, or this one ends."""
 
 
 class ScheduleRunner:
@@ -47,7 +47,7 @@ class ScheduleRunner:
         self._stop = threading.Event()
 
     def claim(self, conn: Connection) -> Sequence[schedule_runs.ClaimedRun]:
-        """In the leader's transaction: what is to begin now."""
+        """In the leader's transaction: the runs that are to begin now."""
         self._threads = {k: t for k, t in self._threads.items() if t.is_alive()}
         room = PARALLEL - len(self._threads)
         return schedule_runs.claim(conn, self._owner, LEASE_S, room) if room > 0 else []
@@ -62,7 +62,7 @@ class ScheduleRunner:
             thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """End runs at their next chunk and give them back."""
+        """End the runs at their next progress report, and give them back."""
         self._stop.set()
         for thread in self._threads.values():
             thread.join(timeout_s)
@@ -72,19 +72,19 @@ class ScheduleRunner:
         try:
             engine = open_engine(self._config.database_url)
         except RuieError as error:
-            log.warning("schedule %s: %s; its run is taken up again", name, error)
+            log.warning("schedule %s: %s; its run is tried again", name, error)
             return
         over, lost = threading.Event(), threading.Event()
         beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
         beat.start()
 
-        def still_mine(_: EnqueueProgress | None = None) -> None:
+        def check_lease(_: EnqueueProgress | None = None) -> None:
             if lost.is_set() or self._stop.is_set():
                 raise LostRunError(f"The run of {name} stops here.")
 
         try:
-            still_mine()
-            done = enqueue(Client(self._config, engine), run, still_mine)
+            check_lease()
+            done = enqueue(Client(self._config, engine), run, check_lease)
             with engine.begin() as conn:
                 schedule_runs.finish(conn, run, done.job_id, _counts(done))
             log.info("schedule %s: %d documents, job %s", name, done.documents, done.job_id)
@@ -92,15 +92,14 @@ class ScheduleRunner:
             with engine.begin() as conn:
                 schedule_runs.release(conn, run)
         except OUTAGE_ERRORS as error:
-            # the lease runs out, and the run is taken up when the database is there again
+            # the lease expires, and the run is continued when the database is back
             log.warning("schedule %s: the database is unavailable (%s)", name, error_text(error))
         except Exception as error:  # whatever a source raises must not lose the schedule
-            words = (
-                str(error) if isinstance(error, RuieError) else f"{type(error).__name__}: {error}"
-            )
+            ours = isinstance(error, RuieError)
+            reason = str(error) if ours else f"{type(error).__name__}: {error}"
             with engine.begin() as conn:
-                again = schedule_runs.fail(conn, run, words)
-            log.warning("schedule %s: %s (%s)", name, words, "again" if again else "given up")
+                again = schedule_runs.fail(conn, run, reason)
+            log.warning("schedule %s: %s (%s)", name, reason, "again" if again else "given up")
         finally:
             over.set()
             beat.join()
@@ -124,8 +123,8 @@ class ScheduleRunner:
 
 
 def enqueue(client: Client, run: schedule_runs.ClaimedRun, progress: ProgressCallback) -> Enqueued:
-    """The run itself: its sources into a job. Raises what reading them raises, and `UsageError`
-    where nothing could be read."""
+    """The run itself: its sources into a job. Raises `UsageError` where nothing could be read, and
+    the errors of its sources."""
     spec = run.schedule.spec
     options: Options = spec["options"].copy()
     options["name"] = options.get("name") or run.schedule.name

@@ -1,4 +1,4 @@
-"""Schedules as Python calls, and the runs that the leading coordinator does beside its rounds.
+"""Schedules as Python calls.
 
 from ruie.worker.schedules import Schedules
 Schedules(Client()).add("news", "0 2 * * *", "Europe/Berlin", ["/data/news"], "oil.yaml")
@@ -45,7 +45,7 @@ class Schedules:
         retries: int = 3,
         **options: Unpack[Options],
     ) -> schedules.Schedule:
-        """Store a schedule: paths are made absolute, the content of the schema is kept with it."""
+        """Store a schedule, with absolute paths and the content of the schema."""
         if not schedule.strip() or not sources:
             raise UsageError("A schedule needs a name and a source.", "Give both.")
         loaded = schema if isinstance(schema, Schema) else Schema.load(schema)
@@ -84,12 +84,12 @@ class Schedules:
             return schedule, schedule_runs.list_runs(conn, schedule.id, limit)
 
     def run(self, name: str) -> schedule_runs.ScheduleRun:
-        """Let it run now; the coordinator does it."""
+        """A run that is due now; the coordinator does it."""
         with self._engine.begin() as conn:
             return schedule_runs.run_now(conn, name)
 
     def enable(self, name: str) -> datetime:
-        """Let it fire again, from its next due time on, which is given."""
+        """Let it fire again, from its next due time on, which is returned."""
         with self._engine.begin() as conn:
             schedule = schedules.get(conn, name)
             due = next_due(schedule.cron, schedule.timezone, schedules.clock(conn))
@@ -97,11 +97,11 @@ class Schedules:
             return due
 
     def disable(self, name: str) -> None:
-        """Fire no more until it is enabled; a run that began goes on."""
+        """Fire no more until it is enabled; a run in progress goes on."""
         with self._engine.begin() as conn:
             schedules.enable(conn, name, None)
 
     def remove(self, name: str) -> None:
-        """Forget it and its runs; their jobs stay."""
+        """Delete it and its runs; their jobs stay."""
         with self._engine.begin() as conn:
             schedules.remove(conn, name)

@@ -1,4 +1,4 @@
-"""A worker killed with `kill -9` in mid-batch: the job still ends, and nothing is there twice."""
+"""A worker killed with `kill -9` in the middle of a batch: the job ends, without duplicates."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ ROWS = [
 
 
 def right_answer(body: dict[str, Any], _: int) -> Reply:
-    """What a perfect model says, after some time: a batch takes long enough to be killed in."""
+    """A perfect model's answer, after some time: a batch takes long enough to be killed in."""
     prompt = body["messages"][-1]["content"]
     words = re.findall(r"Sentence: (\w+) moved to (\w+)", prompt)[-1]
-    asked = prompt.rsplit("\n", 1)[-1]
-    said = {
+    task = prompt.rsplit("\n", 1)[-1]
+    reply = {
         "Entities:": f"person: {words[0]}; place: {words[1]}",
         "Relations:": f"lives in: {words[0]}, {words[1]}",
         "Events:": "move: moved",
         "Arguments:": f"who: {words[0]}; where: {words[1]}",
-    }[asked.strip()]
-    return answer(said, delay_s=0.15)
+    }[task.strip()]
+    return answer(reply, delay_s=0.15)
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def counts(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
 
 
 def audit(fleet: Fleet, job_id: str) -> None:
-    """Every document has exactly one result for each task, no record is there twice, and the
-    records are those of a run in which nothing went wrong."""
+    """Every document has exactly one result for each task, no record exists twice, and the records
+    are those of a run in which nothing went wrong."""
     engine = fleet.client.engine
     items = counts(engine, "SELECT task, state, COUNT(*) FROM work_items GROUP BY task, state")
     assert sorted(items) == [(task, "done", 40) for task in ("EAE", "ED", "NER", "RE")]
@@ -90,21 +90,21 @@ def audit(fleet: Fleet, job_id: str) -> None:
     assert fleet.client.progress(job_id).quarantined == 0
 
 
-def wait_until_some_are_done(fleet: Fleet, job_id: str, many: int) -> None:
+def wait_until_done(fleet: Fleet, job_id: str, many: int) -> None:
     wait_until(lambda: fleet.client.progress(job_id).done >= many, 60)
 
 
-def test_a_worker_killed_in_mid_batch_loses_nothing(
+def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing(
     fleet: Fleet, endpoint: ScriptedEndpoint
 ) -> None:
     fleet.start("coordinator")
     worker = fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
-    wait_until_some_are_done(fleet, job_id, 12)
+    wait_until_done(fleet, job_id, 12)
     wait_until(lambda: counts(fleet.client.engine, LEASED)[0][0] > 0)
     worker.kill()
-    assert counts(fleet.client.engine, LEASED)[0][0] > 0, "it was not killed in mid-batch"
+    assert counts(fleet.client.engine, LEASED)[0][0] > 0, "no item was leased when it died"
     fleet.start("worker")
 
     fleet.wait_done(job_id)
@@ -119,7 +119,7 @@ def test_redis_killed_and_empty_loses_nothing(fleet: Fleet) -> None:
     coordinator, worker = fleet.start("coordinator"), fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
-    wait_until_some_are_done(fleet, job_id, 12)
+    wait_until_done(fleet, job_id, 12)
     fleet.restart_redis()
     assert coordinator.alive
     assert worker.alive
@@ -136,7 +136,7 @@ def test_the_second_coordinator_takes_over(fleet: Fleet) -> None:
     fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
-    wait_until_some_are_done(fleet, job_id, 12)
+    wait_until_done(fleet, job_id, 12)
     assert "leading" not in second.output()
     first.kill()
 
@@ -146,14 +146,12 @@ def test_the_second_coordinator_takes_over(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_that_is_told_to_stop_finishes_its_batch(
-    fleet: Fleet, endpoint: ScriptedEndpoint
-) -> None:
+def test_a_worker_that_stops_finishes_its_calls(fleet: Fleet, endpoint: ScriptedEndpoint) -> None:
     fleet.start("coordinator")
     worker = fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
 
-    wait_until_some_are_done(fleet, job_id, 12)
+    wait_until_done(fleet, job_id, 12)
     assert worker.terminate() == 0
     assert counts(fleet.client.engine, LEASED) == [(0,)]
     fleet.start("worker")

@@ -22,7 +22,7 @@ PATIENT = [{"id": "h", "text": "Hal waits ."}]
 
 
 def script(body: dict[str, Any], _: int) -> Reply:
-    """What is asked about Hal is never answered; a long answer is cut off once."""
+    """A question about Hal is never answered; a long answer is cut off once."""
     prompt = body["messages"][-1]["content"]
     if "Hal" in prompt:
         return HANG
@@ -62,7 +62,7 @@ def rows(fleet: Fleet, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_call_that_does_not_end_is_given_back_after_its_grace(
+def test_an_item_whose_call_does_not_end_is_given_back_after_the_grace_period(
     fleet: Fleet, endpoint: ScriptedEndpoint
 ) -> None:
     worker = fleet.start("worker")
@@ -86,7 +86,7 @@ def test_a_paused_job_stops_within_a_call_and_keeps_what_it_has(
     wait_until(lambda: fleet.client.progress(job_id).done >= 4, 60)
     with fleet.client.engine.begin() as conn:
         job_states.set_job_state(conn, job_id, "paused", "by hand")
-    time.sleep(2.0)  # a look each second, and a call
+    time.sleep(2.0)  # the job is checked each second, and a call ends
     calls, done = endpoint.count, fleet.client.progress(job_id).done
     time.sleep(1.0)
     assert (endpoint.count, fleet.client.progress(job_id).done) == (calls, done)
@@ -100,23 +100,23 @@ def test_a_paused_job_stops_within_a_call_and_keeps_what_it_has(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_cannot_be_answered_as_it_is_asked_is_asked_otherwise(
+def test_long_answers_and_long_prompts_are_retried_with_overrides(
     fleet: Fleet, endpoint: ScriptedEndpoint
 ) -> None:
     fleet.start("worker")
     texts = [{"id": "long", "text": "Ida met Bo ."}, {"id": "big", "text": "Jo met Bo ."}]
     job_id = fleet.client.enqueue(texts, SCHEMA).job_id
     fleet.wait_done(job_id)
-    asked = sorted((r.body["max_tokens"], len(r.body["messages"])) for r in endpoint.requests)
+    calls = sorted((r.body["max_tokens"], len(r.body["messages"])) for r in endpoint.requests)
     # eight demonstrations, then two, then none; or an answer twice as long
-    assert asked == [(256, 1), (256, 5), (256, 17), (256, 17), (512, 17)]
+    assert calls == [(256, 1), (256, 5), (256, 17), (256, 17), (512, 17)]
     failed = rows(fleet, "SELECT error_class FROM attempts ORDER BY error_class")
     assert failed == [("context_too_long",), ("context_too_long",), ("truncated",)]
     assert {state for (state,) in rows(fleet, "SELECT state FROM work_items")} == {"done"}
 
     again = fleet.client.enqueue(texts, SCHEMA)
     fleet.wait_done(again.job_id)
-    assert len(endpoint.requests) == 5  # answers to the job's questions all the same
+    assert len(endpoint.requests) == 5  # they have the keys of the job's questions all the same
     forced = fleet.client.enqueue(texts[:1], SCHEMA, force=True)
     fleet.wait_done(forced.job_id)
     assert len(endpoint.requests) == 7

@@ -38,7 +38,7 @@ def settle(house: House, item: queue.LeasedItem, held: spend.Reservation, cost: 
         spend.settle(conn, item.job_id, held, cost)
 
 
-def test_as_many_as_there_is_room_for(house: House) -> None:
+def test_as_many_are_reserved_as_there_is_room_for(house: House) -> None:
     job = house.job(cap_nusd=1000)
     house.enqueue(job, TEXTS)
     items = house.take()
@@ -59,7 +59,7 @@ def test_what_was_not_used_can_be_reserved_again(house: House) -> None:
     held, denied = reserve(house, job, [(item, 400) for item in items[2:]])
     assert len(held) == 2
     assert denied is not None
-    # nothing is in flight any more and a call does not fit: nobody need wait for a refund
+    # nothing is in flight any more and a call does not fit: no refund is to be waited for
     for item in items[2:4]:
         settle(house, item, held[item.id], 350)
     assert committed(house, job) == 900
@@ -92,7 +92,7 @@ def test_a_lost_worker_s_reservation_counts_as_spent(house: House) -> None:
     kept = house.rows("SELECT error_class, model, attempt FROM attempts ORDER BY work_item_id")
     assert kept == [("worker_lost", "small", 1)] * 2
     assert float(house.one("SELECT SUM(cost_usd) FROM attempts")) == pytest.approx(700e-9)
-    # and whoever held it reserves nothing any more
+    # and its former worker reserves nothing any more
     held, denied = reserve(house, job, [(items[0], 100)])
     assert (held, denied) == ({}, None)
 
@@ -164,7 +164,7 @@ def test_spend_by_day_counts_what_failed_too(house: House) -> None:
     assert (again.id, again.max_tokens, again.demonstrations) == (bad.id, 512, None)
 
 
-def test_items_that_found_no_room_come_back_later(house: House) -> None:
+def test_items_for_which_a_cap_left_no_room_come_back_later(house: House) -> None:
     job = house.job()
     house.enqueue(job, TEXTS[:2])
     items = house.take()

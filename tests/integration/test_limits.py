@@ -1,4 +1,4 @@
-"""The fleet's limits against a real Redis: what is admitted, measured where it is admitted."""
+"""The fleet's limits on a real Redis: what is admitted, by that Redis's own clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HUGE = 10**9
 
 
 def assert_within(admitted: list[tuple[float, float]], per_minute: int) -> None:
-    """In no window more than the rate gives in it and a quarter of a second's worth."""
+    """In no window more than the rate allows in it and a quarter of a second's worth."""
     second = per_minute / 60
     for width in (0.05, 0.25, 1.0, 2.0, 60.0):
         most = min(second * width + max(second / 4, admitted[0][1]), per_minute)
@@ -54,8 +54,8 @@ def test_what_is_allowed_goes_out_evenly(
 
 
 def test_no_window_holds_more_than_a_minute_s_limit(url: str) -> None:
-    """Of a limit that is used up at once, in one large request and some small ones, nothing is
-    left until the minute is over."""
+    """A limit that is used up at once, by one large request, leaves nothing until the minute is
+    over."""
 
     async def use(limiter: FleetLimiter) -> None:
         hook = limiter.hook()
@@ -67,7 +67,7 @@ def test_no_window_holds_more_than_a_minute_s_limit(url: str) -> None:
     assert in_window(url, "t") == 600
 
 
-def test_a_request_larger_than_the_minute_is_admitted_and_paid_as_debt(url: str) -> None:
+def test_a_request_larger_than_the_minute_s_limit_is_admitted_and_leaves_a_debt(url: str) -> None:
     async def use(limiter: FleetLimiter) -> float:
         hook = limiter.hook()
         await hook.before(call(prompt_tokens=1500, max_tokens=0))
@@ -114,7 +114,7 @@ asyncio.run(run())
     assert_within(admitted, 6000)
 
 
-def test_calls_in_flight_are_bounded_and_those_of_the_dead_lapse(url: str) -> None:
+def test_calls_in_flight_are_bounded_and_those_of_killed_processes_expire(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[int, float]:
         hook = limiter.hook()
         flying = most = 0
@@ -130,18 +130,18 @@ def test_calls_in_flight_are_bounded_and_those_of_the_dead_lapse(url: str) -> No
 
         await asyncio.gather(*(one() for _ in range(40)))
         for _ in range(3):
-            await hook.before(call())  # and their process is killed
+            await hook.before(call())  # whose process is killed
         started = time.monotonic()
         await hook.before(call())
         return most, time.monotonic() - started
 
     limits = Limits(calls_in_flight=3)
-    most, waited = limited(url, limits, use, call_timeout_s=-29.0)  # given up after 1 s
+    most, waited = limited(url, limits, use, call_timeout_s=-29.0)  # lost after 1 s
     assert most == 3
     assert 0.5 < waited < 3
 
 
-def test_who_goes_away_while_waiting_takes_nothing(url: str) -> None:
+def test_a_call_cancelled_while_it_waits_takes_nothing(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
         hook = limiter.hook()
         waiting = [asyncio.create_task(hook.before(call())) for _ in range(40)]

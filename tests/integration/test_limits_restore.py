@@ -35,7 +35,7 @@ OWN = ("http://own", "own")
 
 
 def leased(conn: Connection, count: int) -> list[queue.LeasedItem]:
-    """So many items in a worker's hands, of a job that names no model."""
+    """So many leased items of a job that names no model."""
     new = jobs.NewJob("n", "s", {"name": "s"}, "d" * 64, "", ENQUEUER, "1", {"max_tokens": 9})
     job = jobs.create_job(conn, new)
     rows = [queue.NewDocument(f"text {n}", str(n)) for n in range(count)]

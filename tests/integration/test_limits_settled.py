@@ -1,4 +1,4 @@
-"""After a call: what is given back, who waits for whom, and what happens without Redis."""
+"""After a call: what is given back, which class waits for which, and what happens without Redis."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_was_not_used_is_given_back(
     assert in_window(url, "t") == left
 
 
-def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
+def test_a_throttled_call_pauses_every_process_and_slows_them_down(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[float, float, float]:
         async with Redis.from_url(url) as other:
             neighbour = FleetLimiter(other, ENDPOINT, Limits()).hook()
@@ -52,7 +52,7 @@ def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
                 await asyncio.sleep(0.02)
             await hook.after(permit, call(), RateLimitedError("x", retry_after=1.0))
             await hook.after(permit, call(), RateLimitedError("x", retry_after=0.1))
-            await asyncio.sleep(0.3)  # for as long the neighbour may rely on what it knows
+            await asyncio.sleep(0.3)  # for so long the neighbour admits its calls without a run
             started = time.monotonic()
             await neighbour.before(call(model="another"))
             free = time.monotonic() - started
@@ -67,12 +67,12 @@ def test_who_was_turned_away_stops_all_and_slows_them_down(url: str) -> None:
     free, held, admitted = limited(url, Limits(), use)
     assert 0.5 < held < 2
     assert free < held / 2
-    # it went at about 40 a second at best: half of what it was, and growing
+    # the highest rate was about 40 a second: half of it, and growing
     assert 5 <= admitted <= 30
     assert state(url, "a") < 0.6 * state(url, "m")
 
 
-def test_without_a_word_how_long_the_pause_grows(url: str) -> None:
+def test_without_a_retry_after_the_pause_grows(url: str) -> None:
     async def use(limiter: FleetLimiter) -> list[float]:
         hook = limiter.hook()
         waits = []
@@ -92,14 +92,14 @@ def test_without_a_word_how_long_the_pause_grows(url: str) -> None:
 
 
 def test_the_provider_s_headers_set_the_limits_where_none_is_configured(url: str) -> None:
-    told = used(
+    completion = used(
         10, 90, limit_requests="600", remaining_requests="480", reset_requests="12s",
         limit_tokens="60000", remaining_tokens="59900", reset_tokens="100ms",
     )  # fmt: skip  # as the headers come
 
     async def use(limiter: FleetLimiter) -> float:
         hook = limiter.hook()
-        await hook.after(await hook.before(call()), call(), told)
+        await hook.after(await hook.before(call()), call(), completion)
         await asyncio.sleep(0.3)
         started = time.monotonic()
         await asyncio.gather(*(hook.before(call()) for _ in range(12)))
@@ -112,7 +112,7 @@ def test_the_provider_s_headers_set_the_limits_where_none_is_configured(url: str
     assert 0.7 < took < 4
 
 
-def test_classes_share_by_weight_and_who_is_alone_has_all(url: str) -> None:
+def test_classes_share_by_weight_and_one_alone_has_all(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[int, int, int]:
         counts = {Priority.LIVE: 0, Priority.BACKFILL: 0}
 
@@ -166,7 +166,7 @@ def test_without_redis_calls_wait_until_it_is_back(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_redis_that_forgot_admits_nothing_until_it_is_marked(url: str) -> None:
+def test_an_emptied_redis_admits_nothing_until_it_is_marked(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
         waiting = asyncio.create_task(limiter.hook().before(call()))
         done, _ = await asyncio.wait([waiting], timeout=0.8)
@@ -177,14 +177,14 @@ def test_a_redis_that_forgot_admits_nothing_until_it_is_marked(url: str) -> None
     limited(url, Limits(requests_per_minute=600), use, guarded=True)
 
 
-def test_keys_tell_nothing_and_expire(url: str) -> None:
+def test_keys_reveal_nothing_and_expire(url: str) -> None:
     async def use(limiter: FleetLimiter) -> None:
         await limiter.hook().before(call())
         client = redis.Redis.from_url(url)
-        found = {key.decode() for key in client.scan_iter()}
-        assert found == set(keys(ENDPOINT, MODEL)[:2])
-        assert not found & set(keys(ENDPOINT, "another"))
-        assert not any("llm" in key for key in found)
-        assert all(0 < client.ttl(key) <= 7200 for key in found)
+        names = {key.decode() for key in client.scan_iter()}
+        assert names == set(keys(ENDPOINT, MODEL)[:2])
+        assert not names & set(keys(ENDPOINT, "another"))
+        assert not any("llm" in key for key in names)
+        assert all(0 < client.ttl(key) <= 7200 for key in names)
 
     limited(url, Limits(requests_per_minute=60), use)

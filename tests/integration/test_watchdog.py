@@ -1,4 +1,4 @@
-"""A worker that falls silent is noticed by what it does not take."""
+"""A worker that takes no messages although some wait is noticed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ruie.worker.app import BATCH_TASK, QUEUE, create_app
 from ruie.worker.watchdog import watch
 
 
-def test_messages_that_nobody_takes_are_noticed(url: str) -> None:
+def test_messages_that_are_not_taken_are_noticed(url: str) -> None:
     app = create_app(load(redis_url=url))
     noticed = threading.Event()
     arguments = (app, noticed.set, 0.6, 0.1)
     threading.Thread(target=watch, args=arguments, daemon=True).start()
 
-    assert not noticed.wait(1.0), "an empty queue is no silence"
+    assert not noticed.wait(1.0), "an empty queue is not silence"
     app.send_task(BATCH_TASK, args=["b", 0], queue=QUEUE, priority=6, ignore_result=True)
     wait_until(noticed.is_set, 10)
 

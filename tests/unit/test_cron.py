@@ -15,11 +15,11 @@ def at(text: str) -> datetime:
 
 
 def due(cron: str, zone: str, after: str, count: int) -> list[str]:
-    found, moment = [], at(after)
+    times, moment = [], at(after)
     for _ in range(count):
         moment = next_due(cron, zone, moment)
-        found.append(moment.strftime("%m-%d %H:%M"))
-    return found
+        times.append(moment.strftime("%m-%d %H:%M"))
+    return times
 
 
 # cron, zone, after (UTC), due (UTC)
@@ -32,12 +32,12 @@ CASES = [
     ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00", ["10-25 00:30", "10-26 01:30"]),
     ("30 * * * *", "Europe/Berlin", "2026-10-25T00:00",
      ["10-25 00:30", "10-25 01:30", "10-25 02:30"]),
-    # asked between the two 02:30: not a second time
+    # between the two 02:30: not a second time
     ("30 2 * * *", "Europe/Berlin", "2026-10-25T01:15", ["10-26 01:30"]),
     # New York 2026-03-08 and 2026-11-01, at 02:00
     ("15 2 * * *", "America/New_York", "2026-03-07T12:00", ["03-08 07:00", "03-09 06:15"]),
     ("15 1 * * *", "America/New_York", "2026-10-31T12:00", ["11-01 05:15", "11-02 06:15"]),
-    # no summer time, half hours
+    # no daylight saving time, half hours
     ("0 2 * * *", "Asia/Kolkata", "2026-03-28T12:00", ["03-28 20:30", "03-29 20:30"]),
     ("0 0 29 2 *", "UTC", "2026-01-01T00:00", ["02-29 00:00", "02-29 00:00"]),
     ("0 9 * * MON-FRI", "UTC", "2026-11-27T12:00", ["11-30 09:00"]),

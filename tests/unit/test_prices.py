@@ -1,4 +1,4 @@
-"""Prices: whose word counts, which names mean the same model, and whole billionths."""
+"""Prices: which source counts, which names are the same model, and whole billionths."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_dated_name_is_the_same_model_and_a_word_makes_another(
     assert price_of(model, GIVEN) == price
 
 
-def test_the_setting_wins_over_the_list() -> None:
+def test_the_setting_takes_precedence_over_the_list() -> None:
     assert price_of("deepseek-flash", {}) == LISTED["deepseek-flash"]
     assert price_of("deepseek-flash", {"deepseek-flash": (1.0, 2.0)}) == Price(1.0, 2.0)
     dated = "claude-haiku-4-5-20251001"

@@ -28,9 +28,9 @@ def question(text: str, form: OutputForm) -> Question:
 
 @given(st.text(max_size=200))
 def test_a_token_for_each_byte_is_covered(text: str) -> None:
-    asked = question(text, OutputForm.LINEAR)
-    size = sum(len(m["content"].encode("utf-8", "replace")) for m in asked.call.messages)
-    assert most_nusd(PRICE, asked) > cost_nusd(PRICE, size, 100)
+    made = question(text, OutputForm.LINEAR)
+    size = sum(len(m["content"].encode("utf-8", "replace")) for m in made.call.messages)
+    assert most_nusd(PRICE, made) > cost_nusd(PRICE, size, 100)
 
 
 def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
