@@ -3,11 +3,11 @@
     python benchmarks/f1.py --model FOLDER [--gguf FILE] --answers FILE GOLD... RETRIEVER...
 
 GOLD are annotated rows; a RETRIEVER is `NAME=BUNDLE`, `bm25=BUNDLE`, `random=BUNDLE`, or
-`hindsight=BUNDLE`, which knows the gold answer: what choosing could be worth. Prompts,
-demonstrations, parsing, scores and intervals are those of `ruie evaluate`, which asks an endpoint;
+`hindsight=BUNDLE`, which knows the gold answer: an upper bound for reranking. Prompts,
+demonstrations, parsing, scores and intervals are those of `ruie evaluate`, which calls an endpoint;
 here a model of transformers answers in batches, greedily, so that any model of a hub can be
-measured where no server runs it; `--bf16` is several times as fast where the processor has it.
-Answers are kept by prompt in the file: the same command goes on, and equal prompts are asked once.
+measured without a server; `--bf16` is several times as fast where the processor supports it.
+Answers are kept by prompt in the file: the same command resumes, and equal prompts run once.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from ruie.worker.evaluation.corpora import load_corpora
 
 K = 8
 BATCH = {"cpu": 24, "cuda": 384}
-AT_ONCE = {"cpu": 2, "cuda": 32}  # prompts read together
-LONGEST = 128  # tokens of an answer
+PREFILL_BATCH = {"cpu": 2, "cuda": 32}
+MAX_ANSWER_TOKENS = 128
 
 Tokens = tuple[int, ...]
 Gold = Mapping[Query, Sequence[Item]]
@@ -65,108 +65,108 @@ class Model:
         if answers.exists():
             self.known = dict(map(json.loads, answers.read_text(encoding="utf-8").splitlines()))
 
-    def answer(self, asked: Sequence[Tokens]) -> list[str]:
-        """Of each prompt the text up to the end of its first line."""
-        left = sorted({each for each in asked if _key(each) not in self.known}, key=len)
+    def answer(self, prompts: Sequence[Tokens]) -> list[str]:
+        """The first line of the answer to each prompt."""
+        left = sorted({each for each in prompts if _key(each) not in self.known}, key=len)
         while left:
-            some = [left.pop() for _ in range(min(BATCH[self._device], len(left)))]
-            told = self._generate(some)
+            batch = [left.pop() for _ in range(min(BATCH[self._device], len(left)))]
+            texts = self._generate(batch)
             with self._file.open("a", encoding="utf-8") as file:
-                for each, text in zip(some, told, strict=True):
+                for each, text in zip(batch, texts, strict=True):
                     self.known[_key(each)] = text
                     file.write(json.dumps([_key(each), text]) + "\n")
-        return [self.known[_key(each)] for each in asked]
+        return [self.known[_key(each)] for each in prompts]
 
     @torch.inference_mode()
-    def _generate(self, asked: Sequence[Tokens]) -> list[str]:
-        width = max(map(len, asked))
-        ids = torch.zeros((len(asked), width), dtype=torch.long)
+    def _generate(self, batch: Sequence[Tokens]) -> list[str]:
+        width = max(map(len, batch))
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
         mask = torch.zeros_like(ids)
-        for row, each in enumerate(asked):
+        for row, each in enumerate(batch):
             ids[row, width - len(each) :] = torch.tensor(each)
             mask[row, width - len(each) :] = 1
         ids, mask = ids.to(self._device), mask.to(self._device)
-        places = (mask.cumsum(1) - 1).clamp(min=0)
-        token, past = self._read(ids, mask, places)
-        places = places[:, -1:]
-        told: list[list[int]] = [[] for _ in asked]
-        open_rows = list(range(len(asked)))
-        for _ in range(LONGEST):
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        token, past = self._prefill(ids, mask, positions)
+        positions = positions[:, -1:]
+        answers: list[list[int]] = [[] for _ in batch]
+        open_rows = list(range(len(batch)))
+        for _ in range(MAX_ANSWER_TOKENS):
             left = []
-            for at, (row, said) in enumerate(zip(open_rows, token[:, 0].tolist(), strict=True)):
-                if said not in self._ends and (said not in self._lines or not told[row]):
-                    told[row].append(said)
+            for at, (row, next_id) in enumerate(zip(open_rows, token[:, 0].tolist(), strict=True)):
+                newline_ends = next_id in self._lines and answers[row]
+                if next_id not in self._ends and not newline_ends:
+                    answers[row].append(next_id)
                     left.append(at)
             if not left:
                 break
             if len(left) < len(open_rows):
                 kept = torch.tensor(left, device=self._device)
                 past.batch_select_indices(kept)
-                token, mask, places = token[kept], mask[kept], places[kept]
+                token, mask, positions = token[kept], mask[kept], positions[kept]
                 open_rows = [open_rows[at] for at in left]
-            places = places + 1
+            positions = positions + 1
             mask = torch.cat([mask, torch.ones_like(token)], dim=1)
-            token = self._next(token, mask, places, past)
-        return [self.tokenise.tokenizer.decode(each, skip_special_tokens=True) for each in told]
+            token = self._next(token, mask, positions, past)
+        return [self.tokenise.tokenizer.decode(each, skip_special_tokens=True) for each in answers]
 
-    def _read(self, ids: Any, mask: Any, places: Any) -> tuple[Any, Any]:
-        """The prompts, a few at a time: the attention of a long one alone fills a CPU's caches."""
+    def _prefill(self, ids: Any, mask: Any, positions: Any) -> tuple[Any, Any]:
+        """The first token of each answer and the keys and values of the prompts, a few prompts at a
+        time: the attention of one long prompt fills a CPU's caches."""
         parts, first = [], []
         if self._device == "cpu":
             self._network.set_attn_implementation("eager")
-        for few in torch.arange(len(ids)).split(AT_ONCE[self._device]):
+        for few in torch.arange(len(ids)).split(PREFILL_BATCH[self._device]):
             past = DynamicCache(config=self._network.config)
-            first.append(self._next(ids[few], mask[few], places[few], past))
+            first.append(self._next(ids[few], mask[few], positions[few], past))
             parts.append(past)
         self._network.set_attn_implementation("sdpa")
-        whole = parts[0]
-        for number, layer in enumerate(whole.layers):
+        joined = parts[0]
+        for number, layer in enumerate(joined.layers):
             layer.keys = torch.cat([part.layers[number].keys for part in parts])
             layer.values = torch.cat([part.layers[number].values for part in parts])
-        return torch.cat(first), whole
+        return torch.cat(first), joined
 
-    def _next(self, ids: Any, mask: Any, places: Any, past: Any) -> Any:
+    def _next(self, ids: Any, mask: Any, positions: Any, past: Any) -> Any:
         """The likeliest next token of each row, (rows, 1)."""
-        said = self._network(
+        output = self._network(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=places,
+            position_ids=positions,
             past_key_values=past,
             use_cache=True,
             logits_to_keep=1,
         )
-        return said.logits[:, -1].argmax(-1, keepdim=True)
+        return output.logits[:, -1].argmax(-1, keepdim=True)
 
 
 def _key(tokens: Tokens) -> str:
     return hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
 
 
-def scores(
-    model: Model, retriever: Retriever, asked: Sequence[GoldQuery], rows: int
-) -> list[Score]:
-    """One a sentence."""
-    queries = [each.query for each in asked]
+def scores(model: Model, retriever: Retriever, gold: Sequence[GoldQuery], rows: int) -> list[Score]:
+    """One score a sentence (row)."""
+    queries = [each.query for each in gold]
     built = [
-        prompts.build(query, found)
-        for query, found in zip(queries, retriever.retrieve(queries, K), strict=True)
+        prompts.build(query, demonstrations)
+        for query, demonstrations in zip(queries, retriever.retrieve(queries, K), strict=True)
     ]
     conversations = [(prompt.messages, "") for prompt in built]
-    told = model.answer([each.prompt for each in model.tokenise(conversations)])
-    found = [Score()] * rows
-    for each, prompt, text in zip(asked, built, told, strict=True):
+    answers = model.answer([each.prompt for each in model.tokenise(conversations)])
+    by_row = [Score()] * rows
+    for each, prompt, text in zip(gold, built, answers, strict=True):
         try:
             parsed = parse(text, each.query, prompt.demonstrations, OutputForm.LINEAR)
         except OutputError:
             parsed = Parsed((), (), False)
-        found[each.row] += score_strings(each.items, parsed.items)
-    return found
+        by_row[each.row] += score_strings(each.items, parsed.items)
+    return by_row
 
 
 class Hindsight:
-    """Of as many of a bundle's best as a ranking looks at those that agree most with the gold
-    answer: by the Jaccard index of types, and 0.2 for a gold span that both have with the same
-    type, as often as mentions count; then by the bundle's own order."""
+    """Reranks a bundle's best by agreement with the gold answer: the Jaccard index of types, plus
+    0.2 for each gold span that both have with the same type, at most `MENTIONS`; then by the
+    bundle's own order."""
 
     def __init__(self, bundle: Bundle, gold: Gold) -> None:
         self._bundle = bundle
@@ -174,18 +174,18 @@ class Hindsight:
         self.digest = bundle.digest
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        found = self._bundle.retrieve(queries, Ranking().among)
+        candidates = self._bundle.retrieve(queries, Ranking().among)
         return [
             sorted(each, key=lambda one: -self._agreement(query, one.items))[:k]
-            for query, each in zip(queries, found, strict=True)
+            for query, each in zip(queries, candidates, strict=True)
         ]
 
     def _agreement(self, query: Query, items: Sequence[Item]) -> float:
-        wanted = self._gold[query]
-        types = [{item.type for item in each} for each in (wanted, items)]
+        gold = self._gold[query]
+        types = [{item.type for item in each} for each in (gold, items)]
         spans = [
             {(item.type, text_key(span.text)) for item in each for span in item.spans}
-            for each in (wanted, items)
+            for each in (gold, items)
         ]
         either = types[0] | types[1]
         agreement = len(types[0] & types[1]) / len(either) if either else 1.0
@@ -215,12 +215,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200, help="sentences of each GOLD")
     parser.add_argument("--task", action="append", help="of a corpus that has several; NER, …")
     arguments = parser.parse_args()
-    gold = [Path(each) for each in arguments.given if "=" not in each]
+    files = [Path(each) for each in arguments.given if "=" not in each]
     corpora = {
         name: (list(gold_queries(corpus)), len(corpus.rows))
-        for name, corpus in load_corpora(gold, None, arguments.limit, 0).items()
+        for name, corpus in load_corpora(files, None, arguments.limit, 0).items()
     }
-    answers = {each.query: each.items for asked, _ in corpora.values() for each in asked}
+    answers = {each.query: each.items for gold, _ in corpora.values() for each in gold}
     chosen = list(retrievers([each for each in arguments.given if "=" in each], answers))
     model = Model(
         arguments.model,
@@ -230,10 +230,10 @@ def main() -> None:
     )
     print("| corpus | task | retriever | P | R | F1 | 95 % | less the best other |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, (asked, rows) in corpora.items():
-        for task in dict.fromkeys(each.query.task for each in asked):
+    for name, (gold, rows) in corpora.items():
+        for task in dict.fromkeys(each.query.task for each in gold):
             if not arguments.task or str(task) in arguments.task:
-                some = [each for each in asked if each.query.task is task]
+                some = [each for each in gold if each.query.task is task]
                 compare(model, chosen, name, str(task), some, rows)
 
 
@@ -242,14 +242,14 @@ def compare(
     chosen: Sequence[tuple[str, Retriever]],
     corpus: str,
     task: str,
-    asked: Sequence[GoldQuery],
+    gold: Sequence[GoldQuery],
     rows: int,
 ) -> None:
     """A row of the table for each retriever, in percent."""
     drawn, totals = {}, {}
     for name, retriever in chosen:
-        found = scores(model, retriever, asked, rows)
-        drawn[name], totals[name] = resampled_f1(found), sum(found[1:], found[0])
+        by_row = scores(model, retriever, gold, rows)
+        drawn[name], totals[name] = resampled_f1(by_row), sum(by_row[1:], by_row[0])
         total, (low, high) = totals[name], interval(drawn[name])
         others = {other: totals[other].f1 for other in drawn if other != name}
         less = ""

@@ -67,26 +67,26 @@ def made(real: Vectors, rows: int) -> Vectors:
     return vectors
 
 
-def recall(found: Rows, exact: Rows, k: int) -> float:
-    """The mean share of the k exact ones that are among the first k found."""
-    pairs = zip(found[:, :k], exact[:, :k], strict=True)
+def recall(results: Rows, exact: Rows, k: int) -> float:
+    """The mean share of the k exact results that are in the first k of `results`."""
+    pairs = zip(results[:, :k], exact[:, :k], strict=True)
     return float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
 
 
 def in_turn(searches: dict[str, Search], queries: Vectors) -> dict[str, tuple[Rows, float, float]]:
-    """For each search the rows it found, and the median and the 95th percentile of the batches, in
-    milliseconds a query."""
+    """For each search the rows of its results, and the median and the 95th percentile of the
+    batches, in milliseconds a query."""
     times: dict[str, list[float]] = {name: [] for name in searches}
-    found: dict[str, list[Rows]] = {name: [] for name in searches}
+    results: dict[str, list[Rows]] = {name: [] for name in searches}
     for search in searches.values():
         search(queries)  # every page has been touched
     for start in range(0, len(queries) - BATCH + 1, BATCH):
         for name, search in searches.items():
             started = time.perf_counter()
-            found[name].append(search(queries[start : start + BATCH]))
+            results[name].append(search(queries[start : start + BATCH]))
             times[name].append(1e3 * (time.perf_counter() - started) / BATCH)
     return {
-        name: (np.concatenate(found[name]), *np.percentile(times[name], (50, 95)).tolist())
+        name: (np.concatenate(results[name]), *np.percentile(times[name], (50, 95)).tolist())
         for name in searches
     }
 
@@ -155,7 +155,7 @@ def compare(
     searches: dict[str, Search] = {PEER: lambda some: flat.search(some, K)[1]}
     built = {PEER: timed(lambda: flat.add(vectors))}
     sizes = {PEER: vectors.nbytes / MB}
-    told = []
+    notes = []
     for form in [Quantisation.INT8, Quantisation.NONE][: 1 + arguments.fp32]:
         file = folder / f"{form}.faiss"
         started = time.perf_counter()
@@ -168,7 +168,7 @@ def compare(
             name = label if share == 1 else f"  {some.searched} lists a query"
             searches[name] = lambda few, index=index, some=some: index.search(few, K, some)[1]
         rss, pss = in_two_processes(index, part, queries)
-        told.append(
+        notes.append(
             f"{label}: {part.lists} lists, {part.searched} searched; "
             f"map in each of two processes: RSS {rss:.0f} MB, PSS {pss:.0f} MB"
         )
@@ -190,13 +190,13 @@ def compare(
     print(
         f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'ratio':>7}{'@8':>8}{'@100':>8}{'MB':>7}{'build s':>9}"
     )
-    for name, (found, median, slow) in measured.items():
+    for name, (results, median, slow) in measured.items():
         ends = f"{sizes[name]:7.0f}{built[name]:9.1f}" if name in built else ""
         print(
             f"{name:28}{median:8.2f}{slow:8.2f}{peer / median:7.1f}"
-            f"{recall(found, exact, 8):8.4f}{recall(found, exact, K):8.4f}{ends}"
+            f"{recall(results, exact, 8):8.4f}{recall(results, exact, K):8.4f}{ends}"
         )
-    print("\n".join(told))
+    print("\n".join(notes))
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import ENCODER, TOKENIZER, Manifest
 from ruie.bundle.retrieval import arrange, partition_key, text_key
 from ruie.errors import AnnotationError
-from ruie.exporter.build import Progress, no_progress, write_pool
+from ruie.exporter.build import StepProgress, no_progress, write_pool
 from ruie.records import Demonstration, Task
 
 
@@ -33,7 +33,7 @@ def add_demonstrations(
     *,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Progress = no_progress,
+    progress: StepProgress = no_progress,
 ) -> Added:
     """Write the bundle with more demonstrations to `output`, which may be the bundle itself.
 

@@ -35,18 +35,18 @@ from ruie.exporter.index import write_index
 from ruie.exporter.type_model import fit, type_table
 from ruie.records import Demonstration
 
-Progress = Callable[[str, float], None]
+StepProgress = Callable[[str, float], None]
 """Called with a step's name and the share of it that is done, 0 to 1."""
 
 CALIBRATION_SENTENCES = 512
 """Enough to see every outlier channel, and how the channels of the widest inputs correlate."""
 
 ENCODED_TOGETHER = 2048
-"""Texts between two calls of `Progress`; many enough for batches of similar length."""
+"""Texts between two calls of `StepProgress`; many enough for batches of similar length."""
 
 
 def no_progress(step: str, share: float) -> None:
-    """A `Progress` that shows nothing."""
+    """A `StepProgress` that shows nothing."""
 
 
 def read_demonstrations(files: Sequence[Path], schema: Path | None = None) -> list[Demonstration]:
@@ -64,7 +64,7 @@ def build_bundle(
     threads: int | None = None,
     training: Mapping[str, float | str] | None = None,
     ranking: Ranking | None = None,
-    progress: Progress = no_progress,
+    progress: StepProgress = no_progress,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.
 
@@ -115,7 +115,7 @@ def write_pool(
     card: EncoderCard,
     rows: Sequence[Demonstration],
     partitions: Sequence[Partition],
-    progress: Progress,
+    progress: StepProgress,
 ) -> tuple[Partition, ...]:
     """Write all files of a bundle that depend on its demonstrations into `folder`.
 
@@ -173,7 +173,7 @@ def _parity(
     return agreement
 
 
-def _encode(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Vectors:
+def _encode(encoder: Encoder, texts: Sequence[str], progress: StepProgress) -> Vectors:
     """float32 (len(texts), dimension)."""
 
     def encode(distinct: list[str]) -> Vectors:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ruie.bundle.manifest import Manifest
-    from ruie.exporter.build import Progress
+    from ruie.exporter.build import StepProgress
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -87,7 +87,7 @@ def build(
         def show(step: str, share: float) -> None:
             status.update(f"{step} … {share:.0%}" if share else f"{step} …")
 
-        progress: Progress = show
+        progress: StepProgress = show
         manifest = build_bundle(
             encoder,
             rows,

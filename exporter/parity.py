@@ -6,14 +6,11 @@ import random
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from ruie.bundle.encoder import BATCH_TOKENS, batches_by_length
+from ruie.bundle.encoder import BATCH_TOKENS, Vectors, batches_by_length
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
 from ruie.exporter.base_encoder import BaseEncoder, pooled
-
-Vectors = npt.NDArray[np.float32]
 
 SENTENCES = 500
 """At most so many are compared: encoding them with torch takes most of the time."""

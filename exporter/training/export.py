@@ -10,7 +10,7 @@ from typing import Any
 from ruie.bundle.layout import seal, staged
 from ruie.bundle.manifest import FILES, Manifest
 from ruie.bundle.ranking import Ranking
-from ruie.exporter.build import Progress, build_bundle
+from ruie.exporter.build import StepProgress, build_bundle
 from ruie.exporter.training.config import TrainConfig
 from ruie.exporter.training.pools import Pools, load_pools
 from ruie.exporter.training.stages import Figures
@@ -21,7 +21,7 @@ def export(
     trained_on: Pools,
     encoder: str,
     figures: Mapping[str, Any],
-    progress: Progress,
+    progress: StepProgress,
     *,
     overwrite: bool,
 ) -> Figures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from ruie.exporter.training.prefixes import (
     prefill,
     supports_shared_prefixes,
 )
+from ruie.settings import settings
 
 
 class Tokeniser:
@@ -128,8 +128,12 @@ class EndpointScorer:
 
         self._model = config.model
         self._in_flight = in_flight
-        key = os.environ.get("RUIE_LLM_API_KEY", "none")
-        self._client = openai.OpenAI(base_url=config.endpoint, api_key=key, max_retries=5)
+        key = settings().llm_api_key.get_secret_value()
+        self._client = openai.OpenAI(
+            base_url=config.endpoint,
+            api_key=key or "none",  # the client refuses to be without one
+            max_retries=5,
+        )
 
     def score(self, batch: Sequence[TokenisedConversation]) -> list[float]:
         """One request for each conversation, several in flight: the server batches them. Raises
