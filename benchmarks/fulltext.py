@@ -32,8 +32,10 @@ from sqlalchemy import Engine, text
 
 from ruie.db import jobs, migrate, queue
 from ruie.db.engine import open_engine, reading
+from ruie.db.job_settings import JobSettings
 from ruie.db.search import search
 from ruie.db.search_index import count_waiting, index_documents, index_for
+from ruie.extractor import Decoding
 from ruie.words import words
 from ruie.worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
 
@@ -86,7 +88,8 @@ def made_texts(count: int, frequencies: Counter[str]) -> list[str]:
 
 def enqueue(engine: Engine, texts: Sequence[str]) -> float:
     """Seconds to store the documents."""
-    new = jobs.NewJob("measured", "s", {"name": "s"}, "d" * 64, "m", "http://x", "1", {})
+    settings = JobSettings(Decoding())
+    new = jobs.NewJob("measured", "s", {"name": "s"}, "d" * 64, "m", "http://x", "1", settings)
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)
     started = time.monotonic()

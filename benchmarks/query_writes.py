@@ -31,6 +31,8 @@ from sqlalchemy import Engine  # noqa: E402
 
 from ruie.db import jobs, migrate, queue, record_rows, results  # noqa: E402
 from ruie.db.engine import open_engine  # noqa: E402
+from ruie.db.job_settings import JobSettings  # noqa: E402
+from ruie.extractor import Decoding  # noqa: E402
 from ruie.names import name_key  # noqa: E402
 from ruie.records import Grounding, Item, Span, Task  # noqa: E402
 from ruie.schema import Schema  # noqa: E402
@@ -60,7 +62,8 @@ def results_per_second(engine: Engine, series: str) -> float:
     """Enqueue and lease; then save, which alone is timed."""
     chance = random.Random(series)
     names = spellings(50_000)[1:]
-    new = jobs.NewJob("w", "oil-news", SCHEMA, DIGEST, "small", "http://llm/v1", "1", {})
+    settings = JobSettings(Decoding())
+    new = jobs.NewJob("w", "oil-news", SCHEMA, DIGEST, "small", "http://llm/v1", "1", settings)
     texts = [f"{series} {n}. " + "x" * 300 for n in range(RESULTS)]
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)

@@ -13,6 +13,7 @@ from ruie.chunking import context_of
 from ruie.db import staging
 from ruie.db.chunks import Chunker, whole
 from ruie.db.corpora import Asking, origins_of
+from ruie.db.job_settings import JobSettings
 from ruie.db.models import jobs, origins
 from ruie.db.sql import pieces
 from ruie.db.types import storable, utcnow
@@ -159,7 +160,8 @@ def _asking(conn: Connection, job_id: str) -> Asking:
     if job.corpus is not None and conn.dialect.name == "postgresql":
         # Two jobs at once on one corpus: what one finds new, the other must find there.
         conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(job.corpus, 0))))
-    return Asking(job_id, job.corpus, job.question, job.forced, job.settings.get("context", ""))
+    context = JobSettings.from_body(job.settings).context
+    return Asking(job_id, job.corpus, job.question, job.forced, context)
 
 
 def _origin(text: int, row: NewDocument) -> staging.Row:

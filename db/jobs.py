@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from ruie.db.job_settings import JobSettings
 from ruie.db.models import input_errors, jobs, schemas
 from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
@@ -33,11 +34,10 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is asked for. endpoint: the enqueuer's base URL. settings: decoding (k,
-    max_tokens, output form, ...) as JSON. priority: see `Priority`. cap_nusd: the most it may cost,
-    billionths of a US dollar. forced: ask again what was answered before. corpus: see
-    db/corpora.py; scope: a hash of the sources as they were named; enqueue_key: one of all that was
-    asked for."""
+    """A job to create. endpoint: the enqueuer's base URL. priority: see `Priority`. cap_nusd: the
+    most it may cost, billionths of a US dollar. forced: call again for what was answered before.
+    corpus: see db/corpora.py; scope: a hash of the sources as they were named; enqueue_key: one of
+    all that was given."""
 
     name: str
     schema_name: str
@@ -46,7 +46,7 @@ class NewJob:
     model: str
     endpoint: str
     prompt_version: str
-    settings: Mapping[str, Any]
+    settings: JobSettings
     priority: int = 0
     cap_nusd: int | None = None
     forced: bool = False
@@ -57,7 +57,7 @@ class NewJob:
     @property
     def question(self) -> str:
         """A hash of how it asks: two jobs of one question would be given the same answers."""
-        asked = [self.schema_digest, self.model, self.prompt_version, dict(self.settings)]
+        asked = [self.schema_digest, self.model, self.prompt_version, self.settings.body()]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -78,7 +78,7 @@ class Job:
     endpoint: str
     bundle_digest: str
     prompt_version: str
-    settings: dict[str, Any]
+    settings: JobSettings
     priority: int
     cap_nusd: int | None
     paused_by: str | None
@@ -128,7 +128,7 @@ def create_job(conn: Connection, job: NewJob) -> str:
             model=job.model,
             endpoint=job.endpoint,
             prompt_version=job.prompt_version,
-            settings=dict(job.settings),
+            settings=job.settings.body(),
             priority=job.priority,
             cap_nusd=job.cap_nusd,
             forced=job.forced,
@@ -166,7 +166,7 @@ def get_job(conn: Connection, job_id: str) -> Job:
     row = conn.execute(_JOB.where(jobs.c.id == job_id)).one_or_none()
     if row is None:
         raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
-    return Job(**row._mapping)
+    return _job(row)
 
 
 def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000) -> list[Job]:
@@ -174,7 +174,11 @@ def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000
     query = _JOB.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(jobs.c.state == state)
-    return [Job(**row._mapping) for row in conn.execute(query)]
+    return [_job(row) for row in conn.execute(query)]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(**{**row._mapping, "settings": JobSettings.from_body(row.settings)})
 
 
 def add_input_errors(conn: Connection, job_id: str, errors: Sequence[NewInputError]) -> None:

@@ -6,14 +6,14 @@ later lease exists, it changes nothing and says so. All times are the database's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, insert, select, update
 
 from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
-from ruie.db.leased_item import LeasedItem, read_leased
+from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import jobs, quarantine, work_items
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
@@ -123,10 +123,10 @@ def retry(
     error: BaseException,
     *,
     counts: bool,
-    otherwise: Mapping[str, int] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> bool:
     """Try again after `delay_s` seconds. counts: whether this attempt is one of those allowed.
-    otherwise: `max_tokens` or `demonstrations`, if they shall be others than the job's.
+    overrides: added to those that the item has.
 
     False where the lease had been lost: then nothing changed.
     """
@@ -137,7 +137,7 @@ def retry(
         state=RETRY,
         not_before=utcnow(max(0.0, delay_s)),
         attempts=work_items.c.attempts - (0 if counts else 1),
-        **(otherwise or {}),
+        **overrides.given(),
     )
 
 

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from ruie.db.models import chunks, documents, events, work_items
 from ruie.records import Grounding, Span, Task, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a call has instead of what its job says; None: as the job says."""
+
+    model: str | None = None
+    max_tokens: int | None = None
+    demonstrations: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not None, by name, which is also their column's in `work_items`."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +46,7 @@ class LeasedItem:
     """Leases so far, this one included."""
     losses: int
     """Of these, how many ended without an answer because the worker was lost."""
-    model: str | None = None
-    """Where this item is asked otherwise than its job: the model, ..."""
-    max_tokens: int | None = None
-    """... the longest answer, tokens, ..."""
-    demonstrations: int | None = None
-    """... and how many demonstrations."""
+    overrides: Overrides = NO_OVERRIDES
     part: bool = False
     """The chunk is not the whole document."""
 
@@ -99,9 +110,7 @@ def _leased(row: Any) -> LeasedItem:
         trigger=trigger,
         attempts=row.attempts,
         losses=row.losses,
-        model=row.model,
-        max_tokens=row.max_tokens,
-        demonstrations=row.demonstrations,
+        overrides=Overrides(row.model, row.max_tokens, row.demonstrations),
         part=row.part,
     )
 

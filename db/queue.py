@@ -17,7 +17,7 @@ from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
 from ruie.db.lease import lease, others_wait, put_back, release, renew, retry
 from ruie.db.lease import quarantine_item as quarantine
-from ruie.db.leased_item import LeasedItem
+from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides
 from ruie.db.models import jobs, work_items
 from ruie.db.reaper import WORKER_LOST, reap, withdraw_lost
 from ruie.db.sql import changed
@@ -25,11 +25,13 @@ from ruie.db.types import utcnow
 
 __all__ = [
     "ALONE_FROM",
+    "NO_OVERRIDES",
     "WORKER_LOST",
     "Batch",
     "EnqueueCounts",
     "LeasedItem",
     "NewDocument",
+    "Overrides",
     "classes",
     "dispatch",
     "enqueue_documents",

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from ruie.chunking import Chunker
 from ruie.db import job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
+from ruie.db.job_settings import JobSettings
 from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
 from ruie.errors import UsageError
@@ -175,11 +176,7 @@ class Client:
             model=model,
             endpoint=config.llm_base_url,
             prompt_version=PROMPT_VERSION,
-            settings={
-                **decoding(config).body(),
-                "chunks": chunker(config).body(),
-                **({"context": context} if (context := options.get("context")) else {}),
-            },
+            settings=JobSettings(decoding(config), chunker(config), options.get("context") or ""),
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),

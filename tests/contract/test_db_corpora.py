@@ -10,7 +10,9 @@ from support.house import House
 
 from ruie.db import corpora, job_states, jobs, queue
 from ruie.db.corpora import Asking, Position
+from ruie.db.job_settings import JobSettings
 from ruie.db.models import origins
+from ruie.extractor import Decoding
 from ruie.records import Item, Task
 
 
@@ -99,7 +101,7 @@ def test_another_question_asks_again(house: House) -> None:
 
 
 def test_a_context_that_changed_asks_again(house: House) -> None:
-    settings = {"k": 8, "context": "line"}
+    settings = JobSettings(Decoding(), context="line")
     read(house, news(house, settings=settings), {"a": "A.", "b": "B."})
     done = read(house, news(house, settings=settings), {"a": "A.", "x": "X.", "b": "B."})
     assert (done.added, done.changed, done.unchanged) == (2, 1, 1)  # b is in line 3 now

@@ -142,7 +142,10 @@ class TestViews:
         assert answer.columns == ("created_at", "settings", "truth", "half")
         assert len(created) == len("2026-01-31 08:05:09.123000")
         assert created[10] == " "
-        assert settings == '{"k": 8, "max_tokens": 256}'
+        assert settings == (
+            '{"demonstrations": 8, "max_tokens": 256, "prompt_tokens": 1792, "form": "linear",'
+            ' "stop": ["\\n"], "temperature": 0}'
+        )
         assert (truth, half) == (1, 0.5)
 
 

@@ -151,17 +151,17 @@ def test_spend_by_day_counts_what_failed_too(house: House) -> None:
     good, bad = house.take()
     house.save(good, cost_usd=0.25)
     with house.engine.begin() as conn:
-        error = TransientCallError("no answer")
+        error, longer = TransientCallError("no answer"), queue.Overrides(max_tokens=512)
         queue.record_attempt(
             conn, bad, error, model="small", endpoint="http://llm", tokens=(7, 0), cost_usd=0.5
         )
-        assert queue.retry(conn, bad, 0.0, error, counts=True, otherwise={"max_tokens": 512})
+        assert queue.retry(conn, bad, 0.0, error, counts=True, overrides=longer)
     assert house.rows(
         "SELECT model, calls, failed_calls, prompt_tokens, completion_tokens, cost_usd"
         " FROM spend_by_day"
     ) == [("small", 1, 1, 107, 10, 0.75)]
     (again,) = house.take()
-    assert (again.id, again.max_tokens, again.demonstrations) == (bad.id, 512, None)
+    assert (again.id, again.overrides) == (bad.id, longer)
 
 
 def test_items_for_which_a_cap_left_no_room_come_back_later(house: House) -> None:

@@ -13,9 +13,11 @@ from support.limiting import ENDPOINT, MODEL, call, in_window, limited
 
 from ruie.db import jobs, queue, results
 from ruie.db.engine import open_engine, reading
+from ruie.db.job_settings import JobSettings
 from ruie.db.models import work_items
 from ruie.db.types import utcnow
 from ruie.errors import TransientCallError
+from ruie.extractor import Decoding
 from ruie.records import Task
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
 from ruie.worker.limits.restore import RecentCalls, recent_calls, restore
@@ -36,7 +38,8 @@ OWN = ("http://own", "own")
 
 def leased(conn: Connection, count: int) -> list[queue.LeasedItem]:
     """So many leased items of a job that names no model."""
-    new = jobs.NewJob("n", "s", {"name": "s"}, "d" * 64, "", ENQUEUER, "1", {"max_tokens": 9})
+    settings = JobSettings(Decoding())
+    new = jobs.NewJob("n", "s", {"name": "s"}, "d" * 64, "", ENQUEUER, "1", settings)
     job = jobs.create_job(conn, new)
     rows = [queue.NewDocument(f"text {n}", str(n)) for n in range(count)]
     queue.enqueue_documents(conn, job, rows, (Task.NER,))

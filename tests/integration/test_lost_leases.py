@@ -15,6 +15,7 @@ from support.waiting import wait_until_async
 
 from ruie.db import jobs, queue, spend
 from ruie.db.engine import open_engine
+from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
 from ruie.errors import CallError
 from ruie.extractor import Decoding
@@ -64,7 +65,7 @@ class Bench:
             model="scripted",
             endpoint=endpoint.url,
             prompt_version="1",
-            settings=Decoding(max_tokens=48, demonstrations=0).body(),
+            settings=JobSettings(Decoding(max_tokens=48, demonstrations=0)),
         )
         rows = [queue.NewDocument(f"Ada number {n} was here.", f"d{n}") for n in range(documents)]
         with engine.begin() as conn:

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from ruie.db import jobs, queue, results
+from ruie.db.job_settings import JobSettings
 from ruie.db.models import FTS
+from ruie.extractor import Decoding
 from ruie.records import Item, Task
 from ruie.schema import Schema
 
@@ -37,7 +39,7 @@ class House:
             model="small",
             endpoint="http://127.0.0.1:8000/v1",
             prompt_version="1",
-            settings={"k": 8, "max_tokens": 256},
+            settings=JobSettings(Decoding()),
         )
         with self.engine.begin() as conn:
             return jobs.create_job(conn, replace(new, **changes))

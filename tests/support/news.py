@@ -16,7 +16,9 @@ from sqlalchemy import Engine, text
 
 from ruie.db import job_states, jobs, queue, results
 from ruie.db.canonical import map_names
+from ruie.db.job_settings import JobSettings
 from ruie.errors import OutputError
+from ruie.extractor import Decoding
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
 from ruie.worker.export import write
@@ -144,7 +146,7 @@ def _job(engine: Engine, name: str, model: str) -> str:
         model=model,
         endpoint=ENDPOINT,
         prompt_version="1",
-        settings={"k": 8},
+        settings=JobSettings(Decoding()),
     )
     with engine.begin() as conn:
         return jobs.create_job(conn, new)

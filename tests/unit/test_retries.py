@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from ruie.db.queue import Overrides
 from ruie.errors import (
     CallError,
     ContentFilteredError,
@@ -28,6 +29,8 @@ from ruie.worker.batches.retries import (
 )
 
 POLICY = RetryPolicy(max_attempts=4, max_output_attempts=2, base_delay_s=2.0, max_delay_s=5.0)
+LONGER = Overrides(max_tokens=512)
+TWO, NONE = Overrides(demonstrations=2), Overrides(demonstrations=0)
 
 
 def made(number: int) -> Attempt:
@@ -75,15 +78,17 @@ def test_decisions(error: CallError, attempts: int, expected: object) -> None:
 @pytest.mark.parametrize(
     ("error", "attempt", "expected"),
     [
-        (TruncatedError("x"), Attempt(1, 256, 8), Retry(0.0, False, {"max_tokens": 512})),
-        (TruncatedError("x"), Attempt(4, 256, 8), Retry(0.0, False, {"max_tokens": 512})),
+        (TruncatedError("x"), Attempt(1, 256, 8), Retry(0.0, False, LONGER)),
+        (TruncatedError("x"), Attempt(4, 256, 8), Retry(0.0, False, LONGER)),
         (TruncatedError("x"), Attempt(1, 512, 8, lengthened=True), Quarantine()),
-        (ContextTooLongError("x"), Attempt(1, 256, 8), Retry(0.0, False, {"demonstrations": 2})),
-        (ContextTooLongError("x"), Attempt(9, 256, 2), Retry(0.0, False, {"demonstrations": 0})),
+        (ContextTooLongError("x"), Attempt(1, 256, 8), Retry(0.0, False, TWO)),
+        (ContextTooLongError("x"), Attempt(9, 256, 2), Retry(0.0, False, NONE)),
         (ContextTooLongError("x"), Attempt(1, 256, 0), Quarantine()),
     ],
 )
-def test_what_is_asked_otherwise(error: CallError, attempt: Attempt, expected: object) -> None:
+def test_overrides_of_the_next_attempt(
+    error: CallError, attempt: Attempt, expected: object
+) -> None:
     assert decide(error, attempt, POLICY, Highest()) == expected
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ruie.db.jobs import Job, Priority
-from ruie.db.queue import LeasedItem
-from ruie.extractor import Decoding, Extractor, Retriever
+from ruie.db.queue import NO_OVERRIDES, Overrides
+from ruie.extractor import Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.records import Query
 from ruie.worker.prices import Price
@@ -35,15 +35,15 @@ class Lane:
         priority: Priority,
         llm: LLMClient,
         retriever: Retriever | None,
-        model: Callable[[], str],
+        default_model: Callable[[], str],
         price: Callable[[str], Price | None],
     ) -> None:
         self.priority = priority
         self.llm = llm
         self.price = price
         self._retriever = retriever
-        self._model = model
-        self._extractors: dict[tuple[str, str, int | None, int | None], Extractor] = {}
+        self._default_model = default_model
+        self._extractors: dict[tuple[str, Overrides], Extractor] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
         # The next few are encoded while others are being asked: a process never waits for its
@@ -59,27 +59,21 @@ class Lane:
         """Of the bundle that its demonstrations are from; "" without one."""
         return self._retriever.digest if self._retriever else ""
 
-    def extractor(self, job: Job, item: LeasedItem | None = None) -> Extractor:
-        """The extractor for a job: its model and decoding, or what an item has instead."""
-        model = (item.model if item else None) or job.model or self._model()
-        longer = item.max_tokens if item else None
-        fewer = item.demonstrations if item else None
-        key = (job.id, model, longer, fewer)
+    def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
+        """The extractor for a job's items that have these overrides."""
+        overrides = replace(overrides, model=overrides.model or job.model or self._default_model())
+        key = (job.id, overrides)
         if key not in self._extractors:
             if len(self._extractors) > KEPT:
                 self._extractors.clear()
-            decoding = Decoding.from_body(job.settings)
-            decoding = replace(
-                decoding,
-                max_tokens=decoding.max_tokens if longer is None else longer,
-                demonstrations=decoding.demonstrations if fewer is None else fewer,
-            )
+            changes = overrides.given()
+            model = changes.pop("model")
+            decoding = replace(job.settings.decoding, **changes)
             salt = job.id if job.forced else ""
             self._extractors[key] = Extractor(self._retriever, self.llm, model, decoding, salt)
         return self._extractors[key]
 
-    def key(self, job: Job, item: LeasedItem, query: Query) -> str:
-        """The idempotency key: of the question as the job asks it, whatever an item needed to be
-        answered (a longer answer, fewer demonstrations)."""
-        asked = replace(item, max_tokens=None, demonstrations=None)
-        return self.extractor(job, asked).key(query)
+    def key(self, job: Job, overrides: Overrides, query: Query) -> str:
+        """The idempotency key: of the question as the job asks it, also where an item's answer
+        needs more tokens or its prompt fewer demonstrations."""
+        return self.extractor(job, Overrides(model=overrides.model)).key(query)

@@ -69,7 +69,9 @@ class LeasedBatch:
             )
             for item in leased
         }
-        self._keys = {item.id: lane.key(job, item, self._queries[item.id]) for item in leased}
+        self._keys = {
+            item.id: lane.key(job, item.overrides, self._queries[item.id]) for item in leased
+        }
         self._sent: dict[int, PendingCall] = {}
         self._flying: set[int] = set()
         self._unsent: set[asyncio.Task[None]] = set()
@@ -127,7 +129,7 @@ class LeasedBatch:
     async def _feed(self, group: asyncio.TaskGroup) -> None:
         fresh = await self._reuse(list(self.items.values()))
         if self._day_cap is not None or self.job.cap_nusd is not None:
-            models = {self._lane.extractor(self.job, item).model for item in fresh}
+            models = {self._lane.extractor(self.job, item.overrides).model for item in fresh}
             if unpriced := next((m for m in models if self._lane.price(m) is None), None):
                 await self._refuse(partial(settlement.refuse_unpriced, model=unpriced))
                 return
@@ -183,7 +185,7 @@ class LeasedBatch:
         """Questions, encoded together where they are asked alike."""
         alike: dict[int, tuple[Extractor, list[queue.LeasedItem]]] = {}
         for item in few:
-            extractor = self._lane.extractor(self.job, item)
+            extractor = self._lane.extractor(self.job, item.overrides)
             alike.setdefault(id(extractor), (extractor, []))[1].append(item)
         ready: list[tuple[queue.LeasedItem, Question]] = []
         for extractor, items in alike.values():
@@ -231,7 +233,7 @@ class LeasedBatch:
         self._waiting.pop(item_id, None)
 
     async def _one(self, item: queue.LeasedItem, question: Question) -> None:
-        extractor = self._lane.extractor(self.job, item)
+        extractor = self._lane.extractor(self.job, item.overrides)
         sent = self._sent[item.id]
         task = self._waiting[item.id]
 
@@ -286,7 +288,7 @@ class LeasedBatch:
             item.attempts,
             question.call.max_tokens,
             min(extractor.decoding.demonstrations, len(question.demonstrations)),
-            lengthened=item.max_tokens is not None,
+            lengthened=item.overrides.max_tokens is not None,
         )
         decision = decide(error, attempt, self._policy)
         log.info("%s of document %d: %s, %s", item.task, item.document_id, error.kind, decision)

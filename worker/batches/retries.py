@@ -1,11 +1,11 @@
-"""What a failed call means for its item: a pure function, and a value as its answer."""
+"""What to do after a failed call: a pure function, whose result is a value."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.errors import (
     CallError,
     ContextTooLongError,
@@ -31,17 +31,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again after `delay_s` seconds. `counts`: whether this used up an attempt. `otherwise`:
-    `max_tokens` or `demonstrations`, where the next attempt shall have others."""
+    """Try again after `delay_s` seconds. counts: whether this used up an attempt. overrides: what
+    the next attempt has instead of what the job says."""
 
     delay_s: float
     counts: bool = True
-    otherwise: Mapping[str, int] = field(default_factory=dict)
+    overrides: Overrides = NO_OVERRIDES
 
 
 @dataclass(frozen=True, slots=True)
 class PauseEndpoint:
-    """Nobody calls this endpoint for `delay_s` seconds; the item then goes on, at no cost."""
+    """The endpoint is left alone for `delay_s` seconds; then the item is tried again. No attempt is
+    used up."""
 
     delay_s: float
 
@@ -53,7 +54,7 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class PauseJob:
-    """No call of the job can succeed until somebody mends what the error says."""
+    """No call of the job can succeed until what the error says is fixed."""
 
 
 Decision = Retry | PauseEndpoint | Quarantine | PauseJob
@@ -68,7 +69,7 @@ class RetryPolicy:
     base_delay_s: float = 2.0
     max_delay_s: float = 300.0
     lengthen: int = 2
-    """How many times as long the answer may be after one that was cut off."""
+    """By how much `max_tokens` is multiplied after an answer that was cut off."""
 
 
 def decide(
@@ -77,9 +78,9 @@ def decide(
     """What to do after `error`.
 
     Delays grow exponentially with full jitter (a uniform draw from 0 to the bound), which spreads
-    a crowd that failed together; a wait that the provider asked for is a lower bound. What is
-    asked otherwise the next time (a longer answer once, ever fewer demonstrations) ends by
-    itself, and uses up no attempt.
+    a crowd that failed together; a wait that the provider asked for is a lower bound. A retry with
+    overrides (a longer answer once, ever fewer demonstrations) uses up no attempt: there can be
+    only a few of them.
     """
     draw = (rng or random).uniform
     match error:
@@ -90,11 +91,11 @@ def decide(
                 error.retry_after if error.retry_after is not None else draw(1.0, 5.0)
             )
         case TruncatedError() if not attempt.lengthened:
-            longer = attempt.max_tokens * policy.lengthen
-            return Retry(0.0, counts=False, otherwise={"max_tokens": longer})
+            longer = Overrides(max_tokens=attempt.max_tokens * policy.lengthen)
+            return Retry(0.0, counts=False, overrides=longer)
         case ContextTooLongError() if attempt.demonstrations > 0:
-            fewer = attempt.demonstrations // 3
-            return Retry(0.0, counts=False, otherwise={"demonstrations": fewer})
+            fewer = Overrides(demonstrations=attempt.demonstrations // 3)
+            return Retry(0.0, counts=False, overrides=fewer)
         case TruncatedError() | ItemError():
             return Quarantine()
         case OutputError() if attempt.number >= policy.max_output_attempts:

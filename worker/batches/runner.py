@@ -109,7 +109,7 @@ class BatchRunner:
             if not job.bundle_digest and (digest := lane.bundle_digest):
                 await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
             told: dict[int, str] = {}
-            if key := job.settings.get("context"):
+            if key := job.settings.context:
                 documents = sorted({item.document_id for item in leased})
                 told = await self._store.read(lambda conn: contexts(conn, job.id, documents, key))
             batch = LeasedBatch(

@@ -108,8 +108,8 @@ def fail(
 ) -> None:
     """Carry a decision out after a call that failed."""
     match decision:
-        case Retry(delay_s, counts, otherwise):
-            held = queue.retry(conn, item, delay_s, error, counts=counts, otherwise=otherwise)
+        case Retry(delay_s, counts, overrides):
+            held = queue.retry(conn, item, delay_s, error, counts=counts, overrides=overrides)
         case PauseEndpoint(delay_s):
             held = queue.retry(conn, item, delay_s, error, counts=False)
         case Quarantine():

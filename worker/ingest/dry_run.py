@@ -66,7 +66,7 @@ class _Pass:
         self._chunker = chunker
         self._scope = new.scope or ""
         self._continues = corpora.open_job(conn, new.enqueue_key) if new.enqueue_key else None
-        context = new.settings.get("context", "")
+        context = new.settings.context
         job_id = self._continues or ""
         self._asking = Asking(job_id, new.corpus, new.question, new.forced, context)
 

@@ -1,0 +1,40 @@
+"""How a job asks, as the column `jobs.settings` stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ruie.chunking import Chunker
+from ruie.extractor import Decoding
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """decoding: what shapes an answer besides the model. chunking: how documents are divided; None
+    for a job of a version that did not divide them. context: the metadata key whose value is added
+    to each chunk's prompt, or ""."""
+
+    decoding: Decoding
+    chunking: Chunker | None = None
+    context: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """As plain JSON values. A byte more or less, or another order, would make every job a new
+        question to its corpus (`ruie.db.jobs.NewJob.question`)."""
+        return {
+            **self.decoding.body(),
+            **({"chunks": self.chunking.body()} if self.chunking else {}),
+            **({"context": self.context} if self.context else {}),
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`."""
+        chunks = body.get("chunks")
+        return cls(
+            Decoding.from_body(body),
+            Chunker.from_body(chunks) if chunks else None,
+            body.get("context", ""),
+        )

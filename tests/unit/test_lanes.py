@@ -1,0 +1,62 @@
+"""What a lane makes of a job and an item's overrides: the extractor, and the idempotency key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ruie.db.job_settings import JobSettings
+from ruie.db.jobs import Job, Priority
+from ruie.db.queue import NO_OVERRIDES, Overrides
+from ruie.extractor import Decoding
+from ruie.llm import LLMClient
+from ruie.schema import Schema
+from ruie.worker.batches.lanes import Lane
+
+SCHEMA = Schema("news", entities={"person": "", "place": ""})
+QUERY = SCHEMA.query(SCHEMA.tasks[0], "Ada met Bo .")
+JOB = Job(
+    id="job_1", name="n", state="running", reason=None, schema_name="news",
+    schema_body=SCHEMA.body(), schema_digest=SCHEMA.digest, model="small",
+    endpoint="http://llm/v1", bundle_digest="", prompt_version="5",
+    settings=JobSettings(Decoding()), priority=0, cap_nusd=None, paused_by=None, forced=False,
+    corpus=None, question=None, scope=None, enqueue_key=None,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC), enqueued_at=None, finished_at=None,
+)  # fmt: skip  # a row
+KEY = "561e27189949607063124597e0b1ff9fee7f700b335220b9921577d303560544"
+
+
+def lane() -> Lane:
+    return Lane(
+        Priority.NORMAL, LLMClient("http://llm/v1"), None, lambda: "default", lambda _: None
+    )
+
+
+def test_overrides_take_the_place_of_the_job_s_model_and_decoding() -> None:
+    overrides = Overrides("large", max_tokens=512, demonstrations=0)
+    extractor = lane().extractor(JOB, overrides)
+    assert extractor.model == "large"
+    assert extractor.decoding == Decoding(demonstrations=0, max_tokens=512)
+    assert lane().extractor(JOB).decoding == Decoding()
+
+
+def test_a_job_without_a_model_has_the_worker_s() -> None:
+    assert lane().extractor(replace(JOB, model="")).model == "default"
+
+
+@pytest.mark.parametrize(
+    "overrides", [NO_OVERRIDES, Overrides(max_tokens=512), Overrides(demonstrations=0)]
+)
+def test_the_key_is_the_job_s_however_the_item_is_answered(overrides: Overrides) -> None:
+    assert lane().key(JOB, overrides, QUERY) == KEY
+
+
+def test_another_model_or_a_forced_job_has_a_key_of_its_own() -> None:
+    keys = {
+        KEY,
+        lane().key(JOB, Overrides(model="large"), QUERY),
+        lane().key(replace(JOB, forced=True), NO_OVERRIDES, QUERY),
+    }
+    assert len(keys) == 3
