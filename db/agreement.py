@@ -1,7 +1,7 @@
 """The view `review_agreement`: a job's records against the reviews in force, as `ruie review score`
 counts them.
 
-`{each}` is the databases' own word for the elements of a JSON array (db/views.py).
+`{each}` is each database's function for the elements of a JSON array (db/views.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def _reviewed(task: str) -> str:
     """The reviews in force of jobs' documents under their schema, where the task was reviewed and
     the job has answered it in full: for ED, the arguments too.
 
-    PostgreSQL takes any JSON array for a hundred elements, and would then read all records of all
-    jobs: so the tasks are looked for as text."""
+    PostgreSQL estimates any JSON array at a hundred elements, and would then read all records of
+    all jobs: so the tasks are matched as text."""
     arguments = f"\n            AND COALESCE({_answered('EAE', 'IS NOT NULL')}, 1) = 1"
     return f"""(
         SELECT j.id AS job_id, r.id AS review_id, r.document_id AS document_id, r.body AS body
@@ -32,7 +32,7 @@ def _reviewed(task: str) -> str:
 
 def _answered(task: str, event: str) -> str:
     """1: all of the document's work items of the task are done; 0: some are not; null: there are
-    none. event: which half of them, so that its index finds them."""
+    none. event: "IS NULL" or "IS NOT NULL", each of which has an index of its own."""
     return f"""(SELECT MIN(CASE WHEN w.state = 'done' THEN 1 ELSE 0 END)
                 FROM chunks h
                 JOIN work_items w ON w.chunk_id = h.id AND w.job_id = j.id AND w.task = '{task}'
@@ -44,16 +44,16 @@ def _gold(task: str, listed: str, kind: str, *spans: str) -> str:
     """The records of a task that the review has: type and offsets. spans: JSON objects."""
     offsets = [f"CAST({span} ->> '{end}' AS integer)" for span in spans for end in ("start", "end")]
     return f"""SELECT k.job_id AS job_id, k.review_id AS review_id, '{task}' AS task,
-        {kind} AS type, {_named(offsets)}, 1 AS gold, 0 AS found
-    FROM {_reviewed(_asked(task))} k, {listed}"""
+        {kind} AS type, {_named(offsets)}, 1 AS gold, 0 AS predicted
+    FROM {_reviewed(_reviewed_task(task))} k, {listed}"""
 
 
-def _found(task: str, view: str, kind: str, *spans: str) -> str:
+def _predicted(task: str, view: str, kind: str, *spans: str) -> str:
     """The records of a task that the job has, in the same form. spans: beginnings of columns."""
     offsets = [f"COALESCE(f.{span}_{end}, {NOWHERE})" for span in spans for end in ("start", "end")]
     return f"""SELECT k.job_id AS job_id, k.review_id AS review_id, '{task}' AS task,
-        {kind} AS type, {_named(offsets)}, 0 AS gold, 1 AS found
-    FROM {_reviewed(_asked(task))} k
+        {kind} AS type, {_named(offsets)}, 0 AS gold, 1 AS predicted
+    FROM {_reviewed(_reviewed_task(task))} k
     JOIN {view} f ON f.job_id = k.job_id AND f.document_id = k.document_id{
         " AND f.role IS NOT NULL" if task == "EAE" else ""
     }"""
@@ -64,7 +64,7 @@ def _named(offsets: list[str]) -> str:
     return ", ".join(f"{value} AS {name}" for value, name in zip(filled, "abcd", strict=True))
 
 
-def _asked(task: str) -> str:
+def _reviewed_task(task: str) -> str:
     """The task that was reviewed: arguments are reviewed with their events."""
     return "ED" if task == "EAE" else task
 
@@ -82,10 +82,10 @@ _COMPARED = "\n    UNION ALL\n    ".join(
         ),
         _gold("ED", _EVENTS, _TYPE, _TRIGGER),
         _gold("EAE", f"{_EVENTS}, {_ARGUMENTS}", _ROLE, _TRIGGER, "m.value"),
-        _found("NER", "entity_mentions", "f.type", "char"),
-        _found("RE", "relation_mentions", "f.type", "head", "tail"),
-        _found("ED", "event_mentions", "f.type", "trigger"),
-        _found("EAE", "event_mentions", "f.type || '/' || f.role", "trigger", "argument"),
+        _predicted("NER", "entity_mentions", "f.type", "char"),
+        _predicted("RE", "relation_mentions", "f.type", "head", "tail"),
+        _predicted("ED", "event_mentions", "f.type", "trigger"),
+        _predicted("EAE", "event_mentions", "f.type || '/' || f.role", "trigger", "argument"),
     )
 )
 
@@ -98,11 +98,11 @@ SELECT b.job_id AS job_id, j.model AS model, r.document_id AS document_id,
     b.matched AS matched, b.missing AS missing, b.spurious AS spurious
 FROM (
     SELECT a.job_id AS job_id, a.review_id AS review_id, a.task AS task, a.type AS type,
-        SUM(a.gold * a.found) AS matched, SUM(a.gold * (1 - a.found)) AS missing,
-        SUM((1 - a.gold) * a.found) AS spurious
+        SUM(a.gold * a.predicted) AS matched, SUM(a.gold * (1 - a.predicted)) AS missing,
+        SUM((1 - a.gold) * a.predicted) AS spurious
     FROM (
         SELECT s.job_id AS job_id, s.review_id AS review_id, s.task AS task, s.type AS type,
-            MAX(s.gold) AS gold, MAX(s.found) AS found
+            MAX(s.gold) AS gold, MAX(s.predicted) AS predicted
         FROM (
     {_COMPARED}
         ) s

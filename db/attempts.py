@@ -1,4 +1,4 @@
-"""The calls that failed, or whose answer nobody could use."""
+"""Calls that failed, or whose answer could not be used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def record_attempt(
     tokens: tuple[int, int] = (0, 0),
     cost_usd: float | None = None,
 ) -> None:
-    """Keep what is known of a call that failed. endpoint: the base URL that was called. tokens: of
+    """Record a call that failed. endpoint: the base URL that was called. tokens: of
     the prompt and of the answer, as the provider counted them. In the transaction that ends the
     item."""
     conn.execute(

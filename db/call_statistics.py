@@ -1,5 +1,5 @@
-"""What past calls tell about calls to come. Of the last `RECENT` extractions alone, so that asking
-is quick however many there are."""
+"""Statistics of past calls, for estimates. Only the last `RECENT` extractions are counted, so that
+a query is fast however many there are."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ RECENT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class PastCalls:
-    """Calls of one model and task, and the tokens of all their answers together."""
+class CallStatistics:
+    """The number of calls of one model and task, and the tokens of all their answers."""
 
     calls: int
     completion_tokens: int
 
 
-def past_calls(conn: Connection, model: str) -> dict[Task, PastCalls]:
-    """Recent calls of a model by task; answers that were reused are not counted."""
+def calls_by_task(conn: Connection, model: str) -> dict[Task, CallStatistics]:
+    """Recent calls of a model by task, without reused answers."""
     query = (
         select(extractions.c.task, func.count(), func.sum(extractions.c.completion_tokens))
         .where(_recent(conn, model))
         .group_by(extractions.c.task)
     )
     return {
-        Task(task): PastCalls(calls, int(tokens)) for task, calls, tokens in conn.execute(query)
+        Task(task): CallStatistics(calls, int(tokens))
+        for task, calls, tokens in conn.execute(query)
     }
 
 
-def past_events(
+def count_events(
     conn: Connection, model: str, schema_digest: str, types: Sequence[str]
 ) -> tuple[int, int]:
-    """How many recent ED calls a model had with this schema, and how many events of these types
-    they found; an event in the overlap of two chunks is one."""
+    """The number of a model's recent ED calls with this schema, and of the events of these types
+    that they detected; an event in the overlap of two chunks counts once."""
     detections = and_(
         _recent(conn, model),
         extractions.c.task == Task.ED.value,
         extractions.c.schema_digest == schema_digest,
     )
     calls = conn.execute(select(func.count()).where(detections)).scalar_one()
-    # what two chunks both found is asked about once
     of_an_overlap = and_(events.c.shared, events.c.trigger_start.is_not(None))
-    found = (
+    detected = (
         select(
             extractions.c.job_id,
             events.c.document_id,
@@ -64,16 +64,16 @@ def past_events(
         .distinct()
         .subquery()
     )
-    return calls, conn.execute(select(func.count()).select_from(found)).scalar_one()
+    return calls, conn.execute(select(func.count()).select_from(detected)).scalar_one()
 
 
-def events_of(
+def detected_events(
     conn: Connection, detections: Sequence[PaidExtraction], types: Sequence[str]
 ) -> dict[str, list[Trigger]]:
-    """The events of these types that ED extractions found, by the extractions' keys; offsets are in
-    the chunks' texts."""
+    """The events of these types in ED extractions, by the extractions' keys; offsets are in the
+    chunks' texts."""
     by_id = {paid.id: paid for paid in detections}
-    found: dict[str, list[Trigger]] = {}
+    detected: dict[str, list[Trigger]] = {}
     for part in pieces(list(by_id)):
         query = (
             select(events)
@@ -86,8 +86,8 @@ def events_of(
                 row.trigger_text, row.trigger_start, row.trigger_end, row.grounding,
                 paid.chunk_start,
             )  # fmt: skip  # one span
-            found.setdefault(paid.key, []).append(Trigger(row.type, span))
-    return found
+            detected.setdefault(paid.key, []).append(Trigger(row.type, span))
+    return detected
 
 
 def _recent(conn: Connection, model: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What names are called: one row a key, made with the first mention, and a person's own mapping."""
+"""Canonical names: one row a key, created with the first mention, and a person's own mapping."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ruie.db.sql import changed, pieces
 from ruie.db.types import storable
 from ruie.names import LONGEST, name_key
 
-TOGETHER = 16
-"""Names of one statement: those of a usual result are one round trip."""
+NAMES_PER_STATEMENT = 16
+"""The names of a usual result are one round trip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A key, the spelling seen first, what it is called, and whether a person said so."""
+    """A key, the spelling seen first, the canonical name, and whether a person set it."""
 
     key: str
     seen: str
@@ -29,8 +29,8 @@ class Name:
 
 @cache
 def _insert(rows: int) -> TextClause:
-    # Written out, since SQLAlchemy compiles a VALUES list of many rows anew each time.
-    # A name that is there is left as it is, without a lock on it.
+    # As text, since SQLAlchemy compiles a VALUES list of many rows each time it is executed.
+    # An existing name is left as it is, without a lock on it.
     values = ", ".join(f"(:key_{i}, :seen_{i}, :name_{i}, false)" for i in range(rows))
     return text(
         f"INSERT INTO canonical (key, seen, name, mapped) VALUES {values} ON CONFLICT DO NOTHING"
@@ -38,13 +38,13 @@ def _insert(rows: int) -> TextClause:
 
 
 def add_names(conn: Connection, spellings: Iterable[str]) -> None:
-    """See that each name has its row."""
+    """Add a row for each name that has none."""
     seen: dict[str, str] = {}
     for spelling in spellings:
         spelling = storable(spelling)
         seen.setdefault(name_key(spelling), _shown(spelling))
-    # In one order everywhere: two that add the same names wait for, never block, each other.
-    for part in pieces(sorted(seen.items()), TOGETHER):
+    # In one order everywhere, so that two that add the same names wait, but never deadlock.
+    for part in pieces(sorted(seen.items()), NAMES_PER_STATEMENT):
         values: dict[str, str] = {}
         for i, (key, spelling) in enumerate(part):
             values |= {f"key_{i}": key, f"seen_{i}": spelling, f"name_{i}": spelling}
@@ -56,24 +56,25 @@ def _shown(spelling: str) -> str:
 
 
 def map_names(conn: Connection, mapping: Mapping[str, str]) -> int:
-    """Let each spelling (and all others with its key) be called by the name it is mapped to; a name
-    itself is called so too, however it was spelled first. Gives how many keys were changed."""
+    """Map each spelling, and all others with its key, to a canonical name. The name's own key is
+    mapped to it too, however it was spelled first. Returns the number of keys that changed."""
     shown = {storable(spelling): _shown(storable(name)) for spelling, name in mapping.items()}
     wanted = {name_key(name): name for name in shown.values()}
     wanted |= {name_key(spelling): name for spelling, name in shown.items()}
     add_names(conn, [*shown.values(), *shown])
-    many = 0
+    count = 0
     for key, name in sorted(wanted.items()):
         of_key = update(canonical).where(
             canonical.c.key == key,
             or_(canonical.c.name != name, canonical.c.mapped.is_(False)),
         )
-        many += changed(conn, of_key.values(name=name, mapped=True))
-    return many
+        count += changed(conn, of_key.values(name=name, mapped=True))
+    return count
 
 
 def unmap_names(conn: Connection, spellings: Iterable[str]) -> int:
-    """Let them be called by the spelling seen first again. Gives how many had been mapped."""
+    """Undo the mapping: the canonical name is the spelling seen first again. Returns how many had
+    been mapped."""
     back = update(canonical).values(name=canonical.c.seen, mapped=False)
     return sum(
         changed(
@@ -86,11 +87,11 @@ def unmap_names(conn: Connection, spellings: Iterable[str]) -> int:
 def list_names(
     conn: Connection, prefix: str = "", *, mapped: bool = False, limit: int | None = None
 ) -> Iterator[Name]:
-    """Names by key; prefix: of the spelling, in any case. mapped: only those a person mapped."""
+    """Names by key. prefix: of the spelling, in any case. mapped: only those a person mapped."""
     query = select(canonical.c.key, canonical.c.seen, canonical.c.name, canonical.c.mapped)
     if prefix:
         start = name_key(storable(prefix))
-        # a range, which both databases find by the key's index
+        # a range, for which both databases use the key's index
         query = query.where(canonical.c.key >= start, canonical.c.key < start + "\U0010ffff")
     if mapped:
         query = query.where(canonical.c.mapped.is_(True))

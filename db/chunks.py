@@ -1,4 +1,4 @@
-"""Chunks: the parts of documents that calls see."""
+"""Chunks: the parts of documents, each with calls of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ruie.db.models import chunks, origins
 from ruie.db.sql import pieces
 
 Chunker = Callable[[str], Sequence[Range]]
-"""The character ranges of a text that are asked about, each in a call of its own."""
+"""Divides a text into character ranges, its chunks."""
 
 
 def whole(text: str) -> list[Range]:
@@ -27,15 +27,14 @@ _OTHERS = select(chunks.c.char_start, chunks.c.char_end).where(
 
 
 def other_chunks(conn: Connection, document_id: int, chunk: Range) -> list[Range]:
-    """The ranges of a document's chunks that have characters of this one, itself left out."""
+    """The ranges of a document's other chunks that overlap this one."""
     values = {"document": document_id, "start": chunk[0], "end": chunk[1]}
     return [(s, e) for s, e in conn.execute(_OTHERS, values) if (s, e) != chunk]
 
 
 def contexts(conn: Connection, job_id: str, documents: Sequence[int], key: str) -> dict[int, str]:
-    """What the documents' metadata say under `key`, by document; of several origins in a job, the
-    first."""
-    found: dict[int, str] = {}
+    """The values of the metadata key `key` by document; of several origins, the first's."""
+    values: dict[int, str] = {}
     for part in pieces(documents):
         first = (
             select(func.min(origins.c.id))
@@ -43,5 +42,5 @@ def contexts(conn: Connection, job_id: str, documents: Sequence[int], key: str) 
             .group_by(origins.c.document_id)
         )
         query = select(origins.c.document_id, origins.c.metadata).where(origins.c.id.in_(first))
-        found.update((row[0], context_of(row[1], key)) for row in conn.execute(query))
-    return found
+        values.update((row[0], context_of(row[1], key)) for row in conn.execute(query))
+    return values

@@ -1,7 +1,7 @@
-"""Corpora and sources over time: what an earlier job has under an id, and how far it read.
+"""Corpora and sources over time: the documents of earlier jobs, and how far each source was read.
 
-A corpus is a name for what sources hold, whenever they are read: a job that is given one adds only
-what is new or changed, and marks what is gone.
+A corpus names the content of sources that are read again and again: a job with a corpus adds only
+documents that are new or changed, and marks those that were removed.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ruie.db.models import documents, job_sources, jobs, origins
-from ruie.db.sql import among, changed
+from ruie.db.sql import changed, in_values
 from ruie.db.types import utcnow
 
 SourceState = Literal["reading", "done", "unchanged", "broken"]
 
-_COUNTS = ("running", "paused", "done")  # a job that was cancelled or failed has not asked
+_PROCESSED = ("running", "paused", "done")
+"""States of jobs whose documents count as processed, or soon to be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A job as far as it matters to what its corpus has. context: a key of the metadata. unread:
-    sources that are as they were, where the job has not written so (`set_positions`)."""
+class CorpusJob:
+    """What decides which documents a job adds to its corpus.
+
+    context: the metadata key whose value goes into the prompt. unread: unchanged sources that the
+    job has not recorded by `set_positions`, in a dry run.
+    """
 
     job_id: str
     corpus: str | None
@@ -44,22 +48,22 @@ class Position:
     state: SourceState
 
 
-Found = Mapping[str, Row[Any]]
+OriginRows = Mapping[str, Row[Any]]
 
 
 def origins_of(
-    conn: Connection, asking: Asking, external_ids: Sequence[str]
-) -> tuple[Found, Found]:
-    """By external id: what the job has, or has found unchanged, if only because its source is; and
-    what else is current in its corpus. Rows of id, source, line, digest, metadata, and whether the
-    same was asked."""
+    conn: Connection, corpus_job: CorpusJob, external_ids: Sequence[str]
+) -> tuple[OriginRows, OriginRows]:
+    """Origins by external id: those of the job, including what it found unchanged, and the other
+    current ones of its corpus. Columns: id, external_id, source, line, metadata, digest, own, and
+    processed: whether a job asked the same question about it."""
     own: dict[str, Row[Any]] = {}
     current: dict[str, Row[Any]] = {}
-    asked = and_(jobs.c.state.in_(_COUNTS), jobs.c.question == asking.question)
+    processed = and_(jobs.c.state.in_(_PROCESSED), jobs.c.question == corpus_job.question)
     unread = (
         select(job_sources.c.source)
         .where(
-            job_sources.c.job_id == asking.job_id,
+            job_sources.c.job_id == corpus_job.job_id,
             job_sources.c.source == origins.c.source,
             job_sources.c.state == "unchanged",
         )
@@ -74,26 +78,28 @@ def origins_of(
             origins.c.metadata,
             documents.c.digest,
             or_(
-                origins.c.job_id == asking.job_id, origins.c.seen_in == asking.job_id, unread
+                origins.c.job_id == corpus_job.job_id,
+                origins.c.seen_in == corpus_job.job_id,
+                unread,
             ).label("own"),
-            asked.label("asked"),
+            processed.label("processed"),
         )
         .join(documents, documents.c.id == origins.c.document_id)
         .join(jobs, jobs.c.id == origins.c.job_id)
     )
-    places = [query.where(origins.c.job_id == asking.job_id)]
-    if asking.corpus is not None:
-        here = and_(origins.c.corpus == asking.corpus, origins.c.state == "current")
-        places.append(query.where(here))
-    for place in places:
-        for row in conn.execute(place.where(among(conn, origins.c.external_id, external_ids))):
-            mine = row.own or row.source in asking.unread
+    queries = [query.where(origins.c.job_id == corpus_job.job_id)]
+    if corpus_job.corpus is not None:
+        here = and_(origins.c.corpus == corpus_job.corpus, origins.c.state == "current")
+        queries.append(query.where(here))
+    for each in queries:
+        for row in conn.execute(each.where(in_values(conn, origins.c.external_id, external_ids))):
+            mine = row.own or row.source in corpus_job.unread
             (own if mine else current)[row.external_id] = row
     return own, current
 
 
 def positions(conn: Connection, job_id: str) -> dict[str, Position]:
-    """How far the job has read each source that it began."""
+    """How far the job has read each source."""
     query = select(
         job_sources.c.source,
         job_sources.c.fingerprint,
@@ -119,7 +125,7 @@ _UPSERT = {
 
 
 def set_positions(conn: Connection, job_id: str, reached: Mapping[str, Position]) -> None:
-    """Say how far sources are read; in the transaction of what was read."""
+    """Record how far sources are read, in the transaction that adds their documents."""
     if reached:
         conn.execute(
             _UPSERT[conn.dialect.name],
@@ -136,8 +142,8 @@ def set_positions(conn: Connection, job_id: str, reached: Mapping[str, Position]
         )
 
 
-def open_job(conn: Connection, enqueue_key: str) -> str | None:
-    """The newest job that was asked for in the same words and whose sources are not all read."""
+def interrupted_job(conn: Connection, enqueue_key: str) -> str | None:
+    """The newest job with this key whose enqueueing has not finished."""
     query = select(jobs.c.id).where(
         jobs.c.enqueue_key == enqueue_key,
         jobs.c.enqueued_at.is_(None),
@@ -147,34 +153,34 @@ def open_job(conn: Connection, enqueue_key: str) -> str | None:
 
 
 def unchanged_sources(
-    conn: Connection, asking: Asking, scope: str, fingerprints: Iterable[tuple[str, str]]
+    conn: Connection, corpus_job: CorpusJob, scope: str, fingerprints: Iterable[tuple[str, str]]
 ) -> dict[str, Position]:
-    """Sources that need not be read: the corpus' last whole run was of the same sources, asked the
-    same, and read them to the end with the same fingerprint."""
-    if asking.corpus is None or asking.forced:
+    """Sources that need not be read: the last complete job of the corpus had the same sources and
+    question, and read them to the end with the same fingerprint."""
+    if corpus_job.corpus is None or corpus_job.forced:
         return {}
     last = conn.execute(
         select(jobs.c.id, jobs.c.scope, jobs.c.question)
         .where(
-            jobs.c.corpus == asking.corpus,
+            jobs.c.corpus == corpus_job.corpus,
             jobs.c.enqueued_at.is_not(None),
-            jobs.c.state.in_(_COUNTS),
+            jobs.c.state.in_(_PROCESSED),
         )
         .order_by(jobs.c.enqueued_at.desc(), jobs.c.id.desc())
         .limit(1)
     ).one_or_none()
-    if last is None or (last.scope, last.question) != (scope, asking.question):
+    if last is None or (last.scope, last.question) != (scope, corpus_job.question):
         return {}
     before = positions(conn, last.id)
-    # What an earlier job found and was then cancelled, nobody has asked about.
-    unasked = set(
+    # A job that was cancelled or failed has not processed what it added.
+    unprocessed = set(
         conn.scalars(
             select(origins.c.source)
             .distinct()
             .join(jobs, jobs.c.id == origins.c.job_id)
             .where(
-                jobs.c.corpus == asking.corpus,
-                jobs.c.state.not_in(_COUNTS),
+                jobs.c.corpus == corpus_job.corpus,
+                jobs.c.state.not_in(_PROCESSED),
                 origins.c.state == "current",
             )
         )
@@ -183,33 +189,33 @@ def unchanged_sources(
         source: Position(fingerprint, before[source].position, "unchanged")
         for source, fingerprint in fingerprints
         if fingerprint
-        and source not in unasked
+        and source not in unprocessed
         and source in before
         and before[source].fingerprint == fingerprint
         and before[source].state in ("done", "unchanged")
     }
 
 
-def _gone(asking: Asking, scope: str, unread: Any) -> Any:
-    """Current in the corpus, found by an earlier job of the same sources, and not by this one."""
+def _gone(corpus_job: CorpusJob, scope: str, unread: Any) -> Any:
+    """Current in the corpus, added by an earlier job of the same sources, not seen by this one."""
     return and_(
-        origins.c.corpus == asking.corpus,
+        origins.c.corpus == corpus_job.corpus,
         origins.c.state == "current",
-        origins.c.job_id != asking.job_id,
-        or_(origins.c.seen_in.is_(None), origins.c.seen_in != asking.job_id),
+        origins.c.job_id != corpus_job.job_id,
+        or_(origins.c.seen_in.is_(None), origins.c.seen_in != corpus_job.job_id),
         origins.c.job_id.in_(
-            select(jobs.c.id).where(jobs.c.corpus == asking.corpus, jobs.c.scope == scope)
+            select(jobs.c.id).where(jobs.c.corpus == corpus_job.corpus, jobs.c.scope == scope)
         ),
         or_(origins.c.source.is_(None), origins.c.source.not_in(unread)),
     )
 
 
-def mark_removed(conn: Connection, asking: Asking, scope: str) -> int:
-    """Once all is read: what is no longer in the sources. Nothing is, where one could not be read
-    to its end."""
-    of_job = select(job_sources.c.source).where(job_sources.c.job_id == asking.job_id)
+def mark_removed(conn: Connection, corpus_job: CorpusJob, scope: str) -> int:
+    """Mark the documents that the sources no longer have, once all sources are read; none where a
+    source could not be read to its end. Returns how many."""
+    of_job = select(job_sources.c.source).where(job_sources.c.job_id == corpus_job.job_id)
     if (
-        asking.corpus is None
+        corpus_job.corpus is None
         or conn.execute(of_job.where(job_sources.c.state == "broken").limit(1)).first()
     ):
         return 0
@@ -217,26 +223,28 @@ def mark_removed(conn: Connection, asking: Asking, scope: str) -> int:
     return changed(
         conn,
         update(origins)
-        .where(_gone(asking, scope, unread))
+        .where(_gone(corpus_job, scope, unread))
         .values(state="removed", changed_at=utcnow()),
     )
 
 
 def count_current(conn: Connection, corpus: str, scope: str) -> dict[str | None, int]:
-    """How many documents of each source are current in a corpus, of jobs of the same sources."""
-    asking = Asking("", corpus, None, False)
-    query = select(origins.c.source, func.count()).where(_gone(asking, scope, [""]))
+    """The number of current documents of each source in a corpus, of jobs with the same sources."""
+    corpus_job = CorpusJob("", corpus, None, False)
+    query = select(origins.c.source, func.count()).where(_gone(corpus_job, scope, [""]))
     return {row[0]: row[1] for row in conn.execute(query.group_by(origins.c.source))}
 
 
-def current_origins(conn: Connection, asking: Asking, scope: str) -> Iterator[tuple[int, str]]:
-    """Ids and sources of what `mark_removed` would mark if nothing were read."""
-    query = select(origins.c.id, origins.c.source).where(_gone(asking, scope, [""]))
+def current_origins(
+    conn: Connection, corpus_job: CorpusJob, scope: str
+) -> Iterator[tuple[int, str]]:
+    """Ids and sources of the origins that `mark_removed` would mark if nothing were read."""
+    query = select(origins.c.id, origins.c.source).where(_gone(corpus_job, scope, [""]))
     for row in conn.execution_options(yield_per=1000).execute(query):
         yield row[0], row[1]
 
 
 def known_digests(conn: Connection, digests: Sequence[str]) -> set[str]:
-    """Of texts' digests, those that the database has."""
-    query = select(documents.c.digest).where(among(conn, documents.c.digest, digests))
+    """Those of the texts' digests that the database has."""
+    query = select(documents.c.digest).where(in_values(conn, documents.c.digest, digests))
     return set(conn.scalars(query))

@@ -72,12 +72,12 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def pragmas(connection: sqlite3.Connection, _record: object) -> None:
         cursor = connection.cursor()
-        # Readers go on while one writes, and a commit is one append. It stays in the file.
+        # Readers go on while one writes, and a commit is one append. The mode stays in the file.
         _write_ahead(cursor)
         # With WAL, a crash of the process loses nothing and one of the machine at most the last
-        # commits, whose work is then done again; FULL would cost a disk flush for each document.
+        # commits, whose work is then repeated; FULL would cost a disk flush for each document.
         cursor.execute("PRAGMA synchronous=NORMAL")
-        # SQLite checks foreign keys only where asked to, connection by connection.
+        # SQLite checks foreign keys only on connections that switch it on.
         cursor.execute("PRAGMA foreign_keys=ON")
         # Sorting and temporary tables in memory, and 64 MiB of pages kept: files grow large.
         cursor.execute("PRAGMA temp_store=MEMORY")
@@ -95,7 +95,7 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
-    """Switch to WAL. The switch fails at once where another process is switching; so again."""
+    """Switch to WAL, again and again: it fails at once while another process is switching."""
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
@@ -129,8 +129,8 @@ def _postgresql(url: URL, idle_s: float) -> Engine:
 
 
 def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
-    """What psycopg connects with. The server's settings are sent with the first message, after
-    those that the URL has, and cost no round trip."""
+    """psycopg's arguments. The server's settings go with the first message, after those in the URL,
+    and cost no round trip."""
     options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]
     if "options" in url.query:
         options.insert(0, str(url.query["options"]))
@@ -138,7 +138,7 @@ def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
         "options": " ".join(options),
         "connect_timeout": CONNECT_S,
         "application_name": url.query.get("application_name", "ruie"),
-        # A server that vanished without a word is noticed in about a minute, not in two hours.
+        # A server that vanished silently is noticed in about a minute, not in two hours.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -146,7 +146,7 @@ def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
 
 
 def open_readonly(url: str) -> Engine:
-    """An engine whose connections cannot write; for `ruie.db.query` and for people's own SQL.
+    """An engine whose connections cannot write; for `ruie.db.query` and for users' own SQL.
 
     SQLite: the file is opened read-only and an authorizer allows reading and nothing else.
     PostgreSQL: every transaction is READ ONLY, and it cannot be made otherwise because a query has
@@ -158,7 +158,7 @@ def open_readonly(url: str) -> Engine:
     return _connected(make(parsed))
 
 
-# What a statement may do. Not ATTACH (it opens other files), not PRAGMA with a value.
+# What a statement may do. Not ATTACH, which opens other files, nor PRAGMA with a value.
 _ALLOWED = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -166,10 +166,10 @@ _ALLOWED = {
     sqlite3.SQLITE_RECURSIVE,
     sqlite3.SQLITE_TRANSACTION,
 }
-# (SQLAlchemy asks read_uncommitted on connecting; it matters to shared caches alone.)
+# (SQLAlchemy reads read_uncommitted on connecting; it matters to shared caches alone.)
 _PRAGMAS = {
     "read_uncommitted",
-    "data_version",  # FTS5 asks whether another connection has written
+    "data_version",  # FTS5 checks whether another connection has written
     "table_info",
     "table_xinfo",
     "table_list",
@@ -195,8 +195,8 @@ def _sqlite_readonly(url: URL) -> Engine:
             check_same_thread=False,
         )  # fmt: skip
         connection.execute("PRAGMA query_only=ON")
-        # The first look at an FTS5 table declares it to the connection, which an authorizer takes
-        # for a change of the schema.
+        # The first use of an FTS5 table declares it to the connection, which looks like a change of
+        # the schema to the authorizer.
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (FTS,)).fetchone():
             connection.execute(f"SELECT rowid FROM {FTS} LIMIT 0")
         connection.set_authorizer(_authorize)
@@ -208,8 +208,8 @@ def _sqlite_readonly(url: URL) -> Engine:
 
 
 def _postgresql_readonly(url: URL) -> Engine:
-    # A view has up to six tables, and a query several views: with the server's 8, the rest would be
-    # joined in the order in which they are written, however many rows that makes.
+    # A view has up to six tables, and a query several views: with the server's default of 8, the
+    # rest would be joined in the order in which they are written, however many rows result.
     freely = dict.fromkeys(("join_collapse_limit", "from_collapse_limit"), "16")
     arguments = _postgresql_args(url, default_transaction_read_only="on", **freely)
     engine = create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
@@ -228,7 +228,7 @@ def _postgresql_readonly(url: URL) -> Engine:
 
 
 def _connected(engine: Engine) -> Engine:
-    """The engine, after one connection: what is wrong is said here, in one sentence."""
+    """The engine, after one connection. Raises an error that says in one sentence what is wrong."""
     try:
         with reading(engine) as conn:
             # On SQLite this is what first reads the file: a SELECT without a table does not.
@@ -239,29 +239,29 @@ def _connected(engine: Engine) -> Engine:
             )
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise unavailable(engine, error) from None
+        raise connection_error(engine, error) from None
     return engine
 
 
-def unavailable(engine: Engine, error: Exception) -> UnavailableError | DatabaseError:
-    """What to tell a person about a connection that failed; the password is never in it."""
-    words = error_text(error)
+def connection_error(engine: Engine, error: Exception) -> UnavailableError | DatabaseError:
+    """The error of a connection that failed, never with the password."""
+    reason = error_text(error)
     if engine.dialect.name == "sqlite":
         path = engine.get_execution_options().get("ruie_path") or engine.url.database
-        if "not a database" in words:
+        if "not a database" in reason:
             return DatabaseError(
                 f"{path} is not a SQLite database.", "Set RUIE_DATABASE_URL to another file."
             )
         return UnavailableError(
-            f"The database {path} cannot be opened: {words}.",
+            f"The database {path} cannot be opened: {reason}.",
             "Check that the file and its folder exist and may be read and written,"
             " or create it with `ruie db upgrade`.",
         )
-    # The query may hold a password too; of it, only a socket's folder says where the server is.
+    # The URL's query may hold a password too; only a socket's folder says where the server is.
     query = {key: value for key, value in engine.url.query.items() if key in ("host", "port")}
     shown = engine.url.set(query=query).render_as_string(hide_password=True)
     return UnavailableError(
-        f"The database at {shown} cannot be reached: {words}.",
+        f"The database at {shown} cannot be reached: {reason}.",
         "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
         " name and password.",
     )

@@ -1,4 +1,4 @@
-"""Documents into the database, each text once, and the work items that ask about them."""
+"""Adding documents to a job: each text is stored once, with a work item for each chunk and task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from ruie.chunking import context_of
 from ruie.db import staging
 from ruie.db.chunks import Chunker, whole
-from ruie.db.corpora import Asking, origins_of
+from ruie.db.corpora import CorpusJob, origins_of
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import jobs, origins
 from ruie.db.sql import pieces
@@ -34,36 +34,36 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class EnqueueCounts:
-    """What became of the rows: len(rows) == added + known + unchanged + len(duplicates)."""
+    """What was done with the rows: len(rows) == added + known + unchanged + len(duplicates)."""
 
     added: int
-    """Rows that this job now has and had not."""
+    """Rows that are new in this job."""
     known: int
     """Rows that an earlier, perhaps interrupted, run of this job added from the same place (source,
     line) with the same text."""
     duplicates: tuple[int, ...]
     """Indexes of rows whose external_id another row of the job has: they were not added."""
     new_documents: int
-    """Texts that the database had not seen in any job."""
+    """Texts that were new in the database."""
     new_items: int
-    """Work items made; fewer than added times tasks where a text came twice."""
+    """New work items; fewer than added times tasks where a text came twice."""
     changed: int = 0
-    """Of those added, rows whose id the corpus had with another text, or was asked otherwise."""
+    """Of those added, rows that the corpus had with another text, question or context."""
     unchanged: int = 0
-    """Rows that the corpus has, and has been asked about in the same way: they were not added."""
+    """Rows that the corpus already has, processed with the same question: they were not added."""
 
 
 @dataclass(slots=True)
-class Sorted:
-    """Rows by what becomes of them; lists of their indexes but for the last two."""
+class SortedRows:
+    """Rows by what is to be done with them, as indexes, except in the last two lists."""
 
-    fresh: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
     known: int = 0
     duplicates: list[int] = field(default_factory=list)
     superseded: list[int] = field(default_factory=list)
-    """Ids of origins whose place in the corpus fresh rows take."""
-    seen: list[staging.Row] = field(default_factory=list)
-    """Of rows that the corpus has: the origin's id, and source, line, metadata as they are now."""
+    """Ids of the corpus's origins that added rows replace."""
+    unchanged: list[staging.Row] = field(default_factory=list)
+    """Of rows that the corpus has: the origin's id, and its current source, line and metadata."""
 
 
 def digest(text: str) -> str:
@@ -80,77 +80,77 @@ def enqueue_documents(
 ) -> EnqueueCounts:
     """Add documents with their origins, chunks and work items to a job. Safe to repeat.
 
-    tasks: of NER, RE and ED; EAE items are made by the events that ED finds. Call it with some
+    tasks: NER, RE, ED; EAE items are made for the events that ED detects. Call it with some
     thousand rows in a transaction. Raises DatabaseError where the job does not exist or has ended.
     """
     if Task.EAE in tasks:
         raise UsageError("EAE cannot be enqueued:", "it follows ED; enqueue ED.")
-    asking = _asking(conn, job_id)
+    corpus_job = _corpus_job(conn, job_id)
     digests = [digest(row.text) for row in rows]
-    found = sort_out(conn, asking, rows, digests)
+    sorted_rows = sort_rows(conn, corpus_job, rows, digests)
     new_documents = new_items = 0
-    if found.fresh or found.seen:
+    if sorted_rows.added or sorted_rows.unchanged:
         with staging.staging(conn):
-            staging.touch_origins(conn, job_id, found.seen)
-            _supersede(conn, found.superseded)
-            if found.fresh:
+            staging.touch_origins(conn, job_id, sorted_rows.unchanged)
+            _supersede(conn, sorted_rows.superseded)
+            if sorted_rows.added:
                 numbers = {
-                    d: n for n, d in enumerate(dict.fromkeys(digests[i] for i in found.fresh))
+                    d: n for n, d in enumerate(dict.fromkeys(digests[i] for i in sorted_rows.added))
                 }
-                texts = {digests[i]: storable(rows[i].text) for i in found.fresh}
+                texts = {digests[i]: storable(rows[i].text) for i in sorted_rows.added}
                 divided = [list(chunker(texts[d])) for d in numbers]
                 new_documents = staging.add_documents(conn, texts, divided)
                 staging.add_origins(
-                    conn, job_id, asking.corpus,
-                    (_origin(numbers[digests[i]], rows[i]) for i in found.fresh),
+                    conn, job_id, corpus_job.corpus,
+                    (_origin(numbers[digests[i]], rows[i]) for i in sorted_rows.added),
                 )  # fmt: skip  # of which texts
                 new_items = staging.add_items(conn, job_id, tasks)
     return EnqueueCounts(
-        added=len(found.fresh),
-        known=found.known,
-        duplicates=tuple(found.duplicates),
+        added=len(sorted_rows.added),
+        known=sorted_rows.known,
+        duplicates=tuple(sorted_rows.duplicates),
         new_documents=new_documents,
         new_items=new_items,
-        changed=len(found.superseded),
-        unchanged=len(found.seen),
+        changed=len(sorted_rows.superseded),
+        unchanged=len(sorted_rows.unchanged),
     )
 
 
-def sort_out(
-    conn: Connection, asking: Asking, rows: Sequence[NewDocument], digests: Sequence[str]
-) -> Sorted:
-    """What is to become of rows, by what the job and its corpus have under their ids."""
-    names = [storable(row.external_id) for row in rows]
-    own, current = origins_of(conn, asking, names)
-    taken = {name: (o.source, o.line, o.digest) for name, o in own.items()}
-    found = Sorted()
-    for index, (name, row, text) in enumerate(zip(names, rows, digests, strict=True)):
+def sort_rows(
+    conn: Connection, corpus_job: CorpusJob, rows: Sequence[NewDocument], digests: Sequence[str]
+) -> SortedRows:
+    """Compare rows with what the job and its corpus have under their ids."""
+    ids = [storable(row.external_id) for row in rows]
+    own, current = origins_of(conn, corpus_job, ids)
+    taken = {id_: (o.source, o.line, o.digest) for id_, o in own.items()}
+    sorted_rows = SortedRows()
+    for index, (id_, row, text) in enumerate(zip(ids, rows, digests, strict=True)):
         here = (_source(row), row.line, text)
-        if name in taken:
-            if taken[name] == here:
-                found.known += 1
+        if id_ in taken:
+            if taken[id_] == here:
+                sorted_rows.known += 1
             else:
-                found.duplicates.append(index)
+                sorted_rows.duplicates.append(index)
             continue
-        taken[name] = here
-        old = current.get(name)
-        if old is not None and _same(asking, old, row, text):
-            found.seen.append((old.id, _source(row), row.line, row.metadata))
+        taken[id_] = here
+        old = current.get(id_)
+        if old is not None and _same(corpus_job, old, row, text):
+            sorted_rows.unchanged.append((old.id, _source(row), row.line, row.metadata))
             continue
         if old is not None:
-            found.superseded.append(old.id)
-        found.fresh.append(index)
-    return found
+            sorted_rows.superseded.append(old.id)
+        sorted_rows.added.append(index)
+    return sorted_rows
 
 
-def _same(asking: Asking, old: Row[Any], row: NewDocument, text: str) -> bool:
-    """Whether an answer about the old one is the answer about the row."""
-    key = asking.context
-    told = not key or context_of(old.metadata, key) == context_of(row.metadata, key)
-    return old.asked and not asking.forced and old.digest == text and told
+def _same(corpus_job: CorpusJob, old: Row[Any], row: NewDocument, text: str) -> bool:
+    """Whether the old origin's results are those of the row."""
+    key = corpus_job.context
+    same_context = not key or context_of(old.metadata, key) == context_of(row.metadata, key)
+    return old.processed and not corpus_job.forced and old.digest == text and same_context
 
 
-def _asking(conn: Connection, job_id: str) -> Asking:
+def _corpus_job(conn: Connection, job_id: str) -> CorpusJob:
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None or job.state not in ("running", "paused"):
         raise DatabaseError(
@@ -158,10 +158,10 @@ def _asking(conn: Connection, job_id: str) -> Asking:
             "Documents can be added to a running or paused job.",
         )
     if job.corpus is not None and conn.dialect.name == "postgresql":
-        # Two jobs at once on one corpus: what one finds new, the other must find there.
+        # Of two jobs at once on one corpus, the second must see what the first one adds.
         conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(job.corpus, 0))))
     context = JobSettings.from_body(job.settings).context
-    return Asking(job_id, job.corpus, job.question, job.forced, context)
+    return CorpusJob(job_id, job.corpus, job.question, job.forced, context)
 
 
 def _origin(text: int, row: NewDocument) -> staging.Row:

@@ -43,8 +43,8 @@ HELD = and_(
 
 
 def cancel_waiting(conn: Connection, of_jobs: ColumnElement[bool]) -> None:
-    """Cancel the items of these jobs that no worker holds."""
-    # One state a statement: each is looked up in that state's own, small index.
+    """Cancel those items of the jobs that no worker holds."""
+    # One statement for each state, which has a small index of its own.
     for state in (PENDING, RETRY):
         conn.execute(
             update(work_items)

@@ -1,4 +1,4 @@
-"""The states of jobs: paused, resumed, cancelled, at their cap, done."""
+"""The states of jobs: running, paused, cancelled, failed, done."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ruie.errors import DatabaseError
 
 
 def get_job_states(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobState]:
-    """The jobs' states; what a worker asks before each call."""
+    """The jobs' states, by id."""
     rows = conn.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)))
     return {row[0]: row[1] for row in rows}
 
 
-# What may follow what: a cancelled or failed job keeps what it has and takes nothing up again,
-# but a failed one may be resumed once its cause is mended.
-_FOLLOWS: dict[JobState, tuple[JobState, ...]] = {
+# From which states a job may enter each one. A cancelled job keeps its results and ends there; a
+# failed one may be resumed once its cause is fixed.
+_FROM: dict[JobState, tuple[JobState, ...]] = {
     "running": ("paused", "failed", "running"),
     "paused": ("running", "paused"),
     "cancelled": ("running", "paused", "failed", "cancelled"),
@@ -39,18 +39,18 @@ def set_job_state(
     *,
     by: PausedBy = "person",
 ) -> None:
-    """Pause, resume, cancel or fail a job; cancelling also cancels what is not in a worker's hands.
-    by: who pauses.
+    """Pause, resume, cancel or fail a job; cancelling also cancels the items that no worker holds.
+    by: who pauses it.
 
     Raises DatabaseError where there is no such job, or where its state does not allow it.
     """
     if state not in JOB_STATES:
         raise ValueError(f"no such state: {state}")
     ends = state in ("cancelled", "failed", "done")
-    met = changed(
+    matched = changed(
         conn,
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(_FOLLOWS[state]))
+        .where(jobs.c.id == job_id, jobs.c.state.in_(_FROM[state]))
         .values(
             state=state,
             reason=reason,
@@ -58,7 +58,7 @@ def set_job_state(
             finished_at=utcnow() if ends else None,
         ),
     )
-    if not met:
+    if not matched:
         job = get_job(conn, job_id)
         raise DatabaseError(
             f"The job {job_id} is {job.state} and cannot become {state}.",
@@ -69,9 +69,8 @@ def set_job_state(
 
 
 def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
-    """The most a job may cost, in billionths of a US dollar (None: anything). A job that stopped
-    at its cap runs again if the new one is higher. Raises DatabaseError where there is no such
-    job."""
+    """Set the most a job may cost, in billionths of a US dollar (None: no cap). A job that stopped
+    at its cap resumes if the new one is higher. Raises DatabaseError if there is no such job."""
     old = get_job(conn, job_id)
     conn.execute(update(jobs).where(jobs.c.id == job_id).values(cap_nusd=cap_nusd))
     higher = cap_nusd is None or (old.cap_nusd is not None and cap_nusd > old.cap_nusd)
@@ -81,8 +80,8 @@ def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
 
 
 def close_jobs(conn: Connection) -> list[str]:
-    """Jobs that run, have all their documents and no open item, become done; gives their ids."""
-    # One condition a state: each is looked up in that state's own, small index.
+    """Close the running jobs that have all their documents and no open item; returns their ids."""
+    # One condition for each state, which has a small index of its own.
     nothing_open = [
         ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
         for state in (PENDING, LEASED, RETRY)

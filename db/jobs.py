@@ -1,4 +1,4 @@
-"""Jobs as rows: what one is made of, creating one, looking one up. Its states: db/job_states.py."""
+"""Jobs: creating them and reading them. Their states are in db/job_states.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PausedBy = Literal["person", "error", "job_cap", "day_cap"]
 
 
 class Priority(IntEnum):
-    """A job's class: its share of a quota while others wait for it too."""
+    """A job's class: its share of a quota while other classes wait for it too."""
 
     BACKFILL = -1
     NORMAL = 0
@@ -34,10 +34,13 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to create. endpoint: the enqueuer's base URL. priority: see `Priority`. cap_nusd: the
-    most it may cost, billionths of a US dollar. forced: call again for what was answered before.
-    corpus: see db/corpora.py; scope: a hash of the sources as they were named; enqueue_key: one of
-    all that was given."""
+    """A job to create.
+
+    endpoint: the enqueuer's base URL. cap_nusd: the most it may cost, billionths of a US dollar.
+    forced: call the LLM even where an answer is stored. corpus: see db/corpora.py. scope: a hash of
+    the sources as they were named. enqueue_key: a hash of everything that the enqueueing was called
+    with.
+    """
 
     name: str
     schema_name: str
@@ -56,9 +59,10 @@ class NewJob:
 
     @property
     def question(self) -> str:
-        """A hash of how it asks: two jobs of one question would be given the same answers."""
-        asked = [self.schema_digest, self.model, self.prompt_version, self.settings.body()]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        """A hash of everything that shapes an answer, apart from the text: two jobs with the same
+        question get the same answers."""
+        parts = [self.schema_digest, self.model, self.prompt_version, self.settings.body()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def new_job_id() -> str:
 
 
 def create_job(conn: Connection, job: NewJob) -> str:
-    """Store a running job and its schema; gives the id. `finish_enqueueing` says it is complete."""
+    """Store a running job and its schema; returns the id. Close it with `finish_enqueueing`."""
     conn.execute(
         insert_new(conn, schemas),
         {"digest": job.schema_digest, "name": job.schema_name, "body": dict(job.schema_body)},
@@ -142,7 +146,7 @@ def create_job(conn: Connection, job: NewJob) -> str:
 
 
 def record_bundle(conn: Connection, job_id: str, digest: str) -> None:
-    """A worker with this bundle took a batch of the job. The first one's stays: where another
+    """Record the bundle of a worker that took a batch of the job. The first one stays: if a later
     worker has another bundle, its extractions say so."""
     conn.execute(
         update(jobs)

@@ -1,7 +1,7 @@
-"""One leader among several coordinators, by a lease in SQL with a fencing token.
+"""Electing a leader among several coordinators, by a lease in SQL with a fencing token.
 
-A leader that was stopped past its lease and comes back finds a higher token: `check` refuses it,
-inside the very transaction in which it wanted to act.
+A leader that was frozen until its lease ran out finds a higher token when it goes on: `check`
+refuses it inside the transaction in which it wanted to act.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class NotLeadingError(DatabaseError):
 
 
 def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
-    """Take the lead or keep it for `ttl_s` seconds; gives the token, or None if another leads."""
+    """Take or keep the lead for `ttl_s` seconds; returns the token, or None if another leads."""
     conn.execute(insert_new(conn, leadership), {"role": COORDINATOR, "holder": None, "token": 0})
     mine = leadership.c.holder == holder
     free = or_(leadership.c.holder.is_(None), leadership.c.expires < utcnow())
@@ -47,7 +47,7 @@ def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
 
 
 def check(conn: Connection, holder: str, token: int) -> None:
-    """Lock the lead for this transaction. Raises `NotLeadingError` if it went to another."""
+    """Lock the leadership for this transaction. Raises `NotLeadingError` if another has it."""
     statement = (
         select(leadership.c.token)
         .where(
@@ -62,7 +62,7 @@ def check(conn: Connection, holder: str, token: int) -> None:
 
 
 def resign(conn: Connection, holder: str, token: int) -> None:
-    """Let another lead at once."""
+    """Give the leadership up, so that another can take it at once."""
     conn.execute(
         update(leadership)
         .where(leadership.c.holder == holder, leadership.c.token == token)

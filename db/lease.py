@@ -1,7 +1,7 @@
-"""One work item in a worker's hands: lease, renew, give back, retry, quarantine.
+"""Leasing work items, and the ways a lease ends without a result: released, retried, quarantined.
 
-Each function but `lease` names the item by its id and the fencing token of the lease; where a
-later lease exists, it changes nothing and says so. All times are the database's.
+Each function but `lease` identifies the item by its id and the lease's fencing token: where a later
+lease exists, it changes nothing, and its result says so. All times are the database's.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ruie.db.types import utcnow
 
 
 def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[LeasedItem]:
-    """Take the batch's items that are still pending, for `ttl_s` seconds.
+    """Lease the batch's items that are still pending, for `ttl_s` seconds.
 
-    A second delivery of the same message, a batch that was sent again under another name and a
-    job that is paused or cancelled give an empty list.
+    Returns an empty list for a second delivery of the same message, for a batch that was sent again
+    under another id, and where the job is paused or cancelled.
     """
-    # PostgreSQL: who comes second skips the locked rows, and finds the others no longer pending.
+    # PostgreSQL: a second transaction skips the locked rows, and later sees them leased.
     # SQLite: the transaction has been the only writer since it began.
     mine = (
         select(work_items.c.id)
@@ -74,8 +74,8 @@ def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: floa
 
 
 def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0) -> int:
-    """Give items back unharmed, as if they had not been leased, to be handed out again after
-    `delay_s` seconds; gives how many were still held."""
+    """Return items as if they had not been leased, to be sent again after `delay_s` seconds.
+    Returns how many were still held."""
     statement = _DEFER if delay_s > 0 else _RELEASE
     more = {"delay": delay_s} if delay_s > 0 else {}
     return sum(
@@ -83,17 +83,17 @@ def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0)
     )
 
 
-_GIVE_BACK = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **NOT_LEASED}
-_RELEASE = update(work_items).where(HELD).values(state=PENDING, **_GIVE_BACK)
+_RETURNED = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **NOT_LEASED}
+_RELEASE = update(work_items).where(HELD).values(state=PENDING, **_RETURNED)
 _DEFER = (
     update(work_items)
     .where(HELD)
-    .values(state=RETRY, not_before=utcnow(bindparam("delay", type_=Double())), **_GIVE_BACK)
+    .values(state=RETRY, not_before=utcnow(bindparam("delay", type_=Double())), **_RETURNED)
 )
 
 
-def put_back(conn: Connection, batch_id: str, delay_s: float) -> None:
-    """The batch was not leased: send it again after `delay_s` seconds."""
+def defer_batch(conn: Connection, batch_id: str, delay_s: float) -> None:
+    """Send a batch that was not leased again after `delay_s` seconds."""
     conn.execute(
         update(work_items)
         .where(work_items.c.batch == batch_id, work_items.c.state == PENDING)
@@ -101,8 +101,8 @@ def put_back(conn: Connection, batch_id: str, delay_s: float) -> None:
     )
 
 
-def others_wait(conn: Connection, priority: int) -> bool:
-    """Whether a batch of a job of another class was sent and not yet leased."""
+def other_class_waits(conn: Connection, priority: int) -> bool:
+    """Whether a batch of another class was sent and not yet leased."""
     sent = (
         select(work_items.c.id)
         .join(jobs, jobs.c.id == work_items.c.job_id)
@@ -125,10 +125,10 @@ def retry(
     counts: bool,
     overrides: Overrides = NO_OVERRIDES,
 ) -> bool:
-    """Try again after `delay_s` seconds. counts: whether this attempt is one of those allowed.
+    """Retry the item after `delay_s` seconds. counts: whether this attempt is one of those allowed.
     overrides: added to those that the item has.
 
-    False where the lease had been lost: then nothing changed.
+    False, and nothing changed: the lease was lost.
     """
     return _end(
         conn,
@@ -149,7 +149,8 @@ def quarantine_item(
     raw_output: str | None = None,
     prompt: Sequence[dict[str, Any]] | None = None,
 ) -> bool:
-    """Give an item up and keep what is known. prompt: the messages. False: the lease was lost."""
+    """Give an item up, with what is known about it. prompt: the messages. False: the lease was
+    lost."""
     if not _end(conn, item, error, state=QUARANTINED):
         return False
     conn.execute(delete(quarantine).where(quarantine.c.work_item_id == item.id))

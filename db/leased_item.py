@@ -1,4 +1,4 @@
-"""A work item with all that its call needs, as it is read once it is leased."""
+"""A leased work item with everything that its call needs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ruie.records import Grounding, Span, Task, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a call has instead of what its job says; None: as the job says."""
+    """What a call has in place of the job's model and settings; None: the job's."""
 
     model: str | None = None
     max_tokens: int | None = None
     demonstrations: int | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are not None, by name, which is also their column's in `work_items`."""
+        """Those that are not None, by name: the names of columns of `work_items`."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -30,7 +30,7 @@ NO_OVERRIDES = Overrides()
 
 @dataclass(frozen=True, slots=True)
 class LeasedItem:
-    """A work item and all that its call needs. Offsets of `trigger` are in `text`, the chunk's."""
+    """A leased work item. `text` is its chunk's, and offsets of `trigger` are in it."""
 
     id: int
     fence: int
@@ -43,16 +43,16 @@ class LeasedItem:
     event_id: int | None
     trigger: Trigger | None
     attempts: int
-    """Leases so far, this one included."""
+    """Leases so far, including this one."""
     losses: int
-    """Of these, how many ended without an answer because the worker was lost."""
+    """Of these, the number that ended because the worker was lost."""
     overrides: Overrides = NO_OVERRIDES
     part: bool = False
     """The chunk is not the whole document."""
 
 
 def read_leased(conn: Connection, ids: Sequence[int]) -> list[LeasedItem]:
-    """The items by id, each with its text."""
+    """The items with these ids, each with its chunk's text."""
     return [_leased(row) for row in conn.execute(_ITEMS, {"ids": list(ids)})] if ids else []
 
 
@@ -118,7 +118,7 @@ def _leased(row: Any) -> LeasedItem:
 def chunk_span(
     text: str, start: int | None, end: int | None, grounding: str, chunk_start: int
 ) -> Span:
-    """A stored span, whose offsets are in the document, as the chunk's text has it."""
+    """A stored span, whose offsets are in the document, with offsets in the chunk's text."""
     if start is None or end is None:
         return Span(text)
     return Span(text, start - chunk_start, end - chunk_start, Grounding(grounding))

@@ -41,13 +41,13 @@ def config(connection: Connection | None = None) -> Config:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database to the newest version, in one transaction: all or nothing. Safe to run in
-    several processes at once: one works, the others find it done.
+    several processes at once: one migrates, the others wait.
 
     Raises DatabaseError where the database is not ours or newer than this program.
     """
     try:
         with _migrating(engine) as conn:
-            _refuse_strangers(conn, _revision(conn))
+            _refuse_foreign(conn, _revision(conn))
             command.upgrade(config(conn), revision)
     except DBAPIError as error:
         raise DatabaseError(
@@ -65,14 +65,14 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
 def check(engine: Engine) -> None:
     """Raise DatabaseError unless the database is of exactly this program's version."""
     with reading(engine) as conn:
-        found = _revision(conn)
-        _refuse_strangers(conn, found)
+        current = _revision(conn)
+        _refuse_foreign(conn, current)
     head = ScriptDirectory.from_config(config()).get_current_head()
-    if found is None:
+    if current is None:
         raise DatabaseError("The database is empty.", "Run `ruie db upgrade`.")
-    if found != head:
+    if current != head:
         raise DatabaseError(
-            f"The database is from another version of ruie: it has {found}, this is {head}.",
+            f"The database is from another version of ruie: it has {current}, this is {head}.",
             "Run `ruie db upgrade`.",
         )
 
@@ -105,7 +105,7 @@ def _revision(conn: Connection) -> str | None:
     return context.get_current_revision()
 
 
-def _refuse_strangers(conn: Connection, revision: str | None) -> None:
+def _refuse_foreign(conn: Connection, revision: str | None) -> None:
     """Raise where the database is newer than this program, or has other tables with our names."""
     if revision is None:
         inspector = inspect(conn)

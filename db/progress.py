@@ -1,4 +1,4 @@
-"""How far a job is, in numbers."""
+"""The progress of a job: work items by state, calls, tokens and cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ruie.records import Task
 
 @dataclass(frozen=True, slots=True)
 class TaskProgress:
-    """Work items of one task by state. `retry` are those that wait for their time."""
+    """Work items of one task by state. `retry`: waiting for their next attempt."""
 
     task: Task
     pending: int = 0
@@ -46,9 +46,9 @@ class JobProgress:
     state: str
     reason: str | None
     enqueued: bool
-    """Whether all documents are in; the totals still grow while not."""
+    """Whether all documents are in; until then the totals grow."""
     documents: int
-    """Pieces of input that were taken, a text that came twice counted twice."""
+    """Pieces of input that were accepted; a text that came twice counts twice."""
     input_errors: int
     tasks: tuple[TaskProgress, ...]
     calls: int
@@ -80,10 +80,10 @@ def progress(conn: Connection, job_id: str) -> JobProgress:
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
         raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
-    answered = _spent(
+    answered = _totals(
         conn, extractions, extractions.c.job_id == job_id, extractions.c.reused_from.is_(None)
     )
-    failed = _spent(conn, attempts, attempts.c.job_id == job_id)
+    failed = _totals(conn, attempts, attempts.c.job_id == job_id)
     documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return JobProgress(
@@ -104,10 +104,10 @@ def progress(conn: Connection, job_id: str) -> JobProgress:
     )
 
 
-def _spent(
+def _totals(
     conn: Connection, calls: Table, *conditions: ColumnElement[bool]
 ) -> tuple[float, float, float, float]:
-    """Calls, tokens in and out, and what they cost."""
+    """The number of calls, their prompt and completion tokens, and their cost in USD."""
     row = conn.execute(
         select(
             func.count(),

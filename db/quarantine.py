@@ -1,4 +1,4 @@
-"""What is in quarantine: the items of a job, how many of each error class, and all about one."""
+"""Quarantined items: listing, counting, showing and retrying them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ruie.records import Task
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedItem:
-    """An item that was given up. id: the work item's. external_id: the document's in this job."""
+    """A quarantined item. id: the work item's. external_id: the document's in this job."""
 
     id: int
     job_id: str
@@ -43,7 +43,7 @@ class QuarantinedItem:
 
 @dataclass(frozen=True, slots=True)
 class FailedCall:
-    """A call that failed, or whose answer nobody could use. cost_usd: None where it is unknown."""
+    """A call that failed, or whose answer could not be used. cost_usd: None where unknown."""
 
     attempt: int
     error_class: str
@@ -57,8 +57,8 @@ class FailedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job found a document: file, and line from 1 where it has lines."""
+class DocumentOrigin:
+    """Where a job read a document: the file, and the line, from 1, where it has lines."""
 
     external_id: str
     source: str | None
@@ -67,21 +67,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedDetail:
-    """All that is known about an item that was given up."""
+    """Everything that is known about a quarantined item."""
 
     item: QuarantinedItem
     model: str
-    """Asked last; "" stands for the first that the endpoint lists."""
+    """Of its calls; "" stands for the first that the endpoint lists."""
     event: str | None
-    """Of EAE: the event that was asked about, `type: trigger`."""
+    """Of EAE: the event whose arguments were to be extracted, `type: trigger`."""
     text: str
-    """What the call was about: the chunk's text."""
-    places: tuple[Place, ...]
+    """The chunk's text."""
+    places: tuple[DocumentOrigin, ...]
     prompt: tuple[dict[str, str], ...] | None
     """The messages, where a call had been made."""
     raw_output: str | None
     history: tuple[FailedCall, ...]
-    """The calls that failed, the oldest first, those before an earlier retry included."""
+    """The calls that failed, the oldest first, including those before an earlier retry."""
 
 
 _NAME = (
@@ -106,7 +106,7 @@ _ITEM = select(
 def list_quarantined(
     conn: Connection, job_id: str | None = None, error_class: str | None = None, limit: int = 50
 ) -> list[QuarantinedItem]:
-    """Items in quarantine, the newest first; of all jobs, or of one; of all classes, or of one."""
+    """Quarantined items, the newest first; of one job or all, of one error class or all."""
     query = (
         _ITEM.where(*_of(job_id, error_class))
         .order_by(quarantine.c.created_at.desc(), quarantine.c.id.desc())
@@ -116,7 +116,7 @@ def list_quarantined(
 
 
 def count_quarantined(conn: Connection, job_id: str | None = None) -> dict[str, int]:
-    """How many items of each error class are in quarantine, the most frequent class first."""
+    """The number of quarantined items of each error class, the most frequent class first."""
     query = (
         select(quarantine.c.error_class, func.count().label("items"))
         .where(*_of(job_id, None))
@@ -127,7 +127,7 @@ def count_quarantined(conn: Connection, job_id: str | None = None) -> dict[str, 
 
 
 def get_quarantined(conn: Connection, item_id: int) -> QuarantinedDetail:
-    """All about one item. Raises DatabaseError where it is not in quarantine."""
+    """Everything about one item. Raises DatabaseError where it is not in quarantine."""
     row = conn.execute(_ITEM.where(quarantine.c.work_item_id == item_id)).one_or_none()
     if row is None:
         state = conn.execute(select(work_items.c.state).where(work_items.c.id == item_id)).scalar()
@@ -138,16 +138,16 @@ def get_quarantined(conn: Connection, item_id: int) -> QuarantinedDetail:
             "`ruie quarantine list` shows the items that are.",
         )
     item = _item(row)
-    about = conn.execute(_ABOUT.where(work_items.c.id == item_id)).one()
+    context = conn.execute(_CONTEXT.where(work_items.c.id == item_id)).one()
     kept = quarantine.c.prompt, quarantine.c.raw_output, quarantine.c.document_id
     prompt, raw_output, document_id = conn.execute(
         select(*kept).where(quarantine.c.work_item_id == item_id)
     ).one()
     return QuarantinedDetail(
         item=item,
-        model=about.model,
-        event=None if about.type is None else f"{about.type}: {about.trigger_text}",
-        text=about.text,
+        model=context.model,
+        event=None if context.type is None else f"{context.type}: {context.trigger_text}",
+        text=context.text,
         places=_places(conn, item.job_id, document_id),
         prompt=None if prompt is None else tuple(prompt),
         raw_output=raw_output,
@@ -158,43 +158,42 @@ def get_quarantined(conn: Connection, item_id: int) -> QuarantinedDetail:
 def retry_quarantined(
     conn: Connection, job_id: str, error_class: str | None = None, model: str | None = None
 ) -> int:
-    """Quarantined items, all or of one error class, become pending as if new; a job that was done
-    runs again. Gives how many items.
+    """Make quarantined items, all or of one error class, pending as if they were new; a job that
+    was done runs again. Returns the number of items.
 
-    model: ask this one instead, now and whenever these items are tried again; None: as before.
-    The history of failed calls stays. Raises DatabaseError where there is no such job, or it is
-    cancelled.
+    model: call this one for these items from now on; None: as before. The history of failed calls
+    stays. Raises DatabaseError where there is no such job, or it is cancelled.
     """
-    # locked, so that nobody cancels the job meanwhile and leaves pending items behind
+    # locked, so that the job is not cancelled meanwhile, which would leave pending items behind
     state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
     if state in (None, "cancelled"):
         get_job(conn, job_id)
         raise DatabaseError(
-            f"The job {job_id} is cancelled: nothing of it is asked again.",
-            "Enqueue the documents again; what was answered is not paid for twice.",
+            f"The job {job_id} is cancelled: its items cannot be retried.",
+            "Enqueue the documents again; answers that are stored are not paid for twice.",
         )
-    chosen = [work_items.c.job_id == job_id, work_items.c.state == QUARANTINED]
+    conditions = [work_items.c.job_id == job_id, work_items.c.state == QUARANTINED]
     if error_class is not None:
-        chosen.append(work_items.c.error_class == error_class)
-    anew: dict[str, Any] = dict.fromkeys(("max_tokens", "demonstrations", "error", "error_class"))
+        conditions.append(work_items.c.error_class == error_class)
+    reset: dict[str, Any] = dict.fromkeys(("max_tokens", "demonstrations", "error", "error_class"))
     if model is not None:
-        anew["model"] = model
-    again = conn.scalars(
+        reset["model"] = model
+    ids = conn.scalars(
         update(work_items)
-        .where(*chosen)
-        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **anew)
+        .where(*conditions)
+        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **reset)
         .returning(work_items.c.id)
     ).all()
-    for part in pieces(again):
+    for part in pieces(ids):
         conn.execute(delete(quarantine).where(quarantine.c.work_item_id.in_(part)))
-    if again and state == "done":
+    if ids and state == "done":
         conn.execute(
             update(jobs).where(jobs.c.id == job_id).values(state="running", finished_at=None)
         )
-    return len(again)
+    return len(ids)
 
 
-_ABOUT = (
+_CONTEXT = (
     select(
         func.coalesce(work_items.c.model, jobs.c.model).label("model"),
         func.substr(
@@ -212,24 +211,24 @@ _ABOUT = (
 
 
 def _of(job_id: str | None, error_class: str | None) -> list[ColumnElement[bool]]:
-    chosen: Sequence[tuple[Any, Any]] = (
+    columns: Sequence[tuple[Any, Any]] = (
         (quarantine.c.job_id, job_id),
         (quarantine.c.error_class, error_class),
     )
-    return [column == value for column, value in chosen if value is not None]
+    return [column == value for column, value in columns if value is not None]
 
 
 def _item(row: Any) -> QuarantinedItem:
     return QuarantinedItem(**{**row._mapping, "task": Task(row.task)})
 
 
-def _places(conn: Connection, job_id: str, document_id: int) -> tuple[Place, ...]:
+def _places(conn: Connection, job_id: str, document_id: int) -> tuple[DocumentOrigin, ...]:
     query = (
         select(origins.c.external_id, origins.c.source, origins.c.line)
         .where(origins.c.job_id == job_id, origins.c.document_id == document_id)
         .order_by(origins.c.id)
     )
-    return tuple(Place(*row) for row in conn.execute(query))
+    return tuple(DocumentOrigin(*row) for row in conn.execute(query))
 
 
 def _history(conn: Connection, item_id: int) -> tuple[FailedCall, ...]:

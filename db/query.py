@@ -1,4 +1,4 @@
-"""People's own SQL, on a connection that cannot write."""
+"""Users' own SQL, on a connection that cannot write."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ruie.db.outage import error_text
 from ruie.errors import DatabaseError
 
 FETCH = 1000
-"""Rows fetched at a time: an answer of any size passes through in constant memory."""
+"""Rows fetched at a time: a result of any size passes through in constant memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Column names, and the rows as they arrive; to be read once.
+class QueryResult:
+    """Column names, and an iterator of the rows.
 
     Values are None, int, float, str and bytes, the same on both databases: a time is text in UTC
     (`2026-01-31 08:05:09.123000`), a decimal is a float, JSON is text.
@@ -31,10 +31,10 @@ class Answer:
     rows: Iterator[tuple[Any, ...]]
 
 
-def run_readonly(url: str, sql: str, params: Mapping[str, Any] | None = None) -> Answer:
+def run_readonly(url: str, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
     """Run one statement that reads. params: values for `:name` in it.
 
-    Raises SettingsError, UnavailableError, and DatabaseError with the database's own words where
+    Raises SettingsError, UnavailableError, and DatabaseError with the database's own message where
     it refuses the statement, also while rows are read.
     """
     statement = sql.strip().rstrip(";").strip()
@@ -42,7 +42,7 @@ def run_readonly(url: str, sql: str, params: Mapping[str, Any] | None = None) ->
         raise DatabaseError("The query is empty.", "Write a SELECT.")
     rows = _read(open_readonly(url), statement, params or {})
     columns = next(rows)  # runs the statement: an error in it is raised here
-    return Answer(columns, rows)
+    return QueryResult(columns, rows)
 
 
 def _read(engine: Engine, statement: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -102,7 +102,7 @@ def _read_postgresql(
 
 
 def _plain_values(connection: Any) -> None:
-    """Load what SQLite has no type for as SQLite would give it."""
+    """Load values of types that SQLite does not have as SQLite would return them."""
     from psycopg.adapt import Loader  # the driver is needed for PostgreSQL alone
     from psycopg.types.string import TextLoader
 

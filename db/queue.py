@@ -1,4 +1,6 @@
-"""The queue of work items (db/item_states.py), under one name: what coordinator and workers do.
+"""The queue of work items: dispatch, and the functions of other modules that work on it.
+
+The states of an item are drawn in db/item_states.py.
 
 Every function takes a Connection in a transaction that the caller commits. All times are the
 database's, never this machine's.
@@ -15,7 +17,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
-from ruie.db.lease import lease, others_wait, put_back, release, renew, retry
+from ruie.db.lease import defer_batch, lease, other_class_waits, release, renew, retry
 from ruie.db.lease import quarantine_item as quarantine
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides
 from ruie.db.models import jobs, work_items
@@ -33,12 +35,12 @@ __all__ = [
     "NewDocument",
     "Overrides",
     "classes",
+    "defer_batch",
     "dispatch",
     "enqueue_documents",
     "in_flight",
     "lease",
-    "others_wait",
-    "put_back",
+    "other_class_waits",
     "quarantine",
     "reap",
     "record_attempt",
@@ -50,12 +52,12 @@ __all__ = [
 ]
 
 ALONE_FROM = 2
-"""From so many lost workers on, an item is alone in its batch and in the process that has it."""
+"""After so many lost workers, an item is alone in its batch and in the process that has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one message names: `items` work items of one job."""
+    """A batch of `items` work items of one job, named by one message."""
 
     id: str
     job_id: str
@@ -72,12 +74,13 @@ def dispatch(
     *,
     priority: int | None = None,
 ) -> list[Batch]:
-    """Name at most `limit` items, oldest first, in batches to send; they stay pending.
+    """Put at most `limit` items, oldest first, into batches to send; they stay pending.
 
     job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
-    ttl_s: seconds after which a batch that nobody leased is named again. An item whose worker was
-    lost travels in a batch of half the size, and from its second loss on alone, so that a document
-    that kills its worker is found, and nothing is quarantined for its company.
+    ttl_s: seconds after which the items of a batch that was not leased are dispatched again. An
+    item whose worker was lost goes into a batch of half the size, and after its second loss into
+    one of its own, so that a document that kills its worker is identified, and no other item is
+    quarantined along with it.
     """
     _release_due(conn)
     running = (
@@ -126,26 +129,26 @@ def _release_due(conn: Connection) -> None:
 
 
 def _group(rows: Iterable[tuple[int, int]], size: int) -> list[list[int]]:
-    """Ids in batches of equals: as many losses, as few companions."""
-    open_: dict[int, list[int]] = {}
-    full: list[list[int]] = []
+    """Ids in batches, each of items that allow the same batch size."""
+    open_batches: dict[int, list[int]] = {}
+    batches: list[list[int]] = []
     for item, losses in rows:
         fits = 1 if losses >= ALONE_FROM else max(1, size >> losses)
-        batch = open_.setdefault(fits, [])
+        batch = open_batches.setdefault(fits, [])
         if not batch:
-            full.append(batch)
+            batches.append(batch)
         batch.append(item)
         if len(batch) >= fits:
-            del open_[fits]
-    return full
+            del open_batches[fits]
+    return batches
 
 
 def in_flight(conn: Connection) -> dict[int, int]:
-    """Items that a message names or a worker holds, by their job's priority: what the bounded
-    window bounds."""
+    """The number of items that are dispatched or leased, by their job's priority: what the window
+    limits."""
     sent = (work_items.c.batch.is_not(None)) & (work_items.c.dispatched_until > utcnow())
     counts: dict[int, int] = {}
-    # One condition a query: each is looked up in its own, small index.
+    # One query for each condition, which has a small index of its own.
     for condition in (sent, work_items.c.state == LEASED):
         by_priority = (
             select(jobs.c.priority, func.count())
@@ -159,13 +162,14 @@ def in_flight(conn: Connection) -> dict[int, int]:
 
 
 def classes(conn: Connection) -> list[int]:
-    """The priorities of the jobs that run, the highest first."""
+    """The priorities of the running jobs, the highest first."""
     running = select(jobs.c.priority).where(jobs.c.state == "running").distinct()
     return sorted(conn.scalars(running), reverse=True)
 
 
 def undispatch(conn: Connection) -> int:
-    """Forget every message that was sent and not leased: Redis lost them. Gives the items."""
+    """Make every batch that was sent and not leased undispatched again, since Redis lost its
+    message. Returns the number of items."""
     return changed(
         conn,
         update(work_items).where(work_items.c.batch.is_not(None)).values(**NOT_SENT),

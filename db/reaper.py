@@ -1,4 +1,4 @@
-"""Items whose worker was lost: taken back when their lease has run out."""
+"""Reaping: items whose worker was lost are taken back when their lease has run out."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from ruie.db.sql import changed, insert_new
 from ruie.db.types import utcnow
 
 WORKER_LOST = "worker_lost"
-"""The error_class of an item whose worker went away with it."""
+"""The error_class of an item whose worker was lost."""
 ERROR = "The worker that held this item was lost."
 
 
 def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
-    """Take back the items whose lease ran out: (returned to pending, quarantined).
+    """Take back the items whose lease ran out; returns (made pending again, quarantined).
 
     An item that has now lost `max_losses` workers is quarantined as `worker_lost`. Items that a
-    worker gave back to a job which was cancelled meanwhile are cancelled here.
+    worker released after their job was cancelled are cancelled here.
     """
     expired = (
         select(work_items.c.id, work_items.c.losses)
@@ -54,8 +54,8 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
 
 
 def _record_attempts(conn: Connection, ids: Sequence[int]) -> None:
-    """Nobody knows whether the calls were sent, where to, and whether they were charged: their
-    endpoint stays null, and what was reserved counts as spent."""
+    """It is unknown whether the calls were sent, where to, and whether they were charged: their
+    endpoint is null, and the reservation counts as spent."""
     if not ids:
         return
     known = (
@@ -68,7 +68,7 @@ def _record_attempts(conn: Connection, ids: Sequence[int]) -> None:
             func.coalesce(work_items.c.model, jobs.c.model).label("model"),
             literal(0).label("prompt_tokens"),
             literal(0).label("completion_tokens"),
-            # PostgreSQL divides whole numbers by whole numbers
+            # PostgreSQL divides integers to integers
             (work_items.c.reserved_nusd / literal(1e9, Double())).label("cost_usd"),
             utcnow().label("created_at"),
         )
@@ -79,7 +79,7 @@ def _record_attempts(conn: Connection, ids: Sequence[int]) -> None:
 
 
 def _take_back(conn: Connection, ids: Sequence[int], state: ColumnElement[str]) -> None:
-    """The fence rises too: whoever held the lease writes nothing from here on."""
+    """The fence rises too: the worker that held the lease can write nothing from here on."""
     if not ids:
         return
     conn.execute(
@@ -124,8 +124,8 @@ def _names(query: Select[Any]) -> list[str]:
 
 
 def withdraw_lost(conn: Connection, item: LeasedItem) -> bool:
-    """The worker that was taken for lost knows what became of the call: delete the attempt that
-    `reap` recorded for this lease. False: it recorded none."""
+    """Delete the attempt that `reap` recorded for this lease: the worker was not lost and knows how
+    the call ended. False: there is no such attempt."""
     recorded = delete(attempts).where(
         attempts.c.work_item_id == item.id,
         attempts.c.attempt == item.attempts,

@@ -1,4 +1,4 @@
-"""A job's documents with their records, in pages by document id: constant memory however many."""
+"""A job's documents with their records, read in pages by document id, at constant memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ruie.db.engine import reading
 from ruie.records import Task
 
 PAGE = 200
-"""Documents that are held at once."""
+"""Documents in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpanRecord:
-    """A span as it is stored. start, end: characters in the document; None where it was not found
-    there."""
+    """A span as it is stored. start, end: characters in the document; None where it was not
+    located."""
 
     text: str
     start: int | None
@@ -65,8 +65,8 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecords:
-    """A document and all that one job found in it. answered: the tasks (NER, RE, ED) of which every
-    question was answered, the arguments of events included."""
+    """A document and the records that one job extracted from it. answered: the tasks (NER, RE, ED)
+    whose work items are all done; ED with those of the events' arguments."""
 
     id: int
     external_id: str
@@ -79,15 +79,15 @@ class DocumentRecords:
 
     @property
     def models(self) -> list[str]:
-        """The models that its records are from, sorted."""
+        """The models that extracted the records, sorted."""
         named = {e.model for e in self.entities} | {r.model for r in self.relations}
         return sorted(named | {v.model for v in self.events})
 
 
-def documents_of(
+def document_records(
     engine: Engine, job: str, *, limit: int | None = None, document: int | None = None
 ) -> Iterator[DocumentRecords]:
-    """The job's documents by id, each once. limit: at most so many. document: this id alone."""
+    """The job's documents by id, each once. limit: at most so many. document: only this id."""
     last, left = -1, limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
@@ -101,7 +101,7 @@ def documents_of(
 
 
 _LAST_ID = 2**62
-# The page is found in the index of origins alone, before any text is read.
+# The page is determined by the index of origins alone, before any text is read.
 _DOCUMENTS = text(
     "SELECT d.id AS id, d.digest AS digest, d.text AS text, p.external_id AS external_id FROM"
     " (SELECT o.document_id AS document_id, MIN(o.external_id) AS external_id FROM origins o"
@@ -109,7 +109,7 @@ _DOCUMENTS = text(
     " GROUP BY o.document_id ORDER BY o.document_id LIMIT :size) p"
     " JOIN documents d ON d.id = p.document_id ORDER BY d.id"
 )
-# In two halves, since each has its own index by job and chunk: the whole would read the job.
+# In two halves, each of which has an index by job and chunk; one query would read the whole job.
 _STATES = text(
     " UNION ALL ".join(
         "SELECT c.document_id AS document_id, w.task AS task,"
@@ -139,8 +139,8 @@ def _page(
 ) -> list[DocumentRecords]:
     most = _LAST_ID if document is None else document
     least = last if document is None else max(last, document - 1)
-    asked = {"job": job, "last": least, "most": most}
-    rows = conn.execute(_DOCUMENTS, asked | {"size": size}).all()
+    page = {"job": job, "last": least, "most": most, "size": size}
+    rows = conn.execute(_DOCUMENTS, page).all()
     if not rows:
         return []
     within = {"job": job, "first": rows[0].id, "final": rows[-1].id}
@@ -174,7 +174,7 @@ def _page(
             _answered(waiting[row.id]),
             tuple(entities[row.id].values()),
             tuple(relations[row.id].values()),
-            tuple(_event(found) for found in events[row.id].values()),
+            tuple(_event(several) for several in events[row.id].values()),
         )
         for row in rows
     ]

@@ -1,4 +1,4 @@
-"""Items as rows, and rows as items again: the records of one extraction."""
+"""Writing the records of an extraction as rows, and reading them back."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ _SPANS = {
 _KEYS: dict[Task, tuple[str, ...]] = {
     Task.NER: ("name_key",),
     Task.RE: ("head_key", "tail_key"),
-    Task.ED: (),  # a trigger is no name
+    Task.ED: (),  # a trigger is not a name
     Task.EAE: ("name_key",),
 }
-"""The columns of the names' keys, a span's each."""
+"""The columns of the names' keys, one for each span."""
 
 _COLUMNS = {
     task: (
@@ -76,13 +76,13 @@ _COLUMNS = {
 }
 """The columns of each task's rows, in the order of `_row`."""
 
-TOGETHER = 16
-"""Rows of one statement: a usual document's records cost one round trip, not one each."""
+ROWS_PER_STATEMENT = 16
+"""The records of a usual document cost one round trip, not one each."""
 
 
 @cache
 def _insert(task: Task, rows: int) -> TextClause:
-    # Written out, since SQLAlchemy compiles a VALUES list of many rows anew each time.
+    # As text, since SQLAlchemy compiles a VALUES list of many rows each time it is executed.
     names = _COLUMNS[task]
     values = (", ".join(f":{name}_{row}" for name in names) for row in range(rows))
     listed = ", ".join(f"({row})" for row in values)
@@ -93,45 +93,45 @@ def write_records(
     conn: Connection, item: LeasedItem, extraction_id: int, items: Sequence[Item]
 ) -> None:
     """Insert the records of a new extraction, each once, with offsets in the document."""
-    once: dict[Hashable, Item] = {}
-    for found in items:
-        once.setdefault(_identity(found), found)
+    records: dict[Hashable, Item] = {}
+    for record in items:
+        records.setdefault(_identity(record), record)
     names = _COLUMNS[item.task]
     others: list[Range] = []
-    if item.part and once and item.task is not Task.EAE:
+    if item.part and records and item.task is not Task.EAE:
         here = (item.chunk_start, item.chunk_start + len(item.text))
         others = other_chunks(conn, item.document_id, here)
-    for part in pieces(list(once.values()), TOGETHER):
+    for part in pieces(list(records.values()), ROWS_PER_STATEMENT):
         values = {
             f"{name}_{index}": value
-            for index, found in enumerate(part)
-            for name, value in zip(names, _row(item, extraction_id, found, others), strict=True)
+            for index, record in enumerate(part)
+            for name, value in zip(names, _row(item, extraction_id, record, others), strict=True)
         }
         conn.execute(_insert(item.task, len(part)), values)
     if _KEYS[item.task]:
-        add_names(conn, (span.text for found in once.values() for span in found.spans))
+        add_names(conn, (span.text for record in records.values() for span in record.spans))
 
 
 def _identity(item: Item) -> Hashable:
-    """A record is its type and where its spans are; the text alone where they are nowhere."""
+    """A record is identified by its type and its spans' offsets, or text where not located."""
     return item.type, *((s.start, s.end) if s.start >= 0 else s.text for s in item.spans)
 
 
 def _row(
-    item: LeasedItem, extraction_id: int, found: Item, others: Sequence[Range]
+    item: LeasedItem, extraction_id: int, record: Item, others: Sequence[Range]
 ) -> tuple[Any, ...]:
     owner = item.event_id if item.task is Task.EAE else item.document_id
-    spans = (_columns(span, item.chunk_start) for span in found.spans)
-    shared = () if item.task is Task.EAE else (_shared(item, found, others),)
-    keys = (name_key(storable(s.text)) for s in found.spans) if _KEYS[item.task] else ()
-    return extraction_id, owner, storable(found.type), *chain.from_iterable(spans), *shared, *keys
+    spans = (_columns(span, item.chunk_start) for span in record.spans)
+    shared = () if item.task is Task.EAE else (_shared(item, record, others),)
+    keys = (name_key(storable(s.text)) for s in record.spans) if _KEYS[item.task] else ()
+    return extraction_id, owner, storable(record.type), *chain.from_iterable(spans), *shared, *keys
 
 
-def _shared(item: LeasedItem, found: Item, others: Sequence[Range]) -> bool:
-    """Whether another chunk of the document has all of its spans too."""
+def _shared(item: LeasedItem, record: Item, others: Sequence[Range]) -> bool:
+    """Whether all of its spans are in another chunk of the document too."""
     at = item.chunk_start
-    return all(span.start >= 0 for span in found.spans) and any(
-        all(start <= at + span.start and at + span.end <= end for span in found.spans)
+    return all(span.start >= 0 for span in record.spans) and any(
+        all(start <= at + span.start and at + span.end <= end for span in record.spans)
         for start, end in others
     )
 
@@ -155,17 +155,17 @@ def read_items(conn: Connection, task: Task, extraction_id: int, chunk_start: in
     items: list[Item] = []
     for row in conn.execute(query).mappings():
         spans = tuple(
-            chunk_span(row[words], row[start], row[end], row[grounding], chunk_start)
-            for words, start, end, grounding in _SPANS[task]
+            chunk_span(row[span_text], row[start], row[end], row[grounding], chunk_start)
+            for span_text, start, end, grounding in _SPANS[task]
         )
         items.append(Item(row[label], spans))
     return items
 
 
 _equal = events.alias("equal")
-_asked = work_items.alias("asked")
-# The job has an equal event of another chunk already, whose arguments are asked for.
-_ASKED_ELSEWHERE = and_(
+_other_item = work_items.alias("other_item")
+# The job has an item for the arguments of an equal event of another chunk.
+_HAS_EQUAL = and_(
     events.c.shared,
     exists().where(
         _equal.c.document_id == events.c.document_id,
@@ -174,15 +174,15 @@ _ASKED_ELSEWHERE = and_(
         _equal.c.type == events.c.type,
         _equal.c.shared,
         _equal.c.id != events.c.id,
-        _asked.c.event_id == _equal.c.id,
-        _asked.c.event_id.is_not(None),
-        _asked.c.job_id == bindparam("job", type_=work_items.c.job_id.type),
-        _asked.c.chunk_id == extractions.c.chunk_id,
+        _other_item.c.event_id == _equal.c.id,
+        _other_item.c.event_id.is_not(None),
+        _other_item.c.job_id == bindparam("job", type_=work_items.c.job_id.type),
+        _other_item.c.chunk_id == extractions.c.chunk_id,
         extractions.c.id == _equal.c.extraction_id,
-        _asked.c.task == literal_column("'EAE'"),
+        _other_item.c.task == literal_column("'EAE'"),
     ),
 )
-# Two workers that found the same event at once: the second one waits, and sees the first one's.
+# Of two workers that store the same event at once, the second waits, and sees the first one's.
 _LOCK = (
     select(documents.c.id)
     .where(documents.c.id == bindparam("document"))
@@ -200,7 +200,7 @@ _ADD_ARGUMENT_ITEMS = {
         .where(
             events.c.extraction_id == bindparam("extraction"),
             events.c.type.in_(bindparam("types", expanding=True)),
-            not_(_ASKED_ELSEWHERE),
+            not_(_HAS_EQUAL),
         )
         .order_by(events.c.id),
     )
@@ -214,8 +214,8 @@ def add_argument_items(
     extraction_id: int,
     roles: Mapping[str, Sequence[str]] | None,
 ) -> None:
-    """For ED: one EAE item of this job for each event whose type has roles, where not yet there,
-    nor for an equal event of another chunk."""
+    """For ED: add an EAE item of this job for each event whose type has roles, unless there is one,
+    or one for an equal event of another chunk."""
     types = [name for name, names in (roles or {}).items() if names]
     if item.task is Task.ED and types:
         if item.part:

@@ -1,5 +1,5 @@
-"""The keys of all names, anew: for rows that were written before there were keys, or by another
-rule."""
+"""Recomputing the keys of all names: for rows from before there were keys, or after their rule
+changed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from ruie.names import name_key
 
-BATCH = 20_000
-"""Spellings that are held in memory at a time."""
+SPELLINGS_AT_ONCE = 20_000
+"""Spellings in memory at a time."""
 
 NAMED = (
     ("entities", "text", "name_key"),
@@ -18,27 +18,27 @@ NAMED = (
     ("relations", "tail_text", "tail_key"),
     ("event_arguments", "text", "name_key"),
 )
-"""Tables, their spellings and their keys."""
+"""Tables, with the columns of their spellings and keys."""
 
 
-def fill_keys(conn: Connection) -> None:
-    """Set every key, and see that every name has its row. Each different spelling is looked at
-    once; the rows are then written by one statement a table."""
-    spelled: dict[str, dict[str, str]] = {}
+def rekey_names(conn: Connection) -> None:
+    """Set every key, and add the names that have no row. The key of each distinct spelling is
+    computed once; the rows are then written by one statement for each table."""
+    columns: dict[str, dict[str, str]] = {}
     for table, spelling, key in NAMED:
-        spelled.setdefault(table, {})[spelling] = key
+        columns.setdefault(table, {})[spelling] = key
     if conn.dialect.name == "sqlite":
         driver: Any = conn.connection.driver_connection
         driver.create_function("ruie_name_key", 1, name_key, deterministic=True)
-        for table, keys in spelled.items():
-            values = ", ".join(f"{key} = ruie_name_key({words})" for words, key in keys.items())
+        for table, keys in columns.items():
+            values = ", ".join(f"{key} = ruie_name_key({text})" for text, key in keys.items())
             conn.exec_driver_sql(f"UPDATE {table} SET {values}")
     else:
         _list_spellings(conn)
-        for table, keys in spelled.items():  # a row is written once, whatever keys it has
+        for table, keys in columns.items():  # a row is written once, whatever keys it has
             values = ", ".join(f"{key} = of_{key}.key" for key in keys.values())
             sources = ", ".join(f"spellings of_{key}" for key in keys.values())
-            where = " AND ".join(f"of_{key}.spelling = {words}" for words, key in keys.items())
+            where = " AND ".join(f"of_{key}.spelling = {text}" for text, key in keys.items())
             conn.exec_driver_sql(f"UPDATE {table} SET {values} FROM {sources} WHERE {where}")
         conn.exec_driver_sql("DROP TABLE spellings")
     for table, spelling, key in NAMED:
@@ -63,9 +63,9 @@ def _list_spellings(conn: Connection) -> None:
     )
     last = conn.exec_driver_sql("SELECT COALESCE(MAX(n), 0) FROM unkeyed").scalar_one()
     driver: Any = conn.connection.driver_connection
-    for start in range(0, last, BATCH):
+    for start in range(0, last, SPELLINGS_AT_ONCE):
         part = conn.exec_driver_sql(
-            f"SELECT spelling FROM unkeyed WHERE n > {start} AND n <= {start + BATCH}"
+            f"SELECT spelling FROM unkeyed WHERE n > {start} AND n <= {start + SPELLINGS_AT_ONCE}"
         ).scalars().all()  # fmt: skip  # one statement
         with driver.cursor() as cursor, cursor.copy("COPY spellings FROM STDIN") as copy:
             for spelling in part:

@@ -1,7 +1,7 @@
-"""Results into the database: the fence, the extraction, its records and what follows from them.
+"""Saving results: the fence, the extraction, its records, and the items that follow from them.
 
-Each function is one transaction's worth of statements on the caller's connection, in Core and with
-statements built once: this is the path every document takes.
+Each function runs the statements of one transaction on the caller's connection, in Core and with
+statements built once: every document takes this path.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NewExtraction:
 
 @dataclass(frozen=True, slots=True)
 class PaidExtraction:
-    """An extraction that exists: its key need not be asked about again."""
+    """An extraction that exists: its key needs no further call."""
 
     id: int
     key: str
@@ -79,9 +79,9 @@ def _fenced_values(dialect: str) -> Select[Any]:
     def value(column: ColumnElement[Any]) -> ColumnElement[Any]:
         if column.key == "created_at":
             return utcnow()
-        given = bindparam(column.key, type_=column.type)
+        parameter = bindparam(column.key, type_=column.type)
         # PostgreSQL takes a selected parameter for text. (SQLite would take JSON for a number.)
-        return cast(given, column.type) if dialect == "postgresql" else given
+        return cast(parameter, column.type) if dialect == "postgresql" else parameter
 
     return select(*map(value, _VALUES)).where(HELD).with_for_update()
 
@@ -110,7 +110,7 @@ _PAID = (
     )
     .join(chunks, chunks.c.id == extractions.c.chunk_id)
     .where(extractions.c.key.in_(bindparam("keys", expanding=True)))
-    .order_by(extractions.c.id.desc())  # the first made comes last and stays in the mapping
+    .order_by(extractions.c.id.desc())  # the oldest comes last and stays in the mapping
 )
 
 
@@ -121,12 +121,12 @@ def save_result(
     items: Sequence[Item],
     roles: Roles | None = None,
 ) -> bool:
-    """Write what a call gave and finish the work item. False, and nothing written: the lease was
-    lost to a later one.
+    """Store a call's result and finish the work item. False, and nothing stored: the lease was
+    lost.
 
     items: spans with offsets in the chunk; they are stored as offsets in the document. roles: for
     ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
-    under this key, that one is linked and nothing is added.
+    under this key, the item is linked to it and nothing is added.
     """
     return _store(conn, item, _row(item, extraction), items, roles)
 
@@ -134,8 +134,8 @@ def save_result(
 def keep_result(
     conn: Connection, item: LeasedItem, extraction: NewExtraction, items: Sequence[Item]
 ) -> bool:
-    """Keep what a call gave though its lease was lost: the item is left to whoever has it now, who
-    finds the answer under its key (`find_paid`). False: there was one already."""
+    """Store a call's result although its lease was lost: the worker that has the item now finds it
+    under its key (`find_paid`). False: there was one already."""
     values = _row(item, extraction)
     added = insert_new(conn, extractions).values(**values, created_at=utcnow())
     extraction_id = conn.execute(added.returning(extractions.c.id)).scalar()
@@ -147,7 +147,7 @@ def keep_result(
 
 
 def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
-    """The extraction's values but for its id and time."""
+    """The extraction's values, except id and time."""
     return {
         "job_id": item.job_id,
         "chunk_id": item.chunk_id,
@@ -171,7 +171,7 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
 
 
 def find_paid(conn: Connection, keys: Sequence[str]) -> dict[str, PaidExtraction]:
-    """The extractions that exist for these keys, in any job; the first made of each."""
+    """The extractions that exist for these keys, in any job; the oldest of each."""
     if not keys:
         return {}
     return {
@@ -183,8 +183,8 @@ def find_paid(conn: Connection, keys: Sequence[str]) -> dict[str, PaidExtraction
 def reuse_result(
     conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
 ) -> bool:
-    """Finish the item with a result that was paid for before: `link_result` where it is of this
-    chunk (and event), else `copy_result`. False: the lease was lost."""
+    """Finish the item with an existing result: `link_result` where it is of this chunk (and event),
+    else `copy_result`. False: the lease was lost."""
     if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
         return link_result(conn, item, paid.id, roles)
     return copy_result(conn, item, paid, roles)
@@ -193,8 +193,8 @@ def reuse_result(
 def link_result(
     conn: Connection, item: LeasedItem, extraction_id: int, roles: Roles | None = None
 ) -> bool:
-    """Finish the item with an extraction of the same chunk; for ED, see that this job has the EAE
-    items of its events. False: the lease was lost."""
+    """Finish the item with an extraction of the same chunk; for ED, add this job's EAE items of its
+    events. False: the lease was lost."""
     if not _held(conn, item):
         return False
     add_argument_items(conn, item, extraction_id, roles)
@@ -206,7 +206,7 @@ def copy_result(
     conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
 ) -> bool:
     """Finish the item with a copy of an extraction of another chunk with the same text (or of
-    another event): its records at this chunk's offsets, `reused_from` set, nothing to pay.
+    another event): its records at this chunk's offsets, `reused_from` set, at no cost.
     False: the lease was lost."""
     source = conn.execute(select(extractions).where(extractions.c.id == paid.id)).one()
     values = dict(source._mapping) | {
@@ -240,7 +240,7 @@ def _store(
     extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
     if extraction_id is not None:
         write_records(conn, item, extraction_id, items)
-    else:  # the lease was lost, or the same question was answered meanwhile or in another job
+    else:  # the lease was lost, or the key was answered meanwhile or in another job
         if not _held(conn, item):
             return False
         key = values["key"]
@@ -257,7 +257,7 @@ def _store(
 
 
 def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, Any]) -> None:
-    """The call was paid for, though its answer is not kept."""
+    """The call was paid for, although its answer is not stored."""
     record_attempt(
         conn,
         item,
@@ -270,4 +270,4 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
 
 
 class AnsweredElsewhereError(RuieError):
-    """Not raised: the word under which such a call is counted."""
+    """Never raised: the error_class under which such a call is recorded."""

@@ -1,4 +1,4 @@
-"""Reviews: stored once, the newest of a document and schema in force, the older ones kept."""
+"""Reviews: the newest of each document and schema is in force, the older ones are kept."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ class Review:
 def find_document(
     conn: Connection, job: str, external_id: str, document: int | None = None
 ) -> tuple[int, str] | None:
-    """A document of the job, by its id or else by the name the job knows it by: id and digest."""
-    known = documents.c.id == document if document else origins.c.external_id == external_id
-    found = conn.execute(
+    """The id and digest of a document of the job, by its id or by its external id in the job."""
+    wanted = documents.c.id == document if document else origins.c.external_id == external_id
+    row = conn.execute(
         select(documents.c.id, documents.c.digest)
         .join(origins, origins.c.document_id == documents.c.id)
-        .where(origins.c.job_id == job, known)
+        .where(origins.c.job_id == job, wanted)
         .limit(1)
     ).first()
-    return (found.id, found.digest) if found else None
+    return (row.id, row.digest) if row else None
 
 
 def save_review(conn: Connection, job: str, schema_digest: str, review: NewReview) -> bool:
-    """Put a review in force. False, and nothing changes, if the one in force says the same."""
-    said = json.dumps(review.body, ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(said.encode()).hexdigest()
+    """Put a review in force. False, and nothing changes, if the one in force is equal."""
+    body = json.dumps(review.body, ensure_ascii=False, sort_keys=True)
+    digest = hashlib.sha256(body.encode()).hexdigest()
     here = (
         reviews.c.document_id == review.document_id,
         reviews.c.schema_digest == schema_digest,

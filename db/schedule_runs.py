@@ -1,4 +1,4 @@
-"""Runs of schedules: claimed under a lease, tried again after a failure, reported."""
+"""Runs of schedules: claimed under a lease, retried after a failure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ScheduleRun:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRun:
-    """A run that `owner` is to do."""
+    """A run that `owner` has claimed."""
 
     id: int
     schedule: Schedule
@@ -72,26 +72,26 @@ def last_runs(conn: Connection, ids: Sequence[int]) -> dict[int, ScheduleRun]:
             later.c.due_at > schedule_runs.c.due_at,
         ),
     )
-    found: dict[int, ScheduleRun] = {}
+    runs: dict[int, ScheduleRun] = {}
     for part in pieces(ids):
         for row in conn.execute(newest, {"ids": list(part)}).mappings():
             values = dict(row)
             schedule_id = values.pop("schedule_id")
-            found[schedule_id] = ScheduleRun(**values)
-    return found
+            runs[schedule_id] = ScheduleRun(**values)
+    return runs
 
 
 def run_now(conn: Connection, name: str) -> ScheduleRun:
-    """A run that is due now, enabled or not; the coordinator does it."""
+    """Add a run that is due now, enabled or not; the coordinator claims it."""
     schedule = get(conn, name)
     conn.execute(insert(schedule_runs).values(schedule_id=schedule.id, due_at=utcnow()))
     return list_runs(conn, schedule.id, 1)[0]
 
 
 def claim(conn: Connection, owner: str, ttl_s: float, room: int) -> list[ClaimedRun]:
-    """Runs to begin now, at most `room`; those whose lease ran out are taken up again. A run that
-    meets an earlier one at work is skipped, or waits, as its schedule says. Of several that wait
-    the last stands for all. To be called in the leader's transaction."""
+    """Claim runs to start now, at most `room`, including those whose lease ran out. A run that
+    overlaps an earlier one is skipped, or waits, according to its schedule; of several that wait,
+    the last replaces the others. To be called in the leader's transaction."""
     conn.execute(
         update(schedule_runs)
         .where(schedule_runs.c.state == "running", schedule_runs.c.lease_expires < utcnow())
@@ -111,8 +111,8 @@ def claim(conn: Connection, owner: str, ttl_s: float, room: int) -> list[Claimed
             break
         one = conn.execute(select(schedules).where(schedules.c.id == row.schedule_id)).one()
         schedule = Schedule(**one._mapping)
-        # A run that began is never given up for a later one: its job waits for the rest.
-        if not row.attempts and (reason := _in_the_way(conn, row, schedule)):
+        # A run that has started is never skipped for a later one: its job waits for the rest.
+        if not row.attempts and (reason := _overlap(conn, row, schedule)):
             if reason != "wait":
                 _skip(conn, row.id, reason)
             continue
@@ -132,8 +132,8 @@ def claim(conn: Connection, owner: str, ttl_s: float, room: int) -> list[Claimed
     return claimed
 
 
-def _in_the_way(conn: Connection, row: Any, schedule: Schedule) -> str | None:
-    """Why a run cannot begin: a reason to skip it, "wait", or None."""
+def _overlap(conn: Connection, row: Any, schedule: Schedule) -> str | None:
+    """Why a run cannot start: a reason to skip it, "wait", or None."""
     others = (
         select(schedule_runs.c.state, schedule_runs.c.job_id, schedule_runs.c.due_at,
                schedule_runs.c.attempts, jobs.c.state.label("job_state"))
@@ -150,7 +150,7 @@ def _in_the_way(conn: Connection, row: Any, schedule: Schedule) -> str | None:
     for other in conn.execute(others).all():
         if other.state == "due" and not other.attempts:
             if other.due_at > row.due_at:
-                return "a later run stands for it"
+                return "a later run replaces it"
         else:
             busy = other
     if busy is None:
@@ -170,12 +170,12 @@ def _skip(conn: Connection, run_id: int, reason: str) -> None:
 
 
 def heartbeat(conn: Connection, run: ClaimedRun, ttl_s: float) -> bool:
-    """Keep a run; False where it is another's, or gone."""
+    """Renew the lease of a run. False: another process has it, or it was removed."""
     return bool(_of(conn, run, lease_expires=utcnow(ttl_s)))
 
 
 def finish(conn: Connection, run: ClaimedRun, job_id: str, counts: Mapping[str, int]) -> bool:
-    """The run is done: all is enqueued. False where it was another's."""
+    """The run is done: everything is enqueued. False: another process had it."""
     return _of(
         conn, run, state="done", job_id=job_id, counts=dict(counts), error=None,
         finished_at=utcnow(), lease_owner=None, lease_expires=None,
@@ -183,7 +183,7 @@ def finish(conn: Connection, run: ClaimedRun, job_id: str, counts: Mapping[str, 
 
 
 def fail(conn: Connection, run: ClaimedRun, error: str) -> bool:
-    """The run failed: tried again after a pause, or reported. Gives whether it will be."""
+    """Retry a failed run after a pause, or end it. Returns whether it is retried."""
     again = run.attempts <= run.schedule.retries
     pause = min(3600.0, PAUSE_S * 2 ** (run.attempts - 1))
     _of(
@@ -195,7 +195,7 @@ def fail(conn: Connection, run: ClaimedRun, error: str) -> bool:
 
 
 def release(conn: Connection, run: ClaimedRun) -> None:
-    """The process ends: another takes the run up at once; no attempt is used up."""
+    """Let another process take the run at once, without using up an attempt."""
     _of(
         conn, run, state="due", attempts=schedule_runs.c.attempts - 1, lease_owner=None,
         lease_expires=None,

@@ -1,6 +1,6 @@
-"""Schedules in SQL, and firing them: a run is made for each due time, once.
+"""Schedules, and firing them: a run is made for each due time, once.
 
-Times are the database's. When an expression is due is given by the caller (worker/cron.py).
+Times are the database's. The caller computes when an expression is due (worker/cron.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ruie.db.types import utcnow
 from ruie.errors import UsageError
 
 LATE_S = 120.0
-"""A due time that is older when it is seen was missed: no coordinator ran."""
+"""A due time that is older than this was missed: no coordinator ran."""
 
 NextDue = Callable[[str, str, datetime], datetime]
 LatestDue = Callable[[str, str, datetime, datetime], datetime]
@@ -95,14 +95,14 @@ def list_schedules(conn: Connection) -> list[Schedule]:
 
 
 def remove(conn: Connection, name: str) -> None:
-    """Forget a schedule and its runs; their jobs stay. A run at work stops at its heartbeat."""
+    """Delete a schedule and its runs; their jobs stay. A run in progress stops at its heartbeat."""
     schedule = get(conn, name)
     conn.execute(delete(schedule_runs).where(schedule_runs.c.schedule_id == schedule.id))
     conn.execute(delete(schedules).where(schedules.c.id == schedule.id))
 
 
 def enable(conn: Connection, name: str, next_due_at: datetime | None) -> None:
-    """Let it fire from `next_due_at` on; None: no more until it is enabled again."""
+    """Let it fire from `next_due_at` on; None: disable it."""
     get(conn, name)
     conn.execute(
         update(schedules)
@@ -112,8 +112,8 @@ def enable(conn: Connection, name: str, next_due_at: datetime | None) -> None:
 
 
 def fire(conn: Connection, next_due: NextDue, latest_due: LatestDue) -> list[str]:
-    """Make a run for each schedule whose time has come, one for all the times that were missed;
-    gives the schedules' names. To be called in the leader's transaction."""
+    """Make a run for each schedule that is due, one for all the times that were missed; returns the
+    schedules' names. To be called in the leader's transaction."""
     due = select(schedules).where(schedules.c.next_due_at <= utcnow()).with_for_update()
     fired = []
     for row in conn.execute(due).all():
@@ -123,7 +123,9 @@ def fire(conn: Connection, next_due: NextDue, latest_due: LatestDue) -> list[str
         zone = (schedule.cron, schedule.timezone)
         try:
             due_at, after = latest_due(*zone, schedule.next_due_at, now), next_due(*zone, now)
-        except UsageError as error:  # this host does not know the zone: others must still fire
+        except (
+            UsageError
+        ) as error:  # this host does not know the time zone; other schedules must still fire
             _insert(conn, schedule.id, schedule.next_due_at, "failed", str(error))
             enable(conn, schedule.name, None)
             continue

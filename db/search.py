@@ -1,8 +1,8 @@
-"""Full-text search over documents: the same query and the same documents found on both databases.
+"""Full-text search over documents: a query has the same hits on both databases.
 
-A document is found where it has, anywhere in it, all that one of the query's alternatives
-requires. The best come first: on SQLite by FTS5's BM25, on PostgreSQL by ts_rank weighted with how
-rare a word is, as BM25 does it; so the order may differ between them.
+A document is a hit where it has, anywhere in it, everything that one of the query's alternatives
+requires. The best come first: on SQLite by FTS5's BM25, on PostgreSQL by ts_rank, weighted with the
+inverse document frequency as BM25 does it; so the order may differ between them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ruie.snippets import Snippet, snippet
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A job that has the document, and what it is called there."""
+class JobOrigin:
+    """A job that has the document, and its id and place there."""
 
     job_id: str
     external_id: str
@@ -30,32 +30,34 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document that was found. `score`: higher is better, within one search alone."""
+    """A document that matches. `score`: higher is better, comparable within one search only."""
 
     document_id: int
     score: float
     snippet: Snippet
-    places: tuple[Place, ...]
+    places: tuple[JobOrigin, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How many documents were found, and the best of them."""
+class SearchResult:
+    """The number of matching documents, and the best of them."""
 
     total: int
     hits: tuple[Hit, ...]
 
 
-def search(conn: Connection, query: str, *, job_id: str | None = None, limit: int = 10) -> Found:
-    """The documents that a query finds (docs/sql.md says how one is written), the best first.
+def search(
+    conn: Connection, query: str, *, job_id: str | None = None, limit: int = 10
+) -> SearchResult:
+    """The documents that match a query (its syntax is in docs/sql.md), the best first.
 
-    job_id: only documents of this job. What is not indexed yet is not found
-    (`ruie.db.search_index.count_waiting`). Raises UsageError where there is nothing to look for.
+    job_id: only documents of this job. Documents that are not indexed yet do not match
+    (`ruie.db.search_index.count_waiting`). Raises UsageError where the query has no words.
     """
     alternatives = parse_query(query)
     terms = required_terms(alternatives)
     if conn.dialect.name == "postgresql":
-        # To compile such a statement takes longer than to run it.
+        # Compiling such a statement takes longer than running it.
         conn.exec_driver_sql("SET LOCAL jit = off")
     statement, values = _statement(conn.dialect.name, alternatives)
     of_job = _OF_JOB if job_id is not None else ""
@@ -69,7 +71,7 @@ def search(conn: Connection, query: str, *, job_id: str | None = None, limit: in
         Hit(row.document_id, float(row.score), shown[row.document_id], places[row.document_id])
         for row in best
     )
-    return Found(best[0].total if best else 0, hits)
+    return SearchResult(best[0].total if best else 0, hits)
 
 
 # One term's documents. FTS5's bm25 counts downwards from 0.
@@ -82,7 +84,7 @@ _TERM = {
     FROM {FTS} f JOIN document_parts p ON p.id = f.rowid
     WHERE f.words @@ CAST(:{{value}} AS tsquery) GROUP BY p.document_id""",
 }
-# How much a term says; bm25 has it in it.
+# The inverse document frequency of a term; FTS5's bm25 includes it.
 _WEIGHT = {
     "sqlite": "score",
     "postgresql": """score * (SELECT LN(1 + (n.parts - m.parts + 0.5) / (m.parts + 0.5))
@@ -95,8 +97,8 @@ _BEST = """GROUP BY s.document_id ORDER BY score DESC, s.document_id LIMIT :limi
 
 
 def _statement(dialect: str, alternatives: Sequence[Alternative]) -> tuple[str, dict[str, Any]]:
-    """The statement up to its conditions, and its values: a table for each term, and the sets that
-    the alternatives make of them."""
+    """The statement up to its conditions, and its parameters: a table for each term, combined into
+    sets by the alternatives."""
     terms: dict[Term, str] = {}
     for alternative in alternatives:
         for term in alternative.required + alternative.excluded:
@@ -147,7 +149,7 @@ WHERE p.id IN :parts""").bindparams(bindparam("parts", expanding=True))
 
 
 def _snippets(conn: Connection, ids: Sequence[int], terms: Sequence[Term]) -> dict[int, Snippet]:
-    """Of each document, from the part that fits best."""
+    """A snippet of each document, from its best part."""
     if not ids:
         return {}
     parts: dict[int, list[int]] = {}
@@ -158,7 +160,7 @@ def _snippets(conn: Connection, ids: Sequence[int], terms: Sequence[Term]) -> di
     for several in parts.values():
         if len(several) > 1:
             values = {"any": match(conn.dialect.name, terms), "parts": several}
-            several = [conn.execute(best_parts, values).first().id]  # type: ignore[union-attr]
+            several = list(conn.scalars(best_parts, values).all()[:1])
         chosen += several
     return {
         row.document_id: snippet(row.words, terms, row.char_start)
@@ -168,11 +170,11 @@ def _snippets(conn: Connection, ids: Sequence[int], terms: Sequence[Term]) -> di
 
 def _places(
     conn: Connection, ids: Sequence[int], job_id: str | None
-) -> dict[int, tuple[Place, ...]]:
+) -> dict[int, tuple[JobOrigin, ...]]:
     query = select(origins).where(origins.c.document_id.in_(ids)).order_by(origins.c.id)
     if job_id is not None:
         query = query.where(origins.c.job_id == job_id)
-    places: dict[int, list[Place]] = {id_: [] for id_ in ids}
+    places: dict[int, list[JobOrigin]] = {id_: [] for id_ in ids}
     for row in conn.execute(query):
-        places[row.document_id].append(Place(row.job_id, row.external_id, row.source, row.line))
+        places[row.document_id].append(JobOrigin(row.job_id, row.external_id, row.source, row.line))
     return {id_: tuple(several) for id_, several in places.items()}

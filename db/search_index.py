@@ -1,13 +1,13 @@
-"""Filling the index of full-text search: behind enqueueing, never in it.
+"""Filling the index of full-text search: after enqueueing, never during it.
 
-An index that is kept while documents are written makes that several times slower. So whoever has
-time (the leading coordinator, `ruie search`) looks for documents above the mark `indexed_to` and
-indexes those that have no parts yet; several may do it at once, and none is indexed twice.
+Indexing documents as they are written would make enqueueing several times slower. So whoever has
+time (the leading coordinator, `ruie search`) looks for documents above `indexed_to` and indexes
+those that have no parts yet; several processes may do so at once, and none is indexed twice.
 
-PostgreSQL hands out ids before their transactions commit: a document may appear below one that is
-long indexed. The mark therefore follows `settled_to`, up to which nothing can appear any more. It
-is the largest id that was seen at some moment, once every transaction has ended that could write
-documents then, as PostgreSQL's CREATE INDEX CONCURRENTLY waits. (SQLite has one writer at a time.)
+PostgreSQL assigns ids before their transactions commit: a document may appear with a lower id than
+one that was indexed long ago. So `indexed_to` never exceeds `settled_to`, up to which no document
+can appear any more: the largest id at some moment, once every transaction has ended that could
+write documents then, as PostgreSQL's CREATE INDEX CONCURRENTLY waits. (SQLite has one writer.)
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ruie.db.search_parts import Part, entry, split
 from ruie.db.sql import insert_new, pieces
 
 CHARS = 500_000
-"""Characters of a batch; a longer document is one by itself."""
+"""Characters indexed in one transaction; a longer document has one of its own."""
 PAGE = 500
-"""Ids that are looked at together."""
+"""Ids that are checked together."""
 
-# The driver's own way of many rows: half of the time would go into parameters otherwise.
+# Many rows by the driver's own means: otherwise parameters would take half of the time.
 _PARTS = "document_parts (id, document_id, char_start, char_end)"
 _INSERT = {
     "sqlite": (
@@ -42,7 +42,7 @@ _INSERT = {
         " SELECT n.id, n.words::tsvector FROM UNNEST(%s::bigint[], %s::text[]) AS n (id, words)",
     ),
 }
-# Who writes documents or has taken ids for them; readers, foreign keys and VACUUM lock otherwise.
+# Transactions that write documents or have taken ids for them; others have locks of other modes.
 _WRITERS = text(
     "SELECT virtualtransaction FROM pg_locks WHERE granted AND locktype = 'relation'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -54,7 +54,7 @@ _WRITERS = text(
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """How far the index is; see `ruie.db.models.search.SearchState`."""
+    """How far documents are indexed; see `ruie.db.models.search.SearchState`."""
 
     indexed_to: int = 0
     settled_to: int = 0
@@ -64,10 +64,10 @@ class _Reach:
 
 def index_documents(engine: Engine, limit: int = 500) -> int:
     """Index up to `limit` documents (and about CHARS characters), the oldest first, in one
-    transaction. Gives how many; 0 says that all that can be seen are indexed."""
+    transaction. Returns how many; 0: all visible documents are indexed."""
     with reading(engine) as conn:
         if conn.dialect.name == "postgresql":
-            # Each statement is to see what was committed before it.
+            # Each statement sees everything that was committed before it.
             conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         before = _reach(conn)
         reach = _settled(conn, before)
@@ -77,7 +77,7 @@ def index_documents(engine: Engine, limit: int = 500) -> int:
             query = select(documents.c.id, documents.c.text).where(documents.c.id.in_(part))
             texts.update((row.id, row.text) for row in conn.execute(query))
     reach = replace(reach, indexed_to=max(reach.indexed_to, min(seen_to, reach.settled_to)))
-    # Before the transaction: on SQLite nobody else writes during it.
+    # Before the transaction: on SQLite no one else can write during it.
     indexed = {id_: split(texts[id_]) for id_ in ids}
     if indexed or reach != before:
         with engine.begin() as conn:
@@ -86,7 +86,8 @@ def index_documents(engine: Engine, limit: int = 500) -> int:
 
 
 def index_for(engine: Engine, seconds: float, limit: int = 500) -> int:
-    """Index until nothing is left or the time is over; at least one batch. Gives how many."""
+    """Index until nothing is left or the time is over, at least once. Returns the number of
+    documents."""
     deadline = time.monotonic() + seconds
     total = 0
     while done := index_documents(engine, limit):
@@ -97,7 +98,7 @@ def index_for(engine: Engine, seconds: float, limit: int = 500) -> int:
 
 
 def count_waiting(conn: Connection) -> int:
-    """How many documents are not indexed yet."""
+    """The number of documents that are not indexed yet."""
     query = select(func.count()).where(
         documents.c.id > _reach(conn).indexed_to,
         ~exists().where(document_parts.c.document_id == documents.c.id),
@@ -113,8 +114,8 @@ def _reach(conn: Connection) -> _Reach:
 
 
 def _settled(conn: Connection, reach: _Reach) -> _Reach:
-    """The same, up to where no document can appear any more. In this order: what is seen after it
-    holds every document up to there."""
+    """`reach` with `settled_to` brought forward. To be called before documents are read: these then
+    include every document up to there."""
     last = conn.execute(select(func.max(documents.c.id))).scalar() or 0
     if last == reach.settled_to and reach.pending_to is None:
         return reach
@@ -131,9 +132,9 @@ def _settled(conn: Connection, reach: _Reach) -> _Reach:
 
 
 def _missing(conn: Connection, after: int, limit: int) -> tuple[list[int], int]:
-    """The first documents above `after` that are not indexed, and the id up to which these are all
-    there are."""
-    found: list[int] = []
+    """The first documents above `after` that are not indexed, and the id up to which there are no
+    others."""
+    missing: list[int] = []
     chars = 0
     while True:
         page = conn.execute(
@@ -143,7 +144,7 @@ def _missing(conn: Connection, after: int, limit: int) -> tuple[list[int], int]:
             .limit(PAGE)
         ).all()
         if not page:
-            return found, after
+            return missing, after
         within = document_parts.c.document_id.between(page[0].id, page[-1].id)
         indexed = set(
             conn.execute(select(document_parts.c.document_id).where(within).distinct()).scalars()
@@ -151,20 +152,22 @@ def _missing(conn: Connection, after: int, limit: int) -> tuple[list[int], int]:
         for row in page:
             if row.id not in indexed:
                 chars += row.chars
-                if len(found) == limit or (found and chars > CHARS):
-                    return found, after
-                found.append(row.id)
+                if len(missing) == limit or (missing and chars > CHARS):
+                    return missing, after
+                missing.append(row.id)
             after = row.id
 
 
 def _write(conn: Connection, indexed: dict[int, list[Part]], reach: _Reach) -> int:
-    """Add the parts of documents that still have none, and say how far the index is."""
+    """Add the parts of documents that still have none, and record how far the index is."""
     conn.execute(insert_new(conn, search_state), {"id": 1, "indexed_to": 0, "settled_to": 0})
-    # Whoever else indexes waits here, and then finds what this has done.
+    # Another process that indexes waits here, and then sees what this one has done.
     now = conn.execute(select(search_state).with_for_update()).one()
     for some in pieces(list(indexed)):
-        there = select(document_parts.c.document_id).where(document_parts.c.document_id.in_(some))
-        for id_ in set(conn.execute(there).scalars()):
+        parts_of = select(document_parts.c.document_id).where(
+            document_parts.c.document_id.in_(some)
+        )
+        for id_ in set(conn.execute(parts_of).scalars()):
             del indexed[id_]
     number = conn.execute(select(func.max(document_parts.c.id))).scalar() or 0
     rows: list[tuple[int, int, int, int]] = []

@@ -1,4 +1,4 @@
-"""The parts in which a document is indexed: one, unless it has more than a tsvector can hold."""
+"""The parts in which a document is indexed: one, unless it is too long for a tsvector."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from ruie.search_query import LONGEST_PHRASE
 from ruie.words import located_words, words
 
-# A tsvector holds 255 places of a word, places up to 16,383, and 1 MiB of words and places.
+# A tsvector has at most 255 positions of a word, positions up to 16,383, and 1 MiB in total.
 SAME_WORD, MOST_WORDS, MOST_BYTES = 255, 10_000, 256 * 1024
 
 OVERLAP = LONGEST_PHRASE - 1
-"""Words that two parts have in common, so that every phrase is whole in one of them."""
+"""Words that two parts share, so that every phrase is completely in one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a text, and its words."""
+    """A range of a text, and its words."""
 
     char_start: int
     char_end: int
@@ -42,8 +42,8 @@ def split(text: str) -> list[Part]:
 
 
 def entry(dialect: str, part: Part) -> str:
-    """The part's words as the index takes them. They are letters, digits and marks: nothing in them
-    needs quoting."""
+    """The part's words in the index's input format. They are letters, digits and marks: nothing in
+    them needs quoting."""
     if dialect == "sqlite":
         return " ".join(part.words)
     return " ".join([f"'{word}':{place}" for place, word in enumerate(part.words, 1)])

@@ -1,8 +1,8 @@
-"""Spend, never over its cap: reserved before a call, settled after it.
+"""Spending within caps: reserved before a call, settled after it.
 
 Every job has an account and every day (UTC, by the database's clock) has one. A reservation is the
-most a call can cost; it raises both accounts under their lock, or is refused. Whoever ends the
-call writes what it did not use as a refund, which the next reservation takes in. So saving a
+most a call can cost; it raises both accounts under their lock, or is denied. When the call has
+ended, the unused part is written as a refund, which the next reservation applies. So saving a
 result waits for no row that all workers write, and a crash at any moment leaves the accounts too
 high, never too low. Amounts are whole billionths of a US dollar (nusd).
 """
@@ -35,23 +35,26 @@ NUSD = 1_000_000_000
 
 
 def to_nusd(usd: float | None) -> int | None:
-    """A cap as the accounts know it; None stays None, which is no cap."""
+    """A cap in billionths of a US dollar; None, which is no cap, stays None."""
     return None if usd is None else round(usd * NUSD)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The most a call can cost, and the day whose account it stands in."""
+    """The most a call can cost, and the day in whose account it is."""
 
     nusd: int
     day: str
 
 
+Cap = Literal["job_cap", "day_cap"]
+
+
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """What could not be reserved. `certain`: no call in flight can bring it back."""
+    """A cap that left no room. `certain`: no call in flight can make room by a refund."""
 
-    by: Literal["job_cap", "day_cap"]
+    by: Cap
     cap_nusd: int
     committed_nusd: int
     certain: bool
@@ -65,20 +68,24 @@ def reserve(
 ) -> tuple[dict[int, Reservation], Denied | None]:
     """Reserve for as many of `wanted` (items with nusd), in order, as the caps leave room for.
 
-    Gives the reservations by item id, and why the rest was denied. Items whose lease was lost
+    Returns the reservations by item id, and why the rest was denied. Items whose lease was lost
     meanwhile are left out.
     """
     day = today(conn)
     cap = conn.execute(select(jobs.c.cap_nusd).where(jobs.c.id == job_id)).scalar_one()
-    committed = _take_in(conn, [day, job_id])
+    committed = _apply_refunds(conn, [day, job_id])
+    caps: tuple[tuple[Cap, int | None, str], ...] = (
+        ("job_cap", cap, job_id),
+        ("day_cap", day_cap_nusd, day),
+    )
     reservations: dict[int, Reservation] = {}
     denied: Denied | None = None
     total = 0
     for item, nusd in wanted:
-        for by, most, account in (("job_cap", cap, job_id), ("day_cap", day_cap_nusd, day)):
+        for by, most, account in caps:
             if most is not None and committed[account] + total + nusd > most:
-                flying = reservations or _outstanding(conn, job_id if by == "job_cap" else day)
-                denied = Denied(by, most, committed[account] + total, not flying)  # type: ignore[arg-type]
+                pending = reservations or _refund_possible(conn, account)
+                denied = Denied(by, most, committed[account] + total, not pending)
                 break
         if denied:
             break
@@ -96,8 +103,8 @@ def reserve(
 
 
 def settle(conn: Connection, job_id: str, reservation: Reservation, cost_nusd: int) -> None:
-    """The call has ended and cost so much: refund the rest. In the transaction that ends the item
-    or gives it back, and only where that transaction still held the lease."""
+    """Refund the rest of the reservation of a call that has ended. In the transaction that ends or
+    releases the item, and only where that transaction still held the lease."""
     unused = reservation.nusd - cost_nusd
     if unused:
         conn.execute(
@@ -107,17 +114,19 @@ def settle(conn: Connection, job_id: str, reservation: Reservation, cost_nusd: i
 
 
 def committed_nusd(conn: Connection, account: str) -> int:
-    """Spent for certain and reserved for calls in flight, of a job (its id) or a day."""
-    stood = select(spend_accounts.c.committed_nusd).where(spend_accounts.c.account == account)
+    """What a job (its id) or a day has spent and reserved for calls in flight."""
+    account_nusd = select(spend_accounts.c.committed_nusd).where(
+        spend_accounts.c.account == account
+    )
     refunds = select(func.coalesce(func.sum(spend_refunds.c.nusd), 0)).where(
         spend_refunds.c.account == account
     )
-    return int(conn.execute(stood).scalar() or 0) - int(conn.execute(refunds).scalar_one())
+    return int(conn.execute(account_nusd).scalar() or 0) - int(conn.execute(refunds).scalar_one())
 
 
 def resume_within_caps(conn: Connection, day_cap_nusd: int | None) -> list[str]:
     """Resume the jobs that the day's cap paused, once there is room again (another day, or a
-    higher cap). Gives their ids."""
+    higher cap). Returns their ids."""
     waiting = conn.scalars(
         select(jobs.c.id).where(jobs.c.state == "paused", jobs.c.paused_by == "day_cap")
     ).all()
@@ -134,7 +143,7 @@ def resume_within_caps(conn: Connection, day_cap_nusd: int | None) -> list[str]:
 
 
 _RESUME = 0.98
-"""A day's account above this share of its cap resumes nothing: its jobs would pause at once."""
+"""Above this share of the day's cap no job resumes: it would pause again at once."""
 
 
 def today(conn: Connection) -> str:
@@ -149,9 +158,9 @@ _RESERVE = (
 )
 
 
-def _take_in(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
-    """Lock the accounts, add the refunds that have come, and give what is committed."""
-    # In one order everywhere: two that reserve for the same accounts wait for each other.
+def _apply_refunds(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
+    """Lock the accounts and apply their refunds; returns what is committed by account."""
+    # In one order everywhere, so that two that reserve for the same accounts never deadlock.
     listed = sorted(accounts)
     conn.execute(
         insert_new(conn, spend_accounts), [{"account": a, "committed_nusd": 0} for a in listed]
@@ -180,15 +189,15 @@ def _take_in(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
     return committed
 
 
-def _outstanding(conn: Connection, account: str) -> bool:
-    """Whether a call is in flight whose end may bring a refund, or a refund has come since."""
-    flying = select(work_items.c.id).where(
+def _refund_possible(conn: Connection, account: str) -> bool:
+    """Whether a call in flight may still be refunded, or a refund waits to be applied."""
+    in_flight = select(work_items.c.id).where(
         work_items.c.state == LEASED,
         work_items.c.reserved_nusd.is_not(None),
         or_(work_items.c.job_id == account, work_items.c.reserved_on == account),
     )
-    come = select(spend_refunds.c.id).where(spend_refunds.c.account == account)
-    return any(conn.execute(query.limit(1)).first() is not None for query in (flying, come))
+    refunds = select(spend_refunds.c.id).where(spend_refunds.c.account == account)
+    return any(conn.execute(query.limit(1)).first() is not None for query in (in_flight, refunds))
 
 
 __all__ = [

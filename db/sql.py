@@ -1,4 +1,4 @@
-"""Statement parts the modules of this package share."""
+"""Parts of statements that several modules of this package use."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 
 def insert_new_by_dialect(table: Table) -> dict[str, Any]:
-    """An INSERT that leaves out rows which a unique constraint refuses, for each dialect: to be
-    built once and kept."""
+    """For each dialect an INSERT that skips rows which violate a unique constraint; to be built
+    once and kept."""
     return {
         "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
         "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
@@ -33,7 +33,7 @@ def insert_new_by_dialect(table: Table) -> dict[str, Any]:
 
 
 def insert_new(conn: Connection, table: Table) -> Any:
-    """The same, for the connection at hand."""
+    """`insert_new_by_dialect`, for the dialect of this connection."""
     return insert_new_by_dialect(table)[conn.dialect.name]
 
 
@@ -43,9 +43,9 @@ def pieces(values: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def among(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -> Any:
-    """Whether a column is one of many texts: one parameter, however many there are. A statement
-    with thousands of parameters takes longer to write than to run."""
+def in_values(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -> Any:
+    """`column IN (values)` for any number of texts, as one parameter: a statement with thousands
+    of parameters takes longer to compile than to run."""
     if conn.dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(Text)))
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
@@ -53,5 +53,5 @@ def among(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -
 
 
 def changed(conn: Connection, statement: Executable, parameters: Any = None) -> int:
-    """How many rows an UPDATE or DELETE met."""
+    """Run an UPDATE or DELETE; returns the number of rows that it matched."""
     return int(conn.execute(statement, parameters).rowcount)

@@ -1,6 +1,6 @@
-"""Thousands of documents at once: into temporary tables, and from there by a few statements.
+"""Inserting thousands of documents at once: by way of temporary tables, in a few statements.
 
-A statement a table instead of one a row: the ids that the database gives never leave it.
+One statement for each table instead of each row: the ids that the database assigns never leave it.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ _seen = _temporary(
     Column("line", BigInteger),
     Column("metadata", JSON),
 )
-_placed = _temporary(
-    "placed",
+_stored = _temporary(
+    "staged_ids",
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("document_id", BigInteger),
 )
@@ -88,32 +88,32 @@ _document = select(documents.c.id).where(documents.c.digest == _texts.c.digest).
 _chunk = (
     select(chunks.c.id)
     .where(
-        chunks.c.document_id == _placed.c.document_id,
+        chunks.c.document_id == _stored.c.document_id,
         chunks.c.char_start == _parts.c.char_start,
         chunks.c.char_end == _parts.c.char_end,
     )
-    .correlate(_placed, _parts)
+    .correlate(_stored, _parts)
 )
-_located = select(_placed.c.document_id).join(_parts, _parts.c.n == _placed.c.n)
+_located = select(_stored.c.document_id).join(_parts, _parts.c.n == _stored.c.n)
 
-# Documents that have chunks already and are now divided otherwise.
-_DIVIDED_ANEW = (
-    select(_placed.c.document_id)
-    .join(_texts, _texts.c.n == _placed.c.n)
+# Documents that have chunks already, and now get others.
+_DIVIDED_AGAIN = (
+    select(_stored.c.document_id)
+    .join(_texts, _texts.c.n == _stored.c.n)
     .where(
         _texts.c.parts > 1,
-        select(chunks.c.id).where(chunks.c.document_id == _placed.c.document_id).exists(),
-        select(_parts.c.n).where(_parts.c.n == _placed.c.n, ~_chunk.exists()).exists(),
+        select(chunks.c.id).where(chunks.c.document_id == _stored.c.document_id).exists(),
+        select(_parts.c.n).where(_parts.c.n == _stored.c.n, ~_chunk.exists()).exists(),
     )
 )
 
 
 @contextmanager
 def staging(conn: Connection) -> Iterator[None]:
-    """The temporary tables, empty; gone afterwards."""
+    """Create the temporary tables, and drop them afterwards."""
     if conn.dialect.name == "sqlite":
-        # Digests come in any order: a page of their index is written again and again, so that it
-        # is worth while to let the log grow (80 MB) before pages are taken over from it.
+        # Digests come in random order, so that pages of their index are written again and again: it
+        # pays to let the log grow (80 MB) before its pages are copied into the file.
         conn.exec_driver_sql("PRAGMA wal_autocheckpoint=20000")
     _metadata.create_all(conn, checkfirst=False)
     yield
@@ -123,9 +123,9 @@ def staging(conn: Connection) -> Iterator[None]:
 def add_documents(
     conn: Connection, texts: Mapping[str, str], divided: Sequence[Sequence[Range]]
 ) -> int:
-    """Store texts, as stored, by digest, with their chunks: of each text its ranges. Gives how many
-    were new. A document that another job divided otherwise: its records may have equals now, and
-    are marked as shared."""
+    """Store texts (by digest) with their chunks (for each text its ranges). Returns how many were
+    new. Records of a document that another job divided into other chunks are marked as shared,
+    since another chunk may now have equal ones."""
     _load(
         conn,
         _texts,
@@ -143,88 +143,88 @@ def add_documents(
             for ordinal, (start, end) in enumerate(divided[n])
         ),
     )
-    # In one order everywhere: two that enqueue the same texts wait for, never block, each other.
+    # In one order everywhere, so that two that enqueue the same texts wait, but never deadlock.
     stored = select(_texts.c.digest, _texts.c.text, _texts.c.chars).where(true())
     new = _insert(conn, documents, stored.order_by(_texts.c.digest))
-    conn.execute(_placed.insert().from_select(["n", "document_id"], select(_texts.c.n, _document)))
+    conn.execute(_stored.insert().from_select(["n", "document_id"], select(_texts.c.n, _document)))
     if any(len(ranges) > 1 for ranges in divided):
         _mark_shared(conn)
     of_document = _located.add_columns(
         _parts.c.ordinal, _parts.c.char_start, _parts.c.char_end, _parts.c.digest
     ).where(true())
-    _insert(conn, chunks, of_document.order_by(_placed.c.document_id, _parts.c.ordinal))
+    _insert(conn, chunks, of_document.order_by(_stored.c.document_id, _parts.c.ordinal))
     return new
 
 
 def part_digest(digest: str, text: str, start: int, end: int) -> str:
-    """The SHA-256 of a part of a text, hex; the text's own where it is all of it."""
+    """The SHA-256 of a part of a text, hex; the text's own where it is the whole text."""
     if (start, end) == (0, len(text)):
         return digest
     return hashlib.sha256(text[start:end].encode()).hexdigest()
 
 
 def add_origins(conn: Connection, job_id: str, corpus: str | None, rows: Iterable[Row]) -> None:
-    """Where the staged texts came from. rows: of text (its number), id, source, line, metadata."""
+    """Add the origins of the staged texts. rows: number of the text, id, source, line, metadata."""
     _load(conn, _rows, ((i, *row[:4], as_json(row[4])) for i, row in enumerate(rows)))
     of_row = select(
         literal(job_id).label("job_id"),
-        _placed.c.document_id,
+        _stored.c.document_id,
         _rows.c.external_id,
         _rows.c.source,
         _rows.c.line,
         _rows.c.metadata,
         literal(corpus, Text()).label("corpus"),
-    ).join(_placed, _placed.c.n == _rows.c.n)
+    ).join(_stored, _stored.c.n == _rows.c.n)
     _insert(conn, origins, of_row.where(true()).order_by(_rows.c.i))
 
 
 def add_items(conn: Connection, job_id: str, tasks: Sequence[Task]) -> int:
-    """A work item for each task and staged chunk; gives how many were new."""
+    """Add a work item for each task and staged chunk; returns how many were new."""
     if not tasks:
         return 0
-    asked = union_all(
+    each_task = union_all(
         *(select(literal(i).label("i"), literal(str(t)).label("task")) for i, t in enumerate(tasks))
-    ).subquery("asked")
+    ).subquery("each_task")
     items = (
         select(
             literal(job_id).label("job_id"),
             _chunk.scalar_subquery().label("chunk_id"),
-            asked.c.task,
+            each_task.c.task,
         )
-        .select_from(_parts.join(_placed, _placed.c.n == _parts.c.n).join(asked, true()))
+        .select_from(_parts.join(_stored, _stored.c.n == _parts.c.n).join(each_task, true()))
         .where(true())
-        .order_by(_parts.c.n, _parts.c.ordinal, asked.c.i)
+        .order_by(_parts.c.n, _parts.c.ordinal, each_task.c.i)
     )
     return _insert(conn, work_items, items)
 
 
 def touch_origins(conn: Connection, job_id: str, rows: Sequence[Row]) -> None:
-    """Origins that a job found unchanged. rows: origin's id, source, line, metadata as they are."""
+    """Update origins that a job saw unchanged. rows: origin's id, new source, line, metadata."""
     if not rows:
         return
     _load(conn, _seen, ((*row[:3], as_json(row[3])) for row in rows))
-    found = {name: _seen.c[name] for name in ("source", "line", "metadata")}
+    current = {name: _seen.c[name] for name in ("source", "line", "metadata")}
     conn.execute(
         update(origins)
         .where(origins.c.id == _seen.c.id)
-        .values(seen_in=bindparam("job", job_id), **found)
+        .values(seen_in=bindparam("job", job_id), **current)
     )
 
 
 def as_json(value: Any) -> str | None:
-    """A value as both databases store JSON."""
+    """A value as JSON text, for either database."""
     return None if value is None else json.dumps(value)
 
 
 def _mark_shared(conn: Connection) -> None:
-    anew = sorted(conn.scalars(_DIVIDED_ANEW))
-    for part in pieces(anew):
+    divided_again = sorted(conn.scalars(_DIVIDED_AGAIN))
+    for part in pieces(divided_again):
         for table in (entities, relations, events):
             conn.execute(update(table).where(table.c.document_id.in_(part)).values(shared=True))
 
 
 def _insert(conn: Connection, table: Table, rows: Select[Any]) -> int:
-    """How many of the rows were new."""
+    """Insert rows that are not there; returns how many were new."""
     names = [column.name for column in rows.selected_columns]
     statement = insert_new(conn, table).from_select(names, rows)
     done = conn.execute(statement, execution_options={"preserve_rowcount": True})

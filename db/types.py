@@ -24,7 +24,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # SQLite numbers rows by itself only in a column that is declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
-# What a call cost. Sums that decide anything are made of whole billionths (db/spend.py).
+# The cost of a call. Sums that decide anything are of whole billionths (db/spend.py).
 Usd = Numeric(18, 9, asdecimal=False)
 
 
@@ -51,8 +51,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 def storable(text: str) -> str:
     """`text` with every character that a database cannot hold replaced by U+FFFD.
 
-    PostgreSQL refuses NUL, and neither database encodes a lone surrogate; both come out of models
-    and damaged files. One character stays one character, so offsets hold.
+    PostgreSQL refuses NUL, and neither database encodes a lone surrogate; models and damaged files
+    produce both. Each is replaced by one character, so that offsets stay right.
     """
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
@@ -65,8 +65,8 @@ def storable(text: str) -> str:
     return text
 
 
-class Words(TypeDecorator[str]):
-    """Text of any length that came from outside; see `storable`."""
+class StorableText(TypeDecorator[str]):
+    """Text of any length from outside; what a database cannot store is replaced (`storable`)."""
 
     impl = Text
     cache_ok = True

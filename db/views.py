@@ -1,11 +1,11 @@
-"""The read views, in SQL that both databases take.
+"""The read views, in SQL that both databases accept.
 
 Views hold no data: a migration drops them before it starts, and makes them as they are here when
 it has reached the newest revision. A change of a view alone still needs an (empty) revision, so
 that `ruie db check` sees it.
 
-A result that a second job reused without paying is seen under both jobs: `job_id` is the job whose
-work item has the result, so a query over all jobs that must count a record once uses the tables, or
+A result that a second job reused is listed under both jobs: `job_id` is the job whose work item has
+the result. A query over all jobs that must count a record once uses the tables, or
 `COUNT(DISTINCT entity_id)`.
 """
 
@@ -34,8 +34,8 @@ def _call(record: str) -> str:
 
 
 def _from(record: str) -> str:
-    # Outer joins to what is always there: a query that asks for none of its columns does without
-    # the join, and one that filters by them may begin with it.
+    # An outer join to rows that always exist: a query that selects none of their columns does
+    # without the join, and one that filters by them may start with it.
     return f"""JOIN work_items w ON w.extraction_id = {record}.extraction_id
 LEFT JOIN extractions x ON x.id = {record}.extraction_id"""
 
@@ -53,8 +53,8 @@ def _spent(table: str, counted: str, where: str = "") -> str:
 
 
 def _seen_once(table: str, record: str, offsets: Sequence[str]) -> str:
-    """Of equal records that two chunks of a document gave a job, the one with the smallest id. An
-    event's arguments were asked for once: the event that has them comes before others."""
+    """Of equal records of two chunks in a job, the one with the smallest id. The arguments of equal
+    events were extracted once: the event that has them comes before the others."""
     same = " AND ".join(f"d.{name} = {record}.{name}" for name in ("document_id", *offsets, "type"))
     join, first = "", "d.id < " + record + ".id"
     if table == "events":
@@ -127,8 +127,8 @@ FROM events v
 {_from("v")}
 {_ARGUMENT_ITEM}
 WHERE {_EVENT_ONCE}""",
-    # Two different names that one job found in one document: a row for each pair of mentions, and
-    # each pair in both orders.
+    # Two different names in one document of a job: a row for each pair of mentions, in both
+    # orders.
     "entity_pairs": f"""
 SELECT w.job_id AS job_id, e.document_id AS document_id,
     e.id AS entity_id, e.type AS type, e.name_key AS name_key, c.name AS canonical,
@@ -140,7 +140,7 @@ JOIN work_items u ON u.extraction_id = f.extraction_id AND u.job_id = w.job_id
 LEFT JOIN canonical c ON c.key = e.name_key
 LEFT JOIN canonical d ON d.key = f.name_key
 WHERE {_entity_once("e")} AND {_entity_once("f")}""",
-    # One row for each place where a job found a document.
+    # One row for each origin of a document in a job.
     "document_metadata": """
 SELECT o.job_id AS job_id, o.document_id AS document_id, o.external_id AS external_id,
     o.source AS source, o.line AS line, o.metadata AS metadata, d.chars AS chars,
@@ -189,8 +189,8 @@ LEFT JOIN work_items w ON w.job_id = j.id
 GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task""",
     # One row for each review in force, job, task and type: equal records, and those of one side.
     "review_agreement": AGREEMENT,
-    # Days in UTC. What was reused cost nothing and is no call; what failed may have cost something.
-    # Calls are added up by what both databases make of a time at once, and then written as text.
+    # Days in UTC. A reused result is not a call; a failed call may have cost something. Calls are
+    # grouped by each database's own date, which is fast, and that is then written as text.
     "spend_by_day": f"""
 SELECT {{day}} AS day, model, CAST(SUM(calls) AS bigint) AS calls,
     CAST(SUM(failed) AS bigint) AS failed_calls,
@@ -219,8 +219,8 @@ _OF_EVENT = """FROM work_items wa
             AND wa.event_id = v.id AND wa.event_id IS NOT NULL
         ORDER BY a.id"""
 
-# What the two databases have no common words for.
-_SPELLINGS: dict[str, dict[str, str]] = {
+# For what the two databases have no common syntax.
+_SYNTAX: dict[str, dict[str, str]] = {
     "postgresql": {
         "day": "TO_CHAR(date, 'YYYY-MM-DD')",
         "date": "CAST(x.created_at AT TIME ZONE 'UTC' AS date)",
@@ -251,10 +251,10 @@ _SPELLINGS: dict[str, dict[str, str]] = {
 def create_views(conn: Connection) -> None:
     """Make every view; none may exist."""
     for name, query in VIEWS.items():
-        for word, spelling in _SPELLINGS[conn.dialect.name].items():
-            query = query.replace(f"{{{word}}}", spelling)
+        for name_, syntax in _SYNTAX[conn.dialect.name].items():
+            query = query.replace(f"{{{name_}}}", syntax)
         if conn.dialect.name == "postgresql":
-            query = query.replace("%", "%%")  # its driver reads % as the sign of a parameter
+            query = query.replace("%", "%%")  # its driver takes % for a parameter
         conn.exec_driver_sql(f"CREATE VIEW {name} AS {query.strip()}")
 
 

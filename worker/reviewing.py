@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from ruie.db import reviews
 from ruie.db.engine import reading
 from ruie.db.jobs import Job
-from ruie.db.record_pages import DocumentRecords, SpanRecord, documents_of
+from ruie.db.record_pages import DocumentRecords, SpanRecord, document_records
 from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines
@@ -110,7 +110,7 @@ def score(engine: Engine, job: Job) -> tuple[dict[Task, Score], int]:
     with reading(engine) as conn:
         current = list(reviews.current_reviews(conn, job.id))
     for review in current:
-        for document in documents_of(engine, job.id, document=review.document_id):
+        for document in document_records(engine, job.id, document=review.document_id):
             found = _found(document)
             gold = _gold(review.body)
             tasks = {Task(t) for t in review.tasks} & document.answered

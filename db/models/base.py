@@ -43,7 +43,7 @@ def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
 
 
 def located(start: str, end: str, grounding: str = "grounding") -> CheckConstraint:
-    """Offsets are both there and in order, or both absent: then the span is not in the document."""
+    """Offsets are both present and in order, or both null: then the span was not located."""
     return CheckConstraint(
         f"({start} IS NULL AND {end} IS NULL AND {grounding} = 'none')"
         f" OR ({start} >= 0 AND {end} >= {start})",

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base
-from ruie.db.types import UtcDateTime, Words, utcnow
+from ruie.db.types import StorableText, UtcDateTime, utcnow
 
 
 class Leadership(Base):
@@ -17,6 +17,6 @@ class Leadership(Base):
     __tablename__ = "leadership"
 
     role: Mapped[str] = mapped_column(String(32), primary_key=True)
-    holder: Mapped[str | None] = mapped_column(Words)
+    holder: Mapped[str | None] = mapped_column(StorableText)
     token: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every change of holder
     expires: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())

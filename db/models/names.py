@@ -1,4 +1,4 @@
-"""What names are called, by rule and by a person."""
+"""Canonical names, by rule and by a person's mapping."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Boolean
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base
-from ruie.db.types import NameKey, Words
+from ruie.db.types import NameKey, StorableText
 
 
 class Canonical(Base):
@@ -16,6 +16,6 @@ class Canonical(Base):
     __tablename__ = "canonical"
 
     key: Mapped[str] = mapped_column(NameKey, primary_key=True)
-    seen: Mapped[str] = mapped_column(Words)  # the spelling that came first
+    seen: Mapped[str] = mapped_column(StorableText)  # the spelling that came first
     name: Mapped[str] = mapped_column(NameKey, index=True)
     mapped: Mapped[bool] = mapped_column(Boolean, default=False)  # by a person

@@ -1,7 +1,7 @@
-"""What comes out: extractions, one a successful call, and their records.
+"""Extractions, one for each successful call, and their records.
 
-Offsets are characters in the document; they are null where the span was not found in it. Two nulls
-are never equal in a unique constraint, so only located records are held apart by it.
+Offsets are characters in the document; they are null where the span was not located. Nulls are
+never equal in a unique constraint, so it applies to located records only.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, located, one_of
-from ruie.db.types import BigId, Json, NameKey, Usd, Words
+from ruie.db.types import BigId, Json, NameKey, StorableText, Usd
 from ruie.records import Grounding, Task
 
 
 def _shared(name: str, start: str) -> Index:
-    """Of the few records that another chunk may have too: where the views look for equal ones."""
+    """Of the few records that another chunk may have too: used by the views to find equal ones."""
     where = text("shared")
     return Index(name, "document_id", start, sqlite_where=where, postgresql_where=where)
 
 
 class Extraction(Created, Base):
-    """One successful call and everything that made its records."""
+    """A successful call, with the provenance of its records."""
 
     __tablename__ = "extractions"
     __table_args__ = (
         one_of("task", Task),
-        # One result a key: of a chunk, and of an event where the same question is asked of two.
+        # One result for each key: of a chunk, or of an event where two events have the same key.
         Index(
             "uq_extractions_chunk", "chunk_id", "key", unique=True,
             sqlite_where=text("event_id IS NULL"), postgresql_where=text("event_id IS NULL"),
@@ -58,8 +58,8 @@ class Extraction(Created, Base):
     # No foreign key: events has one to this table, and SQLite cannot add the second half later.
     event_id: Mapped[int | None] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(64), index=True)  # the idempotency key, hex
-    model: Mapped[str] = mapped_column(Words)
-    endpoint: Mapped[str] = mapped_column(Words)
+    model: Mapped[str] = mapped_column(StorableText)
+    endpoint: Mapped[str] = mapped_column(StorableText)
     prompt_version: Mapped[str] = mapped_column(String(64))
     bundle_digest: Mapped[str] = mapped_column(String(64))
     schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
@@ -68,7 +68,7 @@ class Extraction(Created, Base):
     completion_tokens: Mapped[int] = mapped_column(Integer)
     cost_usd: Mapped[float | None] = mapped_column(Usd)
     latency_s: Mapped[float] = mapped_column(Double)
-    raw_output: Mapped[str] = mapped_column(Words)
+    raw_output: Mapped[str] = mapped_column(StorableText)
     rejects: Mapped[Any] = mapped_column(Json)  # [{"reason": ..., "raw": ...}]
     reused_from: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
 
@@ -77,7 +77,7 @@ class EntityRow(Base):
     __tablename__ = "entities"
     __table_args__ = (
         UniqueConstraint("extraction_id", "type", "char_start", "char_end"),
-        # Everything that the views read to count the mentions of a name: the rows are left alone.
+        # Covers all that the views read to count the mentions of a name, without the rows.
         Index(
             "ix_entities_name_key", "name_key", "type", "document_id", "extraction_id",
             "shared", "char_start", "char_end", "id",
@@ -90,8 +90,8 @@ class EntityRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
-    type: Mapped[str] = mapped_column(Words)
-    text: Mapped[str] = mapped_column(Words)
+    type: Mapped[str] = mapped_column(StorableText)
+    text: Mapped[str] = mapped_column(StorableText)
     name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
@@ -120,13 +120,13 @@ class RelationRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
-    type: Mapped[str] = mapped_column(Words)
-    head_text: Mapped[str] = mapped_column(Words)
+    type: Mapped[str] = mapped_column(StorableText)
+    head_text: Mapped[str] = mapped_column(StorableText)
     head_key: Mapped[str] = mapped_column(NameKey)
     head_start: Mapped[int | None] = mapped_column(Integer)
     head_end: Mapped[int | None] = mapped_column(Integer)
     head_grounding: Mapped[str] = mapped_column(String(16))
-    tail_text: Mapped[str] = mapped_column(Words)
+    tail_text: Mapped[str] = mapped_column(StorableText)
     tail_key: Mapped[str] = mapped_column(NameKey)
     tail_start: Mapped[int | None] = mapped_column(Integer)
     tail_end: Mapped[int | None] = mapped_column(Integer)
@@ -135,7 +135,7 @@ class RelationRow(Base):
 
 
 class EventRow(Base):
-    """An event is its trigger's; its arguments come from calls of their own."""
+    """An event as detected, with its trigger; its arguments come from further calls."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -149,8 +149,8 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
-    type: Mapped[str] = mapped_column(Words)
-    trigger_text: Mapped[str] = mapped_column(Words)
+    type: Mapped[str] = mapped_column(StorableText)
+    trigger_text: Mapped[str] = mapped_column(StorableText)
     trigger_start: Mapped[int | None] = mapped_column(Integer)
     trigger_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
@@ -162,7 +162,7 @@ class ArgumentRow(Base):
     __table_args__ = (
         UniqueConstraint(
             "event_id", "extraction_id", "role", "char_start", "char_end",
-            name="uq_event_arguments_located",  # by rule it would be too long for PostgreSQL
+            name="uq_event_arguments_located",  # the name by rule would be too long for PostgreSQL
         ),
         Index("ix_event_arguments_name_key", "name_key", "role", "event_id"),
         located("char_start", "char_end"),
@@ -172,8 +172,8 @@ class ArgumentRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
-    role: Mapped[str] = mapped_column(Words)
-    text: Mapped[str] = mapped_column(Words)
+    role: Mapped[str] = mapped_column(StorableText)
+    text: Mapped[str] = mapped_column(StorableText)
     name_key: Mapped[str] = mapped_column(NameKey)
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)

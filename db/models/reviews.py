@@ -1,4 +1,4 @@
-"""What people say is right: gold beside the model's records."""
+"""Reviews: people's corrections, beside the model's records."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created
-from ruie.db.types import BigId, Json, UtcDateTime, Words
+from ruie.db.types import BigId, Json, StorableText, UtcDateTime
 
 
 class Review(Created, Base):
-    """One person's reading of one document under one schema; the newest counts."""
+    """One person's annotation of one document under one schema; the newest is in force."""
 
     __tablename__ = "reviews"
     __table_args__ = (
-        # One that counts for each document and schema; those it replaced are kept.
+        # One in force for each document and schema; those it replaced are kept.
         Index(
             "uq_reviews_current", "document_id", "schema_digest", unique=True,
             sqlite_where=text("replaced_at IS NULL"),
@@ -33,7 +33,7 @@ class Review(Created, Base):
     digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the body, hex
     tasks: Mapped[Any] = mapped_column(Json)  # ["NER", "RE", "ED"], those that were reviewed
     body: Mapped[Any] = mapped_column(Json)  # a row in the layout of the gold data
-    reviewer: Mapped[str | None] = mapped_column(Words)
-    source: Mapped[str | None] = mapped_column(Words)  # the file
+    reviewer: Mapped[str | None] = mapped_column(StorableText)
+    source: Mapped[str | None] = mapped_column(StorableText)  # the file
     line: Mapped[int | None]
-    replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null: it counts
+    replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null: in force

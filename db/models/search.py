@@ -1,6 +1,6 @@
-"""What full-text search knows: the parts of documents that are indexed, and how far it is.
+"""Full-text search: the parts of documents that are indexed, and how far the index is.
 
-The index itself is `documents_fts`, which SQLAlchemy has no model for: an FTS5 table on SQLite, a
+The index itself is `documents_fts`, which has no model here: an FTS5 table on SQLite, a
 tsvector for each part on PostgreSQL (migration 0009).
 """
 
@@ -15,12 +15,12 @@ from ruie.db.models.base import Base
 from ruie.db.types import BigId, Json
 
 FTS = "documents_fts"
-"""The index. On SQLite FTS5 keeps tables of its own, whose names begin so."""
+"""The index. On SQLite FTS5 has tables of its own, whose names begin with this."""
 
 
 class DocumentPart(Base):
-    """A stretch of a document that is indexed: nearly always the whole of it. `id` is the row's in
-    the index, numbered from 1 without gaps."""
+    """A range of a document that is indexed: nearly always all of it. `id` is the row's in the
+    index, numbered from 1 without gaps."""
 
     __tablename__ = "document_parts"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What goes in: jobs with their schemas, documents with their origins, chunks."""
+"""Jobs with their schemas, documents with their origins, chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, one_of, partial
-from ruie.db.types import BigId, Json, UtcDateTime, Words, utcnow
+from ruie.db.types import BigId, Json, StorableText, UtcDateTime, utcnow
 
 JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
 PAUSED_BY = ("person", "error", "job_cap", "day_cap")
@@ -32,12 +32,12 @@ class Schema(Created, Base):
     __tablename__ = "schemas"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    name: Mapped[str] = mapped_column(Words)
+    name: Mapped[str] = mapped_column(StorableText)
     body: Mapped[Any] = mapped_column(Json)
 
 
 class Job(Created, Base):
-    """A set of documents, a schema and the way to ask about them."""
+    """A set of documents with a schema, a model and settings."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -48,12 +48,14 @@ class Job(Created, Base):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    name: Mapped[str] = mapped_column(Words)
+    name: Mapped[str] = mapped_column(StorableText)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    reason: Mapped[str | None] = mapped_column(Words)  # why it is paused or failed
+    reason: Mapped[str | None] = mapped_column(StorableText)  # why it is paused or failed
     schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
-    model: Mapped[str] = mapped_column(Words)
-    endpoint: Mapped[str] = mapped_column(Words)  # the enqueuer's base URL; a worker uses its own
+    model: Mapped[str] = mapped_column(StorableText)
+    endpoint: Mapped[str] = mapped_column(
+        StorableText
+    )  # the enqueuer's base URL; a worker uses its own
     # Of the first worker that took a batch, "" until then. Each extraction has its own call's.
     bundle_digest: Mapped[str] = mapped_column(String(64), default="")
     prompt_version: Mapped[str] = mapped_column(String(64))
@@ -61,10 +63,12 @@ class Job(Created, Base):
     priority: Mapped[int] = mapped_column(Integer, default=0)  # 1 live, 0 normal, -1 backfill
     cap_nusd: Mapped[int | None] = mapped_column(BigInteger)  # billionths of a US dollar
     paused_by: Mapped[str | None] = mapped_column(String(16))
-    forced: Mapped[bool] = mapped_column(Boolean, default=False)  # ask again what was answered
-    corpus: Mapped[str | None] = mapped_column(Words)
-    # Hashes: of how it asks, of the sources as they were named, and of both. An enqueueing that was
-    # interrupted is found by the last, and goes on in its job.
+    forced: Mapped[bool] = mapped_column(
+        Boolean, default=False
+    )  # call even where an answer is stored
+    corpus: Mapped[str | None] = mapped_column(StorableText)
+    # Hashes: of what shapes its answers, of the sources as they were named, and of both. The last
+    # one finds the job of an interrupted enqueueing, which is continued in it.
     question: Mapped[str | None] = mapped_column(String(64))
     scope: Mapped[str | None] = mapped_column(String(64))
     enqueue_key: Mapped[str | None] = mapped_column(String(64))
@@ -74,19 +78,19 @@ class Job(Created, Base):
 
 
 class Document(Created, Base):
-    """A text, known by the hash of its content wherever it came from."""
+    """A text, identified by the hash of its content wherever it came from."""
 
     __tablename__ = "documents"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the text, hex
-    text: Mapped[str] = mapped_column(Words)
+    text: Mapped[str] = mapped_column(StorableText)
     chars: Mapped[int] = mapped_column(Integer)
 
 
 class Origin(Base):
-    """Where a job found a document. One document may have several. In a corpus an id is current
-    once: what a later job found under it is the corpus' document from then on."""
+    """Where a job read a document; a document may have several. In a corpus one origin of an
+    external id is current: the one of the last job that added it."""
 
     __tablename__ = "origins"
     __table_args__ = (
@@ -103,32 +107,34 @@ class Origin(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
-    external_id: Mapped[str] = mapped_column(Words)
-    source: Mapped[str | None] = mapped_column(Words)  # file
+    external_id: Mapped[str] = mapped_column(StorableText)
+    source: Mapped[str | None] = mapped_column(StorableText)  # file
     line: Mapped[int | None] = mapped_column(BigInteger)  # from 1
     meta: Mapped[Any | None] = mapped_column("metadata", Json)
-    corpus: Mapped[str | None] = mapped_column(Words)
+    corpus: Mapped[str | None] = mapped_column(StorableText)
     state: Mapped[str] = mapped_column(String(16), server_default="current")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # no longer current since
-    seen_in: Mapped[str | None] = mapped_column(String(32))  # the last job that found it unchanged
+    seen_in: Mapped[str | None] = mapped_column(String(32))  # the last job that saw it unchanged
 
 
 class JobSource(Base):
-    """How far a job has read a source; written with the documents that came out of it."""
+    """How far a job has read a source; written together with the documents read from it."""
 
     __tablename__ = "job_sources"
     __table_args__ = (one_of("state", SOURCE_STATES),)
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
-    source: Mapped[str] = mapped_column(Words, primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(Words)  # changes with the content; "" if unknown
+    source: Mapped[str] = mapped_column(StorableText, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(
+        StorableText
+    )  # changes with the content; "" if unknown
     position: Mapped[int] = mapped_column(BigInteger)  # records read
     state: Mapped[str] = mapped_column(String(16))
     read_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
 
 
 class Chunk(Base):
-    """The part of a document that one call sees: `text[char_start:char_end]`."""
+    """The part of a document that goes into one prompt: `text[char_start:char_end]`."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -148,12 +154,12 @@ class InputError(Created, Base):
     """A piece of input that was not enqueued, and why."""
 
     __tablename__ = "input_errors"
-    # An ingestion that starts again after an interruption reports the same line once.
+    # Enqueueing that is continued after an interruption reports the same line once.
     __table_args__ = (UniqueConstraint("job_id", "source", "line"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
-    source: Mapped[str | None] = mapped_column(Words)
+    source: Mapped[str | None] = mapped_column(StorableText)
     line: Mapped[int | None] = mapped_column(BigInteger)
-    reason: Mapped[str] = mapped_column(Words)
-    excerpt: Mapped[str | None] = mapped_column(Words)
+    reason: Mapped[str] = mapped_column(StorableText)
+    excerpt: Mapped[str | None] = mapped_column(StorableText)

@@ -1,4 +1,4 @@
-"""What was spent or may be spent by calls in flight, for each job and each day.
+"""Spending of each job and each day, including what calls in flight may cost.
 
 Amounts are whole billionths of a US dollar: sums of them are exact on both databases.
 """
@@ -18,13 +18,13 @@ class SpendAccount(Base):
     __tablename__ = "spend_accounts"
 
     account: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # Spent for certain and reserved for calls in flight, less the refunds not yet taken in.
+    # Spent, and reserved for calls in flight; refunds that are not yet applied are still in it.
     committed_nusd: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class SpendRefund(Base):
-    """A part of a reservation that was not used. The next reservation takes it in: so a result is
-    saved without waiting for a row that every worker writes."""
+    """The unused part of a reservation. The next reservation applies it, so that a result is saved
+    without waiting for a row that every worker writes."""
 
     __tablename__ = "spend_refunds"
 

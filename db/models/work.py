@@ -1,4 +1,4 @@
-"""What is to be done: work items, the calls that failed, quarantine, schedules."""
+"""Work items, calls that failed, quarantine, schedules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, one_of, partial
-from ruie.db.types import BigId, Json, Usd, UtcDateTime, Words, utcnow
+from ruie.db.types import BigId, Json, StorableText, Usd, UtcDateTime, utcnow
 from ruie.records import Task
 
 ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
@@ -28,7 +28,7 @@ OVERLAP = ("refuse", "queue")
 
 
 class WorkItem(Base):
-    """One (job, chunk, task), and for EAE the event; db/queue.py is its life."""
+    """One (job, chunk, task), and for EAE the event; its states are in db/item_states.py."""
 
     __tablename__ = "work_items"
     __table_args__ = (
@@ -47,7 +47,7 @@ class WorkItem(Base):
         partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
         partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
         partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
-        # With the job: the views ask which jobs have an extraction, for each record.
+        # With the job: for each record the views look up which jobs have its extraction.
         partial(
             "ix_work_items_extraction", "extraction_id", "job_id",
             where="extraction_id IS NOT NULL",
@@ -62,29 +62,31 @@ class WorkItem(Base):
     event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))
     state: Mapped[str] = mapped_column(String(16), default="pending")
     attempts: Mapped[int] = mapped_column(Integer, default=0)  # counted before the work
-    losses: Mapped[int] = mapped_column(Integer, default=0)  # leases that ended with no answer
+    losses: Mapped[int] = mapped_column(
+        Integer, default=0
+    )  # leases that ended because the worker was lost
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of a retry
     batch: Mapped[str | None] = mapped_column(String(32))  # the message that names this item
     dispatched_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lease_owner: Mapped[str | None] = mapped_column(Words)
+    lease_owner: Mapped[str | None] = mapped_column(StorableText)
     lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fence: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every lease
     extraction_id: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
-    # How this item is asked where it differs from its job: another model, a longer answer after
-    # one that was cut off, fewer demonstrations after a prompt that was too long.
-    model: Mapped[str | None] = mapped_column(Words)
+    # In place of the job's: another model, a longer answer after one that was truncated, fewer
+    # demonstrations after a prompt that was too long.
+    model: Mapped[str | None] = mapped_column(StorableText)
     max_tokens: Mapped[int | None] = mapped_column(Integer)
     demonstrations: Mapped[int | None] = mapped_column(Integer)
     # Reserved for the call in flight, in billionths of a US dollar, and on which day's account.
     reserved_nusd: Mapped[int | None] = mapped_column(BigInteger)
     reserved_on: Mapped[str | None] = mapped_column(String(10))
-    error_class: Mapped[str | None] = mapped_column(Words)
-    error: Mapped[str | None] = mapped_column(Words)
+    error_class: Mapped[str | None] = mapped_column(StorableText)
+    error: Mapped[str | None] = mapped_column(StorableText)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
 
 
 class Attempt(Created, Base):
-    """A call that failed, or whose answer nobody could use, and what it cost."""
+    """A call that failed, or whose answer could not be used, and what it cost."""
 
     __tablename__ = "attempts"
 
@@ -92,20 +94,20 @@ class Attempt(Created, Base):
     work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), index=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     attempt: Mapped[int] = mapped_column(Integer)  # of the item, from 1
-    error_class: Mapped[str] = mapped_column(Words)
-    error: Mapped[str] = mapped_column(Words)
-    model: Mapped[str] = mapped_column(Words)
+    error_class: Mapped[str] = mapped_column(StorableText)
+    error: Mapped[str] = mapped_column(StorableText)
+    model: Mapped[str] = mapped_column(StorableText)
     # Base URL. Null: unknown, since the worker was lost with the call, or the row is older.
-    endpoint: Mapped[str | None] = mapped_column(Words)
-    raw_output: Mapped[str | None] = mapped_column(Words)
+    endpoint: Mapped[str | None] = mapped_column(StorableText)
+    raw_output: Mapped[str | None] = mapped_column(StorableText)
     prompt_tokens: Mapped[int] = mapped_column(Integer, default=0)
     completion_tokens: Mapped[int] = mapped_column(Integer, default=0)
-    # What the provider charged; where nobody can know (a call cut off), the most it can have been.
+    # What the provider charged; where that is unknown (an aborted call), the most it can have been.
     cost_usd: Mapped[float | None] = mapped_column(Usd)
 
 
 class Quarantined(Created, Base):
-    """An item that was given up, with what is known about it."""
+    """A quarantined item, with what is known about it."""
 
     __tablename__ = "quarantine"
     __table_args__ = (one_of("task", Task),)
@@ -115,15 +117,15 @@ class Quarantined(Created, Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
     task: Mapped[str] = mapped_column(String(8))
-    error_class: Mapped[str] = mapped_column(Words)
-    error: Mapped[str] = mapped_column(Words)
-    raw_output: Mapped[str | None] = mapped_column(Words)
+    error_class: Mapped[str] = mapped_column(StorableText)
+    error: Mapped[str] = mapped_column(StorableText)
+    raw_output: Mapped[str | None] = mapped_column(StorableText)
     prompt: Mapped[Any | None] = mapped_column(Json)  # the messages
     attempts: Mapped[int] = mapped_column(Integer)
 
 
 class Schedule(Created, Base):
-    """An ingestion that runs by the clock."""
+    """An enqueueing that is run by the clock."""
 
     __tablename__ = "schedules"
     __table_args__ = (
@@ -133,9 +135,9 @@ class Schedule(Created, Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    name: Mapped[str] = mapped_column(Words, unique=True)
-    cron: Mapped[str] = mapped_column(Words)
-    timezone: Mapped[str] = mapped_column(Words)  # IANA name
+    name: Mapped[str] = mapped_column(StorableText, unique=True)
+    cron: Mapped[str] = mapped_column(StorableText)
+    timezone: Mapped[str] = mapped_column(StorableText)  # IANA name
     spec: Mapped[Any] = mapped_column(Json)  # sources, the schema's body, the job's options
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     missed: Mapped[str] = mapped_column(String(16), server_default="catch-up")
@@ -145,7 +147,7 @@ class Schedule(Created, Base):
 
 
 class ScheduleRun(Base):
-    """One due time of a schedule: the unique row is what makes it run once."""
+    """One due time of a schedule; the unique constraint makes it run once."""
 
     __tablename__ = "schedule_runs"
     __table_args__ = (
@@ -161,9 +163,9 @@ class ScheduleRun(Base):
     state: Mapped[str] = mapped_column(String(16), default="due")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of a retry
-    lease_owner: Mapped[str | None] = mapped_column(Words)
+    lease_owner: Mapped[str | None] = mapped_column(StorableText)
     lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    counts: Mapped[Any | None] = mapped_column(Json)  # of documents: what the run found
-    error: Mapped[str | None] = mapped_column(Words)  # why it failed, waits or was skipped
+    counts: Mapped[Any | None] = mapped_column(Json)  # of documents, by what was done with them
+    error: Mapped[str | None] = mapped_column(StorableText)  # why it failed, waits or was skipped

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from support.house import House
 
 from ruie.db import corpora, job_states, jobs, queue
-from ruie.db.corpora import Asking, Position
+from ruie.db.corpora import CorpusJob, Position
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import origins
 from ruie.extractor import Decoding
@@ -30,8 +30,8 @@ def read(
 def close(house: House, job: str) -> int:
     with house.engine.begin() as conn:
         told = jobs.get_job(conn, job)
-        asking = Asking(job, told.corpus, told.question, told.forced)
-        removed = corpora.mark_removed(conn, asking, told.scope or "")
+        corpus_job = CorpusJob(job, told.corpus, told.question, told.forced)
+        removed = corpora.mark_removed(conn, corpus_job, told.scope or "")
         jobs.finish_enqueueing(conn, job)
         return removed
 
@@ -139,8 +139,8 @@ def test_sources_that_are_as_they_were_need_not_be_read(house: House) -> None:
     def unchanged(job: str) -> set[str]:
         with house.engine.begin() as conn:
             told = jobs.get_job(conn, job)
-            asking = Asking(job, told.corpus, told.question, told.forced)
-            return set(corpora.unchanged_sources(conn, asking, "s", marks))
+            corpus_job = CorpusJob(job, told.corpus, told.question, told.forced)
+            return set(corpora.unchanged_sources(conn, corpus_job, "s", marks))
 
     one = news(house)
     read(house, one, {"a": "A."})
@@ -165,7 +165,7 @@ def test_sources_that_are_as_they_were_need_not_be_read(house: House) -> None:
 def test_an_open_job_is_found_by_its_key(house: House) -> None:
     def found() -> str | None:
         with house.engine.begin() as conn:
-            return corpora.open_job(conn, "k")
+            return corpora.interrupted_job(conn, "k")
 
     assert found() is None
     one, two = (house.job(enqueue_key="k") for _ in range(2))

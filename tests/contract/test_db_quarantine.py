@@ -89,7 +89,7 @@ class TestShow:
             None,
             "text 0",
         )
-        assert told.places == (quarantine.Place("doc-0", "news.jsonl", 1),)
+        assert told.places == (quarantine.DocumentOrigin("doc-0", "news.jsonl", 1),)
         assert told.prompt == tuple(PROMPT)
         assert told.raw_output == "?\n??"
         assert [(c.attempt, c.error_class, c.cost_usd) for c in told.history] == [

@@ -14,7 +14,7 @@ from ruie.db import search_parts
 from ruie.db.engine import reading
 from ruie.db.models import FTS
 from ruie.db.query import run_readonly
-from ruie.db.search import Found, search
+from ruie.db.search import SearchResult, search
 from ruie.db.search_index import index_documents
 from ruie.db.search_parts import split
 from ruie.errors import DatabaseError, UsageError
@@ -32,10 +32,10 @@ TEXTS = {
 
 
 @pytest.fixture
-def ask(house: House) -> Callable[..., Found]:
+def ask(house: House) -> Callable[..., SearchResult]:
     """Searches after everything has been indexed."""
 
-    def ask(query: str, **options: Any) -> Found:
+    def ask(query: str, **options: Any) -> SearchResult:
         while index_documents(house.engine):
             pass
         with reading(house.engine) as conn:
@@ -44,7 +44,7 @@ def ask(house: House) -> Callable[..., Found]:
     return ask
 
 
-def names(found: Found) -> list[str]:
+def names(found: SearchResult) -> list[str]:
     return [hit.places[0].external_id for hit in found.hits]
 
 
@@ -78,21 +78,21 @@ class TestQueries:
         ],
     )
     def test_what_is_found(
-        self, house: House, ask: Callable[..., Found], query: str, expected: str
+        self, house: House, ask: Callable[..., SearchResult], query: str, expected: str
     ) -> None:
         house.enqueue(house.job(), TEXTS)
         found = ask(query)
         assert sorted(names(found)) == expected.split()
         assert found.total == len(expected.split())
 
-    def test_the_place_is_marked(self, house: House, ask: Callable[..., Found]) -> None:
+    def test_the_place_is_marked(self, house: House, ask: Callable[..., SearchResult]) -> None:
         house.enqueue(house.job(), TEXTS)
         (hit,) = ask('"crude oil" opec').hits
         made = hit.snippet
         assert TEXTS["oil"][made.char_start : made.char_end] == made.text
         assert [made.text[s:e] for s, e in made.marks] == ["Crude-oil", "OPEC"]
 
-    def test_the_best_come_first(self, house: House, ask: Callable[..., Found]) -> None:
+    def test_the_best_come_first(self, house: House, ask: Callable[..., SearchResult]) -> None:
         texts = {str(n): f"oil number {n} of many" for n in range(30)}
         texts |= {
             "rare": "oil zebra text here",
@@ -107,7 +107,7 @@ class TestQueries:
         assert scores == sorted(scores, reverse=True)
         assert all(score > 0 for score in scores)
 
-    def test_of_one_job(self, house: House, ask: Callable[..., Found]) -> None:
+    def test_of_one_job(self, house: House, ask: Callable[..., SearchResult]) -> None:
         first, second = house.job("a"), house.job("b")
         house.enqueue(first, {"x": "crude oil", "y": "oil"})
         house.enqueue(second, {"z": "crude oil"})
@@ -124,7 +124,9 @@ class TestQueries:
          "\\", "a\\'b", "'; DROP TABLE jobs", '"', '"a" "', "*a*", "a -", ":a", "%a_", "𝔸 ﷺ",
          "a\x00b", "\ud800a"],
     )  # fmt: skip  # one line reads better
-    def test_nothing_is_syntax(self, house: House, ask: Callable[..., Found], query: str) -> None:
+    def test_nothing_is_syntax(
+        self, house: House, ask: Callable[..., SearchResult], query: str
+    ) -> None:
         house.enqueue(house.job(), ["It's a b.", "near words"])
         if words(query):
             assert ask(query).total <= 2
@@ -134,7 +136,7 @@ class TestQueries:
         assert house.one("SELECT COUNT(*) FROM jobs") == 1
 
     def test_random_queries_find_what_a_naive_search_finds(
-        self, house: House, ask: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
+        self, house: House, ask: Callable[..., SearchResult], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Some of the documents in several parts."""
         monkeypatch.setattr(search_parts, "SAME_WORD", 40)
@@ -184,7 +186,7 @@ def _has(every: list[str], term: Term) -> bool:
 
 
 class TestLongDocuments:
-    def test_two_million_characters(self, house: House, ask: Callable[..., Found]) -> None:
+    def test_two_million_characters(self, house: House, ask: Callable[..., SearchResult]) -> None:
         """Words far apart, phrases across the ends of parts, and where they stand."""
         sentence = "The price of crude fell again as the ministers met in the city. "
         body = (sentence * 32_000)[: 2_000_000 - 40]
@@ -220,7 +222,9 @@ class TestLongDocuments:
             assert words(text[part.char_start : part.char_end]) == part.words
             assert max(part.words.count(word) for word in set(part.words)) <= 255
 
-    def test_what_a_tsvector_cannot_hold(self, house: House, ask: Callable[..., Found]) -> None:
+    def test_what_a_tsvector_cannot_hold(
+        self, house: House, ask: Callable[..., SearchResult]
+    ) -> None:
         """Half a million different words, each long; one endless word; one word all the time."""
         texts = {
             "different": " ".join(f"{n:07x}" for n in range(250_000)),
@@ -237,7 +241,7 @@ class TestLongDocuments:
 
 class TestSql:
     def test_the_examples_of_the_documentation(
-        self, house: House, url: str, ask: Callable[..., Found]
+        self, house: House, url: str, ask: Callable[..., SearchResult]
     ) -> None:
         """On a connection that can only read; each database's own syntax finds the same."""
         house.enqueue(

@@ -176,19 +176,19 @@ def test_items_for_which_a_cap_left_no_room_come_back_later(house: House) -> Non
     assert [item.attempts for item in again] == [1, 1]
 
 
-def test_a_batch_is_put_back_when_others_wait(house: House) -> None:
+def test_a_batch_is_deferred_when_another_class_waits(house: House) -> None:
     backfill, live = house.job(priority=-1), house.job(priority=1)
     house.enqueue(backfill, {"a": "Crude fell."})
     (batch,) = house.dispatch(backfill)
     with house.engine.begin() as conn:
-        assert not queue.others_wait(conn, -1)
+        assert not queue.other_class_waits(conn, -1)
     house.enqueue(live, {"b": "Crude rose."})
     house.dispatch(live)
     with house.engine.begin() as conn:
-        assert queue.others_wait(conn, -1)
+        assert queue.other_class_waits(conn, -1)
         assert queue.classes(conn) == [1, -1]
         assert queue.in_flight(conn) == {1: 1, -1: 1}
-        queue.put_back(conn, batch.id, 5.0)
+        queue.defer_batch(conn, batch.id, 5.0)
     assert house.dispatch(backfill) == []
     house.pass_time(6)
     assert len(house.dispatch(backfill)) == 1

@@ -13,7 +13,7 @@ from support.house import House
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
 from ruie.db import jobs, queue
-from ruie.db.call_statistics import past_calls, past_events
+from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Item, Task
@@ -155,14 +155,14 @@ class TestPast:
     ) -> None:
         process(house, extractor, TEXTS, found)
         with house.engine.connect() as conn:
-            past = past_calls(conn, MODEL)
+            past = calls_by_task(conn, MODEL)
             assert {task: calls.calls for task, calls in past.items()} == {
                 Task.NER: 4, Task.ED: 4, Task.EAE: 2,
             }  # fmt: skip  # one line reads better
             assert past[Task.NER].completion_tokens == sum(5 + len(text) for text in TEXTS)
-            assert past_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (4, 2)
-            assert past_events(conn, MODEL, "another", ["Movement"]) == (0, 0)
-            assert past_calls(conn, "large") == {}
+            assert count_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (4, 2)
+            assert count_events(conn, MODEL, "another", ["Movement"]) == (0, 0)
+            assert calls_by_task(conn, "large") == {}
 
     def test_what_was_reused_is_no_call(
         self, house: House, extractor: Extractor, found: Any
@@ -170,7 +170,7 @@ class TestPast:
         process(house, extractor, TEXTS, found)
         with house.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE extractions SET reused_from = id WHERE task = 'NER'")
-            assert Task.NER not in past_calls(conn, MODEL)
+            assert Task.NER not in calls_by_task(conn, MODEL)
 
 
 class TestEstimate:
@@ -273,4 +273,4 @@ class TestOverlaps:
         again = self.survey(house, extractor)
         assert again.calls == again.paid == {Task(task): count for task, count in made.items()}
         with house.engine.connect() as conn:
-            assert past_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (2, 1)
+            assert count_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (2, 1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ruie.db.call_statistics import PastCalls
+from ruie.db.call_statistics import CallStatistics
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
 from ruie.records import Demonstration, Item, Query, Span, Task
@@ -43,7 +43,9 @@ class FixedRetriever:
         return [self.found[:k] for _ in queries]
 
 
-def estimator(past: dict[Task, PastCalls] | None = None, *found: Demonstration) -> TokenEstimator:
+def estimator(
+    past: dict[Task, CallStatistics] | None = None, *found: Demonstration
+) -> TokenEstimator:
     extractor = Extractor(FixedRetriever(*found), LLMClient(""), "m", Decoding(max_tokens=64))
     return TokenEstimator(extractor, TokenCounter("by rule", estimate_tokens), past or {})
 
@@ -100,7 +102,7 @@ class TestTokens:
         shown = [demonstration("a", "person", task=Task.NER)][
             :found
         ]  # `person: Ada`, 11 characters
-        past = {Task.NER: PastCalls(calls, 150)}
+        past = {Task.NER: CallStatistics(calls, 150)}
         made = estimator(past, *shown).estimate(Task.NER, 10, 0, queries(3), "", finite=False)
         assert made.completion_tokens == 10 * expected
         assert basis in made.completion_from

@@ -31,7 +31,7 @@ BATCH_SECONDS = 600.0
 WATCH_S = 1.0
 """How often a batch looks whether its job was paused, and one that waits whether it should let
 others go first."""
-PUT_BACK_S = 2.0
+DEFER_S = 2.0
 """A batch that found its lane taken is sent again after so long."""
 
 
@@ -135,15 +135,15 @@ class BatchRunner:
     async def _enter(self, lane: Lane, batch_id: str) -> bool:
         """Wait for the lane. False: the batch was put back, because the worker stops, or because
         others wait whose lane may be free."""
-        others_wait = partial(queue.others_wait, priority=int(lane.priority))
+        other_class_waits = partial(queue.other_class_waits, priority=int(lane.priority))
         while not self._stopping.is_set():
             try:
                 await asyncio.wait_for(lane.feeding.acquire(), WATCH_S)
                 return True
             except TimeoutError:
-                if await self._store.read(others_wait):
+                if await self._store.read(other_class_waits):
                     break
-        await self._store.write(lambda conn: queue.put_back(conn, batch_id, PUT_BACK_S))
+        await self._store.write(lambda conn: queue.defer_batch(conn, batch_id, DEFER_S))
         return False
 
     async def _to_its_end(self, batch: LeasedBatch, handed_over: Callable[[], object]) -> None:

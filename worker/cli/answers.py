@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 from ruie.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from ruie.db.query import Answer
+    from ruie.db.query import QueryResult
 
 BATCH = 10_000
 """Rows of a Parquet row group; the types of columns are those of the first."""
 
 
-def write_csv(answer: Answer, out: TextIO) -> None:
+def write_csv(answer: QueryResult, out: TextIO) -> None:
     """A head and a line a row."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(answer.columns)
     writer.writerows(answer.rows)
 
 
-def write_json(answer: Answer, out: TextIO) -> None:
+def write_json(answer: QueryResult, out: TextIO) -> None:
     """One object a line."""
     for row in answer.rows:
         named = dict(zip(answer.columns, row, strict=True))
         out.write(json.dumps(named, ensure_ascii=False, default=str) + "\n")
 
 
-def write_parquet(answer: Answer, out: BinaryIO) -> None:
+def write_parquet(answer: QueryResult, out: BinaryIO) -> None:
     """A row group for each `BATCH` rows. A column is int64, float64, binary or string.
 
     Raises DatabaseError where a later value does not fit its column's type.

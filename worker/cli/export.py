@@ -43,7 +43,7 @@ def export(
     """Write what JOB found as files."""
     from ruie.db import jobs
     from ruie.db.engine import reading
-    from ruie.db.record_pages import documents_of
+    from ruie.db.record_pages import document_records
     from ruie.worker.client import Client
     from ruie.worker.export import write
     from ruie.worker.export.rows import Counts
@@ -54,7 +54,7 @@ def export(
         known = jobs.get_job(conn, job)
     if form == "jsonl" and output is None:
         counts = Counts()
-        documents = documents_of(engine, known.id, limit=limit, document=document)
+        documents = document_records(engine, known.id, limit=limit, document=document)
         write.write_lines(sys.stdout, documents, known.id, counts)
         where = "standard output"
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 if TYPE_CHECKING:
-    from ruie.db.query import Answer
+    from ruie.db.query import QueryResult
 
 SHOWN = 10_000
 """Rows that are held to lay a table out; the other formats stream."""
@@ -57,7 +57,7 @@ def query(sql: str, form: str, output: Path | None) -> None:
             _write(answer, form, file)
 
 
-def _write(answer: Answer, form: str, file: BinaryIO) -> None:
+def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
     from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
@@ -76,7 +76,7 @@ def _write(answer: Answer, form: str, file: BinaryIO) -> None:
         out.detach()
 
 
-def _lay_out(answer: Answer, out: io.TextIOWrapper) -> None:
+def _lay_out(answer: QueryResult, out: io.TextIOWrapper) -> None:
     from rich.console import Console
 
     from ruie.worker.terminal import LOG_WIDTH, counted, table

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from sqlalchemy import Engine
 
-    from ruie.db.search import Hit, Place
+    from ruie.db.search import Hit, JobOrigin
     from ruie.snippets import Snippet
 
 INDEX_S = 5.0
@@ -94,7 +94,7 @@ def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
     return table(columns, rows, wrap="text")
 
 
-def _where(places: tuple[Place, ...]) -> tuple[str, str]:
+def _where(places: tuple[JobOrigin, ...]) -> tuple[str, str]:
     """The document's name and job where it came first, and how many more there are."""
     if not places:
         return "", ""

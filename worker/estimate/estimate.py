@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
-from ruie.db.call_statistics import past_calls, past_events
+from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient
@@ -68,9 +68,9 @@ def estimate(
         progress=progress,
     )
     with reading(engine) as conn:
-        past = past_calls(conn, model)
+        past = calls_by_task(conn, model)
         types = [name for name, roles in schema.events.items() if roles]
-        detections = past_events(conn, model, schema.digest, types)
+        detections = count_events(conn, model, schema.digest, types)
     estimator = TokenEstimator(extractor, counter, past)
     tasks = [_estimate_task(estimator, found, task) for task in schema.tasks]
     if types:

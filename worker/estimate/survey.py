@@ -17,7 +17,7 @@ from itertools import product
 from sqlalchemy import Connection, Engine
 
 from ruie.chunking import Chunker, context_of
-from ruie.db.call_statistics import events_of
+from ruie.db.call_statistics import detected_events
 from ruie.db.engine import reading
 from ruie.db.enqueue import digest
 from ruie.db.jobs import NewInputError
@@ -153,7 +153,7 @@ def _count_queries(
     detections = [
         paid[key] for key, query in by_key.items() if query.task is Task.ED and key in paid
     ]
-    triggers = events_of(conn, detections, with_roles)
+    triggers = detected_events(conn, detections, with_roles)
     following: list[tuple[Query, ChunkStart]] = []
     events: set[tuple[int, str, int, int]] = set()
     for key, query in by_key.items():

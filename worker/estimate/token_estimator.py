@@ -8,7 +8,7 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ruie.db.call_statistics import PastCalls
+from ruie.db.call_statistics import CallStatistics
 from ruie.db.sql import pieces
 from ruie.extractor import Extractor
 from ruie.prompts import render
@@ -28,7 +28,7 @@ class TokenEstimator:
     """Builds prompts as a worker would, and counts their tokens."""
 
     def __init__(
-        self, extractor: Extractor, counter: TokenCounter, past: Mapping[Task, PastCalls]
+        self, extractor: Extractor, counter: TokenCounter, past: Mapping[Task, CallStatistics]
     ) -> None:
         self._extractor = extractor
         self._counter = counter

@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 from sqlalchemy import Engine
 
 from ruie.db.jobs import Job
-from ruie.db.record_pages import DocumentRecords, documents_of
+from ruie.db.record_pages import DocumentRecords, document_records
 from ruie.errors import UsageError
 from ruie.files import replacing
 from ruie.formats.writing import schema_path, schema_text
@@ -45,7 +45,7 @@ def export(
             if form == "html":
                 _page(engine, job, partial, limit, document, counts)
                 return counts
-            documents = documents_of(engine, job.id, limit=limit, document=document)
+            documents = document_records(engine, job.id, limit=limit, document=document)
             if form == "jsonl":
                 with partial.open("w", encoding="utf-8", newline="\n") as stream:
                     write_lines(stream, documents, job.id, counts)
@@ -102,7 +102,7 @@ def _page(
     from ruie.worker.export import page
 
     most = page.DOCUMENTS if limit is None else limit
-    documents = documents_of(engine, job.id, limit=most, document=document)
+    documents = document_records(engine, job.id, limit=most, document=document)
     more = f"This page has at most {most:,} documents of the job (--limit)."
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id

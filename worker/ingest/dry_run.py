@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine
 
 from ruie.chunking import Chunker
 from ruie.db import corpora, jobs
-from ruie.db.corpora import Asking, Position
+from ruie.db.corpora import CorpusJob, Position
 from ruie.db.engine import reading
-from ruie.db.enqueue import digest, sort_out
+from ruie.db.enqueue import digest, sort_rows
 from ruie.db.queue import EnqueueCounts, NewDocument
 from ruie.db.types import storable
 from ruie.worker.ingest.enqueue import EnqueueProgress, ProgressCallback
@@ -65,15 +65,17 @@ class _Pass:
         self._tasks = tasks
         self._chunker = chunker
         self._scope = new.scope or ""
-        self._continues = corpora.open_job(conn, new.enqueue_key) if new.enqueue_key else None
+        self._continues = (
+            corpora.interrupted_job(conn, new.enqueue_key) if new.enqueue_key else None
+        )
         context = new.settings.context
         job_id = self._continues or ""
-        self._asking = Asking(job_id, new.corpus, new.question, new.forced, context)
+        self._corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced, context)
 
     def run(self, sources: Sequence[Source], progress: ProgressCallback) -> DryRun:
         positions = self._positions(sources)
         unread = {name for name, at in positions.items() if at.state == "unchanged"}
-        self._asking = replace(self._asking, unread=unread)
+        self._corpus_job = replace(self._corpus_job, unread=unread)
         counter = EnqueueCounter()
         size = total_bytes(sources)
         broken = False
@@ -98,34 +100,38 @@ class _Pass:
         if self._continues:
             return corpora.positions(self._conn, self._continues)
         fingerprints = [(source.name, source.fingerprint) for source in sources]
-        return corpora.unchanged_sources(self._conn, self._asking, self._scope, fingerprints)
+        return corpora.unchanged_sources(self._conn, self._corpus_job, self._scope, fingerprints)
 
     def _count(self, rows: Sequence[NewDocument]) -> EnqueueCounts:
         """What enqueueing would do with the rows, by those of earlier batches and the database."""
         first = [i for i, row in enumerate(rows) if self._seen.add_id(row.external_id)]
         digests = [digest(rows[i].text) for i in first]
-        found = sort_out(self._conn, self._asking, [rows[i] for i in first], digests)
-        self._seen.add_origins([*found.superseded, *(row[0] for row in found.seen)])
-        distinct = [i for i in found.fresh if self._seen.add_text(digests[i])]
+        sorted_rows = sort_rows(self._conn, self._corpus_job, [rows[i] for i in first], digests)
+        self._seen.add_origins(
+            [*sorted_rows.superseded, *(row[0] for row in sorted_rows.unchanged)]
+        )
+        distinct = [i for i in sorted_rows.added if self._seen.add_text(digests[i])]
         known = corpora.known_digests(self._conn, [digests[i] for i in distinct])
         texts = (storable(rows[first[i]].text) for i in distinct)
-        accepted = set(first) - {first[i] for i in found.duplicates}
+        accepted = set(first) - {first[i] for i in sorted_rows.duplicates}
         return EnqueueCounts(
-            added=len(found.fresh),
-            known=found.known,
+            added=len(sorted_rows.added),
+            known=sorted_rows.known,
             duplicates=tuple(i for i in range(len(rows)) if i not in accepted),
             new_documents=len(distinct) - len(known),
             new_items=sum(len(self._chunker(text)) * self._tasks for text in texts),
-            changed=len(found.superseded),
-            unchanged=len(found.seen),
+            changed=len(sorted_rows.superseded),
+            unchanged=len(sorted_rows.unchanged),
         )
 
     def _not_met(self, unread: set[str]) -> tuple[int, int]:
         """Documents of the corpus that were not met: of sources that need not be read, which are
         unchanged, and of the others, which are removed."""
         unchanged = removed = 0
-        if self._asking.corpus is not None:
-            for origin, source in corpora.current_origins(self._conn, self._asking, self._scope):
+        if self._corpus_job.corpus is not None:
+            for origin, source in corpora.current_origins(
+                self._conn, self._corpus_job, self._scope
+            ):
                 if source in unread:
                     unchanged += 1
                 elif not self._seen.has_origin(origin):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from ruie.chunking import Chunker
 from ruie.db import corpora, job_states, jobs, queue
-from ruie.db.corpora import Asking, Position
+from ruie.db.corpora import CorpusJob, Position
 from ruie.db.models import origins
 from ruie.db.outage import Outage, retry_during_outage
 from ruie.records import Task
@@ -88,7 +88,7 @@ def start_job(engine: Engine, new: jobs.NewJob, sources: Sequence[Source]) -> St
     """
 
     def start(conn: Connection) -> StartedJob:
-        interrupted = corpora.open_job(conn, new.enqueue_key) if new.enqueue_key else None
+        interrupted = corpora.interrupted_job(conn, new.enqueue_key) if new.enqueue_key else None
         if interrupted is not None:
             positions = corpora.positions(conn, interrupted)
             changed = _changed(sources, positions)
@@ -101,9 +101,9 @@ def start_job(engine: Engine, new: jobs.NewJob, sources: Sequence[Source]) -> St
         job_id = jobs.create_job(conn, new)
         if new.corpus is None or new.scope is None:
             return StartedJob(job_id, False, {})
-        asking = Asking(job_id, new.corpus, new.question, new.forced)
+        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced)
         fingerprints = [(source.name, source.fingerprint) for source in sources]
-        same = corpora.unchanged_sources(conn, asking, new.scope, fingerprints)
+        same = corpora.unchanged_sources(conn, corpus_job, new.scope, fingerprints)
         corpora.set_positions(conn, job_id, same)
         counts = corpora.count_current(conn, new.corpus, new.scope) if same else {}
         return StartedJob(job_id, False, same, sum(counts.get(name, 0) for name in same))
@@ -139,8 +139,8 @@ def fill_job(
         progress(EnqueueProgress(job_id, counter.documents, batch.bytes_read, size))
 
     def close(conn: Connection) -> tuple[int, int]:
-        asking = Asking(job_id, new.corpus, new.question, new.forced)
-        removed = corpora.mark_removed(conn, asking, new.scope or "")
+        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced)
+        removed = corpora.mark_removed(conn, corpus_job, new.scope or "")
         jobs.finish_enqueueing(conn, job_id)
         count = select(func.count()).where(origins.c.job_id == job_id)
         return removed, conn.execute(count).scalar_one()

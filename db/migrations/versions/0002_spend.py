@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import BigId, Usd, UtcDateTime, Words
+from ruie.db.types import BigId, StorableText, Usd, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
@@ -29,7 +29,7 @@ def upgrade() -> None:
         )
     op.execute("UPDATE jobs SET paused_by = 'person' WHERE state = 'paused'")
     for column in (
-        sa.Column("model", Words(), nullable=True),
+        sa.Column("model", StorableText(), nullable=True),
         sa.Column("max_tokens", sa.Integer(), nullable=True),
         sa.Column("demonstrations", sa.Integer(), nullable=True),
         sa.Column("reserved_nusd", sa.BigInteger(), nullable=True),
@@ -41,10 +41,10 @@ def upgrade() -> None:
         sa.Column("work_item_id", BigId, nullable=False),
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("error_class", Words(), nullable=False),
-        sa.Column("error", Words(), nullable=False),
-        sa.Column("model", Words(), nullable=False),
-        sa.Column("raw_output", Words(), nullable=True),
+        sa.Column("error_class", StorableText(), nullable=False),
+        sa.Column("error", StorableText(), nullable=False),
+        sa.Column("model", StorableText(), nullable=False),
+        sa.Column("raw_output", StorableText(), nullable=True),
         sa.Column("prompt_tokens", sa.Integer(), nullable=False),
         sa.Column("completion_tokens", sa.Integer(), nullable=False),
         sa.Column("cost_usd", Usd, nullable=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import Json, UtcDateTime, Words
+from ruie.db.types import Json, StorableText, UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
@@ -37,7 +37,7 @@ def upgrade() -> None:
     for column in (
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("not_before", UtcDateTime(), nullable=True),
-        sa.Column("lease_owner", Words(), nullable=True),
+        sa.Column("lease_owner", StorableText(), nullable=True),
         sa.Column("lease_expires", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),

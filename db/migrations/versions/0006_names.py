@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.rekey_names import NAMED, fill_keys
-from ruie.db.types import NameKey, Words
+from ruie.db.rekey_names import NAMED, rekey_names
+from ruie.db.types import NameKey, StorableText
 
 revision = "0006"
 down_revision = "0005"
@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_table(
         "canonical",
         sa.Column("key", NameKey(), nullable=False),
-        sa.Column("seen", Words(), nullable=False),
+        sa.Column("seen", StorableText(), nullable=False),
         sa.Column("name", NameKey(), nullable=False),
         sa.Column("mapped", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_canonical"),
@@ -36,7 +36,7 @@ def upgrade() -> None:
     # With a constant default neither database writes the table anew.
     for table, _, key in NAMED:
         op.add_column(table, sa.Column(key, NameKey(), nullable=False, server_default=""))
-    fill_keys(op.get_bind())
+    rekey_names(op.get_bind())
     # After the rows: an index is made faster than it is kept.
     for name, (table, columns) in INDEXES.items():
         op.create_index(name, table, columns)

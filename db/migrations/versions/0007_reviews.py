@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import BigId, Json, UtcDateTime, Words
+from ruie.db.types import BigId, Json, StorableText, UtcDateTime
 
 revision = "0007"
 down_revision = "0006"
@@ -26,8 +26,8 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("tasks", Json(), nullable=False),
         sa.Column("body", Json(), nullable=False),
-        sa.Column("reviewer", Words(), nullable=True),
-        sa.Column("source", Words(), nullable=True),
+        sa.Column("reviewer", StorableText(), nullable=True),
+        sa.Column("source", StorableText(), nullable=True),
         sa.Column("line", sa.Integer(), nullable=True),
         sa.Column("replaced_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import UtcDateTime, Words
+from ruie.db.types import StorableText, UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
@@ -22,7 +22,7 @@ _STATE = """ALTER TABLE origins ADD COLUMN state VARCHAR(16) DEFAULT 'current' N
 
 def upgrade() -> None:
     for column in (
-        sa.Column("corpus", Words(), nullable=True),
+        sa.Column("corpus", StorableText(), nullable=True),
         sa.Column("question", sa.String(64), nullable=True),
         sa.Column("scope", sa.String(64), nullable=True),
         sa.Column("enqueue_key", sa.String(64), nullable=True),
@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_corpus", "jobs", ["corpus"], sqlite_where=_CORPUS, postgresql_where=_CORPUS
     )
-    op.add_column("origins", sa.Column("corpus", Words(), nullable=True))
+    op.add_column("origins", sa.Column("corpus", StorableText(), nullable=True))
     op.execute(_STATE)
     op.add_column("origins", sa.Column("changed_at", UtcDateTime(), nullable=True))
     op.add_column("origins", sa.Column("seen_in", sa.String(32), nullable=True))
@@ -45,8 +45,8 @@ def upgrade() -> None:
     op.create_table(
         "job_sources",
         sa.Column("job_id", sa.String(32), nullable=False),
-        sa.Column("source", Words(), nullable=False),
-        sa.Column("fingerprint", Words(), nullable=False),
+        sa.Column("source", StorableText(), nullable=False),
+        sa.Column("fingerprint", StorableText(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("read_at", UtcDateTime(), nullable=False),

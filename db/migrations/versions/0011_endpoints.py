@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import Words
+from ruie.db.types import StorableText
 
 revision = "0011"
 down_revision = "0010"
@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     # Null in the rows there are: the job's endpoint, which is the enqueuer's, may be another.
-    op.add_column("attempts", sa.Column("endpoint", Words(), nullable=True))
+    op.add_column("attempts", sa.Column("endpoint", StorableText(), nullable=True))
     # Empty in every job until now. What was reused is left out: its bundle was another job's.
     op.execute(
         "UPDATE jobs SET bundle_digest = COALESCE((SELECT x.bundle_digest FROM extractions x"
