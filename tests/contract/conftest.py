@@ -57,8 +57,8 @@ def spans(text: str, *words: str) -> tuple[Span, ...]:
 
 
 @pytest.fixture
-def found() -> Callable[..., Item]:
-    """found(text, type, word, ...): an item whose spans are the words in the text."""
+def record() -> Callable[..., Item]:
+    """record(text, type, word, ...): an item whose spans are the words in the text."""
     return lambda text, type_, *words: Item(type_, spans(text, *words))
 
 

@@ -29,9 +29,9 @@ def read(
 
 def close(house: House, job: str) -> int:
     with house.engine.begin() as conn:
-        told = jobs.get_job(conn, job)
-        corpus_job = CorpusJob(job, told.corpus, told.question, told.forced)
-        removed = corpora.mark_removed(conn, corpus_job, told.scope or "")
+        stored = jobs.get_job(conn, job)
+        corpus_job = CorpusJob(job, stored.corpus, stored.question, stored.forced)
+        removed = corpora.mark_removed(conn, corpus_job, stored.scope or "")
         jobs.finish_enqueueing(conn, job)
         return removed
 
@@ -71,8 +71,8 @@ def test_what_is_unchanged_has_its_new_place_and_metadata(house: House) -> None:
     rows = house.rows("SELECT external_id, source, line, seen_in FROM origins ORDER BY line")
     assert rows == [("b", "moved.jsonl", 1, two), ("a", "moved.jsonl", 2, two)]
     with house.engine.connect() as conn:
-        told = conn.execute(select(origins.c.line, origins.c.metadata).order_by(origins.c.line))
-        assert [tuple(row) for row in told] == [(1, {"line": 1}), (2, {"line": 2})]
+        moved = conn.execute(select(origins.c.line, origins.c.metadata).order_by(origins.c.line))
+        assert [tuple(row) for row in moved] == [(1, {"line": 1}), (2, {"line": 2})]
     # read again after an interruption, it is known; under another place it is a repetition
     again = read(house, two, {"b": "B.", "a": "A."}, "moved.jsonl")
     assert (again.known, again.unchanged, again.duplicates) == (2, 0, ())
@@ -138,8 +138,8 @@ def test_sources_that_are_as_they_were_need_not_be_read(house: House) -> None:
 
     def unchanged(job: str) -> set[str]:
         with house.engine.begin() as conn:
-            told = jobs.get_job(conn, job)
-            corpus_job = CorpusJob(job, told.corpus, told.question, told.forced)
+            stored = jobs.get_job(conn, job)
+            corpus_job = CorpusJob(job, stored.corpus, stored.question, stored.forced)
             return set(corpora.unchanged_sources(conn, corpus_job, "s", marks))
 
     one = news(house)
@@ -156,30 +156,32 @@ def test_sources_that_are_as_they_were_need_not_be_read(house: House) -> None:
     with house.engine.begin() as conn:
         corpora.set_positions(conn, two, {"a.jsonl": Position("1", 1, "unchanged")})
     assert close(house, two) == 0
-    assert set(states(house).values()) == {"current"}  # a.jsonl was not read, and is not gone
+    assert set(states(house).values()) == {
+        "current"
+    }  # a.jsonl was not read, and its documents are not removed
     with house.engine.begin() as conn:
         job_states.set_job_state(conn, one, "cancelled")
-    assert unchanged(news(house)) == set()  # nobody has asked about what it has
+    assert unchanged(news(house)) == set()  # its documents were not processed
 
 
-def test_an_open_job_is_found_by_its_key(house: House) -> None:
-    def found() -> str | None:
+def test_an_interrupted_job_is_found_by_its_key(house: House) -> None:
+    def interrupted() -> str | None:
         with house.engine.begin() as conn:
             return corpora.interrupted_job(conn, "k")
 
-    assert found() is None
+    assert interrupted() is None
     one, two = (house.job(enqueue_key="k") for _ in range(2))
-    assert found() == max(one, two)
+    assert interrupted() == max(one, two)
     for job in (one, two):
         close(house, job)
-    assert found() is None
+    assert interrupted() is None
 
 
-def test_the_records_views_say_which_are_current(house: House, found: Callable[..., Item]) -> None:
+def test_the_records_views_say_which_are_current(house: House, record: Callable[..., Item]) -> None:
     one, two = news(house), news(house)
     read(house, one, {"a": "Crude fell.", "b": "Gold rose."})
     for item in house.take():
-        house.save(item, [found(item.text, "COMMODITY", item.text.split()[0])])
+        house.save(item, [record(item.text, "COMMODITY", item.text.split()[0])])
     read(house, two, {"a": "Crude fell much."})
     close(house, two)
     rows = house.rows("SELECT text, document_state FROM entity_mentions ORDER BY text")

@@ -15,25 +15,25 @@ from ruie.records import Item, Span, Task
 from ruie.worker.export import write
 from ruie.worker.reviewing import import_reviews, score
 
-Found = Callable[..., Item]
+MakeRecord = Callable[..., Item]
 TEXT = "Crude <script> fell 2 % as OPEC met."
 
 
-def filled(house: House, found: Found) -> jobs.Job:
+def filled(house: House, record: MakeRecord) -> jobs.Job:
     name = house.job()
     house.enqueue(name, {"a/1": TEXT}, Task.NER, Task.ED)
     for item in house.take():
         lost = Item("COMMODITY", (Span("gas"),))
-        entities = [found(TEXT, "COMMODITY", "Crude"), lost]
-        house.save(item, entities if item.task is Task.NER else [found(TEXT, "Movement", "fell")])
+        entities = [record(TEXT, "COMMODITY", "Crude"), lost]
+        house.save(item, entities if item.task is Task.NER else [record(TEXT, "Movement", "fell")])
     for item in house.take():
-        house.save(item, [found(TEXT, "Item", "Crude")])
+        house.save(item, [record(TEXT, "Item", "Crude")])
     with house.engine.begin() as conn:
         return jobs.get_job(conn, name)
 
 
-def test_jsonl_and_brat_are_read_again(house: House, found: Found, tmp_path: Path) -> None:
-    job = filled(house, found)
+def test_jsonl_and_brat_are_read_again(house: House, record: MakeRecord, tmp_path: Path) -> None:
+    job = filled(house, record)
     path = tmp_path / "gold.jsonl"
     counts = write.export(house.engine, job, "jsonl", path)
     assert (counts.documents, counts.ungrounded) == (1, 1)
@@ -51,11 +51,11 @@ def test_jsonl_and_brat_are_read_again(house: House, found: Found, tmp_path: Pat
 
 
 def test_parquet_and_html_keep_what_has_no_place(
-    house: House, found: Found, tmp_path: Path
+    house: House, record: MakeRecord, tmp_path: Path
 ) -> None:
     import pyarrow.parquet as pq
 
-    job = filled(house, found)
+    job = filled(house, record)
     write.export(house.engine, job, "parquet", tmp_path / "p")
     assert pq.read_table(tmp_path / "p" / "entities.parquet")["start"].to_pylist().count(None) == 1
     write.export(house.engine, job, "html", tmp_path / "a.html")
@@ -66,9 +66,9 @@ def test_parquet_and_html_keep_what_has_no_place(
 
 
 def test_a_correction_is_stored_once_and_replaced(
-    house: House, found: Found, tmp_path: Path
+    house: House, record: MakeRecord, tmp_path: Path
 ) -> None:
-    job = filled(house, found)
+    job = filled(house, record)
     path = tmp_path / "gold.jsonl"
     write.export(house.engine, job, "jsonl", path)
     row = json.loads(path.read_text())

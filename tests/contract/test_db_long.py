@@ -51,9 +51,9 @@ def test_arguments_of_an_event_that_two_chunks_have_are_asked_for_once(house: An
     # the later chunk's answer comes first
     house.save(second, [Item("Movement", (at(second.text, "fell"),))])
     house.save(first, [Item("Movement", (at(first.text, "fell"),))])
-    (asked,) = house.take()
-    assert (asked.task, asked.chunk_id) == (Task.EAE, second.chunk_id)
-    house.save(asked, [Item("Item", (at(asked.text, "Crude"),))])
+    (argument,) = house.take()
+    assert (argument.task, argument.chunk_id) == (Task.EAE, second.chunk_id)
+    house.save(argument, [Item("Item", (at(argument.text, "Crude"),))])
     seen = house.rows(
         "SELECT trigger_text, trigger_start, argument_text, argument_start FROM event_mentions"
     )

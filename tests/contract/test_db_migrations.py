@@ -40,13 +40,13 @@ def test_so_do_checks_partial_indexes_and_views(engine: Engine) -> None:
     for name, table in metadata.tables.items():
         checks = {c["name"] for c in inspector.get_check_constraints(name)}
         assert checks == {c.name for c in table.constraints if isinstance(c, CheckConstraint)}
-        found = {
+        indexes = {
             index["name"]: str(index.get("dialect_options", {}).get(f"{kind}_where", ""))
             for index in inspector.get_indexes(name)
             if not index.get("duplicates_constraint")
         }
         wanted = {str(i.name): str(i.dialect_options[kind]["where"]) for i in table.indexes}
-        assert {n: bare(w) for n, w in found.items()} == {n: bare(w) for n, w in wanted.items()}
+        assert {n: bare(w) for n, w in indexes.items()} == {n: bare(w) for n, w in wanted.items()}
 
 
 def bare(condition: str) -> str:

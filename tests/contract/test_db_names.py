@@ -14,23 +14,23 @@ from ruie.db.canonical import list_names, map_names, unmap_names
 from ruie.db.query import run_readonly
 from ruie.records import Item, Task
 
-Found = Callable[..., Item]
+MakeRecord = Callable[..., Item]
 TEXT = "Crude Oil and crude oils fell as OPEC met, O.P.E.C. said."
 QUERY = "SELECT text, name_key, canonical FROM entity_mentions ORDER BY char_start"
 
 
-def work(house: House, found: Found) -> None:
+def work(house: House, record: MakeRecord) -> None:
     house.enqueue(house.job("oil"), {"a": TEXT}, Task.NER, Task.RE, Task.ED)
     records = {
-        Task.NER: [found(TEXT, "C", "Crude Oil"), found(TEXT, "C", "crude oils"),
-                   found(TEXT, "O", "OPEC"), found(TEXT, "O", "O.P.E.C.")],
-        Task.RE: [found(TEXT, "moved_by", "crude oils", "O.P.E.C.")],
-        Task.ED: [found(TEXT, "Movement", "fell"), found(TEXT, "Caused", "as")],
+        Task.NER: [record(TEXT, "C", "Crude Oil"), record(TEXT, "C", "crude oils"),
+                   record(TEXT, "O", "OPEC"), record(TEXT, "O", "O.P.E.C.")],
+        Task.RE: [record(TEXT, "moved_by", "crude oils", "O.P.E.C.")],
+        Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "as")],
     }  # fmt: skip  # a task a line
     for item in house.take():
         house.save(item, records[item.task])
     for item in house.take():
-        house.save(item, [found(TEXT, "Item", "crude oils")])
+        house.save(item, [record(TEXT, "Item", "crude oils")])
 
 
 SPELLINGS = [
@@ -41,15 +41,17 @@ SPELLINGS = [
 ]
 
 
-def test_spellings_of_one_name(url: str, house: House, found: Found) -> None:
-    work(house, found)
+def test_spellings_of_one_name(url: str, house: House, record: MakeRecord) -> None:
+    work(house, record)
     assert list(run_readonly(url, QUERY).rows) == SPELLINGS
     sides = "SELECT head_key, head_canonical, tail_key, tail_canonical FROM relation_mentions"
     assert list(run_readonly(url, sides).rows) == [("crude oil", "Crude Oil", "opec", "OPEC")]
 
 
-def test_arguments_as_json_are_the_same_text_on_both(url: str, house: House, found: Found) -> None:
-    work(house, found)
+def test_arguments_as_json_are_the_same_text_on_both(
+    url: str, house: House, record: MakeRecord
+) -> None:
+    work(house, record)
     rows = list(run_readonly(url, "SELECT type, arguments FROM events_json ORDER BY event_id").rows)
     start = TEXT.index("crude oils")
     argument = {"role": "Item", "text": "crude oils", "canonical": "Crude Oil",
@@ -58,8 +60,8 @@ def test_arguments_as_json_are_the_same_text_on_both(url: str, house: House, fou
     assert rows == [("Movement", packed), ("Caused", "[]")]
 
 
-def test_pairs_metadata_and_provenance(url: str, house: House, found: Found) -> None:
-    work(house, found)
+def test_pairs_metadata_and_provenance(url: str, house: House, record: MakeRecord) -> None:
+    work(house, record)
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         return list(run_readonly(url, sql).rows)
@@ -79,8 +81,8 @@ def test_pairs_metadata_and_provenance(url: str, house: House, found: Found) -> 
     assert ask(shown) == [(1, "d1"), (2, "d2")]
 
 
-def test_a_persons_mapping(url: str, engine: Engine, house: House, found: Found) -> None:
-    work(house, found)
+def test_a_persons_mapping(url: str, engine: Engine, house: House, record: MakeRecord) -> None:
+    work(house, record)
     with engine.begin() as conn:
         assert map_names(conn, {"OPEC": "Oil producers", "the cartel": "Oil producers"}) == 3
         assert map_names(conn, {"OPEC": "Oil producers"}) == 0
@@ -98,9 +100,9 @@ def test_a_persons_mapping(url: str, engine: Engine, house: House, found: Found)
 
 
 def test_rows_of_before_get_their_keys(
-    url: str, engine: Engine, house: House, found: Found
+    url: str, engine: Engine, house: House, record: MakeRecord
 ) -> None:
-    work(house, found)
+    work(house, record)
     migrate.downgrade(engine, "0005")
     migrate.upgrade(engine)
     assert list(run_readonly(url, QUERY).rows) == SPELLINGS

@@ -82,34 +82,34 @@ class TestShow:
         failed_call(house, item, 1, error_class="transient", raw_output=None, cost_usd=None)
         failed_call(house, item, 2)
         with house.engine.connect() as conn:
-            told = quarantine.get_quarantined(conn, item.id)
-        assert (told.item.id, told.model, told.event, told.text) == (
+            detail = quarantine.get_quarantined(conn, item.id)
+        assert (detail.item.id, detail.model, detail.event, detail.text) == (
             item.id,
             "small",
             None,
             "text 0",
         )
-        assert told.places == (quarantine.DocumentOrigin("doc-0", "news.jsonl", 1),)
-        assert told.prompt == tuple(PROMPT)
-        assert told.raw_output == "?\n??"
-        assert [(c.attempt, c.error_class, c.cost_usd) for c in told.history] == [
+        assert detail.places == (quarantine.DocumentOrigin("doc-0", "news.jsonl", 1),)
+        assert detail.prompt == tuple(PROMPT)
+        assert detail.raw_output == "?\n??"
+        assert [(c.attempt, c.error_class, c.cost_usd) for c in detail.history] == [
             (1, "transient", None),
             (2, "output", pytest.approx(0.0015)),
         ]
-        assert told.history[1].at.tzinfo is not None
+        assert detail.history[1].at.tzinfo is not None
 
-    def test_of_arguments_the_event(self, house: House, found: Any) -> None:
+    def test_of_arguments_the_event(self, house: House, record: Any) -> None:
         job = house.job()
         text = "Crude fell 2 %."
         house.enqueue(job, {"a": text}, Task.ED)
         (detection,) = house.take(job)
-        event: Item = found(text, "Movement", "fell")
+        event: Item = record(text, "Movement", "fell")
         house.save(detection, [event])
         (item,) = house.take(job)
         with house.engine.begin() as conn:
             queue.quarantine(conn, item, OutputError("x"))
-            told = quarantine.get_quarantined(conn, item.id)
-        assert (told.event, told.prompt) == ("Movement: fell", None)
+            detail = quarantine.get_quarantined(conn, item.id)
+        assert (detail.event, detail.prompt) == ("Movement: fell", None)
 
     def test_an_item_that_is_not_there_or_not_in_quarantine_is_an_error(self, house: House) -> None:
         house.enqueue(house.job(), ["a"])

@@ -18,19 +18,19 @@ from ruie.db.query import run_readonly
 from ruie.errors import DatabaseError, OutputError, SettingsError, UnavailableError
 from ruie.records import Item, Task
 
-Found = Callable[..., Item]
+MakeRecord = Callable[..., Item]
 TEXT = "Crude fell 2 % as OPEC met."
 
 
 @pytest.fixture
-def worked(house: House, found: Found) -> str:
+def worked(house: House, record: MakeRecord) -> str:
     """A job with every kind of record, a quarantined item, and a second job that reused it."""
     job = house.job("oil")
     house.enqueue(job, {"b": TEXT, "a": TEXT, "c": "Broken."}, Task.NER, Task.RE, Task.ED)
     items = {
-        Task.NER: [found(TEXT, "COMMODITY", "Crude"), found(TEXT, "ORGANISATION", "OPEC")],
-        Task.RE: [found(TEXT, "moved_by", "Crude", "OPEC")],
-        Task.ED: [found(TEXT, "Movement", "fell"), found(TEXT, "Caused", "as")],
+        Task.NER: [record(TEXT, "COMMODITY", "Crude"), record(TEXT, "ORGANISATION", "OPEC")],
+        Task.RE: [record(TEXT, "moved_by", "Crude", "OPEC")],
+        Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "as")],
     }
     for item in house.take():
         if item.text == TEXT:
@@ -42,7 +42,7 @@ def worked(house: House, found: Found) -> str:
             with house.engine.begin() as conn:
                 queue.retry(conn, item, 3600, OutputError("again"), counts=True)
     for item in house.take():
-        house.save(item, [found(TEXT, "Item", "Crude")], key="EAE")
+        house.save(item, [record(TEXT, "Item", "Crude")], key="EAE")
     second = house.job("again")
     house.enqueue(second, {"z": TEXT})
     (item,) = house.take(second)

@@ -12,18 +12,18 @@ from ruie.db import queue, results
 from ruie.db.models import chunks, documents, extractions, origins, work_items
 from ruie.records import Grounding, Item, Reject, RejectReason, Span, Task, Trigger
 
-Found = Callable[..., Item]
+MakeRecord = Callable[..., Item]
 TEXT = "Crude fell 2 % as OPEC met."
 ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
 
 
 class TestSaving:
-    def test_entities_with_their_provenance(self, house: House, found: Found) -> None:
+    def test_entities_with_their_provenance(self, house: House, record: MakeRecord) -> None:
         job = house.job()
         house.enqueue(job, {"a": TEXT})
         (item,) = house.take()
         rejects = [Reject(RejectReason.LEAKED, "ORGANISATION: \ud800")]
-        items = [found(TEXT, "COMMODITY", "Crude"), found(TEXT, "ORGANISATION", "OPEC")]
+        items = [record(TEXT, "COMMODITY", "Crude"), record(TEXT, "ORGANISATION", "OPEC")]
         assert house.save(item, items, rejects=rejects)
         assert house.states(job) == ["done"]
         assert house.rows(
@@ -41,39 +41,39 @@ class TestSaving:
         linked = house.one("SELECT extraction_id FROM work_items")
         assert linked == house.one("SELECT id FROM extractions")
 
-    def test_relations_have_two_sides(self, house: House, found: Found) -> None:
+    def test_relations_have_two_sides(self, house: House, record: MakeRecord) -> None:
         house.enqueue(house.job(), {"a": TEXT}, Task.RE)
         (item,) = house.take()
-        house.save(item, [found(TEXT, "moved_by", "Crude", "OPEC")])
+        house.save(item, [record(TEXT, "moved_by", "Crude", "OPEC")])
         assert house.rows(
             "SELECT type, head_text, head_start, head_end, tail_text, tail_start, tail_end,"
             " tail_grounding FROM relations"
         ) == [("moved_by", "Crude", 0, 5, "OPEC", 18, 22, "exact")]
 
-    def test_no_row_comes_twice(self, house: House, found: Found) -> None:
+    def test_no_row_comes_twice(self, house: House, record: MakeRecord) -> None:
         house.enqueue(house.job(), {"a": TEXT})
         (item,) = house.take()
         nowhere = Item("COMMODITY", (Span("gas"),))
-        house.save(item, [found(TEXT, "COMMODITY", "Crude")] * 2 + [nowhere, nowhere])
+        house.save(item, [record(TEXT, "COMMODITY", "Crude")] * 2 + [nowhere, nowhere])
         assert house.rows("SELECT text, char_start, grounding FROM entities ORDER BY id") == [
             ("Crude", 0, "exact"),
             ("gas", None, "none"),
         ]
 
-    def test_a_stale_fence_writes_nothing(self, house: House, found: Found) -> None:
+    def test_a_stale_fence_writes_nothing(self, house: House, record: MakeRecord) -> None:
         house.enqueue(house.job(), {"a": TEXT})
         (old,) = house.take()
         with house.engine.begin() as conn:
             queue.release(conn, [old])
         (new,) = house.take()
-        items = [found(TEXT, "COMMODITY", "Crude")]
+        items = [record(TEXT, "COMMODITY", "Crude")]
         assert not house.save(old, items)
         assert house.one("SELECT COUNT(*) FROM extractions") == 0
         assert house.save(new, items)
         assert not house.save(new, items)
         assert house.one("SELECT COUNT(*) FROM entities") == 1
 
-    def test_offsets_are_in_the_document(self, house: House, found: Found) -> None:
+    def test_offsets_are_in_the_document(self, house: House, record: MakeRecord) -> None:
         """A chunk in the middle of a document: text, trigger and spans are relative to it."""
         job = house.job()
         whole = "石油. " + TEXT
@@ -81,32 +81,34 @@ class TestSaving:
             _second_chunk(conn, job, whole, len("石油. "), Task.ED)
         (item,) = house.take()
         assert (item.text, item.chunk_start) == (TEXT, 4)
-        house.save(item, [found(TEXT, "Movement", "fell")])
+        house.save(item, [record(TEXT, "Movement", "fell")])
         assert house.rows("SELECT trigger_start, trigger_end FROM events") == [(10, 14)]
         (argument,) = house.take()
         assert argument.trigger == Trigger("Movement", Span("fell", 6, 10, Grounding.EXACT))
-        house.save(argument, [found(TEXT, "Item", "Crude")])
+        house.save(argument, [record(TEXT, "Item", "Crude")])
         ((text, start, end),) = house.rows("SELECT text, char_start, char_end FROM event_arguments")
         assert whole[start:end] == text == "Crude"
 
 
 class TestEvents:
-    def test_each_event_with_roles_gets_one_argument_item(self, house: House, found: Found) -> None:
+    def test_each_event_with_roles_gets_one_argument_item(
+        self, house: House, record: MakeRecord
+    ) -> None:
         job = house.job()
         house.enqueue(job, {"a": TEXT}, Task.ED)
         (item,) = house.take()
         events = [
-            found(TEXT, "Movement", "fell"),
-            found(TEXT, "Movement", "met"),
-            found(TEXT, "Caused", "as"),
+            record(TEXT, "Movement", "fell"),
+            record(TEXT, "Movement", "met"),
+            record(TEXT, "Caused", "as"),
         ]
         house.save(item, events)
         first, second = house.take()
         assert {first.task, second.task} == {Task.EAE}
         assert [i.trigger and i.trigger.span.text for i in (first, second)] == ["fell", "met"]
         assert first.event_id != second.event_id
-        house.save(first, [found(TEXT, "Item", "Crude"), found(TEXT, "Difference", "2 %")])
-        house.save(second, [found(TEXT, "Item", "OPEC")])
+        house.save(first, [record(TEXT, "Item", "Crude"), record(TEXT, "Difference", "2 %")])
+        house.save(second, [record(TEXT, "Item", "OPEC")])
         assert house.rows(
             "SELECT v.trigger_text, a.role, a.text FROM event_arguments a"
             " JOIN events v ON v.id = a.event_id ORDER BY a.id"
@@ -114,13 +116,13 @@ class TestEvents:
         assert house.states(job) == ["done"] * 3
 
     def test_one_key_for_two_events_gives_each_its_own_arguments(
-        self, house: House, found: Found
+        self, house: House, record: MakeRecord
     ) -> None:
         house.enqueue(house.job(), {"a": TEXT}, Task.ED)
         (item,) = house.take()
-        house.save(item, [found(TEXT, "Movement", "fell"), found(TEXT, "Movement", "met")])
+        house.save(item, [record(TEXT, "Movement", "fell"), record(TEXT, "Movement", "met")])
         for argument in house.take():
-            house.save(argument, [found(TEXT, "Item", "Crude")], key="same")
+            house.save(argument, [record(TEXT, "Item", "Crude")], key="same")
         assert house.one("SELECT COUNT(DISTINCT event_id) FROM event_arguments") == 2
 
 
@@ -135,12 +137,14 @@ class TestPayingOnce:
             assert results.find_paid(conn, ["x"]) == {}
             assert results.find_paid(conn, []) == {}
 
-    def test_the_same_chunk_in_a_second_job_is_linked(self, house: House, found: Found) -> None:
+    def test_the_same_chunk_in_a_second_job_is_linked(
+        self, house: House, record: MakeRecord
+    ) -> None:
         first, second = house.job(), house.job()
         house.enqueue(first, {"a": TEXT})
         house.enqueue(second, {"b": TEXT})
         (item,) = house.take(first)
-        house.save(item, [found(TEXT, "COMMODITY", "Crude")], key="k")
+        house.save(item, [record(TEXT, "COMMODITY", "Crude")], key="k")
         (again,) = house.take(second)
         assert self._reuse(house, again, "k")
         assert not self._reuse(house, again, "k")  # the lease is over
@@ -149,26 +153,26 @@ class TestPayingOnce:
         assert house.states(second) == ["done"]
 
     def test_two_jobs_that_paid_at_once_share_the_first_answer(
-        self, house: House, found: Found
+        self, house: House, record: MakeRecord
     ) -> None:
         made = [house.job(), house.job()]
         for job in made:
             house.enqueue(job, {job: TEXT})
         for item in house.take():
-            assert house.save(item, [found(TEXT, "COMMODITY", "Crude")], key="k")
+            assert house.save(item, [record(TEXT, "COMMODITY", "Crude")], key="k")
         assert house.one("SELECT COUNT(*) FROM entities") == 1
         assert house.one("SELECT COUNT(DISTINCT extraction_id) FROM work_items") == 1
 
     def test_linked_events_have_argument_items_in_their_own_job(
-        self, house: House, found: Found
+        self, house: House, record: MakeRecord
     ) -> None:
         first, second = house.job(), house.job()
         house.enqueue(first, {"a": TEXT}, Task.ED)
         house.enqueue(second, {"b": TEXT}, Task.ED)
         (item,) = house.take(first)
-        house.save(item, [found(TEXT, "Movement", "fell")], key="k")
+        house.save(item, [record(TEXT, "Movement", "fell")], key="k")
         (argument,) = house.take(first)
-        house.save(argument, [found(TEXT, "Item", "Crude")], key="ka")
+        house.save(argument, [record(TEXT, "Item", "Crude")], key="ka")
         (again,) = house.take(second)
         self._reuse(house, again, "k")
         (its_argument,) = house.take(second)
@@ -188,13 +192,13 @@ class TestPayingOnce:
         ],
     )
     def test_another_chunk_with_equal_text_gets_a_copy_at_its_own_offsets(
-        self, house: House, found: Found, task: Task, type_: str, words: tuple[str, ...]
+        self, house: House, record: MakeRecord, task: Task, type_: str, words: tuple[str, ...]
     ) -> None:
         job = house.job()
         house.enqueue(job, {"a": TEXT}, task)
         (item,) = house.take()
         house.save(
-            item, [found(TEXT, type_, *words), Item(type_, (Span("gas"),) * len(words))], "k"
+            item, [record(TEXT, type_, *words), Item(type_, (Span("gas"),) * len(words))], "k"
         )
         with house.engine.begin() as conn:
             _second_chunk(conn, job, ">> " + TEXT, 3, task)
@@ -214,13 +218,13 @@ class TestPayingOnce:
         starts = [r[0] for r in house.rows(f"SELECT {start} FROM {table} ORDER BY id")]
         assert starts == [at, None, at + 3, None]
 
-    def test_a_copied_event_has_its_own_arguments(self, house: House, found: Found) -> None:
+    def test_a_copied_event_has_its_own_arguments(self, house: House, record: MakeRecord) -> None:
         job = house.job()
         house.enqueue(job, {"a": TEXT}, Task.ED)
         (item,) = house.take()
-        house.save(item, [found(TEXT, "Movement", "fell")], "k")
+        house.save(item, [record(TEXT, "Movement", "fell")], "k")
         (argument,) = house.take()
-        house.save(argument, [found(TEXT, "Item", "Crude")], "ka")
+        house.save(argument, [record(TEXT, "Item", "Crude")], "ka")
         with house.engine.begin() as conn:
             _second_chunk(conn, job, ">> " + TEXT, 3, Task.ED)
         (other,) = house.take()

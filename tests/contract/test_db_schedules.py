@@ -91,16 +91,16 @@ def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedule
     for _ in range(3):
         for number in range(10):
             calls.run(f"s{number:02}")
-    asked: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     with engine.connect() as conn:
         every = schedules.list_schedules(conn)
-        asked.clear()
-        found = schedule_runs.last_runs(conn, [one.id for one in every])
-        assert len(asked) == 1
+        statements.clear()
+        last = schedule_runs.last_runs(conn, [one.id for one in every])
+        assert len(statements) == 1
         wanted = {one.id: schedule_runs.list_runs(conn, one.id) for one in every}
         assert schedule_runs.last_runs(conn, []) == {}
-    assert found == {id_: runs[0] for id_, runs in wanted.items() if runs}
+    assert last == {id_: runs[0] for id_, runs in wanted.items() if runs}
     assert [len(runs) for runs in wanted.values()] == [3] * 10 + [0, 0]
 
 

@@ -1,4 +1,4 @@
-"""Full-text search: both databases find what a naive search finds, whatever is asked."""
+"""Full-text search: both databases find what a naive search finds, for any query."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def ask(house: House) -> Callable[..., SearchResult]:
     return ask
 
 
-def names(found: SearchResult) -> list[str]:
-    return [hit.places[0].external_id for hit in found.hits]
+def names(result: SearchResult) -> list[str]:
+    return [hit.places[0].external_id for hit in result.hits]
 
 
 class TestQueries:
@@ -81,9 +81,9 @@ class TestQueries:
         self, house: House, ask: Callable[..., SearchResult], query: str, expected: str
     ) -> None:
         house.enqueue(house.job(), TEXTS)
-        found = ask(query)
-        assert sorted(names(found)) == expected.split()
-        assert found.total == len(expected.split())
+        result = ask(query)
+        assert sorted(names(result)) == expected.split()
+        assert result.total == len(expected.split())
 
     def test_the_place_is_marked(self, house: House, ask: Callable[..., SearchResult]) -> None:
         house.enqueue(house.job(), TEXTS)
@@ -160,9 +160,9 @@ def _random_query(rng: random.Random, vocabulary: list[str]) -> str:
     for _ in range(rng.choice([1, 1, 2])):
         side = []
         for i in range(rng.randint(1, 3)):
-            said = " ".join(rng.choices(vocabulary, k=rng.choice([1, 1, 2, 3, 5])))
-            said = f'"{said}"' + rng.choice(["", "", "*"])
-            side.append(("-" if i and rng.random() < 0.4 else "") + said)
+            term = " ".join(rng.choices(vocabulary, k=rng.choice([1, 1, 2, 3, 5])))
+            term = f'"{term}"' + rng.choice(["", "", "*"])
+            side.append(("-" if i and rng.random() < 0.4 else "") + term)
         sides.append(" ".join(side))
     return " OR ".join(sides)
 

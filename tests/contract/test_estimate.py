@@ -59,7 +59,7 @@ def extractor() -> Extractor:
     return Extractor(None, LLMClient(""), MODEL, Decoding())
 
 
-def process(house: House, extractor: Extractor, texts: list[str], found: Any) -> str:
+def process(house: House, extractor: Extractor, texts: list[str], record: Any) -> str:
     """A job over the texts in which ED finds a Movement at every "fell" and a Caused at "rose"."""
     job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
     house.enqueue(job, texts, *SCHEMA.tasks)
@@ -68,8 +68,8 @@ def process(house: House, extractor: Extractor, texts: list[str], found: Any) ->
             query = SCHEMA.query(item.task, item.text, item.trigger)
             events: list[Item] = []
             if item.task is Task.ED:
-                events += [found(item.text, "Movement", "fell")] if "fell" in item.text else []
-                events += [found(item.text, "Caused", "rose")] if "rose" in item.text else []
+                events += [record(item.text, "Movement", "fell")] if "fell" in item.text else []
+                events += [record(item.text, "Caused", "rose")] if "rose" in item.text else []
             house.save(
                 item, events, extractor.key(query),
                 schema_digest=SCHEMA.digest, completion_tokens=5 + len(item.text),
@@ -83,26 +83,26 @@ class TestSurvey:
         self, engine: Engine, extractor: Extractor
     ) -> None:
         read = [*rows([*TEXTS, TEXTS[0]]), *rows(["again"]), *rows([""], "empty")]
-        found = run_survey(engine, read, extractor)
-        assert (found.documents, found.texts, found.refused) == (5, 4, 2)
-        assert [e.reason for e in found.errors] == ["repeats the id 'doc-1'", "'text' is empty"]
-        assert found.calls == {Task.NER: 4, Task.ED: 4}
-        assert not found.paid
-        assert {q.text for q in found.samples[Task.ED].queries()} == set(TEXTS)
+        survey = run_survey(engine, read, extractor)
+        assert (survey.documents, survey.texts, survey.refused) == (5, 4, 2)
+        assert [e.reason for e in survey.errors] == ["repeats the id 'doc-1'", "'text' is empty"]
+        assert survey.calls == {Task.NER: 4, Task.ED: 4}
+        assert not survey.paid
+        assert {q.text for q in survey.samples[Task.ED].queries()} == set(TEXTS)
 
     def test_it_counts_what_enqueueing_would_make(self, house: House, extractor: Extractor) -> None:
         texts = [f"Text {n % 700}." for n in range(1300)]
-        found = run_survey(house.engine, rows(texts), extractor)
+        survey = run_survey(house.engine, rows(texts), extractor)
         job = house.job()
         named = {f"doc-{n}": text for n, text in enumerate(texts)}
         made = house.enqueue(job, named, *SCHEMA.tasks)
-        assert (found.documents, found.texts) == (made.added, made.new_documents)
-        assert found.calls.total() == made.new_items
+        assert (survey.documents, survey.texts) == (made.added, made.new_documents)
+        assert survey.calls.total() == made.new_items
 
     def test_the_same_corpus_again_costs_nothing_and_nor_do_its_events(
-        self, house: House, extractor: Extractor, found: Any
+        self, house: House, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, record)
         again = run_survey(house.engine, rows(TEXTS, "other"), extractor)
         assert again.calls == again.paid == {Task.NER: 4, Task.ED: 4, Task.EAE: 2}
         more = run_survey(house.engine, rows([*TEXTS, "Tin fell."]), extractor)
@@ -111,9 +111,9 @@ class TestSurvey:
         assert not run_survey(house.engine, rows(TEXTS), other).paid
 
     def test_events_that_are_known_and_not_asked_about_are_sampled(
-        self, house: House, extractor: Extractor, found: Any
+        self, house: House, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, record)
         with house.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE work_items SET extraction_id = NULL WHERE task = 'EAE'")
             conn.exec_driver_sql("DELETE FROM extractions WHERE task = 'EAE'")
@@ -151,9 +151,9 @@ class TestSample:
 
 class TestPast:
     def test_answers_by_model_and_task_and_events_by_schema(
-        self, house: House, extractor: Extractor, found: Any
+        self, house: House, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, record)
         with house.engine.connect() as conn:
             past = calls_by_task(conn, MODEL)
             assert {task: calls.calls for task, calls in past.items()} == {
@@ -165,9 +165,9 @@ class TestPast:
             assert calls_by_task(conn, "large") == {}
 
     def test_what_was_reused_is_no_call(
-        self, house: House, extractor: Extractor, found: Any
+        self, house: House, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, found)
+        process(house, extractor, TEXTS, record)
         with house.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE extractions SET reused_from = id WHERE task = 'NER'")
             assert Task.NER not in calls_by_task(conn, MODEL)
@@ -192,7 +192,7 @@ class TestEstimate:
         return run
 
     def test_from_the_first_time_to_the_second(
-        self, house: House, ask: Any, bundle_path: Path, found: Any
+        self, house: House, ask: Any, bundle_path: Path, record: Any
     ) -> None:
         texts = [f"{text} ({n})" for n in range(10) for text in TEXTS]
         first = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
@@ -213,7 +213,7 @@ class TestEstimate:
         ]
         assert by_task[Task.ED].prompt_tokens == sum(sizes)
 
-        process(house, real, texts, found)
+        process(house, real, texts, record)
         second = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
         assert (second.calls, second.paid_before) == (0, 100)
         assert (second.cost_usd, second.most_usd) == (0, 0)
@@ -249,7 +249,7 @@ class TestOverlaps:
             progress=lambda _: None,
         )  # fmt: skip  # a call
 
-    def process(self, house: House, extractor: Extractor, found: Any) -> str:
+    def process(self, house: House, extractor: Extractor, record: Any) -> str:
         job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
         row = queue.NewDocument(self.TEXT, "a")
         with house.engine.begin() as conn:
@@ -257,13 +257,15 @@ class TestOverlaps:
         for _ in range(2):
             for item in house.take(job):
                 query = SCHEMA.query(item.task, item.text, item.trigger)
-                fell = [found(item.text, "Movement", "fell")] if item.task is Task.ED else []
+                fell = [record(item.text, "Movement", "fell")] if item.task is Task.ED else []
                 key = extractor.key(query)
                 house.save(item, fell, key, schema_digest=SCHEMA.digest)
         return job
 
-    def test_it_counts_what_a_job_has(self, house: House, extractor: Extractor, found: Any) -> None:
-        job = self.process(house, extractor, found)
+    def test_it_counts_what_a_job_has(
+        self, house: House, extractor: Extractor, record: Any
+    ) -> None:
+        job = self.process(house, extractor, record)
         made = dict(
             house.rows(
                 f"SELECT task, COUNT(*) FROM work_items WHERE job_id = '{job}' GROUP BY task"

@@ -105,7 +105,7 @@ NEWS = {
 
 
 def build(engine: Engine, folder: Path) -> str:
-    """Fill an empty database; gives the id of the job that was reviewed."""
+    """Fill an empty database; returns the id of the job that was reviewed."""
     oil = _job(engine, "oil", "small")
     _work(engine, oil, NEWS, "small")
     large = _job(engine, "oil large", "large")
@@ -171,7 +171,7 @@ def _take(engine: Engine, job: str) -> list[queue.LeasedItem]:
 
 
 def _work(engine: Engine, job: str, names: Iterable[str], model: str) -> None:
-    """Answer everything, the arguments of the events that were found too."""
+    """Answer everything, including the arguments of the detected events."""
     _enqueue(engine, job, names)
     while items := _take(engine, job):
         for item in items:
@@ -185,8 +185,8 @@ def _work(engine: Engine, job: str, names: Iterable[str], model: str) -> None:
                     )  # fmt: skip  # one call
                     queue.quarantine(conn, item, error, raw_output="1 2 3", prompt=[])
                 else:
-                    found = _found(item, news, model)
-                    results.save_result(conn, item, _call(item, model), found, ROLES)
+                    records = _records(item, news, model)
+                    results.save_result(conn, item, _call(item, model), records, ROLES)
 
 
 def _call(item: queue.LeasedItem, model: str) -> results.NewExtraction:
@@ -206,7 +206,7 @@ def _call(item: queue.LeasedItem, model: str) -> results.NewExtraction:
     )
 
 
-def _found(item: queue.LeasedItem, news: News, model: str) -> list[Item]:
+def _records(item: queue.LeasedItem, news: News, model: str) -> list[Item]:
     """What the model finds: the large one reads "Crude exports" where the small one reads "Crude",
     and does not find Japan."""
 
@@ -223,8 +223,8 @@ def _found(item: queue.LeasedItem, news: News, model: str) -> list[Item]:
     if item.task is Task.ED:
         return [Item(kind, (at(trigger),)) for kind, trigger, _ in news.events]
     assert item.trigger is not None
-    (said,) = (a for _, trigger, a in news.events if trigger == item.trigger.span.text)
-    return [Item(role, (at(words),)) for role, words in said.items()]
+    (arguments,) = (a for _, trigger, a in news.events if trigger == item.trigger.span.text)
+    return [Item(role, (at(words),)) for role, words in arguments.items()]
 
 
 def _reuse(engine: Engine, job: str, name: str, paid_by: str) -> None:
@@ -241,12 +241,12 @@ def _reuse(engine: Engine, job: str, name: str, paid_by: str) -> None:
 def _review(engine: Engine, job: str, folder: Path) -> None:
     """Ada corrects four news and Bo one of hers: a wrong span, one too many, two missing."""
     with engine.begin() as conn:
-        found = jobs.get_job(conn, job)
-    write.export(engine, found, "jsonl", folder / "exported.jsonl")
+        reviewed = jobs.get_job(conn, job)
+    write.export(engine, reviewed, "jsonl", folder / "exported.jsonl")
     rows = [json.loads(line) for line in (folder / "exported.jsonl").read_text().splitlines()]
     chosen = [row for row in rows if row["id"] in ("news-2", "news-5", "news-6", "news-8")]
     by_id = {row["id"]: row for row in chosen}
-    _import(engine, found, folder, chosen, "Ada")
+    _import(engine, reviewed, folder, chosen, "Ada")
     del by_id["news-2"]["entities"][3]  # Japan
     crude = by_id["news-8"]["entities"][0]
     crude |= {"text": "Crude exports", "end": crude["end"] + len(" exports")}
@@ -254,8 +254,8 @@ def _review(engine: Engine, job: str, folder: Path) -> None:
     by_id["news-5"]["relations"] = [
         {"type": "exports", "head": _at("news-5", "Chile"), "tail": _at("news-5", "Copper")}
     ]
-    _import(engine, found, folder, [r for r in chosen if r["id"] != "news-2"], "Ada")
-    _import(engine, found, folder, [by_id["news-2"]], "Bo")
+    _import(engine, reviewed, folder, [r for r in chosen if r["id"] != "news-2"], "Ada")
+    _import(engine, reviewed, folder, [by_id["news-2"]], "Bo")
 
 
 def _at(name: str, words: str) -> dict[str, Any]:
