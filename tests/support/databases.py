@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine
@@ -58,6 +59,79 @@ def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
     return Server(empty, current, lambda url: None)
 
 
+class PostgreSQL:
+    """Databases of one server, which are emptied and used again."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._base = database_url(server.get_uri())
+        self._admin = create_engine(self._base, isolation_level="AUTOCOMMIT")
+        self._number = itertools.count()
+        self._template = ""
+        self._free: list[str] = []
+        # it is thrown away: nothing need survive the machine
+        self._execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+    def empty(self, options: str = "") -> str:
+        name = f"test_{next(self._number)}"
+        self._execute(f"CREATE DATABASE {name} {options}")
+        return self._base.set(database=name).render_as_string(hide_password=False)
+
+    def current(self) -> str:
+        if self._free:
+            return self._free.pop()
+        if not self._template:
+            url = self.empty()
+            engine = open_engine(url)
+            migrate.upgrade(engine)
+            engine.dispose()
+            self._template = str(database_url(url).database)
+        return self.empty(f"TEMPLATE {self._template}")
+
+    def drop(self, url: str) -> None:
+        """Empty the database for the next test, or drop it where it is not as it was."""
+        name = database_url(url).database
+        self._execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+        engine = create_engine(database_url(url), poolclass=NullPool)
+        try:
+            migrate.check(engine)
+            with engine.begin() as conn:
+                conn.exec_driver_sql(
+                    f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE"
+                )
+            self._free.append(url)
+        except DatabaseError:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def crash(self) -> None:
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.send_signal(signal.SIGQUIT)  # an "immediate" shutdown
+        process.wait(30)
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                self._server.ensure_postgres_running()
+                break
+            except (subprocess.SubprocessError, AssertionError):
+                # the library waits ten seconds; a server that was writing recovers for longer
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+        self._admin.dispose()
+
+    def close(self) -> None:
+        self._admin.dispose()
+        self._server.cleanup()
+
+    def _execute(self, *statements: str) -> None:
+        with self._admin.connect() as conn:
+            for statement in statements:
+                conn.exec_driver_sql(statement)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Server]:
     """A server of our own, its socket in a short path: the system limits that to 107 bytes."""
@@ -73,69 +147,7 @@ def postgresql_server() -> Iterator[Server]:
             if os.environ.get("CI"):
                 raise
             pytest.skip(f"no PostgreSQL here: {error}")
-    base = database_url(server.get_uri())
-    admin = create_engine(base, isolation_level="AUTOCOMMIT")
-    with admin.connect() as conn:  # it is thrown away: nothing need survive the machine
-        conn.exec_driver_sql("ALTER SYSTEM SET fsync = off")
-        conn.exec_driver_sql("SELECT pg_reload_conf()")
-    number = itertools.count()
-    made: list[str] = []
-    free: list[str] = []
-
-    def create(extra: str = "") -> str:
-        name = f"test_{next(number)}"
-        with admin.connect() as conn:
-            conn.exec_driver_sql(f"CREATE DATABASE {name} {extra}")
-        return base.set(database=name).render_as_string(hide_password=False)
-
-    def current() -> str:
-        if free:
-            return free.pop()
-        if not made:
-            url = create()
-            engine = open_engine(url)
-            migrate.upgrade(engine)
-            engine.dispose()
-            made.append(str(database_url(url).database))
-        return create(f"TEMPLATE {made[0]}")
-
-    def drop(url: str) -> None:
-        """Empty the database for the next test, or drop it where it is not as it was."""
-        name = database_url(url).database
-        with admin.connect() as conn:
-            conn.exec_driver_sql(
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-            )
-        engine = create_engine(database_url(url), poolclass=NullPool)
-        try:
-            migrate.check(engine)
-            with engine.begin() as conn:
-                conn.exec_driver_sql(
-                    f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE"
-                )
-            free.append(url)
-        except DatabaseError:
-            with admin.connect() as conn:
-                conn.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def crash() -> None:
-        process = server.get_postmaster_info().process
-        assert process is not None
-        process.send_signal(signal.SIGQUIT)  # an "immediate" shutdown
-        process.wait(30)
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                server.ensure_postgres_running()
-                break
-            except (subprocess.SubprocessError, AssertionError):
-                # the library waits ten seconds; a server that was writing recovers for longer
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-        admin.dispose()
-
-    yield Server(create, current, drop, crash)
-    admin.dispose()
-    server.cleanup()
+    databases = PostgreSQL(server)
+    yield Server(databases.empty, databases.current, databases.drop, databases.crash)
+    databases.close()
     shutil.rmtree(folder, ignore_errors=True)
