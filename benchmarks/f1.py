@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, GgufConfig
 from ruie import prompts
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
-from ruie.bundle.ranking import MENTIONS, Ranking
+from ruie.bundle.rerank_scores import MENTIONS, Ranking
 from ruie.bundle.retrieval import text_key
 from ruie.errors import OutputError
 from ruie.evaluation import GoldQuery, gold_queries

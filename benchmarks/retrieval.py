@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
-from ruie.bundle.ranking import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.exporter.base_encoder import BaseEncoder, load_base_encoder, silence_transformers
 from ruie.exporter.parity import torch_vectors

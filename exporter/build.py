@@ -24,7 +24,7 @@ from ruie.bundle.manifest import (
     Partition,
     Quantisation,
 )
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.rerank_scores import Ranking
 from ruie.bundle.retrieval import arrange, passage_text, retrieval_text
 from ruie.bundle.table import write_table
 from ruie.bundle.type_model import TypeModel, write_models

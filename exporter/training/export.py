@@ -9,7 +9,7 @@ from typing import Any
 
 from ruie.bundle.layout import seal, staged
 from ruie.bundle.manifest import FILES, Manifest
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.rerank_scores import Ranking
 from ruie.exporter.build import StepProgress, build_bundle
 from ruie.exporter.training.config import TrainConfig
 from ruie.exporter.training.pools import Pools, load_pools

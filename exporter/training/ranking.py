@@ -1,4 +1,4 @@
-"""Stage 5: learn the weights by which a bundle reranks demonstrations (`ruie.bundle.ranking`).
+"""Stage 5: learn the weights by which a bundle reranks demonstrations (`ruie.bundle.rerank_scores`).
 
 The weights of agreement and mentions are those with whose eight demonstrations the LLM finds the
 gold outputs likeliest, in whole prompts. Preferences for single demonstrations would not do: they
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ruie.bundle.ranking import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.bundle.type_model import Floats
 from ruie.exporter.base_encoder import BaseEncoder

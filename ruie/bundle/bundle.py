@@ -20,7 +20,7 @@ from ruie.bundle.manifest import (
     digest,
     file_card,
 )
-from ruie.bundle.ranker import Ranker
+from ruie.bundle.reranker import Ranker
 from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
 from ruie.bundle.table import Table
 from ruie.errors import BundleError

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.rerank_scores import Ranking
 from ruie.errors import BundleError
 from ruie.records import Task
 

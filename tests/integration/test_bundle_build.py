@@ -19,7 +19,7 @@ from ruie.bundle import Bundle, Encoder, retrieval_text
 from ruie.bundle.encoder import Vectors
 from ruie.bundle.layout import seal
 from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
-from ruie.bundle.ranking import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import project, serving, text_key
 from ruie.errors import AnnotationError, BundleError
 from ruie.exporter.cli import bundle as command

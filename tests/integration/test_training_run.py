@@ -16,7 +16,7 @@ from support.tiny import rises, tiny_encoder, tiny_llm
 from support.waiting import wait_until
 
 from ruie.bundle import Bundle
-from ruie.bundle.ranking import Ranking
+from ruie.bundle.rerank_scores import Ranking
 from ruie.records import Query, Task
 
 STEPS = 12

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 import regex
 
-from ruie.bundle.ranking import occurs
+from ruie.bundle.rerank_scores import occurs
 from ruie.grounding import Grounder
 from ruie.scripts import is_unspaced, same_word
 from ruie.words import words

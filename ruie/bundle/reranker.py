@@ -9,7 +9,7 @@ import numpy as np
 
 from ruie.bundle.encoder import Encoder
 from ruie.bundle.manifest import Partition
-from ruie.bundle.ranking import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
 from ruie.bundle.retrieval import retrieval_text, text_key
 from ruie.bundle.table import Table
 from ruie.bundle.type_model import Floats, TypeModel, read_models

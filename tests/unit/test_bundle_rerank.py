@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.bundle.ranking import Ranking, expected_agreement, mentions, occurs
+from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions, occurs
 from ruie.records import Task
 
 
