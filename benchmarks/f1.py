@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, GgufConfig
 from ruie import prompts
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
-from ruie.bundle.rerank_scores import MENTIONS, Ranking
+from ruie.bundle.rerank_scores import MAX_MENTIONS, RerankWeights
 from ruie.bundle.retrieval import text_key
 from ruie.errors import OutputError
 from ruie.evaluation import GoldQuery, gold_queries
@@ -174,7 +174,7 @@ class Hindsight:
         self.digest = bundle.digest
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        candidates = self._bundle.retrieve(queries, Ranking().among)
+        candidates = self._bundle.retrieve(queries, RerankWeights().depth)
         return [
             sorted(each, key=lambda one: -self._agreement(query, one.items))[:k]
             for query, each in zip(queries, candidates, strict=True)
@@ -189,7 +189,7 @@ class Hindsight:
         ]
         either = types[0] | types[1]
         agreement = len(types[0] & types[1]) / len(either) if either else 1.0
-        return agreement + 0.2 * min(MENTIONS, len(spans[0] & spans[1]))
+        return agreement + 0.2 * min(MAX_MENTIONS, len(spans[0] & spans[1]))
 
 
 def retrievers(given: Sequence[str], gold: Gold) -> Iterator[tuple[str, Retriever]]:

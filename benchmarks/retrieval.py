@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from ruie.annotations import load_corpus
 from ruie.bm25 import WordIndex
-from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import RerankWeights, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.exporter.base_encoder import BaseEncoder, load_base_encoder, silence_transformers
 from ruie.exporter.parity import torch_vectors
@@ -107,7 +107,7 @@ def main() -> None:
         words = [[text_key(s.text) for item in d.items for s in item.spans] for d in pool]
         mentioned = np.stack([mentions(words, text_key(d.text)) for d in tested])
         # those that are not reranked come last
-        near = -similarity.argsort(axis=1).argsort(axis=1) + len(pool) <= Ranking().among
+        near = -similarity.argsort(axis=1).argsort(axis=1) + len(pool) <= RerankWeights().depth
         cut = np.where(near, 0, -100)
         retrievers = {
             "random": np.random.default_rng(0).random(similarity.shape, dtype=np.float32),

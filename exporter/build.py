@@ -24,7 +24,7 @@ from ruie.bundle.manifest import (
     Partition,
     Quantisation,
 )
-from ruie.bundle.rerank_scores import Ranking
+from ruie.bundle.rerank_scores import RerankWeights
 from ruie.bundle.retrieval import arrange, passage_text, retrieval_text
 from ruie.bundle.table import write_table
 from ruie.bundle.type_model import TypeModel, write_models
@@ -63,7 +63,7 @@ def build_bundle(
     overwrite: bool = False,
     threads: int | None = None,
     training: Mapping[str, float | str] | None = None,
-    ranking: Ranking | None = None,
+    ranking: RerankWeights | None = None,
     progress: StepProgress = no_progress,
 ) -> Manifest:
     """Export `encoder` and index `demonstrations` into the directory `output`.

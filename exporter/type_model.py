@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ruie.bundle.type_model import Floats, TypeModel, Words
+from ruie.bundle.type_model import Floats, TypeModel, Vocabulary
 from ruie.records import Demonstration
 
 LAMBDA = 1.0
@@ -70,17 +70,17 @@ def type_table(demonstrations: Sequence[Demonstration], labels: Sequence[str]) -
     return table
 
 
-def _words(tokens: Sequence[Sequence[int]]) -> Words:
+def _words(tokens: Sequence[Sequence[int]]) -> Vocabulary:
     """The tokens that at least two of the texts have."""
     distinct = [np.unique(np.asarray(each, dtype=np.int64)) for each in tokens]
     ids, texts = np.unique(np.concatenate(distinct), return_counts=True)
     ids, texts = ids[texts > 1], texts[texts > 1]
     idf = np.log((1 + len(tokens)) / (1 + texts)) + 1
-    return Words(ids.astype(np.int64), idf.astype(np.float32))
+    return Vocabulary(ids.astype(np.int64), idf.astype(np.float32))
 
 
 def _features(
-    words: Words, vectors: Floats, tokens: Sequence[Sequence[int]]
+    words: Vocabulary, vectors: Floats, tokens: Sequence[Sequence[int]]
 ) -> npt.NDArray[np.float32]:
     """X, float32 (N, D + V)."""
     dimension = vectors.shape[1]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ruie.bm25 import K1, B, WordIndex, libraries
 from ruie.bundle.manifest import DEMONSTRATIONS
-from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
+from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
 from ruie.records import Demonstration, Query
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Pool:
 
     def candidates(self, query: Query) -> tuple[list[int], int]:
         """The rows that the query may have, and at most how many of them have its own text."""
-        partitions = serving(query, self.partitions)
+        partitions = usable_partitions(query, self.partitions)
         rows = [row for part in partitions for row in range(part.start, part.stop)]
         return rows, sum(part.repeats for part in partitions)
 

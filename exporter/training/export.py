@@ -9,7 +9,7 @@ from typing import Any
 
 from ruie.bundle.layout import seal, staged
 from ruie.bundle.manifest import FILES, Manifest
-from ruie.bundle.rerank_scores import Ranking
+from ruie.bundle.rerank_scores import RerankWeights
 from ruie.exporter.build import StepProgress, build_bundle
 from ruie.exporter.training.config import TrainConfig
 from ruie.exporter.training.pools import Pools, load_pools
@@ -41,7 +41,7 @@ def export(
         **(measurements[-1] if measurements else {}),
     }
     weights = figures["ranking"]
-    ranking = Ranking(agreement=weights["agreement"], mentions=weights["mentions"])
+    ranking = RerankWeights(agreement=weights["agreement"], mentions=weights["mentions"])
     learned: dict[str, Any] = {"training": training, "ranking": ranking}
     options: dict[str, Any] = {"quantisation": config.export.quantise, "progress": progress}
     base, output = config.run / "base", config.export.output

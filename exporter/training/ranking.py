@@ -1,4 +1,4 @@
-"""Stage 5: learn the weights by which a bundle reranks demonstrations (`ruie.bundle.rerank_scores`).
+"""Stage 5: learn the weights by which a bundle reranks (`ruie.bundle.rerank_scores`).
 
 The weights of agreement and mentions are those with whose eight demonstrations the LLM finds the
 gold outputs likeliest, in whole prompts. Preferences for single demonstrations would not do: they
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
+from ruie.bundle.rerank_scores import RerankWeights, expected_agreement, mentions
 from ruie.bundle.retrieval import passage_text, retrieval_text, text_key
 from ruie.bundle.type_model import Floats
 from ruie.exporter.base_encoder import BaseEncoder
@@ -191,7 +191,7 @@ def _features_in_pool(
     for index in map(list(rows).index, queries):
         similarity = vectors @ query_vectors[index]
         order = np.argsort(-similarity, kind="stable")
-        nearest = order[keys[order] != keys[index]][: Ranking().among]
+        nearest = order[keys[order] != keys[index]][: RerankWeights().depth]
         yield QueryFeatures(
             query=rows[index],
             rows=tuple(rows[i] for i in nearest),

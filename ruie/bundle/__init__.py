@@ -1,13 +1,14 @@
-"""The bundle: an encoder, an index and the demonstrations it finds, in one verified directory.
+"""The bundle: an encoder, demonstrations and their index, in one verified directory.
 
     bundle/
       manifest.json           what it is, and the SHA-256 of every other file
       encoder.onnx            token ids in, unit vectors out
       tokenizer.json
-      index.faiss             one vector a demonstration, in lists, by partition
+      index.faiss             one vector per demonstration, in lists, by partition
       demonstrations.parquet  the same rows in the same order
+      types.npz               for reranking: a linear model of the types for each partition
 
-Made by `ruie bundle build`, read by `Bundle.open`. Needs no torch.
+Written by `ruie bundle build`, read by `Bundle.open`. Needs no torch.
 """
 
 from __future__ import annotations

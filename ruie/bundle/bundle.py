@@ -1,4 +1,4 @@
-"""`Bundle`: open a bundle, verified, and find the demonstrations most similar to a query."""
+"""`Bundle`: open and verify a bundle, and retrieve the best demonstrations for a query."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from ruie.bundle.manifest import (
     digest,
     file_card,
 )
-from ruie.bundle.reranker import Ranker
-from ruie.bundle.retrieval import project, retrieval_text, serving, text_key
+from ruie.bundle.reranker import Reranker
+from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
 from ruie.bundle.table import Table
 from ruie.errors import BundleError
 from ruie.records import Demonstration, Query
 
 
 class Bundle:
-    """A verified bundle. Cheap to open before a fork: whatever has threads starts on first use."""
+    """A verified bundle. May be opened before a fork: what has threads is started on first use."""
 
     def __init__(self, path: Path, manifest: Manifest, name: str, threads: int | None) -> None:
         self.path = path
         self.manifest = manifest
         self.digest = name
-        """SHA-256 of the manifest, hexadecimal: equal for equal contents, wherever they lie."""
+        """SHA-256 of the manifest, hexadecimal: equal for equal contents, wherever they are."""
         threads = threads or available_threads()
         self.encoder = Encoder.open(path, manifest.encoder, threads=threads)
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
-        self.ranker: Ranker | None = None
-        """Puts in order what was found; without one similarity alone does."""
+        self.reranker: Reranker | None = None
+        """None: demonstrations are ranked by similarity only."""
         if manifest.ranking is not None:
-            self.ranker = Ranker(
+            self.reranker = Reranker(
                 manifest.ranking, path / TYPES, manifest.partitions, self.encoder, self._table
             )
 
@@ -61,8 +61,8 @@ class Bundle:
         return len(self._table)
 
     def check(self) -> None:
-        """Open what is otherwise opened on first use. Raises `BundleError` if the files are whole
-        but do not belong together."""
+        """Open what is otherwise opened on first use. Raises `BundleError` if the files are intact
+        but do not fit together."""
         counts = {
             DEMONSTRATIONS: len(self._table),
             INDEX: self.index.rows,
@@ -76,11 +76,11 @@ class Bundle:
                     REBUILD,
                 )
         self.encoder.encode(["A sentence."])
-        if self.ranker is not None:
-            self.ranker.check()
+        if self.reranker is not None:
+            self.reranker.check()
 
     def demonstration(self, id: str) -> Demonstration:
-        """The demonstration of that id. Raises `KeyError`."""
+        """The demonstration with that id. Raises `KeyError`."""
         return self._table.row(self._table.row_of[id])
 
     def demonstrations(self) -> list[Demonstration]:
@@ -88,58 +88,69 @@ class Bundle:
         return self._table.rows()
 
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        """For each query its k best demonstrations, the best first: the most similar ones, in the
-        order of the manifest's `Ranking` where it has one.
+        """For each query its k best demonstrations, the best first: the most similar ones, reranked
+        if the manifest has weights for it.
 
-        Searched are the partitions of the query's task (for EAE: of its event type) whose label
-        set (for EAE: roles) equals the query's labels, contains them or is contained in them; one
-        of the query's own schema name with equal labels is searched alone. Items of types that the
-        query lacks are left out of what is returned, and their labels with them.
+        The partitions searched are those of the query's task (for EAE: of its event type) whose
+        label set (for EAE: roles) equals the query's labels, contains them or is contained in them;
+        if one of the query's own schema name has equal labels, it is the only one. Labels that the
+        query lacks are removed from the demonstrations, with the items of these types.
 
-        Never a demonstration with the query's own text (white space and case do not count), and
-        no demonstration twice. Fewer than k where there are fewer; none where no partition serves.
+        Never a demonstration with the query's own text (except for white space and case), and no
+        demonstration twice. Fewer than k if there are fewer; none if no partition can be used.
         """
-        served = [serving(query, self.manifest.partitions) for query in queries]
-        asking = [index for index, partitions in enumerate(served) if partitions and k > 0]
-        found: list[list[Demonstration]] = [[] for _ in queries]
-        if not asking:
-            return found
-        wanted = max(k, self.ranker.ranking.among) if self.ranker else k
-        vectors = self._encode_queries([queries[index] for index in asking])
-        candidates: list[list[tuple[float, int]]] = [[] for _ in asking]
-        by_partition: dict[int, list[int]] = {}
-        ranges: dict[int, Partition] = {}
-        for position, index in enumerate(asking):
-            for partition in served[index]:
-                ranges[partition.start] = partition
-                by_partition.setdefault(partition.start, []).append(position)
-        for start, positions in by_partition.items():
-            partition = ranges[start]
-            scores, rows = self.index.search(
-                vectors[positions], wanted + partition.repeats, partition
-            )
-            for position, some_scores, some_rows in zip(positions, scores, rows, strict=True):
-                candidates[position].extend(
-                    zip(some_scores.tolist(), some_rows.tolist(), strict=True)
-                )
-        for position, index in enumerate(asking):
-            others = self._others(queries[index], candidates[position])
+        partitions = [usable_partitions(query, self.manifest.partitions) for query in queries]
+        retrieved: list[list[Demonstration]] = [[] for _ in queries]
+        answerable = [index for index, usable in enumerate(partitions) if usable and k > 0]
+        if not answerable:
+            return retrieved
+        vectors = self._encode_queries([queries[index] for index in answerable])
+        depth = max(k, self.reranker.weights.depth) if self.reranker else k
+        nearest = self._nearest(vectors, [partitions[index] for index in answerable], depth)
+        for index, vector, candidates in zip(answerable, vectors, nearest, strict=True):
+            query = queries[index]
+            others = self._others(query, candidates)
             order = [row for _, row in others]
-            if self.ranker and others:
-                order = self.ranker.order(queries[index], vectors[position], served[index], others)
-            found[index] = [project(self._table.row(row), queries[index]) for row in order[:k]]
-        return found
+            if self.reranker and others:
+                order = self.reranker.order(query, vector, partitions[index], others)
+            retrieved[index] = [project(self._table.row(row), query) for row in order[:k]]
+        return retrieved
 
     def _encode_queries(self, queries: Sequence[Query]) -> Vectors:
-        """One row a query."""
+        """float32, shape (queries, dimension)."""
         prefix = self.manifest.encoder.query_prefix
         texts = [prefix + retrieval_text(query) for query in queries]
         return encode_distinct(self.encoder.encode, texts)
 
+    def _nearest(
+        self, vectors: Vectors, partitions: Sequence[Sequence[Partition]], count: int
+    ) -> list[list[tuple[float, int]]]:
+        """Scores and rows of the `count` nearest demonstrations of other texts, and perhaps some of
+        the query's own text, in each of a query's partitions: for each query, in no order.
+
+        Each partition is searched once, for all its queries together.
+        """
+        nearest: list[list[tuple[float, int]]] = [[] for _ in partitions]
+        by_start: dict[int, Partition] = {}
+        positions: dict[int, list[int]] = {}
+        for position, usable in enumerate(partitions):
+            for partition in usable:
+                by_start[partition.start] = partition
+                positions.setdefault(partition.start, []).append(position)
+        for start, partition in by_start.items():
+            scores, rows = self.index.search(
+                vectors[positions[start]], count + partition.repeats, partition
+            )
+            for position, *own in zip(
+                positions[start], scores.tolist(), rows.tolist(), strict=True
+            ):
+                nearest[position].extend(zip(*own, strict=True))
+        return nearest
+
     def _others(self, query: Query, candidates: list[tuple[float, int]]) -> list[tuple[float, int]]:
         """Scores and rows of the candidates whose text is not the query's, the best first."""
         own = text_key(query.text)
-        # Equal scores in the order of the rows, so that the same query always gets the same.
+        # Equal scores in the order of the rows, so that retrieval is deterministic.
         candidates.sort(key=lambda scored: (-scored[0], scored[1]))
         return [(score, row) for score, row in candidates if self._table.key(row) != own]
 
@@ -149,7 +160,7 @@ def read_manifest(path: Path) -> tuple[Manifest, bytes]:
     if not path.is_dir():
         raise BundleError(
             f"There is no bundle at {path}.",
-            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to where it is.",
+            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to its path.",
         )
     file = path / MANIFEST
     try:
@@ -157,7 +168,7 @@ def read_manifest(path: Path) -> tuple[Manifest, bytes]:
     except FileNotFoundError:
         raise BundleError(
             f"{path} is not a bundle: {file.name} is missing.",
-            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to where it is.",
+            "Build one with `ruie bundle build`, or set RUIE_BUNDLE to its path.",
         ) from None
     except OSError as error:
         raise BundleError(f"{file} cannot be read: {error.strerror}.", REBUILD) from None

@@ -32,9 +32,9 @@ def available_threads() -> int:
 class Encoder:
     """An exported encoder.
 
-    Parallel by running whole batches side by side, one thread each, in one session: on small
+    Whole batches run in parallel, with one thread each, in one session: on small
     batches this beats splitting every matrix product, and a session with no threads of its own
-    has none to lose in a fork. The session is made by the process that uses it, never inherited.
+    has none to lose in a fork. The session is created by the process that uses it, never inherited.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Encoder:
     ) -> None:
         """path: encoder.onnx. tokenizer: tokenizer.json. max_tokens: longer texts are cut.
 
-        threads: batches encoded side by side; None for every processor this process may use.
+        threads: batches encoded in parallel; None for every processor this process may use.
         """
         self.dimension = dimension
         self._path = path
@@ -97,14 +97,14 @@ class Encoder:
         return vectors
 
     def tokens(self, text: str) -> list[int]:
-        """The ids of the text's own tokens: none that the model adds."""
-        found: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return found
+        """The ids of the text's own tokens, without special tokens."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
     def batches(self, texts: Sequence[str]) -> list[tuple[list[int], Feed]]:
         """The texts' indices and the encoder's inputs, batch by batch, longest texts first."""
-        # One by one and not encode_batch: that starts threads which a fork would leave behind,
-        # and tokenising is under 2 % of the time.
+        # Not encode_batch: it starts threads, which do not survive a fork, and tokenising takes
+        # less than 2 % of the time.
         ids = [self._tokenizer.encode(text).ids or [self._pad_id] for text in texts]
         return [
             (rows, _feed([ids[row] for row in rows], self._pad_id))
@@ -114,7 +114,7 @@ class Encoder:
     def _open(self) -> Any:
         if self._session_pid != os.getpid():
             # A session from before a fork is kept, unused: even freeing it could wait for threads
-            # that exist in the parent only.
+            # that exist only in the parent.
             self._inherited.append(self._session)
             self._session = _session(self._path)
             self._session_pid = os.getpid()
@@ -134,7 +134,7 @@ def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]
     """Indices into `lengths`, longest first, in batches of at most `budget` tokens, padding
     included (or of one text, if it alone is longer).
 
-    Longest first, so that the last batches to finish side by side are the short ones.
+    Longest first, so that the batches which finish last are short ones.
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
@@ -167,8 +167,8 @@ def _session(path: Path) -> Any:
             str(path),
             options,
             providers=["CPUExecutionProvider"],
-            # A tenth of an int8 encoder's time: the runtime's one operator for an addition and a
-            # layer norm is slower than the two.
+            # Saves a tenth of an int8 encoder's time: the runtime's fused operator for an addition
+            # and a layer norm is slower than the two operators.
             disabled_optimizers=["SkipLayerNormFusion"],
         )
     except Exception as error:  # the runtime's own classes derive from Exception alone

@@ -1,4 +1,4 @@
-"""The vectors of all demonstrations, in lists: which of a partition's rows are most similar.
+"""The vectors of all demonstrations, to find the rows of a partition that are most similar.
 
 A small partition is one list and is searched exactly. A large one is divided into lists of similar
 rows, each with a centroid; of these only the lists nearest to the query are searched
@@ -25,7 +25,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Index:
-    """Opened on first use: nothing of FAISS exists before a fork."""
+    """The index file, opened on first use: nothing of FAISS exists before a fork."""
 
     def __init__(self, path: Path, partitions: Sequence[Partition], *, threads: int) -> None:
         self._path = path
@@ -41,13 +41,13 @@ class Index:
     def search(self, queries: Vectors, k: int, partition: Partition) -> tuple[Vectors, Rows]:
         """The k best rows of `partition` for each query, best first.
 
-        queries: float32 (n, dimension). Gives scores, float32, and rows, int64, both of shape
-        (n, min(k, len(partition))). What a query gets does not depend on the other queries.
+        queries: float32, shape (n, dimension). Returns scores, float32, and rows, int64, both of
+        shape (n, min(k, len(partition))). A query's result does not depend on the other queries.
         """
         import faiss
 
-        file = self._opened()
-        # OpenMP's threads do not survive a fork; a child searches with its own thread alone.
+        file = self._open()
+        # OpenMP's threads do not survive a fork; a child searches with one thread.
         faiss.omp_set_num_threads(self._threads if os.getpid() == self._pid else 1)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         k = min(k, len(partition))
@@ -61,7 +61,8 @@ class Index:
     def _in_lists(
         self, file: Any, queries: Vectors, k: int, partition: Partition, searched: int
     ) -> tuple[Vectors, Rows]:
-        """As `search`, in the `searched` lists nearest to each query; row -1 where none is left."""
+        """As `search`, in the `searched` lists nearest to each query; row -1 if these have
+        fewer."""
         import faiss
 
         first = self._first_list[partition.start]
@@ -73,7 +74,7 @@ class Index:
         )
         scores = np.empty((len(queries), k), dtype=np.float32)
         rows = np.empty((len(queries), k), dtype=np.int64)
-        # FAISS' own wrapper takes the number of lists from the index, which threads share.
+        # FAISS's own wrapper takes the number of lists from the index, which threads share.
         file.search_preassigned_c(
             len(queries),
             faiss.swig_ptr(queries),
@@ -89,10 +90,11 @@ class Index:
 
     @property
     def rows(self) -> int:
-        """How many vectors there are. Raises `BundleError` if the file is not of this bundle."""
-        return int(self._opened().ntotal)
+        """The number of vectors. Raises `BundleError` if the file does not belong to this
+        bundle."""
+        return int(self._open().ntotal)
 
-    def _opened(self) -> Any:
+    def _open(self) -> Any:
         if self._file is None:
             self._file = self._read()
         return self._file

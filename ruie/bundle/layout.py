@@ -45,7 +45,7 @@ def staged(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest, with the size and SHA-256 of the files in `folder`. Comes last."""
+    """Write the manifest, with the size and SHA-256 of the files in `folder`: the last step."""
     sealed = manifest.sealed({name: file_card(folder / name) for name in FILES})
     (folder / MANIFEST).write_bytes(sealed.to_bytes())
     return sealed

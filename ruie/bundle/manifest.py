@@ -9,12 +9,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ruie.bundle.rerank_scores import Ranking
+from ruie.bundle.rerank_scores import RerankWeights
 from ruie.errors import BundleError
 from ruie.records import Task
 
 FORMAT_VERSION = 3
-"""Raised when a reader of the version before would misread the bundle."""
+"""Incremented when a reader of the previous version would misread the bundle."""
 
 MANIFEST = "manifest.json"
 ENCODER = "encoder.onnx"
@@ -54,12 +54,12 @@ class EncoderCard(_Frozen):
     query_prefix: str = ""
     passage_prefix: str = ""
     keywords: bool = False
-    """The spans of demonstrations are marked in what is encoded (ruie/bundle/retrieval.py)."""
+    """Whether the spans of demonstrations are tagged when encoded (ruie/bundle/retrieval.py)."""
     pooling: Pooling
     normalised: bool = True
     dimension: int = Field(ge=1)
     max_tokens: int = Field(ge=1)
-    """Longer texts are cut here, special tokens included."""
+    """Of one text, special tokens included; longer texts are cut."""
     pad_id: int = Field(ge=0)
     opset: int
     quantisation: Quantisation
@@ -79,11 +79,11 @@ class Parity(_Frozen):
 
 
 class Partition(_Frozen):
-    """Demonstrations that answer the same question: the rows `start:stop` of index and table.
+    """Demonstrations of one task and label set: the rows `start:stop` of index and table.
 
-    `labels` is sorted. `event` is the event type of EAE, else None. `repeats` is how many rows the
-    most frequent text has here: a search for k others must ask for k + `repeats`. `lists` is into
-    how many lists the index divides the rows, and `searched` how many of them a query searches.
+    `labels` is sorted. `event` is the event type of EAE, else None. `repeats` is the number of rows
+    of the most frequent text: a search for k other texts must request k + `repeats`. The index
+    divides the rows into `lists` lists, of which a query searches the nearest `searched`.
     """
 
     task: Task
@@ -101,7 +101,7 @@ class Partition(_Frozen):
 
 
 class FileCard(_Frozen):
-    """What a file of the bundle must be."""
+    """The size in bytes and the SHA-256 (hexadecimal) that a file of the bundle must have."""
 
     sha256: str
     size: int = Field(ge=0)
@@ -115,9 +115,9 @@ class Manifest(_Frozen):
     encoder: EncoderCard
     parity: Parity
     training: dict[str, float | str] = {}
-    """Figures of the training that made the encoder; empty for one that was not trained here."""
-    ranking: Ranking | None = None
-    """How what was found is put in order; None: by similarity alone."""
+    """Figures of the encoder's training; empty if it was not trained by ruie."""
+    ranking: RerankWeights | None = None
+    """Weights for reranking; None: demonstrations are ranked by similarity only."""
     demonstrations: int = Field(ge=0)
     partitions: tuple[Partition, ...]
     files: dict[str, FileCard]
@@ -130,12 +130,12 @@ class Manifest(_Frozen):
         return bare.model_copy(update={"checksum": digest(bare.to_bytes())})
 
     def to_bytes(self) -> bytes:
-        """As stored. The same manifest always gives the same bytes."""
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        """As stored. Equal manifests have equal bytes."""
+        return (self.model_dump_json(indent=1, by_alias=True) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes, path: Path) -> Self:
-        """Parse what `path` holds. Raises `BundleError` naming it."""
+        """Parse the contents of the file `path`. Raises `BundleError` naming it."""
         try:
             version = _Version.model_validate_json(raw).format_version
         except ValidationError:
@@ -170,7 +170,7 @@ def digest(raw: bytes) -> str:
 
 
 def file_card(path: Path) -> FileCard:
-    """What `path` is now."""
+    """The card of the file as it is."""
     with path.open("rb") as file:
         return FileCard(
             sha256=hashlib.file_digest(file, "sha256").hexdigest(), size=path.stat().st_size

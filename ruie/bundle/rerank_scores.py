@@ -1,15 +1,15 @@
-"""In which order the most similar demonstrations are shown: by what helped the LLM.
+"""Reranking the most similar demonstrations by what benefits the LLM.
 
-Similarity finds sentences that speak of the same things. An LLM also profits from demonstrations
-whose answers have the types of the query's own answer, and from those that show what the query's
-own words are. So the score of demonstration d for query q is
+Similarity finds sentences on the same subject. An LLM also benefits from demonstrations whose
+answers have the types of the query's own answer, and from those whose gold spans occur in the
+query's text. So the score of demonstration d for query q is
 
     cos(q, d) + a · A(q, d) + m · M(q, d)
 
-A is the agreement to be expected: the Jaccard index of the types of d's answer and of q's, whose
-types are known only as probabilities (ruie/bundle/type_model.py): the expected size of what both
-have over the expected size of what either has. M is how many of d's gold spans occur in the text
-of q, at most `MENTIONS`. a and m are learned for each task (exporter/training/ranking.py).
+A is the expected agreement: the Jaccard index of the types of d's answer and of q's, which are
+known only as probabilities (ruie/bundle/type_model.py): the expected size of the intersection over
+the expected size of the union. M is how many of d's gold spans occur in the text of q, at most
+`MAX_MENTIONS`. a and m are learned for each task (exporter/training/ranking.py).
 """
 
 from __future__ import annotations
@@ -19,70 +19,77 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import regex
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from ruie.records import Task
 from ruie.scripts import same_word
 
 Floats = npt.NDArray[np.float32]
 
-MENTIONS = 2
-"""More say no more, and sentences that are full of spans would come first always."""
+MAX_MENTIONS = 2
+"""Mentions above are not counted: sentences full of spans would always come first."""
 
 _HANGUL = regex.compile(r"\p{Hangul}|.\p{Hangul}", regex.DOTALL)
 
 
-class Ranking(BaseModel):
-    """What agreement and mentions weigh, and how many demonstrations are looked at."""
+class RerankWeights(BaseModel):
+    """The weights of agreement and mentions, and how many demonstrations are reranked."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     agreement: dict[Task, float] = {}
-    """a of each task; 0 where none is given."""
+    """a of each task; 0 if missing."""
     mentions: dict[Task, float] = {}
-    """m of each task; 0 where none is given."""
-    among: int = Field(default=200, ge=1)
-    """So many most similar demonstrations are put in order."""
+    """m of each task; 0 if missing."""
+    depth: int = Field(
+        default=200,
+        ge=1,
+        validation_alias=AliasChoices("among", "depth"),
+        serialization_alias="among",  # its name in the manifests of existing bundles
+    )
+    """How many of the most similar demonstrations are reranked."""
 
     def scores(
         self, task: Task, similarities: Floats, agreement: Floats, mentions: Floats
     ) -> Floats:
-        """One score a demonstration. All are float32, (N,)."""
+        """The score of each demonstration. All arrays are float32, shape (N,)."""
         a, m = self.agreement.get(task, 0.0), self.mentions.get(task, 0.0)
-        found: Floats = similarities + np.float32(a) * agreement + np.float32(m) * mentions
-        return found
+        scores: Floats = similarities + np.float32(a) * agreement + np.float32(m) * mentions
+        return scores
 
 
 def expected_agreement(probabilities: Floats, types: Floats) -> Floats:
-    """A of each demonstration, float32 (N,).
+    """A of each demonstration: float32, shape (N,).
 
-    probabilities: (T,), of the types of the query's answer. types: (N, T), 1 where a
-    demonstration's answer has the type. Two empty answers agree, with the probability that the
-    query's is empty.
+    probabilities: shape (T,), of the types of the query's answer. types: shape (N, T), 1 where a
+    demonstration's answer has the type. An empty answer agrees with the probability that the
+    query's answer is empty.
     """
     both = types @ probabilities
     own = types.sum(1)
     either = own + probabilities.sum() - both
-    found = np.where(own > 0, both / np.maximum(either, 1e-6), np.prod(1 - probabilities))
-    return found.astype(np.float32)
+    agreement = np.where(own > 0, both / np.maximum(either, 1e-6), np.prod(1 - probabilities))
+    return agreement.astype(np.float32)
 
 
 def mentions(spans: Iterable[Iterable[str]], text: str) -> Floats:
-    """M of each demonstration, float32 (N,). `spans` are those of each, as `text_key` has them, and
-    so is `text`."""
+    """M of each demonstration: float32, shape (N,).
+
+    spans: those of each demonstration. Spans and text are in the form of `text_key`.
+    """
     known: dict[str, bool] = {}
-    found = []
+    counts = []
     for own in spans:
-        different = set(own)
-        for span in different:
+        distinct = set(own)
+        for span in distinct:
             if span not in known:
                 known[span] = occurs(span, text)
-        found.append(min(MENTIONS, sum(known[span] for span in different)))
-    return np.array(found, dtype=np.float32)
+        counts.append(min(MAX_MENTIONS, sum(known[span] for span in distinct)))
+    return np.array(counts, dtype=np.float32)
 
 
 def occurs(span: str, text: str) -> bool:
-    """Whether `text` holds `span` as words of its own, not within longer ones."""
+    """Whether `span` occurs in `text` as whole words."""
     at = text.find(span) if span else -1
     while at >= 0:
         end = at + len(span)

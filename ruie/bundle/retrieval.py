@@ -1,4 +1,4 @@
-"""What retrieval means, without any vector: the text that is compared, and who may serve whom."""
+"""The rules of retrieval: which text is encoded, and which demonstrations a query may have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ruie.bundle.manifest import Partition
 from ruie.records import Demonstration, Query
 
 
-def retrieval_text(side: Query | Demonstration) -> str:
-    """The text that is encoded, the same for both sides.
+def retrieval_text(example: Query | Demonstration) -> str:
+    """The text that is encoded, of a query or a demonstration.
 
-    NER, RE and ED: the sentence. EAE asks about one event of the sentence, so the event stands
-    first, where no cut at the encoder's maximum length can lose it.
+    NER, RE and ED: the sentence. EAE is about one event of the sentence, so the event comes first,
+    where it is not lost when the text is cut at the encoder's maximum length.
     """
-    if side.trigger is None:
-        return side.text
-    return f"{side.trigger.type}: {side.trigger.span.text} | {side.text}"
+    if example.trigger is None:
+        return example.text
+    return f"{example.trigger.type}: {example.trigger.span.text} | {example.text}"
 
 
 KEYWORD_TOKENS = ("<Keyword>", "</Keyword>")
@@ -25,8 +25,8 @@ KEYWORD_TOKENS = ("<Keyword>", "</Keyword>")
 
 
 def passage_text(demonstration: Demonstration, *, keywords: bool) -> str:
-    """The text of a demonstration as it is encoded: `retrieval_text`, and with `keywords` each gold
-    span in `KEYWORD_TOKENS` (the trigger of EAE too), spans that overlap or touch being one."""
+    """The text of a demonstration as it is encoded: `retrieval_text`, with `keywords` after tagging
+    the gold spans (`with_keywords`)."""
     if not keywords:
         return retrieval_text(demonstration)
     tagged = replace(demonstration, text=with_keywords(demonstration))
@@ -34,7 +34,8 @@ def passage_text(demonstration: Demonstration, *, keywords: bool) -> str:
 
 
 def with_keywords(demonstration: Demonstration) -> str:
-    """A demonstration's sentence with its gold spans in `KEYWORD_TOKENS`."""
+    """A demonstration's sentence with `KEYWORD_TOKENS` around its gold spans and its trigger; spans
+    that overlap or touch are merged."""
     spans = [span for item in demonstration.items for span in item.spans]
     if demonstration.trigger is not None:
         spans.append(demonstration.trigger.span)
@@ -45,28 +46,28 @@ def with_keywords(demonstration: Demonstration) -> str:
         else:
             merged.append([start, end])
     opening, closing = KEYWORD_TOKENS
-    text, told, at = demonstration.text, [], 0
+    text, pieces, at = demonstration.text, [], 0
     for start, end in merged:
-        told += [text[at:start], f"{opening} {text[start:end]} {closing}"]
+        pieces += [text[at:start], f"{opening} {text[start:end]} {closing}"]
         at = end
-    return "".join([*told, text[at:]])
+    return "".join([*pieces, text[at:]])
 
 
 def text_key(text: str) -> str:
-    """Two texts with the same key are the same text: white space and case do not count."""
+    """Equal for texts that differ only in white space and case."""
     return " ".join(text.split()).casefold()
 
 
-def serving(query: Query, partitions: Iterable[Partition]) -> list[Partition]:
-    """The partitions whose demonstrations may answer `query`.
+def usable_partitions(query: Query, partitions: Iterable[Partition]) -> list[Partition]:
+    """The partitions whose demonstrations `query` may have.
 
-    Same task, and for EAE the same event type; and the labels (for EAE: the roles) that were
-    looked for there equal the query's, contain them or are contained in them. One of the query's
-    own schema name with equal labels serves alone.
+    They have the query's task (for EAE also its event type), and their labels (for EAE: roles)
+    equal the query's, contain them or are contained in them. If one of the query's own schema name
+    has equal labels, it is the only one.
     """
     event = query.trigger.type if query.trigger else None
     wanted = frozenset(query.labels)
-    found = []
+    usable = []
     for partition in partitions:
         if partition.task is not query.task or partition.event != event:
             continue
@@ -75,12 +76,12 @@ def serving(query: Query, partitions: Iterable[Partition]) -> list[Partition]:
             continue
         if labels == wanted and partition.schema_name == query.schema:
             return [partition]
-        found.append(partition)
-    return found
+        usable.append(partition)
+    return usable
 
 
 def project(demonstration: Demonstration, query: Query) -> Demonstration:
-    """The demonstration as if only the query's labels had been looked for."""
+    """The demonstration as if only the query's labels had been annotated."""
     if all(label in query.labels for label in demonstration.labels):
         return demonstration
     return replace(
@@ -91,7 +92,7 @@ def project(demonstration: Demonstration, query: Query) -> Demonstration:
 
 
 def partition_key(demonstration: Demonstration) -> tuple[str, str, str, tuple[str, ...]]:
-    """Equal for demonstrations of the same partition; its order is the order of the rows."""
+    """Equal for demonstrations of the same partition; rows are sorted by it."""
     event = demonstration.trigger.type if demonstration.trigger else ""
     labels = tuple(sorted(set(demonstration.labels)))
     return str(demonstration.task), demonstration.schema, event, labels
@@ -108,7 +109,7 @@ def arrange(
     unique: dict[tuple[object, ...], Demonstration] = {}
     for d in demonstrations:
         unique.setdefault((d.task, d.schema, d.labels, d.text, d.items, d.trigger), d)
-    rows = sorted(_named_apart(unique.values()), key=partition_key)
+    rows = sorted(_with_unique_ids(unique.values()), key=partition_key)
     partitions: list[Partition] = []
     start = 0
     for stop in range(1, len(rows) + 1):
@@ -134,7 +135,7 @@ def arrange(
     return rows, tuple(partitions)
 
 
-def _named_apart(demonstrations: Iterable[Demonstration]) -> Iterator[Demonstration]:
+def _with_unique_ids(demonstrations: Iterable[Demonstration]) -> Iterator[Demonstration]:
     taken: set[str] = set()
     for demonstration in demonstrations:
         name, number = demonstration.id, 1

@@ -1,4 +1,4 @@
-"""`demonstrations.parquet`: the demonstrations, one a row, in the order of the index."""
+"""`demonstrations.parquet`: one demonstration per row, in the order of the index."""
 
 from __future__ import annotations
 
@@ -41,26 +41,28 @@ SCHEMA = pa.schema(
 )
 
 
-KEPT_ROWS = 8192
-"""Demonstrations kept as objects, about 2 kB each."""
+CACHED_ROWS = 8192
+"""Demonstrations that are cached as objects, about 2 kB each."""
 
 
 class Table:
-    """The demonstrations, kept in columns; only the rows asked for become objects."""
+    """The demonstrations in columns; only the rows that are requested become objects."""
 
     def __init__(self, path: Path) -> None:
         """Raises `BundleError` naming the file."""
         try:
-            # One thread: a pool of Arrow's would be dead in a forked child that reads rows. Not
-            # read_table: that imports pandas where there is one, in every worker.
+            # One thread: Arrow's thread pool would not work in a forked child that reads rows. Not
+            # read_table: it imports pandas in every worker, if it is installed.
             with pq.ParquetFile(path, memory_map=False) as file:
                 self._table = file.read(use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise BundleError(f"{path} cannot be read: {error}.", REBUILD) from None
         if not self._table.schema.equals(SCHEMA):
-            raise BundleError(f"{path} has other columns than this ruie writes.", REBUILD)
+            raise BundleError(
+                f"{path} has other columns than this version of ruie writes.", REBUILD
+            )
         self._table = self._table.combine_chunks()
-        self._kept: dict[int, Demonstration] = {}
+        self._cache: dict[int, Demonstration] = {}
         self._keys: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -68,13 +70,13 @@ class Table:
 
     @cached_property
     def texts(self) -> list[str]:
-        """Every row's text."""
-        found: list[str] = self._table.column("text").to_pylist()
-        return found
+        """The text of each row."""
+        texts: list[str] = self._table.column("text").to_pylist()
+        return texts
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Every id's row."""
+        """The row of each id."""
         return {name: row for row, name in enumerate(self._table.column("id").to_pylist())}
 
     def key(self, row: int) -> str:
@@ -84,22 +86,20 @@ class Table:
         return known
 
     def types(self, rows: Rows, labels: Sequence[str]) -> Floats:
-        """1 where a row's answer has an item of one of `labels`: float32 (rows, labels)."""
+        """1 where a row's answer has an item of the label: float32, shape (rows, labels)."""
         starts, codes, names = self._types
-        place = np.full(len(names), -1)
-        wanted = {label: column for column, label in enumerate(labels)}
-        for code, name in enumerate(names):
-            place[code] = wanted.get(name, -1)
+        columns = {label: column for column, label in enumerate(labels)}
+        column_of_code = np.array([columns.get(name, -1) for name in names], dtype=np.int64)
         counts = starts[rows + 1] - starts[rows]
         row = np.repeat(np.arange(len(rows)), counts)
         within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        column = place[codes[np.repeat(starts[rows], counts) + within]]
-        found = np.zeros((len(rows), len(labels)), dtype=np.float32)
-        found[row[column >= 0], column[column >= 0]] = 1
-        return found
+        column = column_of_code[codes[np.repeat(starts[rows], counts) + within]]
+        table = np.zeros((len(rows), len(labels)), dtype=np.float32)
+        table[row[column >= 0], column[column >= 0]] = 1
+        return table
 
     def spans(self, rows: Rows) -> list[list[str]]:
-        """The `text_key` of every span of each row's items, its trigger not among them."""
+        """The `text_key` of each span in each row's items, without its trigger."""
         starts, texts = self._spans
         return [
             [
@@ -111,7 +111,7 @@ class Table:
 
     @cached_property
     def _spans(self) -> tuple[Rows, Any]:
-        """Where each row's spans begin, and the texts of all."""
+        """The index of each row's first span, and the texts of all spans."""
         items = self._table.column("items").combine_chunks()
         each = items.flatten().field("spans")
         of_items = each.offsets.to_numpy().astype(np.int64)
@@ -120,7 +120,8 @@ class Table:
 
     @cached_property
     def _types(self) -> tuple[Rows, Rows, list[str]]:
-        """The types of all items, row after row: where each row's begin, their numbers, names."""
+        """The types of all items: the index of each row's first item, each item's code, and the
+        name of each code."""
         items = self._table.column("items").combine_chunks()
         coded = items.flatten().field("type").dictionary_encode()
         return (
@@ -130,16 +131,13 @@ class Table:
         )
 
     def row(self, row: int) -> Demonstration:
-        """One demonstration. The most asked for are kept as objects: some come again and again."""
-        if (kept := self._kept.get(row)) is not None:
-            return kept
-        if len(self._kept) >= KEPT_ROWS:
-            self._kept.clear()
-        made = self._kept[row] = self._read(row)
-        return made
-
-    def _read(self, row: int) -> Demonstration:
-        return _demonstration(self._table.slice(row, 1).to_pylist()[0])
+        """One demonstration. Objects are cached: some demonstrations are retrieved often."""
+        if (cached := self._cache.get(row)) is not None:
+            return cached
+        if len(self._cache) >= CACHED_ROWS:
+            self._cache.clear()
+        read = self._cache[row] = _demonstration(self._table.slice(row, 1).to_pylist()[0])
+        return read
 
     def rows(self) -> list[Demonstration]:
         """All of them, in order."""
@@ -147,7 +145,7 @@ class Table:
 
 
 def write_table(path: Path, demonstrations: Sequence[Demonstration]) -> None:
-    """Write them in the order given."""
+    """Write them in the given order."""
     rows = [_row(demonstration) for demonstration in demonstrations]
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path, compression="zstd")
 

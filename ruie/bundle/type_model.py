@@ -1,12 +1,12 @@
-"""Which types a query's answer is likely to have: `types.npz`, a linear model for each partition.
+"""The types that a query's answer is likely to have: `types.npz`, a linear model per partition.
 
     p(q) = mean + W · [v(q); t(q)]        clipped to 0 … 1, one for each label
 
-v is the query's vector. t are the tokens that the encoder's own tokenizer finds in its text, each
-weighing ln(1 + how often) · (ln((1 + N) / (1 + n)) + 1) with N texts, n of which have it, at unit
-length (Salton & Buckley, "Term-weighting approaches", 1988); only tokens that two demonstrations
-have count. W comes from ridge regression on the partition's own demonstrations
-(exporter/type_model.py): whatever labels a partition has, its demonstrations are what is learned.
+v is the query's vector. t are the tokens of its text by the encoder's own tokenizer, with weights
+ln(1 + count) · (ln((1 + N) / (1 + n)) + 1) for N texts, n of which have the token, scaled to unit
+length (Salton & Buckley, "Term-weighting approaches", 1988); tokens of only one demonstration are
+ignored. W is learned by ridge regression on the partition's own demonstrations
+(exporter/type_model.py), so that it works for any labels.
 """
 
 from __future__ import annotations
@@ -28,55 +28,56 @@ Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Words:
-    """The tokens of a partition's texts."""
+class Vocabulary:
+    """The tokens of a partition's texts: ids and inverse document frequencies, shape (V,)."""
 
     ids: Ids
     """Ascending."""
     idf: Floats
 
     def weigh(self, tokens: Sequence[int]) -> tuple[Ids, Floats]:
-        """t of a text with these tokens: the places in `ids` of those known, and their weights."""
-        found, counts = np.unique(np.asarray(tokens, dtype=np.int64), return_counts=True)
-        places = np.searchsorted(self.ids, found)
-        known = places < len(self.ids)
-        known[known] = self.ids[places[known]] == found[known]
-        places = places[known]
-        weights = np.log1p(counts[known]).astype(np.float32) * self.idf[places]
+        """t of a text with these tokens: the positions in `ids` of the known ones, and their
+        weights."""
+        unique, counts = np.unique(np.asarray(tokens, dtype=np.int64), return_counts=True)
+        positions = np.searchsorted(self.ids, unique)
+        known = positions < len(self.ids)
+        known[known] = self.ids[positions[known]] == unique[known]
+        positions = positions[known]
+        weights = np.log1p(counts[known]).astype(np.float32) * self.idf[positions]
         length = float(np.linalg.norm(weights))
-        return places, (weights / length if length else weights).astype(np.float32)
+        return positions, (weights / length if length else weights).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class TypeModel:
-    """One partition's: T labels, D dimensions of a vector, V tokens."""
+    """The model of one partition, with T labels, D dimensions of a vector, and V tokens."""
 
-    words: Words
+    vocabulary: Vocabulary
     mean: Floats
-    """(T,)"""
+    """Shape (T,)."""
     scale: Floats
-    """(T,): of the weights."""
+    """Shape (T,), of the weights."""
     weights: npt.NDArray[np.int8]
-    """(D + V, T): W is `scale` times these."""
+    """Shape (D + V, T): W is `scale` times these."""
 
     def probabilities(self, vector: Floats, tokens: Sequence[int]) -> Floats:
-        """p, float32 (T,), of a query with this unit vector (D,) and these tokens."""
-        places, weighed = self.words.weigh(tokens)
+        """p of a query: float32, shape (T,). vector: shape (D,), of unit length."""
+        positions, token_weights = self.vocabulary.weigh(tokens)
         dense = self.weights[: len(vector)].astype(np.float32)
-        rows = self.weights[len(vector) + places].astype(np.float32)
-        told = self.scale * (vector @ dense + weighed @ rows)
-        found: Floats = (self.mean + told).clip(0, 1)
-        return found
+        sparse = self.weights[len(vector) + positions].astype(np.float32)
+        deviation = self.scale * (vector @ dense + token_weights @ sparse)
+        probabilities: Floats = (self.mean + deviation).clip(0, 1)
+        return probabilities
 
 
 def write_models(path: Path, models: Sequence[TypeModel]) -> None:
-    """One a partition, in their order."""
+    """Write the models of all partitions, in their order."""
     with path.open("wb") as file:
         np.savez(
             file,
-            tokens=np.array([len(model.words.ids) for model in models], dtype=np.int64),
-            ids=np.concatenate([model.words.ids for model in models]).astype(np.int32),
-            idf=np.concatenate([model.words.idf for model in models]),
+            tokens=np.array([len(model.vocabulary.ids) for model in models], dtype=np.int64),
+            ids=np.concatenate([model.vocabulary.ids for model in models]).astype(np.int32),
+            idf=np.concatenate([model.vocabulary.idf for model in models]),
             means=np.concatenate([model.mean for model in models]),
             scales=np.concatenate([model.scale for model in models]),
             weights=np.concatenate([model.weights.ravel() for model in models]),
@@ -84,26 +85,27 @@ def write_models(path: Path, models: Sequence[TypeModel]) -> None:
 
 
 def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> list[TypeModel]:
-    """What `write_models` wrote. Raises `BundleError` where it is not of these partitions."""
+    """Read what `write_models` wrote. Raises `BundleError` if it does not fit the partitions."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
         counts = arrays["tokens"].tolist()
         models = []
-        word = label = weight = 0
+        token = label = weight = 0
         for count, partition in zip(counts, partitions, strict=True):
-            words = Words(arrays["ids"][word : word + count], arrays["idf"][word : word + count])
+            tokens = slice(token, token + count)
+            vocabulary = Vocabulary(arrays["ids"][tokens], arrays["idf"][tokens])
             labels = len(partition.labels)
             size = (dimension + count) * labels
             models.append(
                 TypeModel(
-                    words,
+                    vocabulary,
                     arrays["means"][label : label + labels],
                     arrays["scales"][label : label + labels],
                     arrays["weights"][weight : weight + size].reshape(dimension + count, labels),
                 )
             )
-            word, label, weight = word + count, label + labels, weight + size
+            token, label, weight = token + count, label + labels, weight + size
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BundleError(f"{path} is not of this bundle: {error}.", REBUILD) from None
+        raise BundleError(f"{path} does not belong to this bundle: {error}.", REBUILD) from None
     return models

@@ -19,8 +19,8 @@ from ruie.bundle import Bundle, Encoder, retrieval_text
 from ruie.bundle.encoder import Vectors
 from ruie.bundle.layout import seal
 from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
-from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions
-from ruie.bundle.retrieval import project, serving, text_key
+from ruie.bundle.rerank_scores import RerankWeights, expected_agreement, mentions
+from ruie.bundle.retrieval import project, text_key, usable_partitions
 from ruie.errors import AnnotationError, BundleError
 from ruie.exporter.cli import bundle as command
 from ruie.exporter.type_model import type_table
@@ -131,7 +131,7 @@ def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None
         scores = vectors @ opened.encoder.encode([retrieval_text(query)])[0]
         allowed = [
             index
-            for part in serving(query, opened.manifest.partitions)
+            for part in usable_partitions(query, opened.manifest.partitions)
             for index in range(part.start, part.stop)
             if text_key(rows[index].text) != text_key(query.text)
         ]
@@ -145,11 +145,11 @@ def test_retrieval_equals_brute_force_in_every_partition(opened: Bundle) -> None
 
 def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None:
     weights = dict.fromkeys(Task, 0.8)
-    ranking = Ranking(agreement=weights, mentions=dict.fromkeys(Task, 0.1), among=20)
+    ranking = RerankWeights(agreement=weights, mentions=dict.fromkeys(Task, 0.1), depth=20)
     seal(copied, opened.manifest.model_copy(update={"ranking": ranking}))
     ranked = Bundle.open(copied, threads=2)
     assert ranked.digest != opened.digest
-    assert ranked.ranker is not None
+    assert ranked.reranker is not None
     ranked.check()
     rows = ranked.demonstrations()
     queries = [query_of(row, "Crude output fell in Libya .") for row in rows[::20]]
@@ -157,14 +157,14 @@ def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None
         Query(q.task, q.text, "another", dict(list(q.labels.items())[::2]), q.trigger)
         for q in queries
     ]
-    nearest = [some[: ranking.among] for some in opened.retrieve(queries, 20)]
+    nearest = [some[: ranking.depth] for some in opened.retrieve(queries, 20)]
     for query, got, candidates in zip(queries, ranked.retrieve(queries, 5), nearest, strict=True):
         vector = opened.encoder.encode([retrieval_text(query)])[0]
         vectors = opened.encoder.encode([retrieval_text(demo) for demo in candidates])
         answers = [{item.type for item in demo.items} for demo in candidates]
         table = [[float(label in types) for label in query.labels] for types in answers]
-        served = serving(query, opened.manifest.partitions)
-        likely = ranked.ranker.probabilities(query, vector, served)
+        served = usable_partitions(query, opened.manifest.partitions)
+        likely = ranked.reranker.probabilities(query, vector, served)
         whole = [opened.demonstration(demo.id) for demo in candidates]
         spans = [[text_key(s.text) for item in d.items for s in item.spans] for d in whole]
         scores = (
@@ -180,8 +180,8 @@ def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None
 
 def test_types_of_answers_are_learned_from_the_demonstrations(copied: Path, opened: Bundle) -> None:
     """Of the demonstrations themselves they are far better known than by their shares alone."""
-    seal(copied, opened.manifest.model_copy(update={"ranking": Ranking()}))
-    ranker = Bundle.open(copied, threads=2).ranker
+    seal(copied, opened.manifest.model_copy(update={"ranking": RerankWeights()}))
+    ranker = Bundle.open(copied, threads=2).reranker
     assert ranker is not None
     rows = opened.demonstrations()
     part = max((p for p in opened.manifest.partitions if p.task is Task.RE), key=len)
@@ -203,7 +203,7 @@ def test_a_demonstration_with_the_querys_text_is_never_retrieved(opened: Bundle)
     queries = [query_of(row, f"  {row.text.upper()}\n") for row in rows]
     for query, retrieved in zip(queries, opened.retrieve(queries, 3), strict=True):
         assert text_key(query.text) not in {text_key(demo.text) for demo in retrieved}
-        (part,) = serving(query, opened.manifest.partitions)
+        (part,) = usable_partitions(query, opened.manifest.partitions)
         others = sum(
             text_key(row.text) != text_key(query.text) for row in rows[part.start : part.stop]
         )

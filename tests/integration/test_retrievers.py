@@ -14,7 +14,7 @@ import pytest
 from ruie.bm25 import K1, B
 from ruie.bundle import Bundle, retrieval_text
 from ruie.bundle.manifest import MANIFEST
-from ruie.bundle.retrieval import project, serving, text_key
+from ruie.bundle.retrieval import project, text_key, usable_partitions
 from ruie.errors import UnavailableError
 from ruie.extractor import Retriever
 from ruie.records import Demonstration, Query, Task
@@ -55,7 +55,7 @@ def test_the_rules_are_the_bundles(bundle: Bundle, make: Make, k: int) -> None:
     for query, shown in zip(asked, found, strict=True):
         pool = [
             row
-            for part in serving(query, bundle.manifest.partitions)
+            for part in usable_partitions(query, bundle.manifest.partitions)
             for row in rows[part.start : part.stop]
             if text_key(row.text) != text_key(query.text)
         ]

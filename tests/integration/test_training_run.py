@@ -16,7 +16,7 @@ from support.tiny import rises, tiny_encoder, tiny_llm
 from support.waiting import wait_until
 
 from ruie.bundle import Bundle
-from ruie.bundle.rerank_scores import Ranking
+from ruie.bundle.rerank_scores import RerankWeights
 from ruie.records import Query, Task
 
 STEPS = 12
@@ -167,7 +167,7 @@ def test_two_processes_share_a_run(workspace: Path) -> None:
 def _check_ranking(bundle: Bundle, learned: dict[str, Any]) -> None:
     """The weights of each task are those with which the gold outputs are likeliest."""
     agreement, mentions = learned["agreement"], learned["mentions"]
-    assert bundle.manifest.ranking == Ranking(agreement=agreement, mentions=mentions)
+    assert bundle.manifest.ranking == RerankWeights(agreement=agreement, mentions=mentions)
     for task, likelihood in learned["likelihood"].items():
         assert likelihood[f"{agreement[task]} {mentions[task]}"] == max(likelihood.values()) < 0
 

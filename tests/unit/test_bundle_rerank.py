@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.bundle.rerank_scores import Ranking, expected_agreement, mentions, occurs
+from ruie.bundle.manifest import MANIFEST, Manifest
+from ruie.bundle.rerank_scores import RerankWeights, expected_agreement, mentions, occurs
+from ruie.packaged import packaged_bundle
 from ruie.records import Task
 
 
@@ -81,7 +84,22 @@ def test_words_between_spaces_always_occur(words: list[str]) -> None:
 
 
 def test_scores_are_weighed_by_task() -> None:
-    ranking = Ranking(agreement={Task.NER: 0.5, Task.RE: 2.0}, mentions={Task.NER: 0.1})
+    ranking = RerankWeights(agreement={Task.NER: 0.5, Task.RE: 2.0}, mentions={Task.NER: 0.1})
     similar, agreement, said = (np.array(x, dtype=np.float32) for x in ([0.5], [0.4], [2]))
     for task, expected in ((Task.NER, 0.9), (Task.RE, 1.3), (Task.ED, 0.5)):
         assert ranking.scores(task, similar, agreement, said).tolist() == pytest.approx([expected])
+
+
+def test_depth_keeps_its_former_name_in_manifests() -> None:
+    written = RerankWeights(depth=7).model_dump(mode="json")
+    assert written == {"agreement": {}, "mentions": {}, "among": 7}
+    assert RerankWeights.model_validate(written).depth == 7
+
+
+def test_the_shipped_manifest_is_read_and_written_unchanged() -> None:
+    raw = (packaged_bundle() / MANIFEST).read_bytes()
+    manifest = Manifest.from_bytes(raw, Path(MANIFEST))
+    assert manifest.ranking is not None
+    assert manifest.ranking.depth == 200
+    assert manifest.to_bytes() == raw
+    assert manifest.model_dump(mode="json")["ranking"]["among"] == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ruie.bundle.manifest import Partition
-from ruie.bundle.retrieval import arrange, project, retrieval_text, serving, text_key
+from ruie.bundle.retrieval import arrange, project, retrieval_text, text_key, usable_partitions
 from ruie.records import Demonstration, Item, Query, Span, Task, Trigger
 
 
@@ -67,14 +67,14 @@ def partition(
 def test_a_partition_serves_by_task_event_and_nested_labels(
     asked: Query, offered: Partition, serves: bool
 ) -> None:
-    assert serving(asked, [offered]) == ([offered] if serves else [])
+    assert usable_partitions(asked, [offered]) == ([offered] if serves else [])
 
 
 def test_the_querys_own_schema_with_equal_labels_serves_alone() -> None:
     own = partition("A B", "s", start=10)
     others = [partition("A B", "t"), partition("A", "s", start=20)]
-    assert serving(query("A B", "s"), [others[0], own, others[1]]) == [own]
-    assert serving(query("A B", "unknown"), [others[0], own, others[1]]) == [
+    assert usable_partitions(query("A B", "s"), [others[0], own, others[1]]) == [own]
+    assert usable_partitions(query("A B", "unknown"), [others[0], own, others[1]]) == [
         others[0],
         own,
         others[1],

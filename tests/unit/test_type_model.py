@@ -128,6 +128,6 @@ def test_a_file_of_another_bundle_is_named(tmp_path: Path, data: Data, wrong: st
     if wrong == "pickle":
         np.savez(path, tokens=np.array([{}], dtype=object))
     partitions = _partitions()[: 1 if wrong == "partitions" else 2]
-    with pytest.raises(BundleError, match=r"types\.npz is not of this bundle") as raised:
+    with pytest.raises(BundleError, match=r"types\.npz does not belong to this bundle") as raised:
         read_models(path, partitions, 5 if wrong == "dimension" else 4)
     assert "ruie bundle build" in raised.value.hint
