@@ -1,7 +1,7 @@
 """Long texts in chunks: at sentence boundaries, within a budget of tokens, with some overlap.
 
 Sentences are found by sentencex (Wikimedia; MIT), whose rules know some 300 languages; for others
-it goes by the signs that end sentences in all of them. Why this one: docs/architecture.md.
+it uses the signs that end sentences in all of them. Why this one: docs/architecture.md.
 """
 
 from __future__ import annotations

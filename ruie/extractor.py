@@ -34,9 +34,13 @@ class Retriever(Protocol):
     """What an extractor needs of a bundle."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Part of every idempotency key: equal only for equal results."""
+        ...
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]: ...
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
+        """For each query at most k demonstrations, the best first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

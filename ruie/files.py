@@ -1,8 +1,8 @@
-"""Writing files and folders so that their place holds the old one or the new one, never half of it.
+"""Atomic writes of files and folders: readers see the old one or the new one, never half of it.
 
-A new file or folder is written in a temporary folder beside its place, flushed to the disk and
-renamed. After an error the place is as it was. A killed process leaves the temporary folder behind,
-and the next one that writes to the same place removes it.
+A new file or folder is written to a temporary folder beside its destination, flushed to the disk
+and renamed. After an error the destination is unchanged. A killed process leaves its temporary
+folder behind; the next one that writes to the same destination removes it.
 """
 
 from __future__ import annotations

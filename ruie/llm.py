@@ -244,6 +244,7 @@ class LLMClient:
         return model or models[0]
 
     async def close(self) -> None:
+        """Close the connections. The client may be used again, also in another event loop."""
         if self._client is not None:
             await self._client.close()
             self._client = None

@@ -28,4 +28,5 @@ class Answer:
 
     @property
     def items(self) -> tuple[Item, ...]:
+        """The items that were parsed and grounded."""
         return self.parsed.items

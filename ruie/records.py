@@ -49,6 +49,7 @@ class Span:
 
     @property
     def grounded(self) -> bool:
+        """Whether it has offsets."""
         return self.start >= 0
 
 
@@ -122,12 +123,16 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
+    """A named entity (NER)."""
+
     type: str
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
+    """A relation from head to tail (RE)."""
+
     type: str
     head: Span
     tail: Span
@@ -135,12 +140,16 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
+    """An argument of an event, in its role (EAE)."""
+
     role: str
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """An event with its trigger (ED) and its arguments (EAE)."""
+
     type: str
     trigger: Span
     arguments: tuple[Argument, ...] = ()

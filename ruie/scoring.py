@@ -35,10 +35,12 @@ class Score:
 
     @property
     def precision(self) -> float:
+        """matched / predicted; 0 if nothing was predicted."""
         return self.matched / self.predicted if self.predicted else 0.0
 
     @property
     def recall(self) -> float:
+        """matched / gold; 0 if there is no gold item."""
         return self.matched / self.gold if self.gold else 0.0
 
     @property

@@ -152,7 +152,7 @@ def settings() -> Settings:
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings anew; `overrides` win over everything. Raises `SettingsError`."""
+    """Read the settings again; `overrides` take precedence. Raises `SettingsError`."""
     unknown = sorted(
         name
         for name in os.environ

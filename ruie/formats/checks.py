@@ -59,10 +59,10 @@ def checked_text(value: object, key: str) -> str:
         raise RowError(f"'{key}' is not a string")
     if not value.strip():
         raise RowError(f"'{key}' is empty")
-    return whole(value, key)
+    return encodable(value, key)
 
 
-def whole(value: str, key: str) -> str:
+def encodable(value: str, key: str) -> str:
     """A string that UTF-8 can encode: JSON may have half of a surrogate pair (`"\\ud83d"`)."""
     try:
         value.encode()
@@ -80,7 +80,7 @@ def label(value: object, key: str) -> str:
         raise RowError(f"'{key}' is not text")
     if len(value := " ".join(value.split())) > MAX_LABEL:
         raise RowError(f"'{key}' has {len(value)} characters, more than {MAX_LABEL}")
-    return whole(value, key)
+    return encodable(value, key)
 
 
 def span(text: str, start: object, end: object, annotated: object = None) -> Span:

@@ -41,7 +41,7 @@ def row_id(raw: dict[str, Any], number: int | None) -> str:
         return str(number)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise RowError("'id' is neither a string nor a number")
-    return checks.whole(str(given), "id")
+    return checks.encodable(str(given), "id")
 
 
 def _row(raw: dict[str, Any], place: Place) -> AnnotatedRow:

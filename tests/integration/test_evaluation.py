@@ -1,4 +1,4 @@
-"""Evaluation: what is asked about annotated rows, and what is counted."""
+"""Evaluation: which queries annotated rows have, and what is counted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CORPUS = Corpus(
         AnnotatedRow("3", TEXT, {Task.RE: (item("met", (0, 3), (8, 13)),)}),
     ),
 )
-SAID = {
+REPLIES = {
     "Entities:": answer("PER: Ada; PER: Grace; PER: left", usage=(10, 5)),
     "Events:": answer("Leave: met; Leave: left", usage=(20, 6)),
     "Arguments:": answer("Who: Ada", usage=(30, 7)),
@@ -57,14 +57,14 @@ def script(body: dict[str, Any], number: int) -> Reply:
     prompt = body["messages"][-1]["content"]
     if "Sentence: Nobody" in prompt:
         return answer("None", usage=(1, 1))
-    return SAID[prompt.rsplit("\n", 1)[-1]]
+    return REPLIES[prompt.rsplit("\n", 1)[-1]]
 
 
-def run(endpoint: ScriptedEndpoint, told: list[int]) -> dict[Task, Evaluation]:
+def run(endpoint: ScriptedEndpoint, ended: list[int]) -> dict[Task, Evaluation]:
     async def evaluation() -> dict[Task, Evaluation]:
         llm = LLMClient(endpoint.url)
         try:
-            return await evaluate(Extractor(None, llm, "m"), CORPUS, told.append)
+            return await evaluate(Extractor(None, llm, "m"), CORPUS, ended.append)
         finally:
             await llm.close()
 
@@ -72,9 +72,9 @@ def run(endpoint: ScriptedEndpoint, told: list[int]) -> dict[Task, Evaluation]:
 
 
 def test_counts() -> None:
-    told: list[int] = []
+    ended: list[int] = []
     with ScriptedEndpoint(script) as endpoint:
-        found = run(endpoint, told)
+        found = run(endpoint, ended)
         events = [r.prompt for r in endpoint.requests if "\nEvent: " in r.prompt]
     assert list(found) == list(Task)
     entities, relations, triggers, arguments = found.values()
@@ -86,10 +86,10 @@ def test_counts() -> None:
     assert relations.strings == relations.offsets == Score(1, 0, 0)
     assert (relations.prompt_tokens, relations.completion_tokens) == (0, 0)
     assert triggers.strings == triggers.offsets == Score(2, 2, 1)
-    # asked about the annotated event, which the model did not find
+    # the query is about the annotated event, which the model did not find
     assert arguments.offsets == Score(1, 1, 1)
     assert [prompt.splitlines()[-2] for prompt in events] == ["Event: Meet: met"]
-    assert sum(told) == sum(one.queries for one in found.values()) == 5
+    assert sum(ended) == sum(one.queries for one in found.values()) == 5
 
 
 def test_a_refused_key_ends_it() -> None:
@@ -109,7 +109,7 @@ def test_what_was_answered_is_not_asked_again_and_neither_is_a_question_that_com
             await llm.close()
 
     unreadable = answer("I see nothing", usage=(3, 4))
-    with ScriptedEndpoint([unreadable, *SAID.values()]) as endpoint:
+    with ScriptedEndpoint([unreadable, *REPLIES.values()]) as endpoint:
         first = asyncio.run(evaluation({}))
         assert endpoint.count == 3
         saved = {one.key: one.completion for one in first if one.completion}

@@ -32,7 +32,7 @@ events: {Meet: [Who, Where], Leave: []}
 """)
 TEXT = "Ada met Grace in Paris, then Ada left."
 
-SAID = {
+REPLIES = {
     "Entities:": "PER: Ada; PER: Grace; LOC: Paris",
     "Relations:": "met: Ada, Grace",
     "Events:": "Meet: met; Leave: left",
@@ -58,8 +58,8 @@ def shown(task: Task, text: str, *items: Item) -> Demonstration:
 
 def script(body: dict[str, Any], number: int) -> Reply:
     """Answer each task's question, whatever the text."""
-    asked = body["messages"][-1]["content"].rsplit("\n", 1)[-1]
-    return answer(SAID[asked])
+    task = body["messages"][-1]["content"].rsplit("\n", 1)[-1]
+    return answer(REPLIES[task])
 
 
 def extract(
@@ -100,9 +100,9 @@ def test_demonstrations_are_shown_most_similar_last() -> None:
     with ScriptedEndpoint(script) as endpoint:
         extract(endpoint, TEXT, retriever=Shelf(near, far), decoding=Decoding(demonstrations=2))
         extract(endpoint, TEXT, retriever=Shelf(near, far), decoding=Decoding(demonstrations=0))
-    asked = [r.prompt for r in endpoint.requests if r.prompt.endswith("Entities:")]
-    assert asked[0].index("Far one.") < asked[0].index("Near one.") < asked[0].index(TEXT)
-    assert "Near one." not in asked[1]
+    prompts = [r.prompt for r in endpoint.requests if r.prompt.endswith("Entities:")]
+    assert prompts[0].index("Far one.") < prompts[0].index("Near one.") < prompts[0].index(TEXT)
+    assert "Near one." not in prompts[1]
 
 
 def test_what_leaks_from_a_demonstration_is_refused() -> None:

@@ -31,8 +31,11 @@ def test_the_json_form_sends_a_schema() -> None:
         (result,) = extractor.extract([TEXT], SCHEMA)
         (request,) = endpoint.requests
     assert [(e.type, e.span.text) for e in result.entities] == [("PER", "Ada")]
-    asked = request.body["response_format"]
-    assert (asked["type"], asked["json_schema"]["strict"]) == ("json_schema", True)
-    kind = asked["json_schema"]["schema"]["properties"]["items"]["items"]["properties"]["type"]
+    form = request.body["response_format"]
+    assert (form["type"], form["json_schema"]["strict"]) == (
+        "json_schema",
+        True,
+    )
+    kind = form["json_schema"]["schema"]["properties"]["items"]["items"]["properties"]["type"]
     assert kind["enum"] == ["PER"]
     assert "stop" not in request.body

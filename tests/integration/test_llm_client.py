@@ -43,10 +43,10 @@ def test_an_answer() -> None:
 
 def test_stop_and_response_format_are_sent_where_they_are_given() -> None:
     async def use(client: LLMClient, endpoint: ScriptedEndpoint) -> None:
-        asked = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
-        call = Call("m", CALL.messages, 9, 3, response_format=asked, stop=("\n", "##"))
+        json_form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
+        call = Call("m", CALL.messages, 9, 3, response_format=json_form, stop=("\n", "##"))
         await client.complete(call)
-        assert endpoint.requests[0].body["response_format"] == asked
+        assert endpoint.requests[0].body["response_format"] == json_form
         assert endpoint.requests[0].body["stop"] == ["\n", "##"]
 
     with_client(answer("x"), use)

@@ -1,4 +1,4 @@
-"""A long document, asked in chunks over real HTTP: what stands at boundaries is found once."""
+"""A long document in chunks over real HTTP: what is at boundaries is extracted once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TEXT = " ".join(f"Person{i} met somebody at noon." for i in range(60))
 
 
 def script(body: dict[str, Any], number: int) -> Reply:
-    asked = body["messages"][-1]["content"]
-    people = re.findall(r"Person\d+", asked)
-    if asked.endswith("Arguments:"):
+    prompt = body["messages"][-1]["content"]
+    people = re.findall(r"Person\d+", prompt)
+    if prompt.endswith("Arguments:"):
         return answer(f"Who: {people[0]}")
-    if asked.endswith("Events:"):
+    if prompt.endswith("Events:"):
         return answer("Meet: met")
     return answer("; ".join(f"PER: {person}" for person in people))
 
@@ -41,8 +41,8 @@ def test_a_long_text_gives_each_record_once_with_offsets_in_the_text() -> None:
 
 def test_a_context_is_told_and_part_of_the_key() -> None:
     extractor = Extractor(None, LLMClient("http://127.0.0.1:1"), "m")
-    plain, told = (SCHEMA.query(Task.NER, "Ada left.", context=c) for c in ("", "Oil"))
-    assert extractor.key(plain) != extractor.key(told)
-    (before, after) = extractor.prepare([plain, told])
+    plain, with_context = (SCHEMA.query(Task.NER, "Ada left.", context=c) for c in ("", "Oil"))
+    assert extractor.key(plain) != extractor.key(with_context)
+    (before, after) = extractor.prepare([plain, with_context])
     assert "Context" not in before.call.messages[0]["content"]
     assert "\nContext: Oil\nSentence: Ada left.\n" in "\n" + after.call.messages[0]["content"]

@@ -50,9 +50,9 @@ def queries(bundle: Bundle) -> list[Query]:
 @pytest.mark.parametrize("k", [0, 1, 8])
 def test_the_rules_are_the_bundles(bundle: Bundle, make: Make, k: int) -> None:
     rows = bundle.demonstrations()
-    asked = queries(bundle)
-    found = make(bundle).retrieve(asked, k)
-    for query, shown in zip(asked, found, strict=True):
+    every = queries(bundle)
+    found = make(bundle).retrieve(every, k)
+    for query, shown in zip(every, found, strict=True):
         pool = [
             row
             for part in usable_partitions(query, bundle.manifest.partitions)
@@ -74,10 +74,10 @@ def test_who_has_nothing_to_show_shows_nothing(bundle: Bundle, make: Make) -> No
 
 @pytest.mark.parametrize("make", MAKES)
 def test_what_is_shown_depends_on_the_query_alone(bundle: Bundle, make: Make) -> None:
-    asked = queries(bundle)
-    together = make(bundle).retrieve(asked, 4)
+    every = queries(bundle)
+    together = make(bundle).retrieve(every, 4)
     alone = make(bundle)
-    assert [alone.retrieve([query], 4)[0] for query in asked[::-1]] == together[::-1]
+    assert [alone.retrieve([query], 4)[0] for query in every[::-1]] == together[::-1]
 
 
 def stems(text: str) -> list[str]:
@@ -135,10 +135,10 @@ def test_stop_words_alone_give_the_first_rows(bundle: Bundle) -> None:
 
 
 def test_the_seed_and_the_text_determine_a_random_sample(bundle: Bundle) -> None:
-    asked = queries(bundle)
+    every = queries(bundle)
     one, again, other = Random(bundle, 1), Random(bundle, 1), Random(bundle, 2)
-    assert one.retrieve(asked, 5) == again.retrieve(asked, 5) != other.retrieve(asked, 5)
-    first = asked[0]
+    assert one.retrieve(every, 5) == again.retrieve(every, 5) != other.retrieve(every, 5)
+    first = every[0]
     changed = Query(first.task, first.text + " Again .", first.schema, first.labels)
     assert one.retrieve([first], 5) != one.retrieve([changed], 5)
 
@@ -146,9 +146,9 @@ def test_the_seed_and_the_text_determine_a_random_sample(bundle: Bundle) -> None
 def test_a_random_sample_is_uniform(bundle: Bundle) -> None:
     part = next(p for p in bundle.manifest.partitions if p.task is Task.NER)
     row = bundle.demonstrations()[part.start]
-    asked = [query_of(row, f"Sentence {number} .") for number in range(3000)]
-    counts = Counter(one.id for shown in Random(bundle).retrieve(asked, 4) for one in shown)
-    mean = 4 * len(asked) / len(part)
+    every = [query_of(row, f"Sentence {number} .") for number in range(3000)]
+    counts = Counter(one.id for shown in Random(bundle).retrieve(every, 4) for one in shown)
+    mean = 4 * len(every) / len(part)
     assert len(counts) == len(part)
     # five standard deviations of a binomial count
     assert all(abs(count - mean) < 5 * math.sqrt(mean) for count in counts.values())

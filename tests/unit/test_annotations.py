@@ -50,11 +50,11 @@ def grounded(piece: str) -> Span:
 def test_the_layout(tmp_path: Path, name: str) -> None:
     (row,) = read_rows(write(tmp_path / name, ROW, ""))
     assert (row.id, row.text) == ("r1", TEXT)
-    told = {
+    actual = {
         task: [(i.type, *(s.text for s in i.spans)) for i in items]
         for task, items in row.gold.items()
     }
-    assert told == {
+    assert actual == {
         Task.NER: [("ORG", "OPEC")],
         Task.RE: [("lowers", "OPEC", "output")],
         Task.ED: [("Cut", "cut"), ("Rise", "rose")],
@@ -188,7 +188,11 @@ def test_a_row_gives_an_example_for_each_task_and_each_event(tmp_path: Path) -> 
     (row,) = read_rows(write(tmp_path / "a.jsonl", ROW))
     schema = Schema("oil", {"ORG": "", "PLACE": ""}, {}, {"Cut": ("Who", "When"), "Rise": ()})
     given = {demo.id: demo for demo in demonstrations(row, schema)}
-    assert list(given) == ["r1#NER", "r1#ED", "r1#EAE0"]  # no relations asked, Rise has no roles
+    assert list(given) == [
+        "r1#NER",
+        "r1#ED",
+        "r1#EAE0",
+    ]  # no relations, Rise has no roles
     assert given["r1#NER"].labels == ("ORG", "PLACE")
     argument = given["r1#EAE0"]
     assert (argument.labels, argument.trigger) == (("Who", "When"), Trigger("Cut", grounded("cut")))

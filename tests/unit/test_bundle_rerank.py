@@ -1,4 +1,4 @@
-"""The order of what was found: against plain loops over sets."""
+"""Rerank scores, compared with plain loops over sets."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def test_expected_agreement_is_the_jaccard_index_of_expected_sizes(seed: int) ->
     likely = [rng.random() for _ in range(5)]
     answers = [set(rng.sample(range(5), rng.randrange(1, 5))) for _ in range(20)]
     table = np.array([[kind in each for kind in range(5)] for each in answers], dtype=np.float32)
-    found = expected_agreement(np.array(likely, dtype=np.float32), table)
-    for each, told in zip(answers, found.tolist(), strict=True):
+    agreement = expected_agreement(np.array(likely, dtype=np.float32), table)
+    for each, actual in zip(answers, agreement.tolist(), strict=True):
         both = sum(likely[kind] for kind in each)
         either = sum(1.0 if kind in each else likely[kind] for kind in range(5))
-        assert told == pytest.approx(both / either, abs=1e-5)
+        assert actual == pytest.approx(both / either, abs=1e-5)
 
 
 @pytest.mark.parametrize("known", list(product((0.0, 1.0), repeat=3)))
 def test_where_the_types_are_certain_it_is_the_jaccard_index(known: tuple[float, ...]) -> None:
     table = np.array(list(product((0, 1), repeat=3)), dtype=np.float32)
-    found = expected_agreement(np.array(known, dtype=np.float32), table)
-    own = {kind for kind, told in enumerate(known) if told}
-    for row, told in zip(table, found.tolist(), strict=True):
+    agreement = expected_agreement(np.array(known, dtype=np.float32), table)
+    own = {kind for kind, certain in enumerate(known) if certain}
+    for row, actual in zip(table, agreement.tolist(), strict=True):
         other = {kind for kind, has in enumerate(row) if has}
         union = own | other
-        assert told == pytest.approx(len(own & other) / len(union) if union else 1.0)
+        assert actual == pytest.approx(len(own & other) / len(union) if union else 1.0)
 
 
 def test_an_empty_answer_agrees_as_likely_as_the_query_has_nothing() -> None:
@@ -84,10 +84,12 @@ def test_words_between_spaces_always_occur(words: list[str]) -> None:
 
 
 def test_scores_are_weighed_by_task() -> None:
-    ranking = RerankWeights(agreement={Task.NER: 0.5, Task.RE: 2.0}, mentions={Task.NER: 0.1})
-    similar, agreement, said = (np.array(x, dtype=np.float32) for x in ([0.5], [0.4], [2]))
+    weights = RerankWeights(agreement={Task.NER: 0.5, Task.RE: 2.0}, mentions={Task.NER: 0.1})
+    cosines, agreement, counts = (np.array(x, dtype=np.float32) for x in ([0.5], [0.4], [2]))
     for task, expected in ((Task.NER, 0.9), (Task.RE, 1.3), (Task.ED, 0.5)):
-        assert ranking.scores(task, similar, agreement, said).tolist() == pytest.approx([expected])
+        assert weights.scores(task, cosines, agreement, counts).tolist() == pytest.approx(
+            [expected]
+        )
 
 
 def test_depth_keeps_its_former_name_in_manifests() -> None:

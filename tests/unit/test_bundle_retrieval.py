@@ -48,7 +48,7 @@ def partition(
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "serves"),
+    ("query", "partition", "usable"),
     [
         (query("A B"), partition("A B"), True),
         (query("B A"), partition("A B"), True),
@@ -65,9 +65,9 @@ def partition(
     ],
 )
 def test_a_partition_serves_by_task_event_and_nested_labels(
-    asked: Query, offered: Partition, serves: bool
+    query: Query, partition: Partition, usable: bool
 ) -> None:
-    assert usable_partitions(asked, [offered]) == ([offered] if serves else [])
+    assert usable_partitions(query, [partition]) == ([partition] if usable else [])
 
 
 def test_the_querys_own_schema_with_equal_labels_serves_alone() -> None:

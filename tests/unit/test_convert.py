@@ -64,11 +64,11 @@ def test_for_programs(sources: list[str], tmp_path: Path) -> None:
     bad = tmp_path / "news.conll"
     bad.write_text("broken\n\n" + CONLL)
     done = run(*sources, "--to", tmp_path / "all.jsonl", "--tolerance", "50%", "--json")
-    told = json.loads(done.stdout)
-    assert (told["output"], told["schema"]) == (
+    report = json.loads(done.stdout)
+    assert (report["output"], report["schema"]) == (
         str(tmp_path / "all.jsonl"), str(tmp_path / "all.yaml"),
     )  # fmt: skip
-    first = told["sources"][0]
+    first = report["sources"][0]
     assert (first["rows"], first["left_out"]) == (2, 1)
     assert first["problems"][0]["place"] == {"file": str(bad), "line": 1, "part": ""}
 
@@ -106,9 +106,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "overwrite", "said"), REFUSED)
+@pytest.mark.parametrize(("name", "overwrite", "message"), REFUSED)
 def test_what_may_not_be_written(
-    sources: list[str], tmp_path: Path, name: str, overwrite: bool, said: str
+    sources: list[str], tmp_path: Path, name: str, overwrite: bool, message: str
 ) -> None:
     (tmp_path / "there.jsonl").write_text("kept")
     (tmp_path / "beside.yaml").write_text("name: kept")
@@ -116,7 +116,7 @@ def test_what_may_not_be_written(
     before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
     done = run(*sources, "--to", tmp_path / name, *["--overwrite"] * overwrite)
     assert isinstance(done.exception, UsageError)
-    assert said in str(done.exception)
+    assert message in str(done.exception)
     assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
 
 

@@ -121,14 +121,14 @@ def test_names_are_not_repeated_where_tables_are_to_be_calm() -> None:
 
 
 def test_markdown_has_every_table_and_note() -> None:
-    told = Report(SETTINGS, summary(parts("a|b"), PRICE), PRICE).markdown(picture=True)
-    assert told.startswith("# Evaluation: a|model, k = 8\n\n![")
-    assert "| a\\|b | NER | trained | 0.800 | 0.667 | 0.727 |" in told
-    for line in told.splitlines():
+    markdown = Report(SETTINGS, summary(parts("a|b"), PRICE), PRICE).markdown(picture=True)
+    assert markdown.startswith("# Evaluation: a|model, k = 8\n\n![")
+    assert "| a\\|b | NER | trained | 0.800 | 0.667 | 0.727 |" in markdown
+    for line in markdown.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
-    assert "(samples, seed 0)" in told
-    assert "0.0001 USD at 1 USD for a million tokens in, 2 out (somebody)" in told
+    assert "(samples, seed 0)" in markdown
+    assert "0.0001 USD at 1 USD for a million tokens in, 2 out (somebody)" in markdown
     assert "![" not in Report(SETTINGS, summary(parts(), None), None).markdown(picture=False)
 
 

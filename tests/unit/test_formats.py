@@ -1,4 +1,4 @@
-"""Reading any format: which one it is, how much may be wrong, and what is said about it."""
+"""Reading any format: which one it is, how much may be wrong, and what is reported about it."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_more_than_a_share_is_an_error(
         return
     with pytest.raises(RuieError) as caught:
         read(file, tolerance=tolerance)
-    said = f"; {wrong} of {right + wrong} rows {'is' if wrong == 1 else 'are'} wrong"
+    counts = f"; {wrong} of {right + wrong} rows {'is' if wrong == 1 else 'are'} wrong"
     assert caught.value.message.startswith(f"{file}, line {right + 1}: offsets 5:9 are outside")
-    assert said in caught.value.message
+    assert counts in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.conll", "a.jsonl.gz"])
@@ -121,10 +121,10 @@ EVENT = {
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "message"),
     [
         (Schema("s", {"ORG": ""}, {"r": ""}, {"Cut": ("Who",)}), ""),
-        (Schema("s", {"ORG": ""}), ""),  # relations and events are not asked for
+        (Schema("s", {"ORG": ""}), ""),  # the schema has no relations and events
         (Schema("s", events={"Cut": ()}), ""),  # nor are its roles
         (Schema("s", {"PLACE": ""}), "the type 'ORG' (NER) is not in the schema s"),
         (Schema("s", {}, {"owns": ""}), "the type 'r' (RE) is not in the schema s"),
@@ -132,12 +132,14 @@ EVENT = {
         (Schema("s", events={"Cut": ("What",)}), "the role 'Who' of 'Cut' is not in the schema s"),
     ],
 )
-def test_labels_that_a_schema_lacks_are_reported(tmp_path: Path, schema: Schema, said: str) -> None:
+def test_labels_that_a_schema_lacks_are_reported(
+    tmp_path: Path, schema: Schema, message: str
+) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"text": "Nobody came.", "entities": []}\n' + json.dumps(EVENT) + "\n")
     reading = read(file, schema=schema, tolerance=0.5)
     assert [str(problem) for problem in reading.problems] == (
-        [f"{file}, line 2: {said}"] * bool(said)
+        [f"{file}, line 2: {message}"] * bool(message)
     )
 
 
@@ -147,10 +149,10 @@ def test_problems_are_told_few_and_counted(
     file = tmp_path / "a.jsonl"
     file.write_text(rows(300, 12))
     assert len(load_corpus(file).problems) == 12
-    told = [record.getMessage() for record in caplog.records]
-    assert told[0] == f"left out  {file}, line 301: offsets 5:9 are outside the text"
-    assert told[-1] == f"{file}: 300 rows used, 12 left out, 0 repaired"
-    assert len(told) == MAX_LOGGED + 1
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0] == f"left out  {file}, line 301: offsets 5:9 are outside the text"
+    assert messages[-1] == f"{file}: 300 rows used, 12 left out, 0 repaired"
+    assert len(messages) == MAX_LOGGED + 1
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert len(list(read_rows(file))) == 300
 
@@ -169,8 +171,8 @@ def test_where_too_much_is_wrong_the_next_mistakes_are_told_too(
     (tmp_path / "a.jsonl").write_text(rows(1, 3))
     with pytest.raises(RuieError, match="line 2"):
         load_corpus(tmp_path / "a.jsonl")
-    told = [record.getMessage() for record in caplog.records]
-    assert ["line 3" in told[0], "line 4" in told[1], len(told)] == [True, True, 2]
+    messages = [record.getMessage() for record in caplog.records]
+    assert ["line 3" in messages[0], "line 4" in messages[1], len(messages)] == [True, True, 2]
 
 
 @pytest.mark.parametrize("form", [f for f in Format if f is not Format.DOCBIN])

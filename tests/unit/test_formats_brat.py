@@ -52,7 +52,7 @@ def split(file: Path, whole: bool = False) -> tuple[list[AnnotatedRow], list[Pro
     return rows, [one for one in found if isinstance(one, Problem)]
 
 
-def told(row: AnnotatedRow, task: Task) -> list[tuple[str, ...]]:
+def gold(row: AnnotatedRow, task: Task) -> list[tuple[str, ...]]:
     return [(i.type, *(s.text for s in i.spans)) for i in row.gold[task]]
 
 
@@ -65,11 +65,14 @@ def test_a_row_is_a_line(tmp_path: Path) -> None:
         ("d:4", "Nobody came."),
     ]
     first, second, third = rows
-    assert told(first, Task.NER) == [("Org", "OPEC"), ("Thing", "output")]  # triggers are none
-    assert told(first, Task.RE) == [("lowers", "OPEC", "output")]
-    assert told(first, Task.ED) == [("Cut", "cut")]
+    assert gold(first, Task.NER) == [
+        ("Org", "OPEC"),
+        ("Thing", "output"),
+    ]  # no triggers
+    assert gold(first, Task.RE) == [("lowers", "OPEC", "output")]
+    assert gold(first, Task.ED) == [("Cut", "cut")]
     assert str(second.place) == f"{tmp_path / 'd.txt'}, line 3"
-    assert told(second, Task.ED) == [("Rise", "rose"), ("Sell", "sold")]
+    assert gold(second, Task.ED) == [("Rise", "rose"), ("Sell", "sold")]
     roles = [[(a.type, a.spans[0].text) for a in found] for found in second.arguments]
     # an event as an argument is its trigger; brat's number behind a role that comes again is none
     assert roles == [[("Item", "Brent"), ("Why", "sold")], [("Who", "Iran"), ("Who", "Brent")]]
@@ -110,19 +113,19 @@ def test_marks_and_line_ends_may_be_counted_or_not(tmp_path: Path, mark: int, en
     rows, problems = split(pair(tmp_path, ann, text))
     assert problems == []
     assert [row.text for row in rows] == ["OPEC met.", "Iran came."]
-    assert [told(row, Task.NER) for row in rows] == [[("Org", "OPEC")], [("Org", "Iran")]]
+    assert [gold(row, Task.NER) for row in rows] == [[("Org", "OPEC")], [("Org", "Iran")]]
 
 
 def test_pieces_with_white_space_between_are_one_mention(tmp_path: Path) -> None:
     file = pair(tmp_path, "T1\tLoc 0 3;4 8\tNew York\n", "New York fell.")
     (row,), problems = split(file)
     assert problems == []
-    assert told(row, Task.NER) == [("Loc", "New York")]
+    assert gold(row, Task.NER) == [("Loc", "New York")]
 
 
 def test_an_offset_that_is_wrong_is_mended_where_the_text_stands_once(tmp_path: Path) -> None:
     rows, (problem,) = split(pair(tmp_path, "T1\tOrg 5 9\tIran\n"))
-    assert told(rows[1], Task.NER) == [("Org", "Iran")]
+    assert gold(rows[1], Task.NER) == [("Org", "Iran")]
     assert (problem.rows, problem.place.line) == (0, 1)
     assert "T1 is annotated as 'Iran' at 5:9, but that is at 36:40" in str(problem)
 

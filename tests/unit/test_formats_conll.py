@@ -43,9 +43,11 @@ SCHEMES = [
 ]
 
 
-@pytest.mark.parametrize(("tags", "told"), [s[1:] for s in SCHEMES], ids=[s[0] for s in SCHEMES])
-def test_one_rule_reads_every_scheme(tags: str, told: list[str]) -> None:
-    assert [f"{kind}{a}:{b}" for kind, a, b in decode(tags.split())] == told
+@pytest.mark.parametrize(
+    ("tags", "mentions"), [s[1:] for s in SCHEMES], ids=[s[0] for s in SCHEMES]
+)
+def test_one_rule_reads_every_scheme(tags: str, mentions: list[str]) -> None:
+    assert [f"{kind}{a}:{b}" for kind, a, b in decode(tags.split())] == mentions
 
 
 MENTIONS = st.lists(

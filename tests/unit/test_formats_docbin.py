@@ -41,7 +41,7 @@ def file(spacy: Any, tmp_path: Path) -> Path:
     return tmp_path / "train.spacy"
 
 
-def told(row: AnnotatedRow | Problem) -> list[tuple[str, str, int]]:
+def entities(row: AnnotatedRow | Problem) -> list[tuple[str, str, int]]:
     assert isinstance(row, AnnotatedRow), row
     return [(i.type, i.spans[0].text, i.spans[0].start) for i in row.gold[Task.NER]]
 
@@ -51,15 +51,15 @@ def test_the_entities_of_each_document(file: Path) -> None:
     assert isinstance(first, AnnotatedRow)
     assert (first.id, first.text) == ("1", "Größe: OPEC 🛢 cut output.")
     assert str(first.place) == f"{file}, document 1"
-    assert told(first) == [("ORG", "OPEC", 7)]
-    assert told(second) == []
+    assert entities(first) == [("ORG", "OPEC", 7)]
+    assert entities(second) == []
     assert str(forgotten) == f"{file}, document 3: the document is not annotated for entities"
     assert str(empty) == f"{file}, document 4: 'text' is empty"
 
 
 def test_a_span_group_instead(file: Path) -> None:
     first, *rest = read_docbin(file, "sc")
-    assert told(first) == [("ACTOR", "OPEC 🛢", 7), ("SIGN", "🛢", 12)]
+    assert entities(first) == [("ACTOR", "OPEC 🛢", 7), ("SIGN", "🛢", 12)]
     assert "document 2: there is no span group 'sc'" in str(rest[0])
     assert all(isinstance(problem, Problem) for problem in rest)
 

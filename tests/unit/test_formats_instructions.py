@@ -56,11 +56,11 @@ def test_the_layout(tmp_path: Path, name: str) -> None:
     row = only(write(tmp_path / name, [ROW]))
     assert isinstance(row, AnnotatedRow)
     assert (row.id, row.text, str(row.place)) == ("1", TEXT, f"{tmp_path / name}, line 2")
-    told = {
+    annotations = {
         task: [(i.type, *((s.text, s.start) for s in i.spans)) for i in items]
         for task, items in row.gold.items()
     }
-    assert told == {
+    assert annotations == {
         Task.NER: [("place", ("Pernis", 11))],
         Task.RE: [("owns", ("Shell", 0), ("Pernis", 11))],  # NA says that there is no relation
         Task.ED: [("Sale", ("sold", 29))],

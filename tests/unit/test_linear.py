@@ -35,14 +35,14 @@ def test_render(items: list[Item], expected: str) -> None:
     assert linear.render(items) == expected
 
 
-@pytest.mark.parametrize("said", ["None", "none", " NONE. ", "`None`", "'None'.", '"none"'])
-def test_nothing(said: str) -> None:
-    assert linear.is_none(said)
+@pytest.mark.parametrize("output", ["None", "none", " NONE. ", "`None`", "'None'.", '"none"'])
+def test_nothing(output: str) -> None:
+    assert linear.is_none(output)
 
 
-@pytest.mark.parametrize("said", ["", "None of it", "PER: None", "nothing", "Nine"])
-def test_not_nothing(said: str) -> None:
-    assert not linear.is_none(said)
+@pytest.mark.parametrize("output", ["", "None of it", "PER: None", "nothing", "Nine"])
+def test_not_nothing(output: str) -> None:
+    assert not linear.is_none(output)
 
 
 SPANS = {

@@ -23,7 +23,7 @@ def item(kind: str, *words: str) -> Item:
 
 
 @pytest.mark.parametrize(
-    ("gold", "said", "expected"),
+    ("gold", "predicted", "expected"),
     [
         (item("PER", "Ada Byron"), item("PER", "Ada Byron"), {}),
         (item("PER", "Ada Byron"), item("per", "Ada Byron"), {}),
@@ -61,8 +61,10 @@ def item(kind: str, *words: str) -> Item:
         ),
     ],
 )
-def test_one_prediction_for_one_item(gold: Item, said: Item, expected: dict[Mistake, int]) -> None:
-    assert mistakes([gold], [said]) == expected
+def test_one_prediction_for_one_item(
+    gold: Item, predicted: Item, expected: dict[Mistake, int]
+) -> None:
+    assert mistakes([gold], [predicted]) == expected
 
 
 def test_what_is_right_is_paired_before_what_is_nearly_right() -> None:
@@ -70,13 +72,13 @@ def test_what_is_right_is_paired_before_what_is_nearly_right() -> None:
     assert mistakes(gold, [item("LOC", "New York City")]) == {Mistake.MISSED: 1}
     # the type before the boundary: the second prediction is left over
     gold = [item("LOC", "New York")]
-    said = [item("LOC", "New York City"), item("ORG", "New York")]
-    assert mistakes(gold, said) == {Mistake.WRONG_TYPE: 1, Mistake.INVENTED: 1}
+    predicted = [item("LOC", "New York City"), item("ORG", "New York")]
+    assert mistakes(gold, predicted) == {Mistake.WRONG_TYPE: 1, Mistake.INVENTED: 1}
 
 
 def test_a_pair_is_one_to_one() -> None:
-    said = [item("LOC", "New York"), item("LOC", "York City")]
-    found = mistakes([item("LOC", "New York City")], said)
+    predicted = [item("LOC", "New York"), item("LOC", "York City")]
+    found = mistakes([item("LOC", "New York City")], predicted)
     assert found == {Mistake.WRONG_BOUNDARY: 1, Mistake.INVENTED: 1}
 
 
@@ -116,9 +118,9 @@ REJECTS = st.lists(
 
 @given(st.integers(1, 2).flatmap(lambda n: st.tuples(items(n), items(n))), REJECTS)
 def test_the_counts_add_up(pair: tuple[list[Item], list[Item]], rejects: list[Reject]) -> None:
-    gold, said = pair
-    found = mistakes(gold, said, rejects)
-    score = score_strings(gold, said)
+    gold, predicted = pair
+    found = mistakes(gold, predicted, rejects)
+    score = score_strings(gold, predicted)
     pairs = sum(
         found[kind]
         for kind in (Mistake.WRONG_DIRECTION, Mistake.WRONG_TYPE, Mistake.WRONG_BOUNDARY)

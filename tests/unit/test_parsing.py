@@ -28,7 +28,7 @@ def query(
     return Query(task, text, "s", dict.fromkeys(labels, ""), trigger)
 
 
-def told(parsed: Parsed) -> list[tuple[str, ...]]:
+def items_of(parsed: Parsed) -> list[tuple[str, ...]]:
     return [(i.type, *(span.text for span in i.spans)) for i in parsed.items]
 
 
@@ -63,7 +63,7 @@ def test_the_linear_form(
     output: str, items: list[tuple[str, ...]], rejects: list[tuple[str, str]]
 ) -> None:
     parsed = parse(output, query(), [SHOWN])
-    assert (told(parsed), refused(parsed), parsed.readable) == (items, rejects, output != "Ada")
+    assert (items_of(parsed), refused(parsed), parsed.readable) == (items, rejects, output != "Ada")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_readable_means_that_something_has_the_form(output: str, readable: bool)
 
 def test_what_was_shown_and_is_in_the_text_is_no_leak() -> None:
     parsed = parse("PER: Marie Curie", query(text="Marie Curie again"), [SHOWN])
-    assert told(parsed) == [("PER", "Marie Curie")]
+    assert items_of(parsed) == [("PER", "Marie Curie")]
 
 
 def test_a_relation_leaks_with_either_part() -> None:
@@ -122,18 +122,18 @@ def test_a_relation_takes_the_nearest_pair_once() -> None:
 @pytest.mark.parametrize(("at", "expected"), [(34, 24), (4, 0)])
 def test_an_argument_is_the_occurrence_nearest_to_its_trigger(at: int, expected: int) -> None:
     trigger = Trigger("E", Span("x", at, at + 3, Grounding.EXACT))
-    asked = query(Task.EAE, labels=("who",), trigger=trigger)
-    assert places(parse("who: Ada; who: Ada", asked)) == [(expected,)]
+    eae = query(Task.EAE, labels=("who",), trigger=trigger)
+    assert places(parse("who: Ada; who: Ada", eae)) == [(expected,)]
 
 
 def test_an_argument_of_a_trigger_without_place_is_the_first() -> None:
-    asked = query(Task.EAE, labels=("who",), trigger=Trigger("E", Span("met")))
-    assert places(parse("who: Ada", asked)) == [(0,)]
+    eae = query(Task.EAE, labels=("who",), trigger=Trigger("E", Span("met")))
+    assert places(parse("who: Ada", eae)) == [(0,)]
 
 
 def test_types_that_differ_in_case_are_told_apart() -> None:
-    asked = query(labels=("per", "PER"))
-    assert told(parse("PER: Ada; per: Grace", asked)) == [("PER", "Ada"), ("per", "Grace")]
+    eae = query(labels=("per", "PER"))
+    assert items_of(parse("PER: Ada; per: Grace", eae)) == [("PER", "Ada"), ("per", "Grace")]
 
 
 def test_how_a_span_was_found_is_kept() -> None:

@@ -14,7 +14,7 @@ def query(task: Task = Task.NER, labels: tuple[str, ...] = ("PER",)) -> Query:
     return Query(task, "Ada met Grace in Paris.", "s", dict.fromkeys(labels, ""))
 
 
-def told(parsed: Parsed) -> list[tuple[str, ...]]:
+def items_of(parsed: Parsed) -> list[tuple[str, ...]]:
     return [(i.type, *(span.text for span in i.spans)) for i in parsed.items]
 
 
@@ -61,7 +61,7 @@ def test_the_json_form(
     labels = {Task.NER: ("PER",), Task.RE: ("met",), Task.EAE: ("who",)}[task]
     output = written.replace("{}", json.dumps(answer))
     parsed = parse(output, query(task, labels), form=OutputForm.JSON)
-    assert told(parsed) == items
+    assert items_of(parsed) == items
     assert [r.reason for r in parsed.rejects] == reasons
     assert parsed.readable == (
         bool(items) or answer == {"items": []} or reasons == ["unknown_type"]
@@ -89,7 +89,7 @@ def test_no_depth_of_nesting_raises(depth: int) -> None:
 def test_types_that_differ_in_case_are_told_apart() -> None:
     output = json.dumps([entry("PER", "Ada"), entry("per", "Grace")])
     parsed = parse(output, query(labels=("per", "PER")), form=OutputForm.JSON)
-    assert told(parsed) == [("PER", "Ada"), ("per", "Grace")]
+    assert items_of(parsed) == [("PER", "Ada"), ("per", "Grace")]
     neither = json.dumps([entry("Per", "Ada")])
     parsed = parse(neither, query(labels=("per", "PER")), form=OutputForm.JSON)
-    assert told(parsed) == [("per", "Ada")], "the first in the schema"
+    assert items_of(parsed) == [("per", "Ada")], "the first in the schema"

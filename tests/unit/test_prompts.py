@@ -53,15 +53,15 @@ def test_the_most_similar_comes_last_next_to_the_query() -> None:
 
 
 def test_without_demonstrations_one_turn_says_it_all() -> None:
-    ((role, told),) = [m.values() for m in prompts.build(query(), []).messages]
+    ((role, text),) = [m.values() for m in prompts.build(query(), []).messages]
     assert role == "user"
-    assert told.startswith("Find the named entities")
-    assert told.endswith("\n\nSentence: Ada met Grace.\nEntities:")
+    assert text.startswith("Find the named entities")
+    assert text.endswith("\n\nSentence: Ada met Grace.\nEntities:")
 
 
 def test_descriptions_stand_one_a_line() -> None:
-    told = content(prompts.build(query(PER="people", LOC=""), []))
-    assert "Entity types:\n- PER: people\n- LOC\nAnswer" in told
+    text = content(prompts.build(query(PER="people", LOC=""), []))
+    assert "Entity types:\n- PER: people\n- LOC\nAnswer" in text
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,21 @@ def test_descriptions_stand_one_a_line() -> None:
     ],
 )
 def test_each_task_says_what_it_asks(task: Task, words: tuple[str, ...]) -> None:
-    told = content(prompts.build(query(task), []))
+    text = content(prompts.build(query(task), []))
     for word in words:
-        assert word in told
-    assert told.endswith(words[-1])
+        assert word in text
+    assert text.endswith(words[-1])
 
 
 def test_an_argument_query_names_its_event() -> None:
-    told = content(prompts.build(query(Task.EAE), []))
-    assert told.endswith("Sentence: Ada met Grace.\nEvent: Meet: met\nArguments:")
+    text = content(prompts.build(query(Task.EAE), []))
+    assert text.endswith("Sentence: Ada met Grace.\nEvent: Meet: met\nArguments:")
 
 
 def test_a_text_of_several_lines_is_shown_as_one() -> None:
     shown = demo("a\n\nb", item("PER", "a\n\nb"))
-    told = content(prompts.build(query(text="x\r\n  y\u2028z"), [shown]))
-    assert "Sentence: a b\nEntities:\n\nPER: a b\n\nSentence: x y z\nEntities:" in told
+    text = content(prompts.build(query(text="x\r\n  y\u2028z"), [shown]))
+    assert "Sentence: a b\nEntities:\n\nPER: a b\n\nSentence: x y z\nEntities:" in text
 
 
 def test_the_least_similar_are_left_out_when_there_is_no_room() -> None:
@@ -142,10 +142,10 @@ def test_examples_in_the_json_form(task: Task, items: list[Item], expected: obje
 
 
 def test_the_json_form_asks_for_json() -> None:
-    told = content(prompts.build(query(), [NEAR], OutputForm.JSON))
-    assert 'Answer as JSON: {"items": [...]}' in told
-    assert 'Entities:\n\n{"items": [{"type": "PER", "span": "one"}]}' in told
-    assert "None" not in told
+    text = content(prompts.build(query(), [NEAR], OutputForm.JSON))
+    assert 'Answer as JSON: {"items": [...]}' in text
+    assert 'Entities:\n\n{"items": [{"type": "PER", "span": "one"}]}' in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ MISTAKES = {
     "no name": ("entities: [X]", 1, "'name' is missing", "name: my-schema"),
     "empty name": ("entities: [X]\nname: ''", 2, "a name is empty", "Write a name"),
     "name is a list": ("name: [a]\nentities: [X]", 1, "a name must be text", "one word"),
-    "nothing asked": ("name: a", 1, "nothing to extract", "at least one"),
+    "no types": ("name: a", 1, "nothing to extract", "at least one"),
     "empty lists": ("name: a\nentities: []\nevents: {}", 1, "nothing to extract", "at least one"),
     "entities are text": ("name: a\n\nentities: X", 3, "'entities' must be a list", "[PERSON"),
     "type is a list": ("name: a\nentities:\n- [X]", 3, "a type in entities must be text", "word"),

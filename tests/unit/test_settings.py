@@ -39,8 +39,8 @@ def test_overrides_then_environment_then_file_then_default(
     monkeypatch.setenv("RUIE_WINDOW", "2")
     monkeypatch.setenv("RUIE_BATCH_SIZE", "2")
     config = load(window=3)
-    told = (config.window, config.batch_size, config.concurrency, config.max_attempts)
-    assert told == (3, 2, 1, 4)
+    fleet = (config.window, config.batch_size, config.concurrency, config.max_attempts)
+    assert fleet == (3, 2, 1, 4)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+@pytest.mark.parametrize(("name", "value", "message"), WRONG)
 def test_a_wrong_value_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load()
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert "\n" not in str(caught.value)
     assert "docs/settings.md" in caught.value.hint
 
@@ -96,7 +96,7 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"window = ", "ruie.toml is not valid TOML"),
         (b"windoww = 1", "RUIE_WINDOWW: "),
@@ -104,11 +104,11 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         (b"# Gr\xf6\xdfe", "Wrong settings: 'utf-8' codec"),
     ],
 )
-def test_a_wrong_file_is_one_sentence(alone: Path, content: bytes, said: str) -> None:
+def test_a_wrong_file_is_one_sentence(alone: Path, content: bytes, message: str) -> None:
     (alone / CONFIG_FILE).write_bytes(content)
     with pytest.raises(SettingsError) as caught:
         load()
-    assert caught.value.message.startswith(said) or said in caught.value.message
+    assert caught.value.message.startswith(message) or message in caught.value.message
     assert "\n" not in str(caught.value)
 
 

@@ -49,9 +49,9 @@ class TestWords:
             assert not set(word) & set(" '\"\\:*&|!<>()-+^,\n\t\x00")
 
 
-def terms(*said: str) -> tuple[Term, ...]:
+def terms(*texts: str) -> tuple[Term, ...]:
     """`terms("crude oil", "fell*")`"""
-    return tuple(Term(tuple(t.rstrip("*").split()), t.endswith("*")) for t in said)
+    return tuple(Term(tuple(t.rstrip("*").split()), t.endswith("*")) for t in texts)
 
 
 class TestQuery:
@@ -95,7 +95,7 @@ class TestQuery:
         assert alternative.required == terms(" ".join(map(str, range(32))))
 
     @pytest.mark.parametrize(
-        ("query", "said"),
+        ("query", "message"),
         [
             ("", "no word in it"),
             ('"" * -', "no word in it"),
@@ -104,8 +104,8 @@ class TestQuery:
             (" ".join(map(str, range(MOST_TERMS + 1))), f"at most {MOST_TERMS}"),
         ],
     )
-    def test_what_is_refused(self, query: str, said: str) -> None:
-        with pytest.raises(UsageError, match=said):
+    def test_what_is_refused(self, query: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
             parse_query(query)
 
     @given(st.text(alphabet=st.sampled_from("ab \"*-OR&|():'\\é原")))
