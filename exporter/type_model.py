@@ -42,8 +42,8 @@ def fit(vectors: Floats, tokens: Sequence[Sequence[int]], types: Floats) -> Fitt
     if len(sample) > MAX_ROWS:
         sample = np.sort(np.random.default_rng(0).permutation(len(sample))[:MAX_ROWS])
     sampled_tokens = [tokens[row] for row in sample.tolist()]
-    words = _words(sampled_tokens)
-    x = _features(words, vectors[sample], sampled_tokens)
+    vocabulary = _vocabulary(sampled_tokens)
+    x = _features(vocabulary, vectors[sample], sampled_tokens)
     mean = types[sample].mean(0)
     y = types[sample] - mean
     inverse = np.linalg.inv(x @ x.T + LAMBDA * np.eye(len(x), dtype=np.float32))
@@ -51,7 +51,7 @@ def fit(vectors: Floats, tokens: Sequence[Sequence[int]], types: Floats) -> Fitt
     weights = x.T @ dual
     scale = np.maximum(np.abs(weights).max(0), 1e-6) / 127
     quantised = np.rint(weights / scale).astype(np.int8)
-    model = TypeModel(words, mean.astype(np.float32), scale.astype(np.float32), quantised)
+    model = TypeModel(vocabulary, mean.astype(np.float32), scale.astype(np.float32), quantised)
     # A leave-one-out residual is the residual over 1 - leverage, which in dual variables is the
     # dual solution over the inverse's diagonal (Cook & Weisberg, 1982).
     held_out = np.empty_like(types)
@@ -70,7 +70,7 @@ def type_table(demonstrations: Sequence[Demonstration], labels: Sequence[str]) -
     return table
 
 
-def _words(tokens: Sequence[Sequence[int]]) -> Vocabulary:
+def _vocabulary(tokens: Sequence[Sequence[int]]) -> Vocabulary:
     """The tokens that at least two of the texts have."""
     distinct = [np.unique(np.asarray(each, dtype=np.int64)) for each in tokens]
     ids, texts = np.unique(np.concatenate(distinct), return_counts=True)
@@ -80,13 +80,13 @@ def _words(tokens: Sequence[Sequence[int]]) -> Vocabulary:
 
 
 def _features(
-    words: Vocabulary, vectors: Floats, tokens: Sequence[Sequence[int]]
+    vocabulary: Vocabulary, vectors: Floats, tokens: Sequence[Sequence[int]]
 ) -> npt.NDArray[np.float32]:
     """X, float32 (N, D + V)."""
     dimension = vectors.shape[1]
-    x = np.zeros((len(vectors), dimension + len(words.ids)), dtype=np.float32)
+    x = np.zeros((len(vectors), dimension + len(vocabulary.ids)), dtype=np.float32)
     x[:, :dimension] = vectors
     for row, each in enumerate(tokens):
-        positions, weights = words.weigh(each)
+        positions, weights = vocabulary.weigh(each)
         x[row, dimension + positions] = weights
     return x

@@ -48,6 +48,7 @@ class QueryFeatures:
     query, rows: of `Pools.examples`. similarity, agreement, mentions: float32 (N,).
     """
 
+    task: Task
     query: int
     rows: tuple[int, ...]
     similarity: Floats
@@ -56,7 +57,9 @@ class QueryFeatures:
 
     def best(self, weights: Weights) -> tuple[int, ...]:
         """The rows of the K demonstrations that the prompt has with these weights, best first."""
-        scores = self.similarity + weights[0] * self.agreement + weights[1] * self.mentions
+        a, m = weights
+        reranking = RerankWeights(agreement={self.task: a}, mentions={self.task: m})
+        scores = reranking.scores(self.task, self.similarity, self.agreement, self.mentions)
         return tuple(self.rows[i] for i in np.argsort(-scores, kind="stable")[:K])
 
 
@@ -90,7 +93,7 @@ def learn_ranking(
     """
     by_task: dict[Task, list[QueryFeatures]] = {}
     for each in query_features(pools, queries, encoder):
-        by_task.setdefault(pools.examples[each.query].task, []).append(each)
+        by_task.setdefault(each.task, []).append(each)
     likelihood = _Likelihood(pools, tokenise, scorer, folder / FILE)
     lengths = {task: likelihood.answer_lengths(features) for task, features in by_task.items()}
     means: dict[Task, dict[Weights, float]] = {task: {} for task in by_task}
@@ -193,6 +196,7 @@ def _features_in_pool(
         order = np.argsort(-similarity, kind="stable")
         nearest = order[keys[order] != keys[index]][: RerankWeights().depth]
         yield QueryFeatures(
+            task=examples[index].task,
             query=rows[index],
             rows=tuple(rows[i] for i in nearest),
             similarity=similarity[nearest],

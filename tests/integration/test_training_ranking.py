@@ -130,7 +130,7 @@ def test_each_output_counts_by_its_tokens(
     known = {(query, tuple(rows)): score for query, rows, score in read_rows(tmp_path / FILE)}
     by_task: dict[Task, list[QueryFeatures]] = {}
     for each in query_features(pools, queries, encoder):
-        by_task.setdefault(pools.examples[each.query].task, []).append(each)
+        by_task.setdefault(each.task, []).append(each)
     lengths = set()
     for task, features in by_task.items():
         for pair, mean in figures["likelihood"][task].items():
