@@ -56,7 +56,7 @@ def origins_of(
 ) -> tuple[OriginRows, OriginRows]:
     """Origins by external id: those of the job, including what it found unchanged, and the other
     current ones of its corpus. Columns: id, external_id, source, line, metadata, digest, own, and
-    processed: whether a job asked the same question about it."""
+    processed: whether a job had the same question about it."""
     own: dict[str, Row[Any]] = {}
     current: dict[str, Row[Any]] = {}
     processed = and_(jobs.c.state.in_(_PROCESSED), jobs.c.question == corpus_job.question)

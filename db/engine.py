@@ -193,7 +193,7 @@ def _sqlite_readonly(url: URL) -> Engine:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
             check_same_thread=False,
-        )  # fmt: skip
+        )  # fmt: skip  # its arguments
         connection.execute("PRAGMA query_only=ON")
         # The first use of an FTS5 table declares it to the connection, which looks like a change of
         # the schema to the authorizer.

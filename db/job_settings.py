@@ -1,4 +1,4 @@
-"""How a job asks, as the column `jobs.settings` stores it."""
+"""A job's settings, as the column `jobs.settings` stores them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ruie.extractor import Decoding
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """decoding: what shapes an answer besides the model. chunking: how documents are divided; None
-    for a job of a version that did not divide them. context: the metadata key whose value is added
-    to each chunk's prompt, or ""."""
+    """decoding: what shapes an answer, apart from the model. chunking: how documents are divided;
+    None for a job of a version that did not divide them. context: the metadata key whose value is
+    added to each chunk's prompt, or ""."""
 
     decoding: Decoding
     chunking: Chunker | None = None
     context: str = ""
 
     def body(self) -> dict[str, Any]:
-        """As plain JSON values. A byte more or less, or another order, would make every job a new
-        question to its corpus (`ruie.db.jobs.NewJob.question`)."""
+        """As plain JSON values. Any change of a byte or of the order would give every job another
+        question, and so process its corpus again (`ruie.db.jobs.NewJob.question`)."""
         return {
             **self.decoding.body(),
             **({"chunks": self.chunking.body()} if self.chunking else {}),

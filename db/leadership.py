@@ -1,7 +1,7 @@
 """Electing a leader among several coordinators, by a lease in SQL with a fencing token.
 
 A leader that was frozen until its lease ran out finds a higher token when it goes on: `check`
-refuses it inside the transaction in which it wanted to act.
+refuses it inside the transaction in which it tries to act.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from ruie.db.types import NameKey, StorableText
 
 
 class Canonical(Base):
-    """A name: all spellings with one key (ruie/names.py). A person's mapping gives several keys one
-    name."""
+    """A name: all spellings with one key (ruie/names.py). A person's mapping can give several keys
+    the same name."""
 
     __tablename__ = "canonical"
 

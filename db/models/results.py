@@ -85,7 +85,7 @@ class EntityRow(Base):
         located("char_start", "char_end"),
         _shared("ix_entities_shared", "char_start"),
         one_of("grounding", Grounding),
-    )  # fmt: skip
+    )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
@@ -115,7 +115,7 @@ class RelationRow(Base):
         _shared("ix_relations_shared", "head_start"),
         one_of("head_grounding", Grounding),
         one_of("tail_grounding", Grounding),
-    )  # fmt: skip
+    )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     extraction_id: Mapped[int] = mapped_column(ForeignKey("extractions.id"))
@@ -167,7 +167,7 @@ class ArgumentRow(Base):
         Index("ix_event_arguments_name_key", "name_key", "role", "event_id"),
         located("char_start", "char_end"),
         one_of("grounding", Grounding),
-    )  # fmt: skip
+    )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))

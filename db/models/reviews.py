@@ -24,7 +24,7 @@ class Review(Created, Base):
             postgresql_where=text("replaced_at IS NULL"),
         ),
         Index("ix_reviews_job_id", "job_id"),
-    )  # fmt: skip
+    )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))

@@ -1,4 +1,4 @@
-"""Spend and its caps, the calls that failed, items asked otherwise than their job."""
+"""Spending and its caps, the calls that failed, overrides of single items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: the keys of mentions, what names are called, and the indexes that questions need."""
+"""Names: the keys of mentions, canonical names, and the indexes that queries need."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name="pk_canonical"),
     )
     op.create_index("ix_canonical_name", "canonical", ["name"])
-    # With a constant default neither database writes the table anew.
+    # With a constant default neither database rewrites the table.
     for table, _, key in NAMED:
         op.add_column(table, sa.Column(key, NameKey(), nullable=False, server_default=""))
     rekey_names(op.get_bind())

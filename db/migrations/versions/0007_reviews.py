@@ -1,4 +1,4 @@
-"""Reviews: what people say is right."""
+"""Reviews: people's corrections."""
 
 from __future__ import annotations
 

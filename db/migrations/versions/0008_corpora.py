@@ -1,4 +1,4 @@
-"""Corpora, and how far each source was read: what an enqueueing goes on from."""
+"""Corpora, and how far each source was read: from where enqueueing is continued."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ depends_on = None
 _OPEN = sa.text("enqueued_at IS NULL")
 _CORPUS = sa.text("corpus IS NOT NULL")
 _CURRENT = sa.text("corpus IS NOT NULL AND state = 'current'")
-# In words of its own: neither database then writes the table anew, which may have millions of rows.
+# As a statement of its own: neither database then rewrites the table, which may have many rows.
 _STATE = """ALTER TABLE origins ADD COLUMN state VARCHAR(16) DEFAULT 'current' NOT NULL
     CONSTRAINT ck_origins_state CHECK (state IN ('current', 'superseded', 'removed'))"""
 

@@ -1,4 +1,4 @@
-"""Full-text search over documents. Those that are there are indexed later, as new ones are."""
+"""Full-text search over documents. Existing ones are indexed later, like new ones."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ BEFORE = ["name_key", "type", "document_id", "extraction_id"]
 
 
 def upgrade() -> None:
-    # The views are made anew after every upgrade (db/views.py).
+    # The views are created again after every upgrade (db/views.py).
     _index([*BEFORE, "shared", "char_start", "char_end", "id"])
 
 
