@@ -209,7 +209,10 @@ def test_a_lost_item_is_looked_up_again_just_before_its_call_is_sent(engine: Eng
         asyncio.run(scene(Bench(engine, endpoint, 1)))
 
 
-def test_a_renewal_that_is_overdue_is_made_before_a_call_is_sent(engine: Engine) -> None:
+@pytest.mark.parametrize("documents", [1, 3])
+def test_a_renewal_that_is_overdue_is_made_before_a_call_is_sent(
+    engine: Engine, documents: int
+) -> None:
     """The event loop stands still past the lease, as in a process that gets no CPU."""
 
     async def scene(bench: Bench) -> None:
@@ -219,11 +222,13 @@ def test_a_renewal_that_is_overdue_is_made_before_a_call_is_sent(engine: Engine)
 
         gate = Gate(stand_still)
         gate.open.set()
-        assert (await bench.work(gate)).lost == 1
+        assert (await bench.work(gate)).lost == documents
         assert bench.endpoint.count == 0
+        assert bench.one("SELECT COUNT(*) FROM attempts") == 0
+        assert bench.committed() == 0
 
     with ScriptedEndpoint(slow) as endpoint:
-        asyncio.run(scene(Bench(engine, endpoint, 1)))
+        asyncio.run(scene(Bench(engine, endpoint, documents)))
 
 
 def test_a_renewal_goes_ahead_of_other_transactions(engine: Engine) -> None:

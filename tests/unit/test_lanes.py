@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -60,3 +61,23 @@ def test_another_model_or_a_forced_job_has_a_key_of_its_own() -> None:
         lane().key(replace(JOB, forced=True), NO_OVERRIDES, QUERY),
     }
     assert len(keys) == 3
+
+
+def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
+    async def use() -> None:
+        one = Lane(
+            Priority.NORMAL, LLMClient("http://llm", max_in_flight=1), None, str, lambda _: None
+        )
+        ended = asyncio.Event()
+        with one.slots() as slots:
+            await slots.take(17)  # of one call in flight and those prepared ahead
+            task = asyncio.ensure_future(ended.wait())
+            slots.hand_over(task)
+        with one.slots() as slots:
+            await slots.take(16)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(slots.take(1), 0.01)
+            ended.set()
+            await asyncio.wait_for(slots.take(1), 1)
+
+    asyncio.run(use())

@@ -1,8 +1,8 @@
 """One lane for each class of jobs: what a process has for its calls, so that no class waits behind
 another.
 
-A backfill that waits for its share of a quota holds its own calls in flight and its own place at
-the encoder's end, never those of a live job.
+A backfill that waits for its share of a quota holds up calls in flight and prepared questions of
+its own, never those of a live job.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Self
 
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
@@ -20,7 +21,7 @@ from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
 """Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""
-KEPT = 100
+KEPT_EXTRACTORS = 100
 """Extractors kept in a lane; they are cheap to make again."""
 
 
@@ -46,11 +47,11 @@ class Lane:
         self._extractors: dict[tuple[str, Overrides], Extractor] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
-        # The next few are encoded while others are being asked: a process never waits for its
-        # encoder with no call in flight. Nor does it encode far ahead: the processes of a machine
-        # would all do so at once, and then all wait for answers.
-        self.room = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
-        # A call is in flight until what came back is saved. So a crash never costs more calls than
+        # The next few are encoded while calls are in flight: a process never waits for its encoder
+        # with no call in flight. Nor does it encode far ahead: the processes of a machine would
+        # all do so at once, and then all wait for answers.
+        self._slots = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
+        # A call is in flight until its result is saved. So a crash never costs more calls than
         # this, also where the database is slower than the endpoint.
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
 
@@ -59,12 +60,16 @@ class Lane:
         """Of the bundle that its demonstrations are from; "" without one."""
         return self._retriever.digest if self._retriever else ""
 
+    def slots(self) -> Slots:
+        """Slots for prepared questions, none taken yet."""
+        return Slots(self._slots)
+
     def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
         """The extractor for a job's items that have these overrides."""
         overrides = replace(overrides, model=overrides.model or job.model or self._default_model())
         key = (job.id, overrides)
         if key not in self._extractors:
-            if len(self._extractors) > KEPT:
+            if len(self._extractors) > KEPT_EXTRACTORS:
                 self._extractors.clear()
             changes = overrides.given()
             model = changes.pop("model")
@@ -77,3 +82,29 @@ class Lane:
         """The idempotency key: of the question as the job asks it, also where an item's answer
         needs more tokens or its prompt fewer demonstrations."""
         return self.extractor(job, Overrides(model=overrides.model)).key(query)
+
+
+class Slots:
+    """Slots of a lane, given back on leaving, except for those that tasks took over."""
+
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self._semaphore = semaphore
+        self._taken = 0
+
+    async def take(self, count: int) -> None:
+        """Wait for so many."""
+        for _ in range(count):
+            await self._semaphore.acquire()
+            self._taken += 1
+
+    def hand_over(self, task: asyncio.Task[Any]) -> None:
+        """One is given back when the task ends, however it ends, also if it never began."""
+        self._taken -= 1
+        task.add_done_callback(lambda _: self._semaphore.release())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for _ in range(self._taken):
+            self._semaphore.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from ruie.db import queue
@@ -14,25 +14,24 @@ class Leases:
     """Until when the leases of one batch are sure to hold.
 
     A lease runs by the database's clock from the moment its transaction ran. Counted from the
-    moment before the worker asked for that transaction, it is over earlier here than there.
+    moment before the worker requested that transaction, it is over earlier here than there.
     """
 
-    def __init__(self, store: Store, owner: str, ttl_s: float, asked_at: float) -> None:
+    def __init__(self, store: Store, owner: str, ttl_s: float, requested_at: float) -> None:
         self._store = store
         self._owner = owner
         self._ttl_s = ttl_s
-        self._asked_at = asked_at
+        self._requested_at = requested_at
 
     @property
     def overdue(self) -> bool:
         """Whether a renewal that is made every third of a lease did not come in time."""
-        return time.monotonic() > self._asked_at + self._ttl_s / 2
+        return time.monotonic() > self._requested_at + self._ttl_s / 2
 
-    async def renew(self, items: Iterable[queue.LeasedItem]) -> set[int]:
+    async def renew(self, items: Sequence[queue.LeasedItem]) -> set[int]:
         """Hold them for longer; returns the ids of those that were lost."""
-        held: Sequence[queue.LeasedItem] = list(items)
-        asked_at = time.monotonic()
-        renew = partial(queue.renew, owner=self._owner, items=held, ttl_s=self._ttl_s)
+        requested_at = time.monotonic()
+        renew = partial(queue.renew, owner=self._owner, items=items, ttl_s=self._ttl_s)
         kept = await self._store.write(renew, urgent=True)
-        self._asked_at = max(self._asked_at, asked_at)
-        return {item.id for item in held} - kept
+        self._requested_at = max(self._requested_at, requested_at)
+        return {item.id for item in items} - kept

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from functools import partial
 
 from ruie.db import job_states, jobs, queue
@@ -29,14 +29,14 @@ log = logging.getLogger("ruie.batch")
 BATCH_SECONDS = 600.0
 """A batch gives back what it has not sent by then; long waits for a rate limit belong in SQL."""
 WATCH_S = 1.0
-"""How often a batch looks whether its job was paused, and one that waits whether it should let
+"""How often a batch checks whether its job was paused, and one that waits whether it should let
 others go first."""
 DEFER_S = 2.0
 """A batch that found its lane taken is sent again after so long."""
 
 
 class BatchRunner:
-    """Works off the batches of one process, several at a time, on one event loop.
+    """Processes the batches of one process, several at a time, on one event loop.
 
     lane: what a class of jobs has in this process. grace_s: how long calls in flight may take to
     end once the worker stops. day_cap_nusd: see db/spend.py.
@@ -71,8 +71,8 @@ class BatchRunner:
     async def run(
         self, batch_id: str, priority: Priority, entered: Callable[[], object]
     ) -> Outcome:
-        """Process one batch. A batch that is known no longer, or a second message for it, gives
-        an empty outcome.
+        """Process one batch. A batch that no longer exists, or a second message for it, has an
+        empty outcome.
 
         entered is called when the batch has its lane: the process has room for another, and must
         not wait for this one's last answers.
@@ -81,56 +81,11 @@ class BatchRunner:
         if not await self._enter(lane, batch_id):
             return Outcome()
         entered()
-        entered_lane = True
-
-        def handed_over() -> None:
-            nonlocal entered_lane
-            if entered_lane:
-                entered_lane = False
-                lane.feeding.release()
-
-        try:
+        with ExitStack() as feeding:
+            feeding.callback(lane.feeding.release)
             async with self._isolation.shared():
-                return await self._lease_and_work(lane, batch_id, handed_over)
-        finally:
-            handed_over()
-
-    async def _lease_and_work(
-        self, lane: Lane, batch_id: str, handed_over: Callable[[], object]
-    ) -> Outcome:
-        asked_at = time.monotonic()
-        leased = await self._store.write(
-            lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
-        )
-        if not leased:
-            return Outcome()
-        try:
-            job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
-            if not job.bundle_digest and (digest := lane.bundle_digest):
-                await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
-            told: dict[int, str] = {}
-            if key := job.settings.context:
-                documents = sorted({item.document_id for item in leased})
-                told = await self._store.read(lambda conn: contexts(conn, job.id, documents, key))
-            batch = LeasedBatch(
-                self._store,
-                lane,
-                job,
-                leased,
-                Leases(self._store, self._owner, self._lease_s, asked_at),
-                self._policy,
-                self._day_cap_nusd,
-                self._encoder,
-                told,
-            )
-        except BaseException:
-            await self._store.write(lambda conn: queue.release(conn, leased))
-            raise
-        try:
-            await self._to_its_end(batch, handed_over)
-        finally:
-            await batch.give_back()
-        return batch.outcome
+                # closed, and the lane free for the next, once every item has been started
+                return await self._lease_and_process(lane, batch_id, feeding.close)
 
     async def _enter(self, lane: Lane, batch_id: str) -> bool:
         """Wait for the lane. False: the batch was put back, because the worker stops, or because
@@ -146,30 +101,73 @@ class BatchRunner:
         await self._store.write(lambda conn: queue.defer_batch(conn, batch_id, DEFER_S))
         return False
 
-    async def _to_its_end(self, batch: LeasedBatch, handed_over: Callable[[], object]) -> None:
-        """Process until every item has ended or was called off."""
+    async def _lease_and_process(
+        self, lane: Lane, batch_id: str, all_started: Callable[[], object]
+    ) -> Outcome:
+        requested_at = time.monotonic()
+        leased = await self._store.write(
+            lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
+        )
+        if not leased:
+            return Outcome()
+        leases = Leases(self._store, self._owner, self._lease_s, requested_at)
+        try:
+            batch = await self._open(lane, leased, leases)
+        except BaseException:
+            await self._store.write(lambda conn: queue.release(conn, leased))
+            raise
+        try:
+            await self._process(batch, all_started)
+        finally:
+            await batch.give_back()
+        return batch.outcome
 
-        async def work_off() -> None:
-            async with self._isolation.exclusive() if batch.suspect else nullcontext():
-                await feed()
+    async def _open(
+        self, lane: Lane, leased: Sequence[queue.LeasedItem], leases: Leases
+    ) -> LeasedBatch:
+        job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+        if not job.bundle_digest and (digest := lane.bundle_digest):
+            await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
+        by_document: dict[int, str] = {}
+        if key := job.settings.context:
+            documents = sorted({item.document_id for item in leased})
+            by_document = await self._store.read(
+                lambda conn: contexts(conn, job.id, documents, key)
+            )
+        return LeasedBatch(
+            self._store,
+            lane,
+            job,
+            leased,
+            leases,
+            self._policy,
+            self._day_cap_nusd,
+            self._encoder,
+            by_document,
+        )
 
-        async def feed() -> None:
-            async with asyncio.TaskGroup() as group:
+    async def _process(self, batch: LeasedBatch, all_started: Callable[[], object]) -> None:
+        """Until every item has ended or was called off."""
+
+        async def process() -> None:
+            alone = self._isolation.exclusive() if batch.suspect else nullcontext()
+            async with alone, asyncio.TaskGroup() as group:
                 await batch.feed(group)
-                handed_over()
+                all_started()
 
-        working = asyncio.create_task(work_off())
+        processing = asyncio.create_task(process())
         watching = asyncio.create_task(self._watch(batch))
-        stopping = asyncio.create_task(self._stop(batch, working))
+        stopping = asyncio.create_task(self._stop(batch, processing))
         timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, batch.call_off)
         try:
-            # watching ends before the work only by an error
-            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+            # watching ends before the processing only by an error
+            await asyncio.wait({processing, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
-            for task in (working, watching, stopping):
+            tasks = (processing, watching, stopping)
+            for task in tasks:
                 task.cancel()
-            ended = await asyncio.gather(working, watching, stopping, return_exceptions=True)
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
         for error in ended:
             if isinstance(error, Exception):
                 raise error
@@ -188,9 +186,9 @@ class BatchRunner:
             if states.get(job_id) != "running":
                 batch.call_off()
 
-    async def _stop(self, batch: LeasedBatch, working: asyncio.Task[None]) -> None:
+    async def _stop(self, batch: LeasedBatch, processing: asyncio.Task[None]) -> None:
         """When the worker stops: nothing more is sent, and what is in flight has its grace."""
         await self._stopping.wait()
         batch.call_off()
-        await asyncio.wait({working}, timeout=self._grace_s)
-        working.cancel()
+        await asyncio.wait({processing}, timeout=self._grace_s)
+        processing.cancel()

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ruie.db import job_states, jobs, queue, results, spend
 from ruie.errors import CallError, TransientCallError
-from ruie.extractor import Extractor
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
+from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.retries import Decision, PauseEndpoint, PauseJob, Quarantine, Retry
 from ruie.worker.prices import Price, cost_nusd
 
 CAPPED_S = 2.0
-"""Items that found no room under a cap wait so long for the refunds of calls in flight."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingCall:
-    """A call as the books know it. price: None where nobody stated one: nothing is reserved."""
-
-    model: str
-    endpoint: str
-    price: Price | None
-    reservation: spend.Reservation | None
+"""Items for which a cap left no room wait so long for the refunds of calls in flight."""
 
 
 def most_nusd(price: Price, question: Question) -> int:
@@ -47,27 +36,24 @@ def most_nusd(price: Price, question: Question) -> int:
 def save(
     conn: Connection,
     job: jobs.Job,
-    item: queue.LeasedItem,
-    extractor: Extractor,
+    item: BatchItem,
     answer: Answer,
-    key: str,
-    sent: PendingCall,
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
     """Record a call that succeeded, with its items. False: the lease was lost. The answer is kept
-    under its key all the same, so that whoever has the item now need not pay for it again."""
-    completion, question = answer.completion, answer.question
+    under its key all the same, so that the worker that has the item now need not pay for it."""
+    completion, call, extractor = answer.completion, item.call, item.extractor
     cost = None
-    if sent.price is not None:
-        cost = cost_nusd(sent.price, completion.prompt_tokens, completion.completion_tokens)
+    if call.price is not None:
+        cost = cost_nusd(call.price, completion.prompt_tokens, completion.completion_tokens)
     extraction = results.NewExtraction(
-        key=key,
-        model=sent.model,
-        endpoint=sent.endpoint,
+        key=item.key,
+        model=call.model,
+        endpoint=call.endpoint,
         prompt_version=PROMPT_VERSION,
         bundle_digest=extractor.retriever.digest if extractor.retriever else "",
         schema_digest=job.schema_digest,
-        demonstration_ids=[demo.id for demo in question.demonstrations],
+        demonstration_ids=[demo.id for demo in answer.question.demonstrations],
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         latency_s=completion.latency_s,
@@ -75,134 +61,128 @@ def save(
         rejects=answer.parsed.rejects,
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
-    saved = results.save_result(conn, item, extraction, answer.items, roles)
+    saved = results.save_result(conn, item.leased, extraction, answer.items, roles)
     if not saved:
-        results.keep_result(conn, item, extraction, answer.items)
+        results.keep_result(conn, item.leased, extraction, answer.items)
     # What was reserved under a lost lease counts as spent, until the call is known to have ended.
-    if (saved or queue.withdraw_lost(conn, item)) and sent.reservation is not None:
-        spend.settle(conn, item.job_id, sent.reservation, cost or 0)
+    if saved or queue.withdraw_lost(conn, item.leased):
+        _settle(conn, item, cost or 0)
     return saved
 
 
 def reuse(
     conn: Connection,
-    item: queue.LeasedItem,
+    item: BatchItem,
     paid: results.PaidExtraction,
-    sent: PendingCall | None,
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
     """End an item with an answer that was paid for before. False: the lease was lost."""
-    reused = results.reuse_result(conn, item, paid, roles)
-    if reused and sent is not None and sent.reservation is not None:
-        spend.settle(conn, item.job_id, sent.reservation, 0)
+    reused = results.reuse_result(conn, item.leased, paid, roles)
+    if reused:
+        _settle(conn, item, 0)
     return reused
 
 
 def fail(
-    conn: Connection,
-    item: queue.LeasedItem,
-    question: Question,
-    error: CallError,
-    decision: Decision,
-    sent: PendingCall,
+    conn: Connection, item: BatchItem, question: Question, error: CallError, decision: Decision
 ) -> None:
-    """Carry a decision out after a call that failed."""
+    """Carry out a decision after a call that failed."""
+    leased = item.leased
     match decision:
         case Retry(delay_s, counts, overrides):
-            held = queue.retry(conn, item, delay_s, error, counts=counts, overrides=overrides)
+            held = queue.retry(conn, leased, delay_s, error, counts=counts, overrides=overrides)
         case PauseEndpoint(delay_s):
-            held = queue.retry(conn, item, delay_s, error, counts=False)
+            held = queue.retry(conn, leased, delay_s, error, counts=False)
         case Quarantine():
             held = queue.quarantine(
                 conn,
-                item,
+                leased,
                 error,
                 raw_output=error.raw_output,
                 prompt=list(question.call.messages),
             )
         case PauseJob():
-            held = queue.retry(conn, item, 0.0, error, counts=False)
-            _pause(conn, item.job_id, str(error), "error")
-    if held and not isinstance(decision, PauseEndpoint):
-        _book(conn, item, error, sent)
-    elif held and sent.reservation is not None:
-        spend.settle(conn, item.job_id, sent.reservation, 0)
+            held = queue.retry(conn, leased, 0.0, error, counts=False)
+            _pause(conn, leased.job_id, str(error), "error")
+    if held and isinstance(decision, PauseEndpoint):
+        _settle(conn, item, 0)
+    elif held:
+        _record_failure(conn, item, error)
 
 
-def give_back(
-    conn: Connection,
-    unsent: Sequence[tuple[queue.LeasedItem, PendingCall | None]],
-    delay_s: float = 0.0,
-) -> None:
+def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:
     """Items whose calls were never sent, unharmed."""
-    for item, sent in unsent:
-        if queue.release(conn, [item], delay_s) and sent and sent.reservation:
-            spend.settle(conn, item.job_id, sent.reservation, 0)
+    for item in items:
+        if queue.release(conn, [item.leased], delay_s):
+            _settle(conn, item, 0)
 
 
-def not_sent(conn: Connection, item: queue.LeasedItem, sent: PendingCall | None) -> None:
-    """An item whose lease was lost before its call was sent: nothing was spent on it."""
-    if queue.withdraw_lost(conn, item) and sent and sent.reservation:
-        spend.settle(conn, item.job_id, sent.reservation, 0)
+def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:
+    """Items whose leases were lost before their calls were sent: nothing was spent on them."""
+    for item in items:
+        if queue.withdraw_lost(conn, item.leased):
+            _settle(conn, item, 0)
 
 
-def cut_off(conn: Connection, item: queue.LeasedItem, sent: PendingCall) -> None:
+def cut_off(conn: Connection, item: BatchItem) -> None:
     """An item whose call was sent and did not end in time: it may have been charged."""
     error = TransientCallError("The worker stopped before the answer came.", maybe_charged=True)
-    if queue.release(conn, [item]):
-        _book(conn, item, error, sent)
+    if queue.release(conn, [item.leased]):
+        _record_failure(conn, item, error)
 
 
-def refuse(
-    conn: Connection, job_id: str, unsent: Sequence[queue.LeasedItem], denied: spend.Denied
-) -> None:
-    """Items for which a cap left no room go back; the job pauses where nothing can change that."""
-    give_back(conn, [(item, None) for item in unsent], 0.0 if denied.certain else CAPPED_S)
+def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: spend.Denied) -> None:
+    """Items for which a cap left no room go back; the job pauses where no refund can make room."""
+    give_back(conn, items, 0.0 if denied.certain else CAPPED_S)
     if denied.certain:
         cap, spent = denied.cap_nusd / spend.NUSD, denied.committed_nusd / spend.NUSD
-        which, mend = (
+        which, remedy = (
             ("job's cap", f"`ruie cap {job_id} USD` raises it")
             if denied.by == "job_cap"
             else ("day's cap", "it goes on tomorrow (UTC), or with a higher RUIE_SPEND_PER_DAY_USD")
         )
-        reason = f"the {which} of ${cap:,.4f} is reached, ${spent:,.4f} are spent: {mend}"
+        reason = f"the {which} of ${cap:,.4f} is reached, ${spent:,.4f} are spent: {remedy}"
         _pause(conn, job_id, reason, denied.by)
 
 
-def refuse_unpriced(
-    conn: Connection, job_id: str, unsent: Sequence[queue.LeasedItem], model: str
-) -> None:
-    """A cap cannot be held where nobody knows what a call costs: the job pauses."""
-    give_back(conn, [(item, None) for item in unsent])
+def refuse_unpriced(conn: Connection, job_id: str, items: Sequence[BatchItem], model: str) -> None:
+    """A cap cannot be held where a call's price is not known: the job pauses."""
+    give_back(conn, items)
     reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
     _pause(conn, job_id, reason, "error")
 
 
 def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:
-    """Pause a job that runs; one that somebody paused or ended meanwhile stays as it is."""
+    """Pause a job that runs; one that was paused or ended meanwhile stays as it is."""
     if job_states.get_job_states(conn, [job_id]).get(job_id) == "running":
         job_states.set_job_state(conn, job_id, "paused", reason, by=by)
 
 
-def _book(conn: Connection, item: queue.LeasedItem, error: CallError, sent: PendingCall) -> None:
+def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None:
     """Keep the call that failed and settle what it cost, or the most it can have cost."""
+    call = item.call
     cost: int | None = None
-    if sent.price is not None:
+    if call.price is not None:
         if error.usage is not None:
-            cost = cost_nusd(sent.price, *error.usage)
-        elif error.maybe_charged and sent.reservation is not None:
-            cost = sent.reservation.nusd
+            cost = cost_nusd(call.price, *error.usage)
+        elif error.maybe_charged and call.reservation is not None:
+            cost = call.reservation.nusd
         else:
             cost = 0
     queue.record_attempt(
         conn,
-        item,
+        item.leased,
         error,
-        model=sent.model,
-        endpoint=sent.endpoint,
+        model=call.model,
+        endpoint=call.endpoint,
         raw_output=error.raw_output,
         tokens=error.usage or (0, 0),
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
-    if sent.reservation is not None:
-        spend.settle(conn, item.job_id, sent.reservation, cost or 0)
+    _settle(conn, item, cost or 0)
+
+
+def _settle(conn: Connection, item: BatchItem, cost: int) -> None:
+    """cost: in billionths of a US dollar, of what was reserved."""
+    if item.call.reservation is not None:
+        spend.settle(conn, item.leased.job_id, item.call.reservation, cost)

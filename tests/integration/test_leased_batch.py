@@ -1,0 +1,87 @@
+"""A batch in a process, with a scripted endpoint: what is called, saved and given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from support.endpoint import Reply, ScriptedEndpoint, answer
+
+from ruie.db import jobs, migrate, queue
+from ruie.db.engine import open_engine
+from ruie.db.job_settings import JobSettings
+from ruie.db.jobs import Priority
+from ruie.extractor import Decoding
+from ruie.llm import LLMClient
+from ruie.schema import Schema
+from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.leased_batch import Outcome
+from ruie.worker.batches.retries import RetryPolicy
+from ruie.worker.batches.runner import BatchRunner
+from ruie.worker.batches.store import Store
+from ruie.worker.prices import Price
+
+SCHEMA = Schema("names", entities={"person": ""})
+PRICES = {"dear": Price(1000.0, 1000.0), "free": Price(0.0, 0.0)}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = open_engine(f"sqlite:///{tmp_path}/ruie.db")
+    migrate.upgrade(opened)
+    yield opened
+    opened.dispose()
+
+
+def batch_of(engine: Engine, texts: list[str], **changes: Any) -> str:
+    """The id of a batch with an item for each text."""
+    new = jobs.NewJob(
+        "n", "names", SCHEMA.body(), SCHEMA.digest, "dear", "", "5", JobSettings(Decoding()),
+        **changes,
+    )  # fmt: skip  # a row
+    with engine.begin() as conn:
+        job = jobs.create_job(conn, new)
+        rows = [queue.NewDocument(each, each) for each in texts]
+        queue.enqueue_documents(conn, job, rows, SCHEMA.tasks)
+        (batch,) = queue.dispatch(conn, job, 100, 100, 60)
+    return batch.id
+
+
+def process(engine: Engine, endpoint: ScriptedEndpoint, batch_id: str) -> Outcome:
+    async def run() -> Outcome:
+        llm = LLMClient(endpoint.url, max_in_flight=1)
+        lane = Lane(Priority.NORMAL, llm, None, str, PRICES.get)
+        runner = BatchRunner(
+            Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
+        )
+        outcome = await runner.run(batch_id, Priority.NORMAL, lambda: None)
+        await llm.close()
+        return outcome
+
+    return asyncio.run(run())
+
+
+def execute(engine: Engine, statement: str) -> list[tuple[Any, ...]]:
+    with engine.begin() as conn:
+        result = conn.execute(text(statement))
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def slow(_: dict[str, Any], __: int) -> Reply:
+    return answer("person: Ada", delay_s=1.0)
+
+
+def test_a_cap_leaves_calls_in_flight_that_cost_nothing(engine: Engine) -> None:
+    batch_id = batch_of(engine, ["Ada met Bo .", "Ada met Cy ."], cap_nusd=1)
+    execute(engine, "UPDATE work_items SET model = 'free' WHERE id = 1")
+    with ScriptedEndpoint(slow) as endpoint:
+        outcome = process(engine, endpoint, batch_id)
+        assert [r.body["model"] for r in endpoint.requests] == ["free"]
+    assert outcome == Outcome(leased=2, saved=1, returned=1)
+    states = "SELECT id, state, attempts FROM work_items ORDER BY id"
+    assert execute(engine, states) == [(1, "done", 1), (2, "pending", 0)]
+    assert execute(engine, "SELECT state, paused_by FROM jobs") == [("paused", "job_cap")]
