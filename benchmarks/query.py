@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import psycopg  # noqa: E402  # after the path above
-from query_data import fill, spellings  # noqa: E402
+from query_data import spellings  # noqa: E402
+from query_fill import fill  # noqa: E402
 from support.documents import questions, tables_page  # noqa: E402
 
 from ruie.db import migrate  # noqa: E402

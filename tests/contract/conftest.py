@@ -10,10 +10,15 @@ from sqlalchemy import Engine
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.house import House
 
+from ruie.db import jobs, queue, results
 from ruie.db.engine import open_engine
-from ruie.records import Grounding, Item, Span
+from ruie.errors import OutputError
+from ruie.records import Grounding, Item, Span, Task
 
 __all__ = ["postgresql_server", "sqlite_server"]
+
+MakeRecord = Callable[..., Item]
+TEXT = "Crude fell 2 % as OPEC met."
 
 
 @pytest.fixture(params=BACKENDS)
@@ -57,9 +62,39 @@ def spans(text: str, *words: str) -> tuple[Span, ...]:
 
 
 @pytest.fixture
-def record() -> Callable[..., Item]:
+def record() -> MakeRecord:
     """record(text, type, word, ...): an item whose spans are the words in the text."""
     return lambda text, type_, *words: Item(type_, spans(text, *words))
+
+
+@pytest.fixture
+def worked(house: House, record: MakeRecord) -> str:
+    """A job with every kind of record, a quarantined item, and a second job that reused it."""
+    job = house.job("oil")
+    house.enqueue(job, {"b": TEXT, "a": TEXT, "c": "Broken."}, Task.NER, Task.RE, Task.ED)
+    items = {
+        Task.NER: [record(TEXT, "COMMODITY", "Crude"), record(TEXT, "ORGANISATION", "OPEC")],
+        Task.RE: [record(TEXT, "moved_by", "Crude", "OPEC")],
+        Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "as")],
+    }
+    for item in house.take():
+        if item.text == TEXT:
+            house.save(item, items[item.task], key=str(item.task))
+        elif item.task is Task.NER:
+            with house.engine.begin() as conn:
+                queue.quarantine(conn, item, OutputError("nothing to read"))
+        else:
+            with house.engine.begin() as conn:
+                queue.retry(conn, item, 3600, OutputError("again"), counts=True)
+    for item in house.take():
+        house.save(item, [record(TEXT, "Item", "Crude")], key="EAE")
+    second = house.job("again")
+    house.enqueue(second, {"z": TEXT})
+    (item,) = house.take(second)
+    with house.engine.begin() as conn:
+        results.reuse_result(conn, item, results.find_paid(conn, ["NER"])["NER"])
+        jobs.add_input_errors(conn, job, [jobs.NewInputError("f", 3, "not JSON", "{")] * 2)
+    return job
 
 
 @pytest.fixture

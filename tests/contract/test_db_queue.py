@@ -1,86 +1,15 @@
-"""The work items' life: enqueue, dispatch, lease, and every way a lease ends."""
+"""The work items' life: dispatch, lease, and every way a lease ends."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
 import pytest
 from support.house import House
+from support.threads import together
 
 from ruie.db import job_states, jobs, quarantine, queue
 from ruie.db.models import work_items
-from ruie.db.types import storable
-from ruie.errors import DatabaseError, OutputError, TransientCallError, UsageError
+from ruie.errors import OutputError, TransientCallError
 from ruie.records import Task
-
-
-class TestEnqueue:
-    def test_a_document_has_an_origin_a_chunk_and_an_item_for_each_task(self, house: House) -> None:
-        job = house.job()
-        counts = house.enqueue(
-            job, {"a": "Crude fell.", "b": "Naïve 石油 rose."}, Task.NER, Task.RE
-        )
-        assert counts == queue.EnqueueCounts(2, 0, (), 2, 4)
-        assert house.rows("SELECT chars FROM documents ORDER BY chars") == [(11,), (14,)]
-        assert house.rows("SELECT external_id, source, line FROM origins ORDER BY id") == [
-            ("a", "news.jsonl", 1),
-            ("b", "news.jsonl", 2),
-        ]
-        whole = house.rows("SELECT char_start, char_end FROM chunks ORDER BY char_end")
-        assert whole == [(0, 11), (0, 14)]
-        assert house.states(job) == ["pending"] * 4
-
-    def test_the_same_again_adds_nothing(self, house: House) -> None:
-        job = house.job()
-        house.enqueue(job, ["one", "two"])
-        assert house.enqueue(job, ["one", "two", "three"]) == queue.EnqueueCounts(1, 2, (), 1, 1)
-        assert house.one("SELECT COUNT(*) FROM work_items") == 3
-
-    def test_an_id_that_comes_twice_is_reported_and_the_first_stays(self, house: House) -> None:
-        job = house.job()
-        rows = [queue.NewDocument(t, "x", "f", n) for n, t in enumerate(("one", "two"), 1)]
-        with house.engine.begin() as conn:
-            counts = queue.enqueue_documents(conn, job, rows, [Task.NER])
-        assert (counts.added, counts.known, counts.duplicates) == (1, 0, (1,))
-        assert house.rows("SELECT text FROM documents") == [("one",)]
-
-    def test_one_text_from_two_places_is_one_document_with_two_origins(self, house: House) -> None:
-        first, second = house.job(), house.job()
-        counts = house.enqueue(first, {"a": "same", "b": "same"})
-        assert (counts.added, counts.new_documents, counts.new_items) == (2, 1, 1)
-        again = house.enqueue(second, {"c": "same"})
-        assert (again.added, again.new_documents, again.new_items) == (1, 0, 1)
-        assert house.one("SELECT COUNT(*) FROM origins") == 3
-
-    def test_what_no_database_can_hold_is_replaced_and_offsets_hold(self, house: House) -> None:
-        job = house.job()
-        house.enqueue(job, {"a": "a\x00b \ud800 石"})
-        (item,) = house.take()
-        assert item.text == "a\ufffdb \ufffd 石" == storable("a\x00b \ud800 石")
-
-    def test_a_job_that_ended_takes_no_documents(self, house: House) -> None:
-        job = house.job()
-        with house.engine.begin() as conn:
-            job_states.set_job_state(conn, job, "cancelled")
-        with pytest.raises(DatabaseError, match="is cancelled"):
-            house.enqueue(job, ["x"])
-        with pytest.raises(DatabaseError, match="does not exist"):
-            house.enqueue("job_none", ["x"])
-
-    def test_eae_follows_ed_and_is_not_enqueued(self, house: House) -> None:
-        with pytest.raises(UsageError):
-            house.enqueue(house.job(), ["x"], Task.EAE)
-
-    def test_two_writers_of_the_same_texts_make_each_once(self, house: House) -> None:
-        texts = {str(n): f"text {n}" for n in range(300)}
-        made = [house.job(), house.job()]
-        together(
-            lambda: house.enqueue(made[0], texts),
-            lambda: house.enqueue(made[1], dict(reversed(texts.items()))),
-        )
-        assert house.one("SELECT COUNT(*) FROM documents") == 300
-        assert house.one("SELECT COUNT(*) FROM work_items") == 600
 
 
 class TestDispatch:
@@ -256,70 +185,6 @@ class TestRetryAndQuarantine:
         assert house.one("SELECT COUNT(*) FROM quarantine") == 1
 
 
-class TestReap:
-    def test_an_expired_lease_goes_back_and_its_old_holder_writes_nothing(
-        self, house: House
-    ) -> None:
-        job = house.job()
-        house.enqueue(job, ["a"])
-        (old,) = house.take(ttl_s=60)
-        house.pass_time(61)
-        with house.engine.begin() as conn:
-            assert queue.reap(conn, 3) == (1, 0)
-        # The fence rose with the reaping: not even before the next lease may it write.
-        assert not house.save(old)
-        (new,) = house.take()
-        assert (new.id, new.losses, new.attempts) == (old.id, 1, 2)
-        with house.engine.begin() as conn:
-            assert not queue.retry(conn, old, 0, TransientCallError("x"), counts=True)
-            assert not queue.quarantine(conn, old, TransientCallError("x"))
-            assert queue.release(conn, [old]) == 0
-        assert not house.save(old)
-        assert house.states(job) == ["leased"]
-        assert house.one("SELECT COUNT(*) FROM extractions") == 0
-        assert house.save(new)
-
-    def test_a_living_lease_stays(self, house: House) -> None:
-        house.enqueue(house.job(), ["a"])
-        house.take()
-        with house.engine.begin() as conn:
-            assert queue.reap(conn, 3) == (0, 0)
-
-    def test_the_document_that_kills_its_worker_is_found_and_the_rest_finish(
-        self, house: House
-    ) -> None:
-        job = house.job()
-        house.enqueue(job, [f"text {n}" for n in range(8)] + ["poison"])
-        sizes = []
-        while "pending" in house.states(job):
-            for batch in house.dispatch(size=9):
-                items = house.lease(batch.id)
-                sizes.append(len(items))
-                if all(item.text != "poison" for item in items):
-                    for item in items:
-                        house.save(item)
-            house.pass_time(61)
-            with house.engine.begin() as conn:
-                queue.reap(conn, 3)
-        assert house.states(job) == ["done"] * 8 + ["quarantined"]
-        assert sizes == [9, 4, 4, 1, 1]
-        assert house.rows("SELECT error_class, attempts FROM quarantine") == [("worker_lost", 3)]
-
-    def test_what_comes_back_to_a_cancelled_job_is_cancelled(self, house: House) -> None:
-        job = house.job()
-        house.enqueue(job, ["a", "b", "c"])
-        first, second, _ = house.take()
-        with house.engine.begin() as conn:
-            job_states.set_job_state(conn, job, "cancelled")
-        assert house.save(first)  # it was paid for, and is kept
-        with house.engine.begin() as conn:
-            queue.release(conn, [second])
-        house.pass_time(61)
-        with house.engine.begin() as conn:
-            queue.reap(conn, 3)
-        assert house.states(job) == ["done", "cancelled", "cancelled"]
-
-
 class TestCloseJobs:
     def test_a_job_is_done_when_all_is_in_and_nothing_is_open(self, house: House) -> None:
         job = house.job()
@@ -351,27 +216,6 @@ def test_no_moment_comes_from_this_machine(house: House, monkeypatch: pytest.Mon
         expires = conn.execute(work_items.select()).one().lease_expires
     assert before + 59 <= expires.timestamp() <= after + 61
     assert house.save(item)
-
-
-def together(*calls: Any) -> None:
-    """Run the calls at once, each in a thread; the first error of any is raised."""
-    barrier = threading.Barrier(len(calls))
-    errors: list[BaseException] = []
-
-    def run(call: Any) -> None:
-        barrier.wait()
-        try:
-            call()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
 
 
 def test_the_first_workers_bundle_stays_the_jobs(house: House) -> None:

@@ -14,6 +14,7 @@ import redis
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.redis_keys import assert_keys_expire
 
+from ruie.bundle import Bundle
 from ruie.errors import UnavailableError
 from ruie.worker.embedded.redis_server import RedisServer
 
@@ -48,6 +49,17 @@ def url(redis_url: str) -> Iterator[str]:
     redis.Redis.from_url(redis_url).flushall()
     yield redis_url
     assert_keys_expire(redis_url)
+
+
+@pytest.fixture(scope="module")
+def opened(bundle_path: Path) -> Bundle:
+    return Bundle.open(bundle_path, threads=2)
+
+
+@pytest.fixture
+def copied(bundle_path: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle, to be changed."""
+    return Path(shutil.copytree(bundle_path, tmp_path / "bundle"))
 
 
 @pytest.fixture

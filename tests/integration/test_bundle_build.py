@@ -1,24 +1,21 @@
-"""A real bundle, built from the real MiniLM: exported, searched, damaged, forked."""
+"""A real bundle, built from the real MiniLM: exported and searched."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support.bundles import query_of
 
-from ruie.bundle import Bundle, Encoder, retrieval_text
+from ruie.bundle import Bundle, retrieval_text
 from ruie.bundle.encoder import Vectors
 from ruie.bundle.layout import seal
-from ruie.bundle.manifest import FILES, FORMAT_VERSION, MANIFEST, Manifest, Quantisation
+from ruie.bundle.manifest import Quantisation
 from ruie.bundle.rerank_scores import RerankWeights, expected_agreement, mentions
 from ruie.bundle.retrieval import project, text_key, usable_partitions
 from ruie.errors import AnnotationError, BundleError
@@ -38,11 +35,6 @@ SENTENCES = [
 
 
 @pytest.fixture(scope="module")
-def opened(bundle_path: Path) -> Bundle:
-    return Bundle.open(bundle_path, threads=2)
-
-
-@pytest.fixture(scope="module")
 def int8_path(
     minilm: Path, some_demonstrations: list[Demonstration], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -51,22 +43,6 @@ def int8_path(
     output = tmp_path_factory.mktemp("int8") / "bundle"
     build_bundle(minilm, some_demonstrations, output, quantisation=Quantisation.INT8)
     return output
-
-
-@pytest.fixture
-def copied(bundle_path: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle, to be damaged."""
-    return Path(shutil.copytree(bundle_path, tmp_path / "bundle"))
-
-
-def query_of(demonstration: Demonstration, text: str | None = None) -> Query:
-    return Query(
-        demonstration.task,
-        demonstration.text if text is None else text,
-        demonstration.schema,
-        dict.fromkeys(demonstration.labels, ""),
-        demonstration.trigger,
-    )
 
 
 def torch_reference(minilm: Path, texts: list[str]) -> Vectors:
@@ -238,101 +214,6 @@ def test_a_demonstration_is_found_by_its_id(opened: Bundle) -> None:
 def test_the_digest_names_the_contents(bundle_path: Path, copied: Path, int8_path: Path) -> None:
     assert Bundle.open(bundle_path).digest == Bundle.open(copied).digest
     assert Bundle.open(bundle_path).digest != Bundle.open(int8_path).digest
-
-
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-@pytest.mark.parametrize("where", [0.0, 0.5, 1.0])
-def test_one_flipped_byte_is_noticed(copied: Path, name: str, where: float) -> None:
-    file = copied / name
-    raw = bytearray(file.read_bytes())
-    raw[int(where * (len(raw) - 1))] ^= 1
-    file.write_bytes(raw)
-    with pytest.raises(BundleError, match=name.replace(".", r"\.")) as raised:
-        Bundle.open(copied)
-    assert raised.value.hint
-
-
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-def test_a_missing_file_is_named(copied: Path, name: str) -> None:
-    (copied / name).unlink()
-    with pytest.raises(BundleError, match=name.replace(".", r"\.")):
-        Bundle.open(copied)
-
-
-def test_a_cut_file_is_named(copied: Path) -> None:
-    file = copied / "index.faiss"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(BundleError, match=r"index\.faiss is damaged"):
-        Bundle.open(copied)
-
-
-def test_another_format_version_is_refused(copied: Path) -> None:
-    file = copied / MANIFEST
-    manifest = Manifest.from_bytes(file.read_bytes(), file)
-    later = manifest.model_copy(update={"format_version": FORMAT_VERSION + 1})
-    file.write_bytes(later.sealed(manifest.files).to_bytes())
-    with pytest.raises(BundleError, match="format version"):
-        Bundle.open(copied)
-
-
-@pytest.mark.parametrize("folder", ["nowhere", "."])
-def test_what_is_no_bundle_is_named(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(BundleError, match="bundle") as raised:
-        Bundle.open(tmp_path / folder)
-    assert "ruie bundle build" in raised.value.hint
-
-
-def in_child(function: Callable[[], int]) -> int:
-    """What `function` returns in a forked child; fails if the child does not end."""
-    context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    child = context.Process(target=lambda: queue.put(function()))
-    child.start()
-    child.join(60)
-    if child.is_alive():
-        child.kill()
-        pytest.fail("the forked child hangs")
-    assert child.exitcode == 0
-    return int(queue.get())
-
-
-@pytest.mark.parametrize("used_before", [False, True])
-def test_a_forked_child_encodes_and_searches(bundle_path: Path, used_before: bool) -> None:
-    fresh = Bundle.open(bundle_path, threads=2)
-    rows = [row for row in fresh.demonstrations() if row.task is Task.RE]
-    queries = [query_of(row, f"{row.text} Again .") for row in rows[:60]]
-    if used_before:
-        fresh.retrieve(queries, 8)
-    assert in_child(lambda: sum(map(len, fresh.retrieve(queries, 8)))) == 8 * len(queries)
-    assert sum(map(len, fresh.retrieve(queries, 8))) == 8 * len(queries)
-
-
-def test_threads_may_share_a_bundle(opened: Bundle) -> None:
-    texts = [row.text for row in opened.demonstrations()[:60]]
-    expected = opened.encoder.encode(texts)
-    equal: list[bool] = []
-
-    def encode() -> None:
-        equal.append(bool(np.allclose(opened.encoder.encode(texts), expected, atol=1e-5)))
-
-    threads = [threading.Thread(target=encode) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert equal == [True] * 4
-
-
-def test_an_encoder_is_made_in_the_process_that_uses_it(bundle_path: Path) -> None:
-    encoder = Encoder(
-        bundle_path / "encoder.onnx", bundle_path / "tokenizer.json", dimension=384, max_tokens=256
-    )
-    assert encoder._session is None
-    before = encoder.encode(["one"])
-    session = encoder._session
-    assert in_child(lambda: int(encoder.encode(["one"]).shape[0])) == 1
-    np.testing.assert_array_equal(encoder.encode(["one"]), before)
-    assert encoder._session is session
 
 
 def test_too_low_parity_writes_nothing(

@@ -85,6 +85,20 @@ def _stages(log: str) -> list[str]:
     return [line for line in log.splitlines() if ":" not in line]
 
 
+def _kill_while_it_distils(workspace: Path) -> None:
+    """Start the run `killed`, and end it once a checkpoint of its last training is whole."""
+    process = subprocess.Popen(
+        _train(workspace, "killed"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    checkpoints = workspace / "killed" / "distillation" / "checkpoints"
+    wait_until(lambda: any(checkpoints.glob("checkpoint-*/trainer_state.json")), 200)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
     workspace: Path, ruie: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -97,16 +111,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         assert measured[0]["step"] == 0
         assert (workspace / "whole" / f"{stage}.png").read_bytes().startswith(b"\x89PNG")
 
-    process = subprocess.Popen(
-        _train(workspace, "killed"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    checkpoints = workspace / "killed" / "distillation" / "checkpoints"
-    wait_until(lambda: any(checkpoints.glob("checkpoint-*/trainer_state.json")), 200)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    _kill_while_it_distils(workspace)
     assert not (workspace / "killed-bundle").exists()
     assert not (workspace / "killed" / "distillation" / "stage.json").exists()
     again, log = _run(_train(workspace, "killed"))
