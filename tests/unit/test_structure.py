@@ -1,4 +1,5 @@
-"""Folders, docs/architecture.md, the packages and the import contracts agree on what there is."""
+"""Folders, docs/architecture.md, the packages and the import contracts agree on what there is, and
+no file or function is long without a reason."""
 
 from __future__ import annotations
 
@@ -17,6 +18,13 @@ LAYERS: dict[str, list[str]] = {
     for contract in PYPROJECT["tool"]["importlinter"]["contracts"]
     if contract["type"] == "layers"
 }
+
+FILE_LINES, FUNCTION_LINES = 300, 60
+LONGER = {
+    "db/migrations/versions/0001_tables.py": "a released migration stays as it is",
+    "db/migrations/versions/0001_tables.py upgrade": "it lists every table once",
+}
+"""What may be longer, and why."""
 
 
 def modules(*folders: str) -> Iterator[Path]:
@@ -59,3 +67,30 @@ def test_the_layers_of_worker_are_shown_as_they_are() -> None:
 def test_every_module_says_what_it_is() -> None:
     for file in modules(*FOLDERS, "tests", "benchmarks"):
         assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
+
+
+def long_parts(source: str, name: str) -> Iterator[str]:
+    """The file's name if it is too long, and `file function` for each function that is."""
+    if len(source.splitlines()) > FILE_LINES:
+        yield name
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            if node.end_lineno - node.lineno >= FUNCTION_LINES:
+                yield f"{name} {node.name}"
+
+
+def test_a_file_or_function_that_is_long_has_a_reason() -> None:
+    found = {
+        part
+        for file in modules(*FOLDERS, "tests", "benchmarks")
+        for part in long_parts(file.read_text(encoding="utf-8"), str(file.relative_to(ROOT)))
+    }
+    assert found == set(LONGER)
+
+
+def test_what_is_long_is_noticed() -> None:
+    body = "def f():\n" + "    x = 1\n" * 59
+    assert list(long_parts(body, "a.py")) == []
+    assert list(long_parts(body + "    y = 1\n", "a.py")) == ["a.py f"]
+    assert list(long_parts("x = 1\n" * 301, "a.py")) == ["a.py"]
