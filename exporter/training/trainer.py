@@ -3,6 +3,7 @@ checkpointing and resuming from checkpoints."""
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from ruie.errors import UnavailableError
 from ruie.exporter.training import distributed
@@ -86,8 +86,7 @@ def train(
         callbacks=[_Measure(model, every, measure, progress)],
     )
     trainer.remove_callback(PrinterCallback)
-    find: Any = get_last_checkpoint  # untyped
-    last = find(str(checkpoints)) if checkpoints.is_dir() else None
+    last = last_checkpoint(checkpoints)
     # no process may save before all have looked for the last checkpoint
     trainer.accelerator.wait_for_everyone()
     together = trainer.args.world_size
@@ -96,7 +95,7 @@ def train(
             f"{distributed.world_size()} processes were started, and {together} train together.",
             "Start them with `accelerate launch` or `torchrun`.",
         )
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     if not distributed.rank():
         shutil.rmtree(checkpoints, ignore_errors=True)
     return [
@@ -104,6 +103,21 @@ def train(
         for entry in trainer.state.log_history
         if "train_runtime" not in entry
     ]
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The last complete checkpoint in a folder; a killed process may leave half of one."""
+
+    def step(checkpoint: Path) -> int:
+        return int(checkpoint.name.rpartition("-")[2])
+
+    for checkpoint in sorted(checkpoints.glob("checkpoint-*"), key=step, reverse=True):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):  # the Trainer writes this file last
+            continue
+        return checkpoint
+    return None
 
 
 def _arguments(config: TrainerConfig, checkpoints: Path, every: int, seed: int) -> Any:
