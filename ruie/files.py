@@ -37,6 +37,9 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     the new one moves in. After a kill between the two, the next call moves the old one back.)
     """
     path = path.absolute()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path  # a device or a pipe, such as /dev/stdout, is written to and stays what it is
+        return
     _sweep(path)
     with _staging_folder(path) as staging:
         partial = staging / path.name

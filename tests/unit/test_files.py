@@ -171,3 +171,17 @@ def test_write_atomically(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"2"
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "absent" / "a", b"1")
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    """So are devices, which root could replace by a file: `-o /dev/stdout`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, b"new")
+        assert os.read(reading, 10) == b"new"
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
