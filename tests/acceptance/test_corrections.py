@@ -47,9 +47,9 @@ def correct(fleet: Fleet, job: str, rows: dict[str, dict[str, Any]]) -> None:
 
 def f1(fleet: Fleet, job: str) -> float:
     """Of entities, against the reviews of the job's documents."""
-    told = json.loads(fleet.ruie("review", "score", job, "--json"))
-    assert told["documents"] == SIMILAR
-    (entities,) = told["tasks"]
+    scores = json.loads(fleet.ruie("review", "score", job, "--json"))
+    assert scores["documents"] == SIMILAR
+    (entities,) = scores["tasks"]
     return float(entities["f1"])
 
 
@@ -73,9 +73,9 @@ def test_corrected_rows_make_the_next_run_better(
 
         worker.terminate()
         fleet.start("worker", RUIE_BUNDLE=str(tmp_path / "better"))
-        asked = endpoint.count
+        before = endpoint.count
         after = run(fleet, similar)
-        assert endpoint.count == asked + SIMILAR  # other demonstrations: no old answer is taken
+        assert endpoint.count == before + SIMILAR  # other demonstrations: no old answer is taken
         correct(fleet, before, similar)
         scores = f1(fleet, before), f1(fleet, after)
     print(f"F1 {scores[0]:.3f} before, {scores[1]:.3f} with {CORRECTED} corrected sentences")

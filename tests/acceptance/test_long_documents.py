@@ -62,18 +62,18 @@ def test_a_long_document_gives_each_record_once_at_its_place(
     assert sorted(items) == [(task, "done", len(chunks)) for task in ("NER", "RE")]
     assert endpoint.count == 2 * len(chunks) > size / 700
 
-    assert all(document[start:end] == said for _, said, start, end in entities)
+    assert all(document[start:end] == words for _, words, start, end in entities)
     assert len(set(entities)) == len(entities)
     wanted = {("name", name) for start, end in chunks for name in names_of(document[start:end])}
-    assert {(kind, said) for kind, said, _, _ in entities if kind == "name"} == wanted
-    debtors = Counter(said for kind, said, _, _ in entities if kind == "debtor")
+    assert {(kind, words) for kind, words, _, _ in entities if kind == "name"} == wanted
+    debtors = Counter(words for kind, words, _, _ in entities if kind == "debtor")
     assert debtors == {f"Debtor{n}": 1 for n in range(pairs)}
     assert raw_entities > len(entities)  # overlaps were answered twice, and are seen once
 
     for head, head_start, head_end, tail, tail_start, tail_end in relations:
         assert (document[head_start:head_end], document[tail_start:tail_end]) == (head, tail)
-    found = Counter((head, tail) for head, _, _, tail, _, _ in relations)
-    assert found == {(f"Debtor{n}", f"Payer{n}"): 1 for n in range(pairs)}
+    pairs_found = Counter((head, tail) for head, _, _, tail, _, _ in relations)
+    assert pairs_found == {(f"Debtor{n}", f"Payer{n}"): 1 for n in range(pairs)}
     assert raw_relations > len(relations)
     # of these, the ones with a chunk's end between head and tail: the next chunk has both
     ends = [end for _, end in chunks]
@@ -82,7 +82,7 @@ def test_a_long_document_gives_each_record_once_at_its_place(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_llm_is_told_the_title_with_each_chunk(tmp_path: Path, database_url: str) -> None:
+def test_the_title_is_added_to_each_chunks_prompt(tmp_path: Path, database_url: str) -> None:
     document, _ = long_document(5_000)
     with (
         ScriptedEndpoint(answer("None")) as endpoint,
@@ -92,18 +92,18 @@ def test_the_llm_is_told_the_title_with_each_chunk(tmp_path: Path, database_url:
         fleet.start("worker")
         row = {"id": "long", "text": document, "title": "Accounts  of\nthe year", "by": "Ada"}
         fleet.wait_done(enqueue(fleet, row, "--context", "title"))
-        told = [request.prompt for request in endpoint.requests]
+        with_title = [request.prompt for request in endpoint.requests]
         fleet.wait_done(enqueue(fleet, row))
-        untold = [request.prompt for request in endpoint.requests[len(told) :]]
-    assert len(told) == len(untold) >= 10
-    for prompt in told:
-        asked = prompt.split("\n\n")[-1].splitlines()
-        assert asked[0] == "Context: Accounts of the year"
-        assert asked[1].startswith("Sentence: ")
+        without = [request.prompt for request in endpoint.requests[len(with_title) :]]
+    assert len(with_title) == len(without) >= 10
+    for prompt in with_title:
+        query = prompt.split("\n\n")[-1].splitlines()
+        assert query[0] == "Context: Accounts of the year"
+        assert query[1].startswith("Sentence: ")
         assert "take nothing from it" in prompt
-    pieces = {prompt.split("\n\n")[-1].splitlines()[1] for prompt in told}
-    assert len(pieces) == len(told) / 2  # a question of entities and one of relations a chunk
-    assert not any("Context:" in prompt for prompt in untold)
+    pieces = {prompt.split("\n\n")[-1].splitlines()[1] for prompt in with_title}
+    assert len(pieces) == len(with_title) / 2  # a query for entities and one for relations each
+    assert not any("Context:" in prompt for prompt in without)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -112,9 +112,9 @@ def test_an_estimate_is_what_a_run_then_asks(tmp_path: Path, database_url: str) 
 
     def settlements(body: dict[str, Any], _: int) -> Reply:
         text, _, task = body["messages"][-1]["content"].rstrip().rpartition("\n")
-        found = re.findall(r"\bPayer\d+\b", text.rpartition("Sentence: ")[2].partition("\n")[0])
-        said = "; ".join(f"settlement: {payer}" for payer in found)
-        return answer(said if task == "Events:" and said else "None")
+        payers = re.findall(r"\bPayer\d+\b", text.rpartition("Sentence: ")[2].partition("\n")[0])
+        events = "; ".join(f"settlement: {payer}" for payer in payers)
+        return answer(events if task == "Events:" and events else "None")
 
     document, pairs = long_document(60_000)
     with (
@@ -129,14 +129,14 @@ def test_an_estimate_is_what_a_run_then_asks(tmp_path: Path, database_url: str) 
         row = {"id": "long", "text": document}
         first = enqueue(fleet, row, schema=schema)
         fleet.wait_done(first)
-        asked = endpoint.count
-        (found,) = rows(fleet, "SELECT COUNT(*) FROM events")[0]
+        before = endpoint.count
+        (events,) = rows(fleet, "SELECT COUNT(*) FROM events")[0]
         estimate = ("estimate", "in.jsonl", "--schema", "schema.yaml", "--json")
-        told = {task["task"]: task for task in json.loads(fleet.ruie(*estimate))["tasks"]}
+        tasks = {task["task"]: task for task in json.loads(fleet.ruie(*estimate))["tasks"]}
         fleet.wait_done(enqueue(fleet, row, schema=schema))
-        more = endpoint.count - asked
+        more = endpoint.count - before
         second = fleet.client.progress(first)
-    assert found > pairs  # some are in overlaps, and found twice
-    assert second.done == told["ED"]["paid_before"] + pairs
-    assert (told["ED"]["calls"], told["EAE"]["calls"]) == (0, more)
-    assert told["EAE"]["calls"] + told["EAE"]["paid_before"] == pairs
+    assert events > pairs  # some are in overlaps, and found twice
+    assert second.done == tasks["ED"]["paid_before"] + pairs
+    assert (tasks["ED"]["calls"], tasks["EAE"]["calls"]) == (0, more)
+    assert tasks["EAE"]["calls"] + tasks["EAE"]["paid_before"] == pairs

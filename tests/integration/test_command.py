@@ -34,8 +34,8 @@ def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Pa
     reported = {line.split()[1] for line in done.stderr.splitlines() if line.startswith("refused")}
     assert reported == {f"in.jsonl:{n}" for n in (2, 3, 4, 5, 6, 7)}
     assert "2 documents (2 new), 2 work items, 6 refused" in done.stderr
-    told = json.loads(ruie("status", job_id, "--json").stdout)
-    assert (told["documents"], told["input_errors"], told["open"]) == (2, 6, 2)
+    printed = json.loads(ruie("status", job_id, "--json").stdout)
+    assert (printed["documents"], printed["input_errors"], printed["open"]) == (2, 6, 2)
     rows = ruie("query", "SELECT line, reason FROM input_errors ORDER BY line", "--format", "csv")
     assert rows.stdout.splitlines() == [
         "line,reason",
@@ -73,13 +73,13 @@ WRONG = [
 
 
 @pytest.mark.usefixtures("upgraded")
-@pytest.mark.parametrize(("arguments", "settings", "code", "said"), WRONG)
+@pytest.mark.parametrize(("arguments", "settings", "code", "message"), WRONG)
 def test_an_error_is_one_sentence_and_a_code(
-    ruie: Run, arguments: tuple[str, ...], settings: dict[str, str], code: int, said: str
+    ruie: Run, arguments: tuple[str, ...], settings: dict[str, str], code: int, message: str
 ) -> None:
     done = ruie(*arguments, **settings)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4
@@ -95,7 +95,7 @@ def test_a_database_that_is_not_ours_or_empty_is_named(ruie: Run, tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(
+def test_doctor_says_what_is_wrong_and_how_to_fix_it(
     ruie: Run, bundle_path: Path, redis_url: str
 ) -> None:
     with ScriptedEndpoint(answer("None")) as endpoint:
@@ -105,8 +105,12 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
             "RUIE_BUNDLE": str(bundle_path),
         }
         sick = json.loads(ruie("doctor", "--json", **{**well, "RUIE_BUNDLE": "none"}).stdout)
-        assert {c["part"] for c in sick if not c["well"]} == {"database", "bundle"}
-        assert all(c["mend"] for c in sick if not c["well"])
+        assert {c["part"] for c in sick if not c["ok"]} == {"database", "bundle"}
+        assert all(c["hint"] for c in sick if not c["ok"])
+        # the names of version 0.1
+        assert all(
+            (c["well"], c["found"], c["mend"]) == (c["ok"], c["detail"], c["hint"]) for c in sick
+        )
         ruie("db", "upgrade")
         done = ruie("doctor", **well)
     assert done.returncode == 0, done.stdout
@@ -122,12 +126,12 @@ def test_doctor_refuses_a_redis_that_evicts(ruie: Run, redis_url: str) -> None:
         checks = json.loads(ruie("doctor", "--json", RUIE_REDIS_URL=redis_url).stdout)
     finally:
         client.config_set("maxmemory-policy", "noeviction")
-    (found,) = [check for check in checks if check["part"] == "redis"]
-    assert not found["well"]
-    assert "noeviction" in found["mend"]
+    (redis_check,) = [check for check in checks if check["part"] == "redis"]
+    assert not redis_check["ok"]
+    assert "noeviction" in redis_check["hint"]
 
 
-def test_an_interrupted_enqueueing_is_not_worked_off(tmp_path: Path) -> None:
+def test_a_job_whose_enqueueing_was_interrupted_is_not_processed(tmp_path: Path) -> None:
     from ruie.db import migrate
     from ruie.db.engine import open_engine
     from ruie.schema import Schema

@@ -39,38 +39,38 @@ def test_the_table_and_where_each_number_is_from(ask: Run) -> None:
     assert lines[0] == "20 documents, 20 different texts, 1 refused line; model m-2026-01-31"
     (detection,) = (line.split() for line in lines if line.startswith("ED "))
     assert detection[1:3] == ["20", "0"]
-    for said in (
+    for line in (
         "0.4 USD for a million tokens in, 1.6 out (RUIE_LLM_PRICES)",
         "EAE: ",
         "for each of 20 ED calls, as in the demonstrations most like the sampled texts",
         "prompts of 20 ED, 20 EAE (seed 0), estimated (4 ASCII characters a token)",
         "ED, EAE: the mean of the demonstrations' answers",
     ):
-        assert said in done.stdout, said
+        assert line in done.stdout, line
 
 
 def test_for_programs(ask: Run) -> None:
     priced = {"RUIE_LLM_PRICES": '{"m": [0.4, 1.6]}'}
-    told = json.loads(ask("--model", "m", "--json", "--sample", "5", **priced).stdout)
-    assert (told["documents"], told["refused"], told["paid_before"]) == (20, 1, 0)
-    tasks = {task["task"]: task for task in told["tasks"]}
+    printed = json.loads(ask("--model", "m", "--json", "--sample", "5", **priced).stdout)
+    assert (printed["documents"], printed["refused"], printed["paid_before"]) == (20, 1, 0)
+    tasks = {task["task"]: task for task in printed["tasks"]}
     assert set(tasks) == {"ED", "EAE"}
     assert (tasks["ED"]["sampled"], tasks["ED"]["calls"]) == (5, 20)
     assert tasks["ED"]["prompt_spread"] > 0
-    assert told["calls"] == 20 + tasks["EAE"]["calls"]
+    assert printed["calls"] == 20 + tasks["EAE"]["calls"]
     assert tasks["ED"]["most_completion_tokens"] == 20 * 256
-    expected = (0.4 * told["prompt_tokens"] + 1.6 * told["completion_tokens"]) / 1e6
-    assert told["cost_usd"] == pytest.approx(expected)
-    assert told["cost_usd"] < told["most_usd"]
+    expected = (0.4 * printed["prompt_tokens"] + 1.6 * printed["completion_tokens"]) / 1e6
+    assert printed["cost_usd"] == pytest.approx(expected)
+    assert printed["cost_usd"] < printed["most_usd"]
 
 
-def test_a_price_that_nobody_stated_is_asked_for(ask: Run) -> None:
+def test_a_price_that_is_not_known_is_asked_for(ask: Run) -> None:
     done = ask("--model", 'my "model"')
     assert done.returncode == 0
-    assert 'unknown: nobody stated a price for my "model"' in done.stdout
+    assert 'unknown: no price is known for my "model"' in done.stdout
     assert r"""RUIE_LLM_PRICES='{"my \"model\"": [IN, OUT]}'""" in done.stdout
-    told = json.loads(ask("--model", "m", "--json").stdout)
-    assert (told["cost_usd"], told["most_usd"], told["price"]) == (None, None, None)
+    printed = json.loads(ask("--model", "m", "--json").stdout)
+    assert (printed["cost_usd"], printed["most_usd"], printed["price"]) == (None, None, None)
 
 
 def test_no_text_leaves_this_machine_and_no_job_is_made(ask: Run, ruie: Run) -> None:

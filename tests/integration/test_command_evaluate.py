@@ -32,7 +32,7 @@ def test_the_files_and_the_output_have_the_same_figures(
     done = ruie("evaluate", *FILES, *THREE, "--output", "out", **settings(endpoint, bundle_path))
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
-    told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    report = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     markdown = (out / "evaluation.md").read_text(encoding="utf-8")
     assert sorted(file.name for file in out.iterdir()) == [
         "evaluation.json", "evaluation.md", "evaluation.png", "predictions.jsonl",
@@ -40,7 +40,7 @@ def test_the_files_and_the_output_have_the_same_figures(
 
     lines = predictions(out)
     assert len(lines) == len(endpoint.requests) == 3 * QUESTIONS
-    results = told["results"]
+    results = report["results"]
     assert [(r["corpus"], r["task"], r["retriever"]) for r in results] == [
         (corpus, task, retriever)
         for corpus, tasks in (
@@ -75,9 +75,9 @@ def test_the_files_and_the_output_have_the_same_figures(
         assert f"| {f1} | {span} |" in row
         assert any(f1 in x and span in x for x in done.stdout.splitlines())
     assert all(len(line["demonstrations"]) == 8 for line in lines if line["task"] != "EAE")
-    assert told["settings"]["model"] == "scripted"
-    assert told["settings"]["endpoint"] == "127.0.0.1"
-    assert told["settings"]["k"] == 8
+    assert report["settings"]["model"] == "scripted"
+    assert report["settings"]["endpoint"] == "127.0.0.1"
+    assert report["settings"]["k"] == 8
     png = (out / "evaluation.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     assert "![" in markdown
@@ -140,9 +140,9 @@ def test_k_and_the_model_are_options(
         "evaluate", FILES[0], "-k", "2", "--model", "other", "--limit", "2", "--json",
         **settings(endpoint, bundle_path),
     )  # fmt: skip  # one command
-    told = json.loads(done.stdout)
-    assert (told["settings"]["k"], told["settings"]["model"]) == (2, "other")
-    assert told["price"] is None
-    assert told["results"][0]["cost_usd"] is None
+    report = json.loads(done.stdout)
+    assert (report["settings"]["k"], report["settings"]["model"]) == (2, "other")
+    assert report["price"] is None
+    assert report["results"][0]["cost_usd"] is None
     assert [len(r.body["messages"]) for r in endpoint.requests] == [5, 5]
     assert {r.body["model"] for r in endpoint.requests} == {"other"}

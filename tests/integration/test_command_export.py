@@ -34,7 +34,7 @@ def span(text: str, words: str) -> Span:
 
 
 def answers(item: LeasedItem) -> list[Item]:
-    """The first word is a person, the fourth a place; but nobody found Oslo, and one is nowhere."""
+    """The first word is a person, the fourth a place; but Oslo is not found, and one is nowhere."""
     person, verb, _, place, _ = item.text.split()
     who, where = span(item.text, person), span(item.text, place)
     moved = verb == "moved"
@@ -151,11 +151,11 @@ def test_corrections_are_stored_scored_and_exported(run: Run, job: str, tmp_path
     ]  # fmt: skip  # a line
     assert "news" in run("review", "list").stdout
 
-    told = json.loads(run("review", "score", job, "--json").stdout)
-    assert told["documents"] == 2
-    by_task = {t["task"]: (t["gold"], t["predicted"], t["matched"]) for t in told["tasks"]}
+    printed = json.loads(run("review", "score", job, "--json").stdout)
+    assert printed["documents"] == 2
+    by_task = {t["task"]: (t["gold"], t["predicted"], t["matched"]) for t in printed["tasks"]}
     assert by_task == {"NER": (4, 3, 3), "RE": (1, 1, 1), "ED": (1, 1, 1), "EAE": (1, 1, 1)}
-    (entities,) = (t for t in told["tasks"] if t["task"] == "NER")
+    (entities,) = (t for t in printed["tasks"] if t["task"] == "NER")
     assert (entities["recall"], round(entities["f1"], 3)) == (0.75, 0.857)
     assert "2 reviewed documents" in run("review", "score", job).stderr
 
@@ -169,7 +169,7 @@ def test_corrections_are_stored_scored_and_exported(run: Run, job: str, tmp_path
 
 def test_what_review_refuses(run: Run, job: str, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "a", "text": "x", "entities": []}))
-    for arguments, code, said in [
+    for arguments, code, message in [
         (("import", "none.jsonl", "--job", job), 2, "none.jsonl"),
         (("import", "rows.jsonl", "--job", "job_0"), 4, "no job job_0"),
         (("import", "rows.jsonl", "--job", job), 1, "the text is not that of the document 'a'"),
@@ -178,5 +178,5 @@ def test_what_review_refuses(run: Run, job: str, tmp_path: Path) -> None:
         (("list", "job_0"), 4, "no job job_0"),
     ]:
         done = run("review", *arguments)
-        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+        assert (done.returncode, message in done.stderr) == (code, True), done.stderr
         assert "Traceback" not in done.stderr

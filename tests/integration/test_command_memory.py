@@ -43,7 +43,7 @@ def html(path: Path, text: str) -> None:
 
 
 KINDS: dict[str, tuple[Callable[[Path, str], None], str, float]] = {
-    # how it is written, what is said of it, and how much more it may take than a small one, MB
+    # how it is written, why it is refused, how much more memory than a small one it may take, MB
     "a.jsonl": (jsonl, f":1  has 99999996 bytes, too many for {LIMIT}", 48),
     "a.txt": (plain, f":1  has 99999983 bytes, too many for {LIMIT}", 24),
     "a.csv": (csv, f":1  has 99999988 bytes, too many for {LIMIT}", 24),
@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[Callable[[Path, str], None], str, float]] = {
 def test_a_huge_document_is_refused_and_does_not_fill_the_memory(
     tmp_path: Path, name: str, kind: tuple[Callable[[Path, str], None], str, float]
 ) -> None:
-    write, said, more_mb = kind
+    write, reason, more_mb = kind
     (tmp_path / "news.yaml").write_text("name: news\nentities: [person]\n")
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
 
@@ -76,7 +76,9 @@ def test_a_huge_document_is_refused_and_does_not_fill_the_memory(
     large = ruie("enqueue", name, *SCHEMA, "--json")
     print(f"{name}: {large.peak_mb:.0f} MB, a small one {small.peak_mb:.0f} MB")
 
-    told = json.loads(large.stdout)
-    assert [f"{e['source']}:{e['line']}  {e['reason']}" for e in told["errors"]] == [name + said]
-    assert told["documents"] == large.returncode ^ 1 == (name not in ("a.txt", "a.html"))
+    printed = json.loads(large.stdout)
+    assert [f"{e['source']}:{e['line']}  {e['reason']}" for e in printed["errors"]] == [
+        name + reason
+    ]
+    assert printed["documents"] == large.returncode ^ 1 == (name not in ("a.txt", "a.html"))
     assert large.peak_mb < small.peak_mb + more_mb

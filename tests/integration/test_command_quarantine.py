@@ -61,16 +61,16 @@ def test_the_list_says_what_and_why_and_counts_the_classes(ruie: Run, job: str) 
     every = ruie("quarantine", "list", "--limit", "1")
     assert job in every.stdout
     assert "the newest 1 of 2" in every.stderr
-    told = json.loads(ruie("quarantine", "list", "--error", "output", "--json").stdout)
-    assert told["classes"] == {"output": 1, "transient": 1}
-    assert [(i["id"], i["external_id"], i["job_id"]) for i in told["items"]] == [(1, "a", job)]
+    printed = json.loads(ruie("quarantine", "list", "--error", "output", "--json").stdout)
+    assert printed["classes"] == {"output": 1, "transient": 1}
+    assert [(i["id"], i["external_id"], i["job_id"]) for i in printed["items"]] == [(1, "a", job)]
     assert ruie("quarantine", "list", "job_0").returncode == 4
 
 
 def test_show_tells_all_that_is_known(ruie: Run, job: str) -> None:
     done = ruie("quarantine", "show", "1")
     assert done.returncode == 0, done.stderr
-    for said in (
+    for line in (
         f"item       1, NER, of {job}",
         "error      output: The answer cannot be read.",
         "document   a  in.jsonl:1",
@@ -80,13 +80,13 @@ def test_show_tells_all_that_is_known(ruie: Run, job: str) -> None:
         "--- answer\nI am [b]sorry[/b]\n",
         "HTTP 500",
         "0.000180",
-        f"to ask again: ruie retry {job} --error output\n",
+        f"to retry: ruie retry {job} --error output\n",
     ):
-        assert said in done.stdout, said
-    told = json.loads(ruie("quarantine", "show", "1", "--json").stdout)
-    assert told["prompt"] == PROMPT
-    assert told["history"][0]["prompt_tokens"] == 1200
-    assert told["retry"] == f"ruie retry {job} --error output"
+        assert line in done.stdout, line
+    printed = json.loads(ruie("quarantine", "show", "1", "--json").stdout)
+    assert printed["prompt"] == PROMPT
+    assert printed["history"][0]["prompt_tokens"] == 1200
+    assert printed["retry"] == f"ruie retry {job} --error output"
     assert "no call was made" in ruie("quarantine", "show", "2").stdout
     missing = ruie("quarantine", "show", "3")
     assert (missing.returncode, "it is pending" in missing.stderr) == (4, True)
@@ -101,14 +101,14 @@ def test_retry_asks_again_and_says_how_many(ruie: Run, job: str) -> None:
     )
     done = ruie("retry", job, "--error", "output", "--model", "large")
     assert done.stdout == (
-        f"1 item of {job} will be asked again, of the model large; the job is running\n"
+        f"1 item of {job} will be retried with the model large; the job is running\n"
     )
-    told = json.loads(ruie("retry", job, "--json").stdout)
-    assert (told["retried"], told["state"]) == (1, "running")
-    assert told["quarantined_before"] == {"transient": 1}
+    printed = json.loads(ruie("retry", job, "--json").stdout)
+    assert (printed["retried"], printed["state"]) == (1, "running")
+    assert printed["quarantined_before"] == {"transient": 1}
     assert ruie("retry", job).stdout == f"{job} has nothing in quarantine\n"
-    asked = "SELECT state, model FROM work_items ORDER BY id"
-    rows = ruie("query", asked, "--format", "csv").stdout
+    sql = "SELECT state, model FROM work_items ORDER BY id"
+    rows = ruie("query", sql, "--format", "csv").stdout
     assert rows == "state,model\npending,large\npending,\npending,\n"
     assert ruie("quarantine", "list").stdout == "in quarantine: nothing\n"
 
@@ -127,7 +127,7 @@ def test_retry_of_a_paused_job_says_what_is_next_and_a_cancelled_one_refuses(
     assert ruie("retry", "job_0").returncode == 4
 
 
-def test_a_job_with_a_cap_asks_no_model_whose_price_nobody_stated(ruie: Run, job: str) -> None:
+def test_a_job_with_a_cap_is_not_retried_with_a_model_without_a_price(ruie: Run, job: str) -> None:
     prices = {"RUIE_LLM_PRICES": '{"small": [0.4, 1.6], "large": [2, 8]}'}
     other = ruie("enqueue", "in.jsonl", "--schema", "news.yaml", "--model", "small",
                  "--cap", "1", **prices).stdout.strip()  # fmt: skip  # one call

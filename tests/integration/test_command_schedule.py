@@ -66,12 +66,12 @@ def test_due_times_come_and_two_coordinators_run(
     with engine.begin() as conn:
         conn.execute(text("UPDATE schedules SET next_due_at = '2026-01-01 01:00:00.000000'"))
     wait_until(lambda: states(engine) == ["done"], 40)
-    told = json.loads(ruie("schedule", "list", "--json").stdout)[0]
-    assert told["last_run"]["counts"]["documents"] == 1
-    assert told["last_run"]["job_state"] == "running"
+    printed = json.loads(ruie("schedule", "list", "--json").stdout)[0]
+    assert printed["last_run"]["counts"]["documents"] == 1
+    assert printed["last_run"]["job_state"] == "running"
     shown = ruie("schedule", "list").stdout
     assert "02:00 +0" in shown
-    assert told["last_run"]["job_id"] in shown
+    assert printed["last_run"]["job_id"] in shown
 
 
 def test_a_killed_coordinators_run_is_taken_up(
@@ -91,9 +91,9 @@ def test_a_killed_coordinators_run_is_taken_up(
         conn.execute(text("UPDATE schedule_runs SET lease_expires = '2026-01-01 00:00:00.000000'"))
     coordinate()
     wait_until(lambda: states(engine) == ["done"], 40)
-    told = json.loads(ruie("schedule", "show", "news", "--json").stdout)
-    assert [run["attempts"] for run in told["runs"]] == [2]
-    with engine.connect() as conn:  # the second went on in the job of the first
+    printed = json.loads(ruie("schedule", "show", "news", "--json").stdout)
+    assert [run["attempts"] for run in printed["runs"]] == [2]
+    with engine.connect() as conn:  # the second continued the job of the first
         assert conn.execute(text("SELECT COUNT(*) FROM jobs")).scalar() == 1
 
 
@@ -111,8 +111,8 @@ def test_a_run_enqueues_what_is_new_or_changed(
     (tmp_path / "in.jsonl").write_text("".join(rows))
     done = ruie("schedule", "run", "news", "--wait")
     assert done.returncode == 0, done.stderr
-    told = json.loads(ruie("schedule", "show", "news", "--json").stdout)["runs"][0]["counts"]
-    assert told == {
+    printed = json.loads(ruie("schedule", "show", "news", "--json").stdout)["runs"][0]["counts"]
+    assert printed == {
         "documents": 1, "new": 1, "changed": 0, "unchanged": 1, "removed": 1, "refused": 0,
     }  # fmt: skip  # one line's worth
 
@@ -142,9 +142,9 @@ def test_columns_are_mapped_in_each_run(
     coordinate()
     assert ruie("schedule", "run", "news", "--wait").returncode == 0
     with engine.connect() as conn:
-        found = conn.execute(text("SELECT external_id, metadata FROM origins")).all()
+        stored = conn.execute(text("SELECT external_id, metadata FROM origins")).all()
         settings = conn.execute(text("SELECT settings FROM jobs")).scalar_one()
-    assert [tuple(row) for row in found] == [("u1", '{"title": "A trip"}')]
+    assert [tuple(row) for row in stored] == [("u1", '{"title": "A trip"}')]
     assert json.loads(settings)["context"] == "title"
 
 
@@ -152,7 +152,7 @@ def test_credentials_in_a_url_are_not_shown(ruie: Run, engine: Engine) -> None:
     url = "https://ada:secret@example.org/in.jsonl?sig=abc"
     assert ruie("schedule", "add", "news", "--source", url, *ADD).returncode == 0
     for arguments in (("list", "--json"), ("show", "news"), ("show", "news", "--json")):
-        said = ruie("schedule", *arguments).stdout
-        assert "example.org/in.jsonl" in said
-        assert "secret" not in said
-        assert "abc" not in said
+        shown = ruie("schedule", *arguments).stdout
+        assert "example.org/in.jsonl" in shown
+        assert "secret" not in shown
+        assert "abc" not in shown

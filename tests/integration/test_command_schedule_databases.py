@@ -58,8 +58,8 @@ def test_from_add_to_remove(run: Run, coordinator: Path) -> None:
     shown = run("schedule", "list").stdout
     assert job in shown
     assert "Europe/Berlin" in shown
-    told = json.loads(run("schedule", "show", "news", "--json").stdout)
-    assert [(r["state"], r["attempts"]) for r in told["runs"]] == [("done", 1)]
+    printed = json.loads(run("schedule", "show", "news", "--json").stdout)
+    assert [(r["state"], r["attempts"]) for r in printed["runs"]] == [("done", 1)]
     assert "0 2 1 1 * (Europe/Berlin)" in run("schedule", "show", "news").stdout
 
     assert run("schedule", "disable", "news").returncode == 0

@@ -53,14 +53,14 @@ def test_the_best_and_how_many_there_are(ruie: Run, job: str) -> None:
 
 
 def test_json(ruie: Run, job: str) -> None:
-    told = json.loads(ruie("search", '"crude oil" zurich OR 原油', "--json").stdout)
-    assert (told["total"], told["not_indexed"]) == (2, 0)
-    by_id = {hit["places"][0]["external_id"]: hit for hit in told["hits"]}
+    printed = json.loads(ruie("search", '"crude oil" zurich OR 原油', "--json").stdout)
+    assert (printed["total"], printed["not_indexed"]) == (2, 0)
+    by_id = {hit["places"][0]["external_id"]: hit for hit in printed["hits"]}
     assert sorted(by_id) == ["a", "c"]
-    found = by_id["a"]["snippet"]
-    original = ROWS[0]["text"][found["char_start"] : found["char_end"]]
-    assert original.replace("\n", " ") == found["text"]
-    assert [found["text"][s:e] for s, e in found["marks"]] == ["Crude oil", "Zürich"]
+    snippet = by_id["a"]["snippet"]
+    original = ROWS[0]["text"][snippet["char_start"] : snippet["char_end"]]
+    assert original.replace("\n", " ") == snippet["text"]
+    assert [snippet["text"][s:e] for s, e in snippet["marks"]] == ["Crude oil", "Zürich"]
     place = by_id["a"]["places"][0]
     assert (place["job_id"], place["source"], place["line"]) == (job, "in.jsonl", 1)
 
@@ -72,7 +72,7 @@ def test_nothing_is_found(ruie: Run, job: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("--", "-oil"), 2, "not only words to exclude"),
         (("&&",), 2, "no word in it"),
@@ -81,14 +81,16 @@ def test_nothing_is_found(ruie: Run, job: str) -> None:
         (('"oil',), 0, "2 documents"),
     ],
 )
-def test_how_it_ends(ruie: Run, job: str, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_how_it_ends(
+    ruie: Run, job: str, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     done = ruie("search", *arguments)
     assert done.returncode == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_cannot_be_indexed_is_said(ruie: Run, job: str, tmp_path: Path) -> None:
+def test_what_cannot_be_indexed_is_reported(ruie: Run, job: str, tmp_path: Path) -> None:
     ruie("search", "oil")
     more = tmp_path / "more.jsonl"
     more.write_text(json.dumps({"id": "d", "text": "More oil."}))

@@ -1,4 +1,4 @@
-"""The `ruie` command. Each subcommand is imported when it is called: `--help` must be quick."""
+"""The `ruie` command. Each subcommand is imported when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from ruie import __version__
 from ruie.errors import ExitCode, RuieError
 
 PLUGINS = "ruie.commands"
-"""Entry points: commands of halves that this one may not import (`bundle`, of the exporter)."""
+"""Entry points: commands of packages that worker may not import (`bundle`, of the exporter)."""
 
-COMMANDS = {  # name: module of this package and command in it, short help
-    "demo": ("demo:demo", "The main job on this machine: sentences in, tables out."),
-    "up": ("serve:up", "Redis, local LLM, coordinator and worker, one process."),
+COMMANDS = {  # name: module of this package and command in it; short help
+    "demo": ("demo:demo", "Extract from real sentences on this machine, into tables."),
+    "up": ("serve:up", "Run Redis, local LLM, coordinator and worker in one."),
     "enqueue": ("enqueue:enqueue", "Add documents as a job; prints the job's id."),
-    "schedule": ("schedule:schedule", "Ingest by the clock: what, when, how it went."),
-    "estimate": ("estimate:estimate", "Calls, tokens and cost, before anything is sent."),
-    "worker": ("serve:worker", "Work off batches until stopped."),
-    "coordinator": ("serve:coordinator", "Hand out work until stopped."),
-    "status": ("status:status", "How far the jobs are."),
+    "schedule": ("schedule:schedule", "Enqueue sources by the clock: what, when, how it went."),
+    "estimate": ("estimate:estimate", "Estimate calls, tokens and cost; sends nothing."),
+    "worker": ("serve:worker", "Process batches until stopped."),
+    "coordinator": ("serve:coordinator", "Dispatch work to the workers until stopped."),
+    "status": ("status:status", "Show how far the jobs are."),
     "pause": ("jobs:pause", "Stop a job for now."),
-    "resume": ("jobs:resume", "Let a paused job go on."),
-    "cancel": ("jobs:cancel", "End a job for good; it keeps what it has."),
-    "retry": ("retry:retry", "Ask again what is in quarantine."),
-    "quarantine": ("quarantine:quarantine", "Look at the items that were given up."),
-    "cap": ("jobs:cap", "The most a job may cost."),
-    "query": ("query:query", "Ask the records in SQL, read-only."),
+    "resume": ("jobs:resume", "Continue a paused or failed job."),
+    "cancel": ("jobs:cancel", "End a job for good; its records stay."),
+    "retry": ("retry:retry", "Retry the items in quarantine."),
+    "quarantine": ("quarantine:quarantine", "Show the items that were given up."),
+    "cap": ("jobs:cap", "Show or set the most that a job may cost."),
+    "query": ("query:query", "Run a read-only SQL query."),
     "search": ("search:search", "Find documents by their words, the best first."),
-    "canonical": ("canonical:canonical", "What names are called."),
-    "export": ("export:export", "What a job found, as JSONL, Parquet, brat or HTML."),
-    "review": ("review:review", "People's corrections, stored beside the records."),
+    "canonical": ("canonical:canonical", "Map the spellings of names to one name."),
+    "export": ("export:export", "Write a job's records as JSONL, Parquet, brat or HTML."),
+    "review": ("review:review", "Import, list, score and export people's corrections."),
     "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
-    "convert": ("convert:convert", "Annotated data of other formats as JSONL."),
+    "convert": ("convert:convert", "Convert annotated data of other formats to JSONL."),
     "db": ("database:database", "Bring the database up to date, or check it."),
-    "doctor": ("doctor:doctor", "Check everything, and say how to mend it."),
+    "doctor": ("doctor:doctor", "Check everything, and say how to fix it."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named here and imported when they run."""
+    """A group whose commands are listed here and imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*COMMANDS, *(point.name for point in entry_points(group=PLUGINS))])
@@ -76,19 +76,19 @@ def cli() -> None:
     """Turn large corpora into SQL tables of entities, relations and events.
 
     Settings come from RUIE_* variables and ruie.toml. Exit codes: 0 done, 1 done but something
-    failed, 2 wrong use, 3 a server or an installed part is missing, 4 a bundle or database is
-    missing, damaged or of another version.
+    failed, 2 wrong use, 3 a server cannot be reached or a part is not installed, 4 a bundle or
+    database is missing, damaged or of another version.
     """
 
 
 def main() -> None:
-    """Run the command; every foreseen error is one sentence and an exit code."""
+    """Run the command; every expected error is a message and an exit code."""
     try:
-        # where click does not end the process itself it gives the code of `ctx.exit` back
+        # without standalone mode click returns the code of `ctx.exit`
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else int(ExitCode.OK))
     except RuieError as error:
-        _complain(error.message, error.hint)
+        _print_error(error.message, error.hint)
         sys.exit(int(error.exit_code))
     except click.ClickException as error:
         error.show()
@@ -96,12 +96,12 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(int(ExitCode.INTERRUPTED))
     except BrokenPipeError:
-        # the reader of our output went away (`| head`): nothing is wrong
+        # the reader of our output has closed it (`| head`): not an error
         sys.stderr.close()
         sys.exit(int(ExitCode.OK))
 
 
-def _complain(message: str, hint: str) -> None:
+def _print_error(message: str, hint: str) -> None:
     click.echo(f"ruie: {message}", err=True)
     if hint:
         click.echo(f"      {hint}", err=True)

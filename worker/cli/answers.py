@@ -1,4 +1,4 @@
-"""An answer as CSV, JSON lines or Parquet, row after row: of any size in constant memory."""
+"""The result of a query as CSV, JSON lines or Parquet, row by row in constant memory."""
 
 from __future__ import annotations
 
@@ -13,62 +13,60 @@ from ruie.errors import DatabaseError
 if TYPE_CHECKING:
     from ruie.db.query import QueryResult
 
-BATCH = 10_000
-"""Rows of a Parquet row group; the types of columns are those of the first."""
+GROUP_ROWS = 10_000
+"""Rows of a Parquet row group; the types of columns are those of the first group."""
 
 
-def write_csv(answer: QueryResult, out: TextIO) -> None:
-    """A head and a line a row."""
+def write_csv(result: QueryResult, out: TextIO) -> None:
+    """A header, and a line for each row."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows(answer.rows)
+    writer.writerow(result.columns)
+    writer.writerows(result.rows)
 
 
-def write_json(answer: QueryResult, out: TextIO) -> None:
-    """One object a line."""
-    for row in answer.rows:
-        named = dict(zip(answer.columns, row, strict=True))
+def write_json(result: QueryResult, out: TextIO) -> None:
+    """An object on each line."""
+    for row in result.rows:
+        named = dict(zip(result.columns, row, strict=True))
         out.write(json.dumps(named, ensure_ascii=False, default=str) + "\n")
 
 
-def write_parquet(answer: QueryResult, out: BinaryIO) -> None:
-    """A row group for each `BATCH` rows. A column is int64, float64, binary or string.
-
-    Raises DatabaseError where a later value does not fit its column's type.
-    """
+def write_parquet(result: QueryResult, out: BinaryIO) -> None:
+    """A row group for each `GROUP_ROWS` rows. A column is int64, float64, binary or string. Raises
+    `DatabaseError` where a later value does not fit its column's type."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first = list(islice(answer.rows, BATCH))
-    kinds = [_kind([row[i] for row in first]) for i in range(len(answer.columns))]
-    types = {int: pa.int64(), float: pa.float64(), bytes: pa.binary(), str: pa.string()}
+    first = list(islice(result.rows, GROUP_ROWS))
+    types = [_type([row[i] for row in first]) for i in range(len(result.columns))]
+    arrow = {int: pa.int64(), float: pa.float64(), bytes: pa.binary(), str: pa.string()}
     schema = pa.schema(
-        [(name, types[kind]) for name, kind in zip(answer.columns, kinds, strict=True)]
+        [(name, arrow[type_]) for name, type_ in zip(result.columns, types, strict=True)]
     )
     with pq.ParquetWriter(out, schema) as writer:
         rows = first
         while rows:
             columns = [
-                pa.array([_fit(row[i], kind, answer.columns[i]) for row in rows], types[kind])
-                for i, kind in enumerate(kinds)
+                pa.array([_fit(row[i], type_, result.columns[i]) for row in rows], arrow[type_])
+                for i, type_ in enumerate(types)
             ]
             writer.write_batch(pa.record_batch(columns, schema=schema))
-            rows = list(islice(answer.rows, BATCH))
+            rows = list(islice(result.rows, GROUP_ROWS))
 
 
-def _kind(values: Sequence[Any]) -> type:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
+def _type(values: Sequence[Any]) -> type:
+    types = {type(value) for value in values if value is not None}
+    if types == {int, float}:
         return float
-    return kinds.pop() if len(kinds) == 1 else str
+    return types.pop() if len(types) == 1 else str
 
 
-def _fit(value: Any, kind: type, column: str) -> Any:
-    if value is None or isinstance(value, kind):
+def _fit(value: Any, type_: type, column: str) -> Any:
+    if value is None or isinstance(value, type_):
         return value
-    if kind is str or (kind is float and isinstance(value, int)):
-        return kind(value)
+    if type_ is str or (type_ is float and isinstance(value, int)):
+        return type_(value)
     raise DatabaseError(
-        f"The column {column} begins with {kind.__name__} and later has {type(value).__name__}.",
+        f"The column {column} begins with {type_.__name__} and later has {type(value).__name__}.",
         f"Write CAST({column} AS TEXT), or AS REAL, in the query.",
     )

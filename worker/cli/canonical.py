@@ -13,13 +13,13 @@ from ruie.errors import UsageError
 
 @click.group("canonical")
 def canonical() -> None:
-    """What names are called."""
+    """Map the spellings of names to one name."""
 
 
 @canonical.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def import_(file: Path) -> None:
-    """Lines `spelling,name` of a CSV file."""
+    """Import lines `spelling,name` of a CSV file."""
     mapping: dict[str, str] = {}
     try:
         with file.open(encoding="utf-8", newline="") as lines:
@@ -40,7 +40,7 @@ def import_(file: Path) -> None:
 @click.argument("spelling")
 @click.argument("name")
 def set_(spelling: str, name: str) -> None:
-    """Call a name, in all its spellings, otherwise."""
+    """Set the name of SPELLING, and of those that differ only in case, spacing and the like."""
     if not spelling.strip() or not name.strip():
         raise UsageError("A name is empty.", "Give a spelling and a name.")
     _map({spelling: name})
@@ -49,21 +49,23 @@ def set_(spelling: str, name: str) -> None:
 @canonical.command("unset")
 @click.argument("spelling")
 def unset(spelling: str) -> None:
-    """Call a name by the spelling seen first again."""
+    """Use the spelling that was seen first again."""
     from ruie.db.canonical import unmap_names
     from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
-        many = unmap_names(conn, [spelling])
-    click.echo(f"{many} changed", err=True)
+        changed = unmap_names(conn, [spelling])
+    click.echo(f"{changed} changed", err=True)
 
 
 @canonical.command("list")
 @click.argument("prefix", default="")
-@click.option("--mapped", is_flag=True, help="Only what was set or imported.")
-@click.option("--limit", type=click.IntRange(1), default=1000, help="Rows at most.")
+@click.option("--mapped", is_flag=True, help="Only those that were set or imported.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=1000, help="At most this many; default: 1000."
+)
 def list_(prefix: str, mapped: bool, limit: int) -> None:
-    """Keys with their names."""
+    """List keys with their names."""
     from ruie.db.canonical import list_names
     from ruie.db.engine import reading
     from ruie.worker.client import Client
@@ -72,7 +74,7 @@ def list_(prefix: str, mapped: bool, limit: int) -> None:
     with reading(Client().engine) as conn:
         rows = [(n.key, n.seen, n.name, n.mapped) for n in list_names(
             conn, prefix, mapped=mapped, limit=limit
-        )]  # fmt: skip  # a row a name
+        )]  # fmt: skip  # a row for each name
     console.print(table(("key", "seen first", "name", "mapped"), rows))
 
 
@@ -81,5 +83,5 @@ def _map(mapping: Mapping[str, str]) -> None:
     from ruie.worker.client import Client
 
     with Client().engine.begin() as conn:
-        many = map_names(conn, mapping)
-    click.echo(f"{many} changed", err=True)
+        changed = map_names(conn, mapping)
+    click.echo(f"{changed} changed", err=True)

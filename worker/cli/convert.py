@@ -18,16 +18,16 @@ COLUMNS = ("source", "format", "rows", "entities", "relations", "events", "left 
 
 
 def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """A share of a whole, `5%` or `0.05`, as a number from 0 to 1. A number above 1 without % is
-    refused: it may be meant as either."""
+    """A share, `5%` or `0.05`, as a number from 0 to 1. Above 1 without % it is refused: `5` may be
+    meant as either."""
     written = value.strip()
     try:
-        found = float(written.rstrip("% ")) / (100 if written.endswith("%") else 1)
+        number = float(written.rstrip("% ")) / (100 if written.endswith("%") else 1)
     except ValueError:
-        found = -1
-    if not 0 <= found <= 1:
-        raise click.BadParameter(f"{value!r} is no share; write for example 5% or 0.05.")
-    return found
+        number = -1
+    if not 0 <= number <= 1:
+        raise click.BadParameter(f"{value!r} is not a share; write for example 5% or 0.05.")
+    return number
 
 
 @click.command()
@@ -41,7 +41,7 @@ def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.option(
     "--schema",
     type=click.Path(path_type=Path),
-    help="Schema of SOURCES; default: beside each, or the types that they show.",
+    help="Schema of SOURCES; default: the file beside each, or the types that occur.",
 )
 @click.option(
     "--tolerance",
@@ -50,11 +50,23 @@ def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
     callback=share,
     help="Share of a source's rows that may be wrong; default: 5%.",
 )
-@click.option("--token-column", type=int, default=1, help="CoNLL: the token's, from 1, or -1 last.")
-@click.option("--tag-column", type=int, default=-1, help="CoNLL: the tag's, from 1, or -1 last.")
-@click.option("--span-group", default="", help="DocBin: take this group of doc.spans.")
-@click.option("--whole-documents", is_flag=True, help="brat: a row a document, not a line.")
-@click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
+@click.option(
+    "--token-column",
+    type=int,
+    default=1,
+    help="CoNLL: the column of the token, from 1; -1 is the last.",
+)
+@click.option(
+    "--tag-column",
+    type=int,
+    default=-1,
+    help="CoNLL: the column of the tag, from 1; -1 is the last.",
+)
+@click.option("--span-group", default="", help="DocBin: use this group of doc.spans.")
+@click.option(
+    "--whole-documents", is_flag=True, help="brat: a row for each document, not for each line."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @json_option
 def convert(
     sources: tuple[Path, ...],
@@ -69,10 +81,10 @@ def convert(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Write annotated SOURCES as JSONL: CoNLL columns, DocBin, brat, IE INSTRUCTIONS, JSONL.
+    """Convert annotated SOURCES to JSONL: CoNLL columns, DocBin, brat, IE INSTRUCTIONS, JSONL.
 
-    Rows that are wrong are reported with file and line and left out. Without --schema the schema
-    is written beside the rows.
+    Rows that are wrong are reported with file and line and left out. Without --schema a schema is
+    written beside the rows.
     """
     from ruie.annotations import load_corpus
     from ruie.errors import AnnotationError
@@ -91,13 +103,13 @@ def convert(
         )
         for source in dict.fromkeys(sources)
     }
-    joined = union(schema_path(output).stem, (corpus.schema for corpus in read.values()))
-    if not joined.tasks:
+    merged = union(schema_path(output).stem, (corpus.schema for corpus in read.values()))
+    if not merged.tasks:
         raise AnnotationError(
-            "No row has an annotation, so that no schema can be made.", "Give one with --schema."
+            "No row has an annotation, so that no schema can be made.", "Name one with --schema."
         )
     rows = with_unique_ids(row for corpus in read.values() for row in corpus.rows)
-    write_corpus(output, rows, None if schema else joined, overwrite=overwrite)
+    write_corpus(output, rows, None if schema else merged, overwrite=overwrite)
     _print(read, output, schema or schema_path(output), as_json=as_json)
 
 
@@ -107,14 +119,14 @@ def _print(read: dict[Path, Corpus], output: Path, schema: Path, *, as_json: boo
     rows = [(str(source), str(corpus.format), *_counts(corpus)) for source, corpus in read.items()]
     if as_json:
         names = [column.replace(" ", "_") for column in COLUMNS]
-        told = [
+        documents = [
             {
                 **dict(zip(names, row, strict=True)),
                 "problems": [asdict(problem) for problem in corpus.problems],
             }
             for row, corpus in zip(rows, read.values(), strict=True)
         ]
-        print_json({"output": str(output), "schema": str(schema), "sources": told})
+        print_json({"output": str(output), "schema": str(schema), "sources": documents})
         return
     if len(rows) > 1:
         sums = [sum(column) for column in zip(*(_counts(c) for c in read.values()), strict=True)]

@@ -10,10 +10,10 @@ from ruie.errors import ExitCode
 @click.command()
 @click.pass_context
 def demo(ctx: click.Context) -> None:
-    """The main job on this machine: 60 real sentences in, SQL tables out.
+    """Extract from 60 real sentences on this machine: sentences in, SQL tables out.
 
-    Starts Redis, a local LLM, the coordinator and a worker, and shows what came
-    out. Everything is kept in .ruie/demo/; exit code 1 if a job gave nothing.
+    Starts Redis, a local LLM, the coordinator and a worker, and prints the results. Everything is
+    kept in .ruie/demo/; exit code 1 if a job has no result.
     """
     from ruie.settings import settings
     from ruie.worker.demo.run import run

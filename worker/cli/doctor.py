@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: what was found, and what to do where it is not well."""
+    """The result of a check. hint: how to fix what is wrong."""
 
     part: str
-    well: bool
-    found: str
-    mend: str = ""
+    ok: bool
+    detail: str
+    hint: str = ""
+
+    def document(self) -> dict[str, str | bool]:
+        """As JSON. The last three keys are the names of version 0.1."""
+        aliases = {"well": self.ok, "found": self.detail, "mend": self.hint}
+        return asdict(self) | aliases
 
 
 @click.command()
@@ -36,23 +41,23 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     config = settings()
     checks = []
-    for part, look in _parts(config):
-        check = _look(part, look)
+    for part, inspect in _parts(config):
+        check = _check(part, inspect)
         checks.append(check)
         if not as_json:
-            mark = "[green]ok   [/]" if check.well else "[red]wrong[/]"
-            console.print(f"{mark}  {part:<10}", check.found, soft_wrap=True, markup=True)
-            if check.mend:
-                console.print(f"       {'':<10}", check.mend, soft_wrap=True, markup=False)
+            mark = "[green]ok   [/]" if check.ok else "[red]wrong[/]"
+            console.print(f"{mark}  {part:<10}", check.detail, soft_wrap=True, markup=True)
+            if check.hint:
+                console.print(f"       {'':<10}", check.hint, soft_wrap=True, markup=False)
     if as_json:
-        print_json([asdict(check) for check in checks])
-    if not all(check.well for check in checks):
+        print_json([check.document() for check in checks])
+    if not all(check.ok for check in checks):
         ctx.exit(int(ExitCode.FAILED))
 
 
-def _look(part: str, look: Callable[[], str]) -> Check:
+def _check(part: str, inspect: Callable[[], str]) -> Check:
     try:
-        return Check(part, True, look())
+        return Check(part, True, inspect())
     except RuieError as error:
         return Check(part, False, error.message, error.hint)
 
@@ -87,7 +92,7 @@ def _bundle(config: Settings) -> str:
     from ruie.bundle import Bundle
 
     bundle = Bundle.open(config.bundle)
-    return f"{config.bundle}, {len(bundle):,} demonstrations, every file whole"
+    return f"{config.bundle}, {len(bundle):,} demonstrations, every file intact"
 
 
 def _llm(config: Settings) -> str:

@@ -51,7 +51,7 @@ def estimate(
     sample: int,
     as_json: bool,
 ) -> None:
-    """What enqueueing SOURCES would cost: calls, tokens and money, and how each is determined.
+    """Estimate what enqueueing SOURCES would cost: calls, tokens, money, and the basis of each.
 
     Makes no job and sends no text. What was answered before costs nothing. Exit code 1 if nothing
     at all could be used.
@@ -63,7 +63,7 @@ def estimate(
     loaded = Schema.load(schema)
     client = Client()
     with document_counter("estimating") as progress:
-        found = client.estimate(
+        result = client.estimate(
             sources,
             loaded,
             model=model,
@@ -73,26 +73,26 @@ def estimate(
             **reading,
         )
     if as_json:
-        print_json(asdict(found) | {name: getattr(found, name) for name in TOTALS})
+        print_json(asdict(result) | {name: getattr(result, name) for name in TOTALS})
     else:
-        print_refusals(found.errors)
-        _tell(found)
-    if not found.documents:
+        print_refusals(result.errors)
+        _print_estimate(result)
+    if not result.documents:
         ctx.exit(int(ExitCode.FAILED))
 
 
-def _tell(found: Estimate) -> None:
+def _print_estimate(result: Estimate) -> None:
     from ruie.worker.terminal import console, counted, table
 
     click.echo(
-        f"{counted(found.documents, 'document')}, {counted(found.texts, 'different text')}, "
-        f"{counted(found.refused, 'refused line')}; model {found.model}"
+        f"{counted(result.documents, 'document')}, {counted(result.texts, 'different text')}, "
+        f"{counted(result.refused, 'refused line')}; model {result.model}"
     )
     click.echo()
-    console.print(table(COLUMNS, [*map(_row, found.tasks), _sum(found)]))
+    console.print(table(COLUMNS, [*map(_row, result.tasks), _sum(result)]))
     click.echo()
-    for name, said in _notes(found):
-        console.print(f"{name:<12}{said}", soft_wrap=True, markup=False)
+    for name, note in _notes(result):
+        console.print(f"{name:<12}{note}", soft_wrap=True, markup=False)
 
 
 def _row(task: TaskEstimate) -> tuple[Any, ...]:
@@ -100,40 +100,40 @@ def _row(task: TaskEstimate) -> tuple[Any, ...]:
             task.completion_tokens, task.most_completion_tokens)  # fmt: skip  # as in COLUMNS
 
 
-def _sum(found: Estimate) -> tuple[Any, ...]:
-    return ("all", found.calls, found.paid_before, found.prompt_tokens, found.prompt_spread,
-            found.completion_tokens, found.most_completion_tokens)  # fmt: skip  # likewise
+def _sum(result: Estimate) -> tuple[Any, ...]:
+    return ("all", result.calls, result.paid_before, result.prompt_tokens, result.prompt_spread,
+            result.completion_tokens, result.most_completion_tokens)  # fmt: skip  # likewise
 
 
-def _notes(found: Estimate) -> list[tuple[str, str]]:
-    """The cost, and where each number is from."""
-    price = found.price
+def _notes(result: Estimate) -> list[tuple[str, str]]:
+    """The cost, and how each number was determined."""
+    price = result.price
     if price is None:
-        stated = f"{{{json.dumps(found.model)}: [IN, OUT]}}"
+        setting = f"{{{json.dumps(result.model)}: [IN, OUT]}}"
         notes = [
-            ("cost", f"unknown: nobody stated a price for {found.model}"),
-            ("", f"RUIE_LLM_PRICES='{stated}' states it, in USD for a million tokens"),
+            ("cost", f"unknown: no price is known for {result.model}"),
+            ("", f"RUIE_LLM_PRICES='{setting}' sets it, in USD for a million tokens"),
         ]
     else:
         notes = [
-            ("cost", f"{found.cost_usd:,.4f} USD; at most {found.most_usd:,.4f} USD, if every "
-             f"answer has {found.max_tokens:,} tokens; without calls made again"),
+            ("cost", f"{result.cost_usd:,.4f} USD; at most {result.most_usd:,.4f} USD, if every "
+             f"answer has {result.max_tokens:,} tokens; without repeated calls"),
             ("price", f"{price.input:g} USD for a million tokens in, {price.output:g} out "
              f"({price.stated})"),
         ]  # fmt: skip  # a line each
-    asked = [task for task in found.tasks if task.calls]
-    notes += _grouped("calls", [(task, task.calls_from) for task in found.tasks])
-    if asked:
-        built = ", ".join(f"{task.sampled:,} {task.task}" for task in asked)
-        how = f"{found.tokens_from}; ± two standard errors"
-        notes.append(("tokens in", f"prompts of {built} (seed {found.seed}), {how}"))
-    notes += _grouped("tokens out", [(task, task.completion_from) for task in asked])
+    called = [task for task in result.tasks if task.calls]
+    notes += _grouped("calls", [(task, task.calls_from) for task in result.tasks])
+    if called:
+        built = ", ".join(f"{task.sampled:,} {task.task}" for task in called)
+        how = f"{result.tokens_from}; ± two standard errors"
+        notes.append(("tokens in", f"prompts of {built} (seed {result.seed}), {how}"))
+    notes += _grouped("tokens out", [(task, task.completion_from) for task in called])
     return notes
 
 
-def _grouped(name: str, told: list[tuple[TaskEstimate, str]]) -> list[tuple[str, str]]:
-    """What is said of several tasks is said once."""
+def _grouped(name: str, notes: list[tuple[TaskEstimate, str]]) -> list[tuple[str, str]]:
+    """A note that is the same for several tasks once, with their names."""
     tasks: dict[str, list[str]] = {}
-    for task, said in told:
-        tasks.setdefault(said, []).append(str(task.task))
-    return [(name, f"{', '.join(of)}: {said}") for said, of in tasks.items()]
+    for task, note in notes:
+        tasks.setdefault(note, []).append(str(task.task))
+    return [(name, f"{', '.join(names)}: {note}") for note, names in tasks.items()]

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     "retrievers",
     multiple=True,
     type=click.Choice(["trained", "base", "bm25", "random"]),
-    help="May be given several times; default: trained.",
+    help="Repeatable; default: trained.",
 )
 @click.option(
     "-k", type=click.IntRange(min=0), help="Demonstrations; default: RUIE_DEMONSTRATIONS."
 )
 @click.option("--model", default="", help="Model; default: RUIE_LLM_MODEL.")
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=0, help="A sample of so many rows of each GOLD."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Evaluate a sample of this many rows of each GOLD; default: all.",
 )
 @click.option(
     "--sample-seed",
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for the results; what is in it is not asked again.",
+    help="Folder for the results; answers in it are not paid for again.",
 )
 @json_option
 def evaluate(
@@ -66,7 +69,7 @@ def evaluate(
 
     Runs the real prompts, endpoint, parsing and grounding; needs no queue and no database. The
     endpoint is RUIE_LLM_BASE_URL, or a local model that is started for the run. With --output the
-    same command goes on where it was stopped.
+    same command continues where it was stopped.
     """
     from ruie.bundle import Bundle
     from ruie.settings import load
@@ -79,8 +82,8 @@ def evaluate(
     from ruie.worker.prices import price_of
     from ruie.worker.terminal import counted, error_console, print_json
 
-    given = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
-    config = load(**{name: value for name, value in given.items() if value is not None})
+    overrides = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
+    config = load(**{name: value for name, value in overrides.items() if value is not None})
     corpora = load_corpora(gold, schema, limit, seed)
     pool = Bundle.open(config.bundle, threads=config.encoder_threads)
     chosen = run.open_retrievers(
@@ -92,16 +95,16 @@ def evaluate(
         _progress(run.questions(corpora) * len(chosen)) as advance,
     ):
         if kept and kept.completions:
-            there = counted(len(kept.completions), "answer")
-            error_console.print(f"{there} in {kept.path} already", soft_wrap=True, markup=False)
-        asked, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
-    price = price_of(asked, config.llm_prices)
-    settings = described(config, asked, pool.digest, corpora, chosen, limit, seed)
+            answers = counted(len(kept.completions), "answer")
+            error_console.print(f"{answers} in {kept.path} already", soft_wrap=True, markup=False)
+        used_model, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
+    price = price_of(used_model, config.llm_prices)
+    settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
     report = Report(settings, summary(parts, price, seed), price)
     if as_json:
         print_json(report.document())
     else:
-        _tell(report)
+        _print_report(report)
     if output:
         try:
             report.save(output)
@@ -109,15 +112,15 @@ def evaluate(
             error_console.print(str(error), markup=False)
 
 
-def _tell(report: Report) -> None:
+def _print_report(report: Report) -> None:
     from ruie.worker.evaluation.tables import grids
     from ruie.worker.terminal import console, table
 
     for grid in grids(report.lines):
         console.print(table(grid.columns, grid.calm(), title=grid.title))
         console.print()
-    for name, said in report.notes():
-        console.print(f"{name:<12}{said}", soft_wrap=True, markup=False)
+    for name, note in report.notes():
+        console.print(f"{name:<12}{note}", soft_wrap=True, markup=False)
 
 
 @contextmanager

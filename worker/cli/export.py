@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "form",
     type=click.Choice(["jsonl", "parquet", "brat", "html"]),
     default="jsonl",
-    help="Parquet and brat are folders; default: jsonl.",
+    help="parquet and brat are folders; default: jsonl.",
 )
 @click.option(
     "--output",
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     help="File or folder; default: JSONL to standard output, others named after the job.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="At most so many documents; default: html 500."
+    "--limit",
+    type=click.IntRange(min=1),
+    help="At most this many documents; default for html: 500.",
 )
-@click.option("--document", type=int, help="This document alone, by its id in the database.")
-@click.option("--overwrite", is_flag=True, help="Replace the export that is there.")
+@click.option("--document", type=int, help="Only this document, by its id in the database.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 def export(
     job: str,
     form: Form,
@@ -40,7 +42,7 @@ def export(
     document: int | None,
     overwrite: bool,
 ) -> None:
-    """Write what JOB found as files."""
+    """Write the records of JOB as files."""
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.db.record_pages import document_records

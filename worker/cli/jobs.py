@@ -1,4 +1,4 @@
-"""`ruie pause`, `resume`, `cancel` and `cap`: a job's state, in SQL, where workers look."""
+"""`ruie pause`, `resume`, `cancel` and `cap`: a job's state in the database."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("job")
 def pause(job: str) -> None:
-    """Stop JOB for now; calls in flight end, nothing new begins."""
+    """Stop JOB for now; calls in flight end, no new ones begin."""
     _set(job, "paused", "paused by hand")
 
 
 @click.command()
 @click.argument("job")
 def resume(job: str) -> None:
-    """Let a paused or failed JOB go on where it stopped."""
+    """Continue a paused or failed JOB where it stopped."""
     _set(job, "running", None)
 
 
 @click.command()
 @click.argument("job")
 def cancel(job: str) -> None:
-    """End JOB for good; it keeps what it has."""
+    """End JOB for good; its records stay."""
     _set(job, "cancelled", "cancelled by hand")
 
 
 @click.command()
 @click.argument("job")
 @click.argument("usd", type=float, required=False)
-@click.option("--none", "without", is_flag=True, help="No cap at all.")
+@click.option("--none", "without", is_flag=True, help="Remove the cap.")
 def cap(job: str, usd: float | None, without: bool) -> None:
-    """Set the most JOB may cost, in US dollars; without an amount, show it.
+    """Set the most that JOB may cost, in US dollars; without an amount, show it.
 
-    A job that stopped at its cap goes on when the new one is higher.
+    A job that is paused at its cap continues when the new one is higher.
     """
     from ruie.db import job_states, jobs, spend
     from ruie.worker.client import Client, check_cap
@@ -51,8 +51,8 @@ def cap(job: str, usd: float | None, without: bool) -> None:
         if usd is not None or without:
             known = job_states.set_cap(conn, job, spend.to_nusd(None if without else usd))
         committed = spend.committed_nusd(conn, job) / spend.NUSD
-    most = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
-    click.echo(f"{job} is {known.state}: {most}, ${committed:,.4f} spent or reserved", err=True)
+    limit = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
+    click.echo(f"{job} is {known.state}: {limit}, ${committed:,.4f} spent or reserved", err=True)
 
 
 def _set(job: str, state: JobState, reason: str | None) -> None:

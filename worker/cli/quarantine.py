@@ -1,4 +1,4 @@
-"""`ruie quarantine`: what was given up, and all that is known about it."""
+"""`ruie quarantine`: the items that were given up, and all that is known about them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ if TYPE_CHECKING:
     from ruie.db.quarantine import FailedCall, QuarantinedDetail, QuarantinedItem
 
 SHOWN_CHARS = 4000
-"""Characters of a text, a message or an answer that are shown; --json has all."""
+"""Of a text, a message or an answer; --json has all characters."""
 
 
 @click.group()
 def quarantine() -> None:
-    """Look at the items that were given up; `ruie retry` asks them again."""
+    """Show the items that were given up; `ruie retry` retries them."""
 
 
 @quarantine.command("list")
 @click.argument("job", required=False)
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, help="So many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, help="At most this many; default: 50."
+)
 @json_option
 def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -> None:
-    """The items in quarantine, of all jobs or of one JOB, the newest first."""
+    """List the items in quarantine, of all jobs or of one JOB, newest first."""
     from ruie.db import jobs
-    from ruie.db import quarantine as kept
+    from ruie.db import quarantine as stored
     from ruie.db.engine import reading
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, print_json
@@ -38,15 +40,15 @@ def list_(job: str | None, error_class: str | None, limit: int, as_json: bool) -
     with reading(Client().engine) as conn:
         if job is not None:
             jobs.get_job(conn, job)
-        classes = kept.count_quarantined(conn, job)
-        items = kept.list_quarantined(conn, job, error_class, limit)
+        counts = stored.count_quarantined(conn, job)
+        items = stored.list_quarantined(conn, job, error_class, limit)
     if as_json:
-        print_json({"classes": classes, "items": [asdict(item) for item in items]})
+        print_json({"classes": counts, "items": [asdict(item) for item in items]})
         return
     if items:
         console.print(_table(items, with_job=job is None))
-    summary = ", ".join(f"{name} {count:,}" for name, count in classes.items())
-    chosen = sum(count for name, count in classes.items() if error_class in (None, name))
+    summary = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    chosen = sum(count for name, count in counts.items() if error_class in (None, name))
     if chosen > len(items):
         click.echo(f"the newest {len(items):,} of {chosen:,}: --limit shows more", err=True)
     click.echo(f"in quarantine: {summary or 'nothing'}")
@@ -57,7 +59,7 @@ def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
 
     columns = ["item", "document", "task", "class", "attempts", "when (UTC)", "error"]
     rows = [
-        # an item's number is its name: text, so that nothing stands between its thousands
+        # an item's number identifies it: text, so that it has no thousands separator
         [str(i.id), i.external_id, str(i.task), i.error_class, i.attempts, timestamp(i.at), i.error]
         for i in items
     ]
@@ -72,22 +74,22 @@ def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
 @click.argument("item", type=int)
 @json_option
 def show(item: int, as_json: bool) -> None:
-    """All that is known about one ITEM: document, prompt, answer, failed calls."""
-    from ruie.db import quarantine as kept
+    """Show all that is known about one ITEM: document, prompt, answer, failed calls."""
+    from ruie.db import quarantine as stored
     from ruie.db.engine import reading
     from ruie.worker.client import Client
     from ruie.worker.terminal import print_json
 
     with reading(Client().engine) as conn:
-        detail = kept.get_quarantined(conn, item)
-    again = f"ruie retry {detail.item.job_id} --error {shlex.quote(detail.item.error_class)}"
+        detail = stored.get_quarantined(conn, item)
+    command = f"ruie retry {detail.item.job_id} --error {shlex.quote(detail.item.error_class)}"
     if as_json:
-        print_json(asdict(detail) | {"retry": again})
+        print_json(asdict(detail) | {"retry": command})
     else:
-        _tell(detail, again)
+        _print_detail(detail, command)
 
 
-def _tell(detail: QuarantinedDetail, again: str) -> None:
+def _print_detail(detail: QuarantinedDetail, command: str) -> None:
     from ruie.worker.terminal import console, counted, table, timestamp
 
     item = detail.item
@@ -108,13 +110,13 @@ def _tell(detail: QuarantinedDetail, again: str) -> None:
     for message in detail.prompt or ():
         _block(f"prompt, {message['role']}", message["content"])
     if detail.prompt is None:
-        _block("prompt", "(none is kept: no call was made, or its worker was lost)")
+        _block("prompt", "(none is stored: no call was made, or its worker was lost)")
     _block("answer", detail.raw_output or "(none)")
     click.echo()
     if detail.history:
         console.print(table(COLUMNS, [_row(call) for call in detail.history], "failed calls"))
         click.echo()
-    click.echo(f"to ask again: {again}")
+    click.echo(f"to retry: {command}")
 
 
 COLUMNS = ("attempt", "when (UTC)", "model", "class", "tokens in", "tokens out", "USD", "error")

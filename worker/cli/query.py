@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ruie.db.query import QueryResult
 
 SHOWN = 10_000
-"""Rows that are held to lay a table out; the other formats stream."""
+"""Rows of a table; the other formats stream all of them."""
 
 
 @click.command()
@@ -30,12 +30,12 @@ SHOWN = 10_000
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write, whole or not at all; default: standard output.",
+    help="File to write, complete or not at all; default: standard output.",
 )
 def query(sql: str, form: str, output: Path | None) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
-    The connection itself can only read, whatever the SQL says.
+    The connection is read-only, whatever the SQL.
     """
     from ruie.db import migrate
     from ruie.db.engine import open_engine
@@ -44,7 +44,7 @@ def query(sql: str, form: str, output: Path | None) -> None:
     from ruie.settings import settings
 
     if form == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError("Parquet is not for a terminal: give --output FILE.")
+        raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
     url = settings().database_url
     engine = open_engine(url)
     migrate.check(engine)
@@ -70,13 +70,13 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
         elif form == "json":
             write_json(answer, out)
         else:
-            _lay_out(answer, out)
+            _print_table(answer, out)
         out.flush()
     finally:
         out.detach()
 
 
-def _lay_out(answer: QueryResult, out: io.TextIOWrapper) -> None:
+def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
     from rich.console import Console
 
     from ruie.worker.terminal import LOG_WIDTH, counted, table

@@ -10,12 +10,12 @@ from ruie.worker.cli.options import json_option
 @click.command()
 @click.argument("job")
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
-@click.option("--model", help="Ask this model instead of the job's.")
+@click.option("--model", help="Use this model instead of the job's.")
 @json_option
 def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -> None:
-    """Take the items of JOB out of quarantine and ask them again, as if they were new.
+    """Take the items of JOB out of quarantine and retry them as if they were new.
 
-    A job that was done runs again. `ruie quarantine list` shows what there is and why.
+    A job that was done runs again. `ruie quarantine list` shows the items and their errors.
     """
     from ruie.db import jobs, quarantine, spend
     from ruie.worker.client import Client, check_cap
@@ -26,23 +26,23 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
         known = jobs.get_job(conn, job)
         if model and known.cap_nusd is not None:
             check_cap(known.cap_nusd / spend.NUSD, model, client.config)
-        there = quarantine.count_quarantined(conn, job)
-        again = quarantine.retry_quarantined(conn, job, error_class, model)
+        before = quarantine.count_quarantined(conn, job)
+        retried = quarantine.retry_quarantined(conn, job, error_class, model)
         state = jobs.get_job(conn, job).state
     if as_json:
         print_json(
-            {"job_id": job, "state": state, "retried": again, "error_class": error_class,
-             "model": model, "quarantined_before": there}
-        )  # fmt: skip  # two lines read better
+            {"job_id": job, "state": state, "retried": retried, "error_class": error_class,
+             "model": model, "quarantined_before": before}
+        )  # fmt: skip  # two lines
         return
-    if again:
-        whom = f", of the model {model}" if model else ""
-        items = counted(again, "item")
-        click.echo(f"{items} of {job} will be asked again{whom}; the job is {state}")
+    if retried:
+        other = f" with the model {model}" if model else ""
+        items = counted(retried, "item")
+        click.echo(f"{items} of {job} will be retried{other}; the job is {state}")
         if state in ("paused", "failed"):
-            click.echo(f"Nothing is asked before `ruie resume {job}`.", err=True)
-    elif not there:
+            click.echo(f"Nothing is sent before `ruie resume {job}`.", err=True)
+    elif not before:
         click.echo(f"{job} has nothing in quarantine")
     else:
-        listed = ", ".join(f"{name} ({items:,})" for name, items in there.items())
+        listed = ", ".join(f"{name} ({items:,})" for name, items in before.items())
         click.echo(f"{job} has nothing of the class {error_class} in quarantine; it has {listed}")

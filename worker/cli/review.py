@@ -11,15 +11,15 @@ from ruie.worker.cli.options import json_option
 
 @click.group()
 def review() -> None:
-    """People's corrections, stored beside the records."""
+    """Import, list, score and export people's corrections."""
 
 
 @review.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--job", required=True, help="The job whose export was corrected.")
-@click.option("--reviewer", metavar="NAME", help="Who corrected it.")
+@click.option("--reviewer", metavar="NAME", help="The person who corrected it.")
 def import_(file: Path, job: str, reviewer: str | None) -> None:
-    """Store the corrected rows of FILE. The same file again changes nothing."""
+    """Store the corrected rows of FILE. Importing it again changes nothing."""
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.worker.client import Client
@@ -45,7 +45,7 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
 @click.argument("job", required=False)
 @json_option
 def list_(job: str | None, as_json: bool) -> None:
-    """List the reviews in force, of all documents or of those of JOB."""
+    """List the current reviews, of all documents or of those of JOB."""
     from ruie.db import jobs, reviews
     from ruie.db.engine import reading
     from ruie.worker.client import Client
@@ -93,8 +93,8 @@ def score(job: str, as_json: bool) -> None:
         for task, s in scores.items()
     ]
     if as_json:
-        told = [dict(zip(columns, row, strict=True)) for row in rows]
-        print_json({"job": job, "documents": documents, "tasks": told})
+        tasks = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"job": job, "documents": documents, "tasks": tasks})
     else:
         console.print(table(columns, rows))
         click.echo(f"{documents:,} reviewed documents", err=True)
@@ -105,9 +105,9 @@ def score(job: str, as_json: bool) -> None:
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="JSONL to write."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export(job: str | None, output: Path, overwrite: bool) -> None:
-    """Write the reviews of JOB as gold data, with the schema beside them."""
+    """Write the reviews, of all documents or of those of JOB, as gold data with their schema."""
     from ruie.db import jobs, reviews
     from ruie.db.engine import reading
     from ruie.errors import UsageError
@@ -123,7 +123,7 @@ def export(job: str | None, output: Path, overwrite: bool) -> None:
             jobs.get_job(conn, job)
         found = list(reviews.current_reviews(conn, job))
     if not found:
-        raise UsageError("There is no review.", "Store some with `ruie review import`.")
+        raise UsageError("There is no review.", "Import some with `ruie review import`.")
     if len({r.schema_digest for r in found}) > 1:
         raise UsageError("The reviews are of several schemas.", "Name one JOB.")
     write.write_rows(

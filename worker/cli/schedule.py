@@ -1,4 +1,4 @@
-"""`ruie schedule`: ingestion by the clock, which the coordinator fires."""
+"""`ruie schedule`: sources that the coordinator enqueues by the clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_S = 0.5
 
 @click.group()
 def schedule() -> None:
-    """Ingest by the clock: what, when, and how it went. The coordinator fires."""
+    """Enqueue sources by the clock; the coordinator does it."""
 
 
 @schedule.command()
@@ -39,16 +39,19 @@ def schedule() -> None:
     "--missed",
     type=click.Choice(["catch-up", "skip"]),
     default="catch-up",
-    help="Times at which no coordinator ran: one run for all of them, or none.",
+    help="Due times at which no coordinator ran: one run for all of them, or none.",
 )
 @click.option(
     "--overlap",
     type=click.Choice(["refuse", "queue"]),
     default="refuse",
-    help="A run while the job before it runs: refused, or it waits.",
+    help="A run that is due while the previous job runs: refuse it, or queue it.",
 )
 @click.option(
-    "--retries", type=click.IntRange(min=0), default=3, help="So often a failed run is tried again."
+    "--retries",
+    type=click.IntRange(min=0),
+    default=3,
+    help="How often a failed run is retried; default: 3.",
 )
 def add(
     name: str,
@@ -62,7 +65,7 @@ def add(
     overlap: Literal["refuse", "queue"],
     retries: int,
 ) -> None:
-    """Store a schedule under NAME, with the schema's content; relative paths are made absolute."""
+    """Add a schedule named NAME, with the schema's content; relative paths are made absolute."""
     added = _schedules().add(
         name, cron, tz, sources, schema,
         missed=missed, overlap=overlap, retries=retries, **reading, **options,
@@ -74,7 +77,7 @@ def add(
 @schedule.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """All schedules, when each is next due, and its last run with its job."""
+    """List all schedules: when each is next due, and its last run with its job."""
     from ruie.worker.terminal import console, print_json, table
 
     listed = _schedules().listed()
@@ -95,10 +98,12 @@ def list_(as_json: bool) -> None:
 
 @schedule.command()
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(min=1), default=20, help="So many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, help="At most this many runs; default: 20."
+)
 @json_option
 def show(name: str, limit: int, as_json: bool) -> None:
-    """The schedule NAME and its runs, the newest first."""
+    """Show the schedule NAME and its runs, newest first."""
     from ruie.worker.terminal import console, print_json, table
 
     one, runs = _schedules().runs(name, limit)
@@ -123,7 +128,7 @@ def show(name: str, limit: int, as_json: bool) -> None:
 
 
 def _shown(one: Schedule) -> dict[str, Any]:
-    """A schedule as it may be shown: a URL's credentials are for reading alone."""
+    """A schedule without the credentials of its sources' URLs."""
     from ruie.worker.ingest.sources.remote import without_credentials
 
     sources = [without_credentials(source) for source in one.spec["sources"]]
@@ -132,17 +137,17 @@ def _shown(one: Schedule) -> dict[str, Any]:
 
 @schedule.command()
 @click.argument("name")
-@click.option("--wait", is_flag=True, help="Until it is enqueued; exit code 1 if it was not.")
+@click.option("--wait", is_flag=True, help="Wait until it is enqueued; exit code 1 if it was not.")
 @click.pass_context
 def run(ctx: click.Context, name: str, wait: bool) -> None:
-    """Let NAME run now; the coordinator does it, even where the schedule is disabled."""
+    """Run NAME now; the coordinator does it, even if the schedule is disabled."""
     import time
 
-    all_ = _schedules()
-    made = all_.run(name)
-    click.echo(f"{name} is due now; `ruie schedule show {name}` tells how it goes", err=True)
+    schedules = _schedules()
+    requested = schedules.run(name)
+    click.echo(f"{name} is due now; `ruie schedule show {name}` shows how it goes", err=True)
     while wait:
-        now = next((r for r in all_.runs(name, 1000)[1] if r.id == made.id), None)
+        now = next((r for r in schedules.runs(name, 1000)[1] if r.id == requested.id), None)
         if now is None or now.state in ("done", "failed", "skipped"):
             break
         time.sleep(POLL_S)
@@ -156,7 +161,7 @@ def run(ctx: click.Context, name: str, wait: bool) -> None:
 @schedule.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget NAME and the history of its runs; its jobs and their records stay."""
+    """Remove NAME and the history of its runs; its jobs and their records stay."""
     _schedules().remove(name)
     click.echo(f"{name} is removed", err=True)
 
@@ -164,17 +169,17 @@ def remove(name: str) -> None:
 @schedule.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Let NAME fire again, from its next due time on."""
-    all_ = _schedules()
-    due = all_.enable(name)
-    zone = all_.runs(name, 1)[0].timezone
+    """Enable NAME again, from its next due time on."""
+    schedules = _schedules()
+    due = schedules.enable(name)
+    zone = schedules.runs(name, 1)[0].timezone
     click.echo(f"{name} is next due {_local(due, zone)}", err=True)
 
 
 @schedule.command()
 @click.argument("name")
 def disable(name: str) -> None:
-    """Let NAME fire no more until it is enabled; a run that began goes on."""
+    """Disable NAME until it is enabled again; a run that has begun continues."""
     _schedules().disable(name)
     click.echo(f"{name} is disabled", err=True)
 
@@ -194,9 +199,9 @@ def _local(at: datetime, zone: str) -> str:
 
 
 def _outcome(run: ScheduleRun, zone: str) -> list[Any]:
-    """When, the run's state, its job, what the job is and was given, what went wrong."""
-    told = (run.counts or {}).items()
-    counts = ", ".join(f"{n:,} {what}" for what, n in told if n or what == "documents")
+    """When it was due, its state, its job, the job's state and counts, the error."""
+    numbers = (run.counts or {}).items()
+    counts = ", ".join(f"{n:,} {what}" for what, n in numbers if n or what == "documents")
     outcome = ": ".join(part for part in (run.job_state, counts) if part)
     state = "retry" if run.state == "due" and run.error else run.state
     return [_local(run.due_at, zone), state, run.job_id, outcome, run.error]

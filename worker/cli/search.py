@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from ruie.snippets import Snippet
 
 INDEX_S = 5.0
-"""Seconds for documents that are not indexed yet, before the search."""
+"""Seconds for indexing documents that are not indexed yet, before the search."""
 
 
 @click.command()
 @click.argument("query")
 @click.option("--job", metavar="JOB", help="Only documents of this job.")
-@click.option("--limit", type=click.IntRange(min=1), default=10, help="So many, the best first.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=10, help="At most this many; default: 10."
+)
 @json_option
 def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
-    """Find documents by their words, the best first.
+    """Find documents by their words, the best matches first.
 
-    A document must have all words; "several words" follow each other, word* is a beginning, -word
-    must not be there, OR stands between alternatives.
+    A document must have all words. "several words" is a phrase, word* a prefix; -word excludes, OR
+    separates alternatives.
     """
     from ruie.db import jobs, search_index
     from ruie.db import search as fulltext
@@ -38,7 +40,7 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, counted, print_json
 
-    parse_query(query)  # what is no query is said before anything is done
+    parse_query(query)  # an invalid query is refused before anything is done
     engine = Client().engine
     with reading(engine) as conn:
         if job is not None:
@@ -59,14 +61,14 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
         click.echo(f"no document has {query}", err=True)
     if waiting:
         click.echo(
-            f"{counted(waiting, 'document')} not indexed yet: the coordinator goes on with it,"
+            f"{counted(waiting, 'document')} not indexed yet: the coordinator continues,"
             " and so does the next search",
             err=True,
         )
 
 
 def _catch_up(engine: Engine) -> None:
-    """Index what is not indexed, for a while; where that is refused, search what there is."""
+    """Index what is not indexed, for a while; if that is refused, search what is."""
     from sqlalchemy.exc import DBAPIError
 
     from ruie.db.outage import error_text
@@ -85,7 +87,7 @@ def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
     rows: list[list[object]] = []
     for hit in hits:
         name, job = _where(hit.places)
-        # a document's number is its name: text, so that nothing stands between its thousands
+        # a document's number identifies it: text, so that it has no thousands separator
         rows.append([str(hit.document_id), name, job, _marked(hit.snippet)])
     if not with_job:
         del columns[2]
@@ -95,7 +97,7 @@ def _table(hits: tuple[Hit, ...], *, with_job: bool) -> object:
 
 
 def _where(places: tuple[JobOrigin, ...]) -> tuple[str, str]:
-    """The document's name and job where it came first, and how many more there are."""
+    """The document's id and job where it came first, and how many others there are."""
     if not places:
         return "", ""
     more = f" +{len(places) - 1}" if len(places) > 1 else ""
@@ -103,7 +105,7 @@ def _where(places: tuple[JobOrigin, ...]) -> tuple[str, str]:
 
 
 def _marked(snippet: Snippet) -> Text:
-    """The text with its matches in bold, which only a terminal shows."""
+    """The text with its matches in bold, on a terminal."""
     from rich.text import Text
 
     shown = Text(snippet.text)

@@ -12,9 +12,9 @@ from ruie.errors import SettingsError
 @click.command()
 @click.option("--concurrency", type=int, default=0, help="Processes; default: RUIE_CONCURRENCY.")
 def worker(concurrency: int) -> None:
-    """Work off batches until stopped.
+    """Process batches until stopped.
 
-    SIGTERM: calls in flight may end within RUIE_STOP_GRACE_S; everything else is given back.
+    After SIGTERM, calls in flight may end within RUIE_STOP_GRACE_S; everything else is released.
     """
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
@@ -26,13 +26,13 @@ def worker(concurrency: int) -> None:
     from ruie.worker.terminal import start_logging
 
     config = settings()
-    _needs_redis(config.redis_url)
+    _require_redis(config.redis_url)
     start_logging()
-    # Everything that could be wrong is found here, once, and not by each child on its own.
+    # Whatever is wrong is reported here, once, and not by each child process.
     check_redis(config.redis_url)
     Client(config).engine.dispose()
     Bundle.open(config.bundle)
-    _needs_llm(config.llm_base_url)
+    _require_llm(config.llm_base_url)
     processes = concurrency or config.concurrency or 2 * available_threads()
     app = create_app(config)
     shutdown.prepare()
@@ -44,7 +44,7 @@ def worker(concurrency: int) -> None:
 
 @click.command()
 def coordinator() -> None:
-    """Hand out work until stopped. Safe to run twice: one leads, the other takes over."""
+    """Dispatch work until stopped. Safe to run twice: one leads, the other takes over."""
     from redis import Redis
 
     from ruie.db.engine import open_engine
@@ -56,7 +56,7 @@ def coordinator() -> None:
     from ruie.worker.terminal import start_logging
 
     config = settings()
-    _needs_redis(config.redis_url)
+    _require_redis(config.redis_url)
     start_logging()
     check_redis(config.redis_url)
     # A leader that freezes in a transaction must not hold its locks longer than its lease.
@@ -70,10 +70,10 @@ def coordinator() -> None:
 
 @click.command()
 def up() -> None:
-    """Redis, local LLM, coordinator and worker on this machine, until Ctrl-C.
+    """Run Redis, a local LLM, the coordinator and a worker on this machine, until Ctrl-C.
 
     A server that is configured (RUIE_REDIS_URL, RUIE_LLM_BASE_URL) is used as it is; the others
-    are started here and end with this process.
+    are started and end with this process.
     """
     import threading
 
@@ -84,20 +84,20 @@ def up() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Stack(settings(), say=lambda text: click.echo(text, err=True)) as stack:
-        click.echo("Ready. `ruie enqueue` in another terminal gives it work; Ctrl-C ends it.")
+        click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
             stack.check()
         click.echo("Ending.", err=True)
 
 
-def _needs_redis(url: str) -> None:
+def _require_redis(url: str) -> None:
     if not url:
         raise SettingsError(
             "RUIE_REDIS_URL is not set.", "Set it, or use `ruie up`, which starts a server."
         )
 
 
-def _needs_llm(url: str) -> None:
+def _require_llm(url: str) -> None:
     if not url:
         raise SettingsError(
             "RUIE_LLM_BASE_URL is not set.", "Set it, or use `ruie up`, which starts a model."

@@ -29,7 +29,7 @@ BAR_WIDTH = 60
 )
 @json_option
 def status(job: str | None, watch: bool, as_json: bool) -> None:
-    """How far the jobs are, or one JOB in detail."""
+    """Show how far the jobs are, or one JOB in detail."""
     from ruie.worker.client import Client
 
     client = Client()
@@ -68,24 +68,24 @@ def _watch(client: Client, job: str | None) -> None:
 
     from ruie.worker.terminal import console
 
-    def look() -> list[JobProgress]:
+    def fetch() -> list[JobProgress]:
         return [client.progress(job)] if job else _all(client)
 
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                listed = look()
+                listed = fetch()
                 live.update(detail(listed[0]) if job else overview(listed), refresh=True)
                 if all(_ended(progress) for progress in listed):
                     return
                 time.sleep(WATCH_S)
-    told = ""
+    printed = ""
     while True:
-        listed = look()
+        listed = fetch()
         lines = "\n".join(line(progress) for progress in listed)
-        if lines != told:
+        if lines != printed:
             click.echo(lines)
-            told = lines
+            printed = lines
         if all(_ended(progress) for progress in listed):
             return
         time.sleep(WATCH_S)
@@ -105,9 +105,9 @@ def line(progress: JobProgress) -> str:
 
 
 def _state(progress: JobProgress) -> str:
-    """A job whose sources are not all read says so: an interrupted enqueueing is seen."""
-    open_still = not progress.enqueued and progress.state in ("running", "paused")
-    return f"{progress.state}, enqueueing" if open_still else progress.state
+    """The job's state, and whether its sources are still being read."""
+    enqueueing = not progress.enqueued and progress.state in ("running", "paused")
+    return f"{progress.state}, enqueueing" if enqueueing else progress.state
 
 
 def overview(listed: list[JobProgress]) -> Any:
@@ -115,7 +115,7 @@ def overview(listed: list[JobProgress]) -> Any:
     from ruie.worker.terminal import table
 
     columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
-               "refused", "tokens")  # fmt: skip  # one line reads better
+               "refused", "tokens")  # fmt: skip  # a row of columns
     rows = [
         (p.job_id, p.name, _state(p), p.documents, p.items, p.done, p.open, p.quarantined,
          p.input_errors, p.prompt_tokens + p.completion_tokens)
@@ -139,7 +139,7 @@ def detail(progress: JobProgress) -> Group:
         f"{progress.calls:,} calls ({progress.failed_calls:,} failed), "
         f"{progress.prompt_tokens:,} tokens in, {progress.completion_tokens:,} out"
     )
-    if progress.cost_usd or progress.cap_usd:  # nothing is told where no price is known
+    if progress.cost_usd or progress.cap_usd:  # 0 where no price is known
         counts += f", {progress.cost_usd:.4f} USD"
     if progress.cap_usd:
         counts += f" of at most {progress.cap_usd:.4f}"
