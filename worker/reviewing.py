@@ -1,4 +1,4 @@
-"""Corrected rows into reviews, and a job's records scored against them."""
+"""Importing corrected rows as reviews, and scoring a job's records against them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ruie.scoring import Score, score_offsets
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many reviews are new, how many said nothing new, and what was wrong."""
+    """The numbers of new reviews and of those stored before, and what was wrong."""
 
     stored: int
     unchanged: int
@@ -35,9 +35,9 @@ class Imported:
 
 
 def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -> Imported:
-    """Store the rows of a corrected export. A row that is wrong (offsets, types, a text that is not
-    the document's) is a problem with file and line, and not stored; the rest is, in one
-    transaction. Raises `AnnotationError` for a file that cannot be read or has no row."""
+    """Store the rows of a corrected export, in one transaction. A row that is wrong (offsets,
+    types, a text that is not the document's) is not stored, but a problem with file and line.
+    Raises `AnnotationError` for a file that cannot be read or has no row."""
     schema = Schema.from_body(job.schema_body)
     read = collect(path, Format.JSONL).against(schema)
     if not read.rows and not read.problems:
@@ -48,20 +48,20 @@ def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -
     with engine.begin() as conn:
         for row in read.rows:
             line = row.place.line if row.place else None
-            name, number = documents.get(line or 0, (row.id, None))
-            found = reviews.find_document(conn, job.id, name, number)
-            if wrong := _mismatch(found, row, job):
-                assert row.place is not None  # rows that are read have a place
-                problems.append(Problem(row.place, *wrong))
+            external_id, document_id = documents.get(line or 0, (row.id, None))
+            document = reviews.find_document(conn, job.id, external_id, document_id)
+            if mismatch := _mismatch(document, row, job):
+                assert row.place is not None  # rows that are read have one
+                problems.append(Problem(row.place, *mismatch))
                 continue
-            assert found is not None
+            assert document is not None
             tasks = [task for task in row.gold if task in schema.tasks]
             gold = AnnotatedRow(
                 row.id, row.text, {task: row.gold[task] for task in tasks},
                 row.arguments if Task.ED in tasks else (),
-            )  # fmt: skip
+            )  # fmt: skip  # only the tasks of the schema
             body = json.loads(to_line(gold))
-            new = reviews.NewReview(found[0], tasks, body, reviewer, str(path), line)
+            new = reviews.NewReview(document[0], tasks, body, reviewer, str(path), line)
             if reviews.save_review(conn, job.id, job.schema_digest, new):
                 stored += 1
             else:
@@ -70,60 +70,63 @@ def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -
     return Imported(stored, unchanged, tuple(problems))
 
 
-def _mismatch(found: tuple[int, str] | None, row: AnnotatedRow, job: Job) -> tuple[str, str] | None:
-    if found is None:
-        return f"the job {job.id} has no document '{row.id}'", "Give the job that was exported."
-    if found[1] != text_digest(row.text):
-        what = f"the text is not that of the document '{row.id}'"
-        return what, "Correct annotations alone; a changed text is another document."
+def _mismatch(
+    document: tuple[int, str] | None, row: AnnotatedRow, job: Job
+) -> tuple[str, str] | None:
+    """What is wrong and how to fix it. document: its id and the digest of its text."""
+    if document is None:
+        return f"the job {job.id} has no document '{row.id}'", "Name the job that was exported."
+    if document[1] != text_digest(row.text):
+        message = f"the text is not that of the document '{row.id}'"
+        return message, "Correct only annotations; a changed text is another document."
     if not set(row.gold) & set(Schema.from_body(job.schema_body).tasks):
         return "the row has no task of the job's schema", "Keep the keys that were exported."
     return None
 
 
 def text_digest(text: str) -> str:
-    """The digest that `documents` has."""
+    """The digest in the table `documents`."""
     import hashlib
 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _documents(path: Path) -> dict[int, tuple[str, int | None]]:
-    """The document that each line's provenance names: external id and id."""
-    named: dict[int, tuple[str, int | None]] = {}
+    """The external id and id of the document in each line's provenance, by line."""
+    documents: dict[int, tuple[str, int | None]] = {}
     for number, line in lines(path):
         if isinstance(line, Problem) or not line.strip():
             continue
         try:
-            said: Any = json.loads(line)["provenance"]
-            named[number] = (str(said["external_id"]), int(said["document"]))
+            provenance: Any = json.loads(line)["provenance"]
+            documents[number] = (str(provenance["external_id"]), int(provenance["document"]))
         except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # a row without provenance goes by its id
-    return named
+            continue  # a row without provenance is identified by its id
+    return documents
 
 
 def score(engine: Engine, job: Job) -> tuple[dict[Task, Score], int]:
-    """The job's records against its reviews, by task and exact offsets, and how many documents were
-    compared. Tasks that were not reviewed, or not answered in full, do not count."""
+    """Scores of the job's records against its reviews, by task and exact offsets, and the number of
+    documents compared. Tasks that were not reviewed, or not answered completely, do not count."""
     totals: dict[Task, Score] = {}
     compared = 0
     with reading(engine) as conn:
         current = list(reviews.current_reviews(conn, job.id))
     for review in current:
         for document in document_records(engine, job.id, document=review.document_id):
-            found = _found(document)
+            predicted = _predicted(document)
             gold = _gold(review.body)
             tasks = {Task(t) for t in review.tasks} & document.answered
             compared += bool(tasks)
             if Task.ED in tasks:
                 tasks = tasks | {Task.EAE}
             for task in tasks:
-                add = score_offsets(gold.get(task, ()), found.get(task, ()))
-                totals[task] = totals.get(task, Score()) + add
+                scored = score_offsets(gold.get(task, ()), predicted.get(task, ()))
+                totals[task] = totals.get(task, Score()) + scored
     return {task: totals[task] for task in Task if task in totals}, compared
 
 
-def _found(document: DocumentRecords) -> dict[Task, list[Item]]:
+def _predicted(document: DocumentRecords) -> dict[Task, list[Item]]:
     def span(record: SpanRecord) -> Span:
         start, end = (-1, -1) if record.start is None else (record.start, record.end or 0)
         return Span(record.text, start, end, Grounding(record.grounding))
@@ -132,7 +135,7 @@ def _found(document: DocumentRecords) -> dict[Task, list[Item]]:
         Task.NER: [Item(e.type, (span(e.span),)) for e in document.entities],
         Task.RE: [Item(r.type, (span(r.head), span(r.tail))) for r in document.relations],
         Task.ED: [Item(v.type, (span(v.trigger),)) for v in document.events],
-        # an argument counts with its event: that is part of what it says
+        # an argument is right only with its event
         Task.EAE: [
             Item(f"{v.type}/{a.role}", (span(v.trigger), span(a.span)))
             for v in document.events

@@ -73,9 +73,9 @@ def test_corrected_rows_make_the_next_run_better(
 
         worker.terminate()
         fleet.start("worker", RUIE_BUNDLE=str(tmp_path / "better"))
-        before = endpoint.count
+        calls = endpoint.count
         after = run(fleet, similar)
-        assert endpoint.count == before + SIMILAR  # other demonstrations: no old answer is taken
+        assert endpoint.count == calls + SIMILAR  # other demonstrations: no old answer is taken
         correct(fleet, before, similar)
         scores = f1(fleet, before), f1(fleet, after)
     print(f"F1 {scores[0]:.3f} before, {scores[1]:.3f} with {CORRECTED} corrected sentences")

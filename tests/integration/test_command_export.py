@@ -79,7 +79,7 @@ def test_export_in_each_format(run: Run, job: str, tmp_path: Path) -> None:
     printed = run("export", job)
     assert printed.returncode == 0, printed.stderr
     assert "standard output: 3 documents" in printed.stderr
-    assert "left out  1 record without a place in the text" in printed.stderr
+    assert "left out  1 record without offsets in the text" in printed.stderr
     rows = lines(printed.stdout)
     assert [row["id"] for row in rows] == ["a", "b", "c"]
     assert [[e["text"] for e in row["entities"]] for row in rows] == [

@@ -63,7 +63,9 @@ def test_a_parent_killed_with_kill_9_leaves_nobody(tmp_path: Path) -> None:
     wait_until(lambda: not any(alive(pid) for pid in pids), 20)
 
 
-def test_a_child_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_a_child_that_ends_by_itself_is_reported_with_the_last_line_of_its_log(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('out of memory')"]
     with Child("clerk", command, tmp_path / "log") as child:
         wait_until(lambda: not child.alive)

@@ -165,7 +165,7 @@ def test_a_share(written: str, number: float) -> None:
 def test_what_is_no_share(written: str, sources: list[str], tmp_path: Path) -> None:
     done = run(*sources, "--to", tmp_path / "a.jsonl", "--tolerance", written)
     assert done.exit_code == 2
-    assert "is no share" in done.stderr
+    assert "is not a share" in done.stderr
 
 
 def test_what_the_options_say_is_what_the_library_has() -> None:

@@ -88,7 +88,7 @@ def test_each_corpus_has_a_name_of_its_own_and_questions(tmp_path: Path) -> None
     schema.write_text("name: news\nentities: [PER]\n")
     assert list(load_corpora([one, one], schema)) == ["news"]
     assert list(load_corpora([one, other], schema)) == [f"news ({one})", f"news ({other})"]
-    with pytest.raises(AnnotationError, match=r"nothing to ask about in .*alien"):
+    with pytest.raises(AnnotationError, match=r"nothing to evaluate in .*alien"):
         load_corpora([one, alien], schema)
 
 
@@ -109,9 +109,9 @@ def test_the_best_of_the_others_is_the_best_of_them() -> None:
     }  # fmt: skip  # a table
 
 
-def test_names_are_not_repeated_where_tables_are_to_be_calm() -> None:
+def test_keys_that_repeat_are_empty_on_a_terminal() -> None:
     scores, means, _, wrong, _ = grids(summary([*parts(), *parts("oil")], None))
-    assert [row[:3] for row in scores.calm()] == [
+    assert [row[:3] for row in scores.without_repetition()] == [
         ("news", "NER", "bm25"), ("", "", "trained"), ("oil", "NER", "bm25"), ("", "", "trained"),
     ]  # fmt: skip  # a table
     found = {name: f1 for *_, name, _, _, f1, _, _ in scores.rows}

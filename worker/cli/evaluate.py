@@ -92,7 +92,7 @@ def evaluate(
     with (
         Predictions(output) if output else nullcontext() as kept,
         local_llm(config) as served,
-        _progress(run.questions(corpora) * len(chosen)) as advance,
+        _progress(run.count_queries(corpora) * len(chosen)) as advance,
     ):
         if kept and kept.completions:
             answers = counted(len(kept.completions), "answer")
@@ -117,19 +117,19 @@ def _print_report(report: Report) -> None:
     from ruie.worker.terminal import console, table
 
     for grid in grids(report.lines):
-        console.print(table(grid.columns, grid.calm(), title=grid.title))
+        console.print(table(grid.columns, grid.without_repetition(), title=grid.title))
         console.print()
     for name, note in report.notes():
         console.print(f"{name:<12}{note}", soft_wrap=True, markup=False)
 
 
 @contextmanager
-def _progress(questions: int) -> Iterator[Callable[[int], None]]:
+def _progress(queries: int) -> Iterator[Callable[[int], None]]:
     """A bar, on a terminal."""
     from rich.progress import Progress
 
     from ruie.worker.terminal import error_console
 
     with Progress(console=error_console, disable=not error_console.is_terminal) as bar:
-        task = bar.add_task("evaluating", total=questions)
+        task = bar.add_task("evaluating", total=queries)
         yield lambda count: bar.advance(task, count)

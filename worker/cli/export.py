@@ -72,6 +72,6 @@ def export(
         )
     if counts.ungrounded:
         click.echo(
-            f"left out  {counted(counts.ungrounded, 'record')} without a place in the text",
+            f"left out  {counted(counts.ungrounded, 'record')} without offsets in the text",
             err=True,
         )

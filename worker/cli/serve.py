@@ -83,7 +83,7 @@ def up() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Stack(settings(), say=lambda text: click.echo(text, err=True)) as stack:
+    with Stack(settings(), report=lambda line: click.echo(line, err=True)) as stack:
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
             stack.check()

@@ -1,1 +1,1 @@
-"""The main job on one machine, with real sentences: what `ruie demo` runs and prints."""
+"""`ruie demo`: everything on one machine, with real sentences."""

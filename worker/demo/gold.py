@@ -30,7 +30,7 @@ def corpus(name: str) -> Corpus:
 
 
 def demonstrations() -> list[Path]:
-    """The files that the demonstration index is made of."""
+    """Annotated rows for the demonstrations of a bundle."""
     return [DATA / f"{name}.demonstrations.jsonl.gz" for name in NAMES]
 
 
@@ -40,22 +40,22 @@ def score(conn: Connection, job_id: str, gold: Corpus) -> list[Scored]:
     Arguments are scored end to end: the event's type, its trigger, the role and the argument must
     all be right, so that a missed event misses its arguments too.
     """
-    found = _records(conn, job_id)
+    records = _records(conn, job_id)
     totals: dict[Task, tuple[Score, Score]] = {}
     for row in gold.rows:
-        wanted = dict(row.gold)
-        if Task.ED in wanted:
-            wanted[Task.EAE] = tuple(
+        gold_items = dict(row.gold)
+        if Task.ED in gold_items:
+            gold_items[Task.EAE] = tuple(
                 Item(f"{event.type}/{item.type}", (event.spans[0], item.spans[0]))
-                for event, items in zip(wanted[Task.ED], row.arguments, strict=True)
+                for event, items in zip(gold_items[Task.ED], row.arguments, strict=True)
                 for item in items
             )
-        for task, items in wanted.items():
-            said = found.get((row.id, task), [])
+        for task, items in gold_items.items():
+            predicted = records.get((row.id, task), [])
             strings, offsets = totals.get(task, (Score(), Score()))
             totals[task] = (
-                strings + score_strings(items, said),
-                offsets + score_offsets(items, said),
+                strings + score_strings(items, predicted),
+                offsets + score_offsets(items, predicted),
             )
     return [Scored(task, *totals[task]) for task in Task if task in totals]
 
@@ -69,22 +69,22 @@ role, argument_text, argument_start, argument_end FROM event_mentions WHERE job_
 
 
 def _records(conn: Connection, job_id: str) -> dict[tuple[str, Task], list[Item]]:
-    found: dict[tuple[str, Task], list[Item]] = {}
+    records: dict[tuple[str, Task], list[Item]] = {}
 
-    def add(document: str, task: Task, kind: str, *spans: Span) -> None:
-        found.setdefault((document, task), []).append(Item(kind, spans))
+    def add(document: str, task: Task, type_: str, *spans: Span) -> None:
+        records.setdefault((document, task), []).append(Item(type_, spans))
 
     def span(words: str, start: int, end: int) -> Span:
         return Span(words, start, end, Grounding.EXACT)
 
     job = {"job": job_id}
-    for name, kind, *place in conn.execute(text(_ENTITIES), job):
-        add(name, Task.NER, kind, span(*place))
-    for name, kind, *places in conn.execute(text(_RELATIONS), job):
-        add(name, Task.RE, kind, span(*places[:3]), span(*places[3:]))
-    for name, kind, *places in conn.execute(text(_EVENTS), job):
-        trigger = span(*places[:3])
-        add(name, Task.ED, kind, trigger)
-        if places[3] is not None:
-            add(name, Task.EAE, f"{kind}/{places[3]}", trigger, span(*places[4:]))
-    return found
+    for document, type_, *offsets in conn.execute(text(_ENTITIES), job):
+        add(document, Task.NER, type_, span(*offsets))
+    for document, type_, *columns in conn.execute(text(_RELATIONS), job):
+        add(document, Task.RE, type_, span(*columns[:3]), span(*columns[3:]))
+    for document, type_, *columns in conn.execute(text(_EVENTS), job):
+        trigger = span(*columns[:3])
+        add(document, Task.ED, type_, trigger)
+        if columns[3] is not None:
+            add(document, Task.EAE, f"{type_}/{columns[3]}", trigger, span(*columns[4:]))
+    return records

@@ -1,4 +1,4 @@
-"""What the demo ends with: records, scores, cost, and SQL to go on from."""
+"""The report of the demo: records, scores, cost, and SQL to try."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def show(engine: Engine, config: Settings, job_ids: Mapping[str, str], seconds: 
         jobs = [progress(conn, job_id) for job_id in job_ids.values()]
     heading("What was extracted")
     console.print(table(("records", "found", "types", "sentences"), extracted))
-    heading("How right it is, against the gold annotations")
+    heading("Scores against the gold annotations")
     console.print(table(SCORE_COLUMNS, [_score_row(scored) for scored in scores]))
     console.print(
-        "[dim]A span counts if its type and words are right; in the last column also its place.\n"
+        "[dim]A span counts if its type and words are right; in the last column also its offsets.\n"
         "EAE is end to end: the event must be right too. The model is a small one "
         "(135 M parameters).[/]"
     )
@@ -79,11 +79,11 @@ def show(engine: Engine, config: Settings, job_ids: Mapping[str, str], seconds: 
     items = sum(job.items for job in jobs)
     rows = [
         ("sentences", sum(job.documents for job in jobs)),
-        ("questions to the model", items),
-        ("of these quarantined", sum(job.quarantined for job in jobs)),
+        ("queries", items),
+        ("of these, quarantined", sum(job.quarantined for job in jobs)),
         ("tokens in", tokens_in),
         ("tokens out", tokens_out),
-        ("seconds, all in all", round(seconds)),
+        ("seconds in total", round(seconds)),
     ]
     console.print(table(("", ""), rows))
     heading("The records in SQL")
@@ -94,7 +94,7 @@ def show(engine: Engine, config: Settings, job_ids: Mapping[str, str], seconds: 
         console.print(table(answer.columns, answer.rows))
         console.print()
     heading("Next")
-    console.print("Ask it something yourself:")
+    console.print("Query it yourself:")
     console.print(
         f"    RUIE_DATABASE_URL={config.database_url} {Path(sys.argv[0])} query "
         '"SELECT * FROM job_progress"',

@@ -22,16 +22,16 @@ LONGEST_S = 1800.0
 
 @dataclass(slots=True)
 class Clock:
-    """Seconds since the start, for the lines that tell what happens."""
+    """Prints lines with the seconds since the start."""
 
     started: float
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         console.print(f"[dim]{time.monotonic() - self.started:5.0f} s[/]  {text}", soft_wrap=True)
 
 
 def run(config: Settings) -> bool:
-    """The whole demo; gives whether every item ended well enough to be shown."""
+    """Run the whole demo; returns whether every job has results."""
     clock = Clock(time.monotonic())
     home = config.home / "demo"
     home.mkdir(parents=True, exist_ok=True)
@@ -42,50 +42,52 @@ def run(config: Settings) -> bool:
             "home": home,
             "database_url": f"sqlite:///{home / 'ruie.db'}",
             "bundle": packaged_bundle(),
-            # few processes and calls: the model itself needs this machine's cores
+            # few processes and calls: the model needs this machine's cores
             "concurrency": 2,
             "batch_size": 12,
             "llm_max_in_flight": 4,
             "llm_timeout_s": 300.0,
-            # the longest right answer of these corpora has half of it; a small model in a loop
-            # does not end by itself
+            # twice the longest right answer of these corpora; a small model that repeats itself
+            # does not stop
             "llm_max_tokens": 96,
         }
     )
     with ExitStack() as running:
         llm = None if config.llm_base_url else running.enter_context(LocalLLM(config))
-        clock.say("starting Redis, the local LLM, the coordinator and a worker")
+        clock.print("starting Redis, the local LLM, the coordinator and a worker")
         if llm is not None:
             config = config.model_copy(update={"llm_base_url": llm.url()})
-        stack = running.enter_context(Stack(config, say=lambda line: clock.say(f"  {line}")))
+        stack = running.enter_context(Stack(config, report=lambda line: clock.print(f"  {line}")))
         client = Client(stack.settings)
         job_ids = enqueue(client, clock)
         watch(client, stack, list(job_ids.values()))
-        clock.say("done")
+        clock.print("done")
     report.show(client.engine, stack.settings, job_ids, time.monotonic() - clock.started)
     return all(client.progress(job_id).done > 0 for job_id in job_ids.values())
 
 
 def enqueue(client: Client, clock: Clock) -> dict[str, str]:
-    """One job a corpus; the sentences alone, without their gold answers."""
+    """A job for each corpus, of its sentences without the gold annotations."""
     job_ids: dict[str, str] = {}
     for name in gold.NAMES:
         corpus = gold.corpus(name)
         rows = [{"id": row.id, "text": row.text} for row in corpus.rows]
-        done = client.enqueue(rows, corpus.schema, name=f"demo {name}")
-        job_ids[name] = done.job_id
-        clock.say(f"enqueued {done.documents} sentences of {corpus.schema.name}: {done.job_id}")
+        enqueued = client.enqueue(rows, corpus.schema, name=f"demo {name}")
+        job_ids[name] = enqueued.job_id
+        clock.print(
+            f"enqueued {enqueued.documents} sentences of {corpus.schema.name}: {enqueued.job_id}"
+        )
     return job_ids
 
 
 def watch(client: Client, stack: Stack, job_ids: list[str]) -> None:
-    """Show the work until every job is done: bars on a terminal, lines in a log."""
+    """Show the progress until every job is done: bars on a terminal, lines in a log."""
     deadline = time.monotonic() + LONGEST_S
     columns = (TextColumn("  {task.description:<4}"), BarColumn(40), MofNCompleteColumn(),
                TimeElapsedColumn())  # fmt: skip  # one bar's parts
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        shown = {}
-        told = -1
+        bar_ids = {}
+        tenth = -1
         while True:
             stack.check()
             jobs = [client.progress(job_id) for job_id in job_ids]
@@ -93,25 +95,25 @@ def watch(client: Client, stack: Stack, job_ids: list[str]) -> None:
                 if job.state == "paused":
                     raise RuieError(f"The job {job.job_id} is paused: {job.reason}")
                 for task in job.tasks:
-                    if task.task not in shown:
-                        shown[task.task] = bars.add_task(str(task.task))
-                    bars.update(shown[task.task], total=task.items, completed=task.closed)
-            told = _tell(jobs, told)
+                    if task.task not in bar_ids:
+                        bar_ids[task.task] = bars.add_task(str(task.task))
+                    bars.update(bar_ids[task.task], total=task.items, completed=task.closed)
+            tenth = _print_tenth(jobs, tenth)
             if all(job.state == "done" for job in jobs):
                 return
             if time.monotonic() > deadline:
                 raise RuieError(
                     f"The jobs did not end within {LONGEST_S:g} s.",
-                    f"The logs in {stack.settings.home}/ say why.",
+                    f"See the logs in {stack.settings.home}/.",
                 )
             time.sleep(0.5)
 
 
-def _tell(jobs: list[JobProgress], told: int) -> int:
-    """Where the output is no terminal: a line for each tenth of the work."""
+def _print_tenth(jobs: list[JobProgress], printed: int) -> int:
+    """Where the output is not a terminal, a line for each tenth of the work; returns the last."""
     items = sum(job.items for job in jobs)
-    tenth = 10 * sum(job.items - job.open for job in jobs) // max(1, items)
-    if not console.is_terminal and tenth > told:
-        ended = sum(job.items - job.open for job in jobs)
-        console.print(f"         {ended} of {items} work items ended")
-    return max(tenth, told)
+    closed = sum(job.items - job.open for job in jobs)
+    tenth = 10 * closed // max(1, items)
+    if not console.is_terminal and tenth > printed:
+        console.print(f"         {closed} of {items} work items finished")
+    return max(tenth, printed)

@@ -24,20 +24,20 @@ ENGINE = ("openvino_genai", "gguf", "starlette", "uvicorn")
 
 
 def check_engine() -> None:
-    """Raises `UnavailableError` if a library that serves the model is not installed."""
+    """Raises `UnavailableError` if a library that the server needs is not installed."""
     missing = [name for name in ENGINE if importlib.util.find_spec(name) is None]
     if missing:
         raise UnavailableError(
-            f"The local LLM needs {', '.join(missing)}, not installed.",
+            f"The local LLM needs {', '.join(missing)}.",
             'Run: pip install "ruie[local]"',
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT. Gives the exit code; an error is one sentence on stderr."""
+    """Serve until SIGTERM or SIGINT. Returns the exit code; an error is a message on stderr."""
     options = _parser().parse_args(arguments)
-    # uvicorn puts this handler back and raises the signal again once its connections are closed:
-    # leave at once then, with 0, without waiting for the engine's own threads to be torn down.
+    # uvicorn restores this handler and raises the signal again once its connections are closed:
+    # exit at once then, without waiting for the engine's threads.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(ExitCode.OK))
     try:
@@ -56,8 +56,8 @@ def _serve(host: str, port: int, model: Path, threads: int) -> None:
     from ruie.worker.embedded.llm_engine import Engine
     from ruie.worker.embedded.llm_http import application
 
-    # Bound before the model is read, so that a port in use is known at once; listening only after
-    # it, so that a caller is refused rather than kept waiting while the model is read.
+    # Bind before loading the model, so that a port in use is reported at once; listen only after
+    # it, so that a client is refused rather than kept waiting.
     listener = _bind(host, port)
     engine = Engine(prepare(model, settings().cache_dir.expanduser()), threads=threads)
     listener.listen(128)

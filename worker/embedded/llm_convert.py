@@ -1,4 +1,4 @@
-"""A GGUF file as OpenVINO takes it, made once and kept in a cache."""
+"""A GGUF file converted for OpenVINO, once, into a cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYOUT = 1  # of the converted folder; raise it when `_convert` changes
 
 
 def prepare(model: Path, cache: Path) -> Path:
-    """The folder with the converted model: from the cache, or made now (about 20 s, 270 MB).
+    """The folder of the converted model, from the cache or converted now (about 20 s, 270 MB).
 
     cache: the directory of `RUIE_CACHE_DIR`. Raises `UnavailableError`.
     """
@@ -78,7 +78,7 @@ def _write_half(reader: gguf.GGUFReader, target: Path) -> None:
         inner = field.types[-1] if array else None
         writer.add_key_value(field.name, value, field.types[0], sub_type=inner)
     for tensor in reader.tensors:
-        kind = full if tensor.tensor_type == full else half  # the small ones stay exact
+        kind = full if tensor.tensor_type == full else half  # the small ones keep their precision
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         writer.add_tensor(tensor.name, gguf.quants.quantize(values, kind), raw_dtype=kind)
     writer.write_header_to_file()

@@ -1,4 +1,4 @@
-"""The engine of the local LLM: OpenVINO GenAI with continuous batching, one thread that steps it.
+"""The engine of the local LLM: OpenVINO GenAI with continuous batching, in one thread.
 
 Requests that arrive while others are being answered join the running batch at the next step.
 """
@@ -45,11 +45,11 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """The engine will not run this request (a JSON schema that it cannot follow, say)."""
+    """The engine refuses the request, for example for its JSON schema."""
 
 
 @dataclass(slots=True, eq=False)
-class _Job:
+class _Request:
     tokens: Any  # openvino.Tensor, int64, 1 × length
     sampling: Sampling
     future: Future[Answer]
@@ -57,7 +57,7 @@ class _Job:
 
 
 class Engine:
-    """A loaded model. `model` is its name, `context_tokens` the most of prompt and answer."""
+    """A loaded model. `model` is its name, `context_tokens` the limit of prompt and answer."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
@@ -67,9 +67,9 @@ class Engine:
         self._tokenizer = openvino_genai.Tokenizer(folder)
         self._pipeline = self._load()
         self._end = self._tokenizer.get_eos_token_id()
-        self._proven: set[str | None] = {None}  # schemas that the engine could follow
+        self._compiled: set[str | None] = {None}  # schemas that the engine has accepted
         self._numbers = itertools.count(1)
-        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="llm-engine", daemon=True).start()
 
     def _load(self) -> Any:
@@ -77,7 +77,7 @@ class Engine:
         config.cache_size = CACHE_GIB
         config.max_num_seqs = SEQUENCES
         config.max_num_batched_tokens = BATCH_TOKENS
-        config.enable_prefix_caching = True  # prompts of one schema begin alike
+        config.enable_prefix_caching = True  # prompts of one schema have a common prefix
         return openvino_genai.ContinuousBatchingPipeline(
             self._folder, self._tokenizer, config, "CPU", INFERENCE_NUM_THREADS=self._threads
         )
@@ -92,24 +92,24 @@ class Engine:
 
     def submit(self, tokens: Any, sampling: Sampling) -> Future[Answer]:
         """Answer a prompt. Cancelling the future stops the work; it may raise `RefusedError`."""
-        job = _Job(tokens, sampling, Future())
+        job = _Request(tokens, sampling, Future())
         self._inbox.put(job)
         return job.future
 
     def _run(self) -> None:
-        running: list[_Job] = []
+        running: list[_Request] = []
         while True:
             while not running or not self._inbox.empty():
                 if self._begin(job := self._inbox.get()):
                     running.append(job)
             try:
                 self._pipeline.step()
-                self._proven.update(job.sampling.json_schema for job in running)
+                self._compiled.update(job.sampling.json_schema for job in running)
                 running = [job for job in running if not self._settle(job)]
             except RuntimeError as error:
                 running = self._recover(running, error)
 
-    def _begin(self, job: _Job) -> bool:
+    def _begin(self, job: _Request) -> bool:
         if job.future.cancelled():
             return False
         try:
@@ -120,16 +120,16 @@ class Engine:
             return False
         return True
 
-    def _recover(self, running: list[_Job], error: RuntimeError) -> list[_Job]:
-        """A new pipeline after a failed step: the old one keeps the request that it choked on.
+    def _recover(self, running: list[_Request], error: RuntimeError) -> list[_Request]:
+        """A new pipeline after a failed step: the old one keeps the request that failed.
 
-        A schema is compiled in its first step, so the requests with a new schema are to blame, if
-        there are any, and the others begin again. Gives the requests that run now.
+        A schema is compiled in the first step, so requests with a new schema are the cause, if
+        there are any, and the others begin again. Returns the requests that run now.
         """
-        blamed = [job for job in running if job.sampling.json_schema not in self._proven]
-        for job in blamed or running:
-            _fail(job, RefusedError(_reason(error)) if blamed else error)
-        self._pipeline = None  # before the new one is loaded: there may be no room for two
+        suspects = [job for job in running if job.sampling.json_schema not in self._compiled]
+        for job in suspects or running:
+            _fail(job, RefusedError(_reason(error)) if suspects else error)
+        self._pipeline = None  # first: memory may not hold two
         self._pipeline = self._load()
         return [job for job in running if not job.future.done() and self._begin(job)]
 
@@ -151,10 +151,10 @@ class Engine:
             )
         return config
 
-    def _settle(self, job: _Job) -> bool:
+    def _settle(self, job: _Request) -> bool:
         """Whether the job needs no more steps; its future then has the answer."""
         if job.future.cancelled():
-            job.handle.cancel()  # the caller has gone
+            job.handle.cancel()  # the client has disconnected
             return True
         status = job.handle.get_status()
         if status == openvino_genai.GenerationStatus.RUNNING:
@@ -173,11 +173,11 @@ class Engine:
         return True
 
 
-def _fail(job: _Job, error: Exception) -> None:
-    with contextlib.suppress(InvalidStateError):  # the caller has gone
+def _fail(job: _Request, error: Exception) -> None:
+    with contextlib.suppress(InvalidStateError):  # the client has disconnected
         job.future.set_exception(error)
 
 
 def _reason(error: Exception) -> str:
-    # The engine's messages begin with the source file of its own that raised them.
+    # The engine's messages begin with the name of its source file.
     return re.sub(r"^.*\.(cc|cpp|hpp|h):\d+:?\s*", "", str(error), flags=re.DOTALL).strip()

@@ -1,4 +1,4 @@
-"""The HTTP face of the local LLM: the part of OpenAI's API that an extraction system uses.
+"""The HTTP interface of the local LLM: the part of OpenAI's API that ruie uses.
 
 POST /v1/chat/completions, POST /v1/completions, GET /v1/models and GET /health. Errors have
 OpenAI's shape. What is not supported is refused with 400, never ignored silently.
@@ -78,7 +78,7 @@ async def _complete(
     if sampling.max_tokens > room:
         _refuse(
             f"The model's context is {engine.context_tokens} tokens; the prompt has {used} and "
-            f"{sampling.max_tokens} are asked for. Shorten the prompt or lower max_tokens.",
+            f"{sampling.max_tokens} are requested. Shorten the prompt or lower max_tokens.",
             code="context_length_exceeded",
         )
     work = asyncio.wrap_future(engine.submit(tokens, sampling))
@@ -86,7 +86,7 @@ async def _complete(
     try:
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            raise _RequestError(499, "The client has gone.")
+            raise _RequestError(499, "The client has disconnected.")
         return used, work.result()
     except RefusedError as error:
         _refuse(f"The engine refused the request: {error}")
@@ -146,11 +146,11 @@ def _refuse(message: str, *, code: str | None = None, param: str | None = None) 
 def _on_error(_: Request, error: Exception) -> JSONResponse:
     match error:
         case _RequestError():
-            found = error
+            failure = error
         case HTTPException():  # an unknown path or method
-            found = _RequestError(error.status_code, error.detail)
+            failure = _RequestError(error.status_code, error.detail)
         case _:
-            found = _RequestError(500, "The server failed; its log says more.")
-    kind = "server_error" if found.status >= 500 else "invalid_request_error"
-    body = {"message": str(found), "type": kind, "param": found.param, "code": found.code}
-    return JSONResponse({"error": body}, status_code=found.status)
+            failure = _RequestError(500, "The server failed; see its log.")
+    kind = "server_error" if failure.status >= 500 else "invalid_request_error"
+    body = {"message": str(failure), "type": kind, "param": failure.param, "code": failure.code}
+    return JSONResponse({"error": body}, status_code=failure.status)

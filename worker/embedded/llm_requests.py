@@ -1,6 +1,6 @@
-"""The bodies of OpenAI's requests, as far as the local LLM takes them.
+"""The bodies of OpenAI's requests, as far as the local LLM supports them.
 
-A field that changes the answer and is not supported may only have the value that asks for nothing.
+A field that would change the answer and is not supported may only have its neutral value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ChatMessage(BaseModel):
     content: str | list[TextPart]
 
     def plain(self) -> dict[str, str]:
-        """As the chat template takes it."""
+        """In the form of the chat template."""
         parts = self.content
         text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
         return {"role": "system" if self.role == "developer" else self.role, "content": text}
@@ -45,7 +45,7 @@ class PlainFormat(BaseModel):
 
 
 class CommonBody(BaseModel):
-    """What both kinds of completion take. `None` is the API's own default."""
+    """Fields of both kinds of completion. `None` is the API's default."""
 
     model: str
     max_tokens: int | None = Field(None, ge=1)
@@ -60,7 +60,7 @@ class CommonBody(BaseModel):
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
 
     def sampling(self, room: int, json_schema: str | None) -> Sampling:
-        """How to decode; without a limit of its own the answer may fill the `room` (tokens)."""
+        """How to decode; without a limit in the request the answer may fill `room` (tokens)."""
         return Sampling(
             max_tokens=self.max_completion_tokens or self.max_tokens or max(room, 1),
             temperature=1.0 if self.temperature is None else self.temperature,

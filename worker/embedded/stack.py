@@ -1,4 +1,4 @@
-"""The whole system on one machine: what is not configured is started here, and ends with us."""
+"""The whole system on one machine: what is not configured is started, and ends with us."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ LLM_START_S = 180.0
 
 
 class Stack:
-    """Redis, LLM, coordinator and worker. A context manager; `settings` has the servers' URLs."""
+    """Redis, LLM, coordinator and worker, as a context manager. `settings` has the servers' URLs;
+    report is called with a line about each part."""
 
-    def __init__(self, config: Settings, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, config: Settings, report: Callable[[str], None] = lambda _: None) -> None:
         self.settings = config
-        self._say = say
+        self._report = report
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -55,10 +56,10 @@ class Stack:
         for name in ("coordinator", "worker"):
             command = [sys.executable, "-m", "ruie.worker.cli", name]
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
-        self._say(f"Redis        {config.redis_url}")
-        self._say(f"LLM          {config.llm_base_url}")
-        self._say(f"database     {open_engine(config.database_url).url.render_as_string()}")
-        self._say(f"logs         {config.home}/")
+        self._report(f"Redis        {config.redis_url}")
+        self._report(f"LLM          {config.llm_base_url}")
+        self._report(f"database     {open_engine(config.database_url).url.render_as_string()}")
+        self._report(f"logs         {config.home}/")
 
     def check(self) -> None:
         """Raises `UnavailableError` if a part has ended."""
@@ -66,13 +67,13 @@ class Stack:
             child.check()
 
     def stop(self) -> None:
-        """End everything, the workers first: they give back what they hold."""
+        """End everything, the worker first: it releases what it has leased."""
         while self._children:
             self._children.pop().stop()
 
 
 class LocalLLM:
-    """The local model, starting. A context manager: it ends with it."""
+    """The local model, as a context manager; it starts at once and ends with it."""
 
     def __init__(self, config: Settings) -> None:
         self._port = free_port()
@@ -80,7 +81,7 @@ class LocalLLM:
         self.child = Child("local LLM", command, config.home / "llm.log", config.environment())
 
     def url(self) -> str:
-        """The base URL, as soon as the model answers. Raises `UnavailableError`."""
+        """Wait until the model answers, and return its base URL. Raises `UnavailableError`."""
         url = f"http://127.0.0.1:{self._port}"
         deadline = time.monotonic() + LLM_START_S
         while time.monotonic() < deadline:
@@ -103,7 +104,7 @@ class LocalLLM:
 
 @contextmanager
 def local_llm(config: Settings) -> Iterator[Settings]:
-    """Settings with an endpoint: the configured one, or a local LLM for as long as this lasts."""
+    """Settings with an endpoint: the configured one, or a local LLM that lives as long as this."""
     if config.llm_base_url:
         yield config
         return

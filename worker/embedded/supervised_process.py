@@ -2,8 +2,8 @@
 
 The parent starts `python -m ruie.worker.embedded.supervised_process COMMAND...`, a supervisor,
 and holds the write end of a pipe. The supervisor starts the command in a process group of its own
-and waits. When the pipe closes, which the operating system sees to even after `kill -9`, the whole
-group is ended: SIGTERM, then SIGKILL after a grace period. When the command ends by itself, the
+and waits. When the pipe closes, which the operating system does even after `kill -9`, it ends the
+whole group: SIGTERM, then SIGKILL after a grace period. When the command ends by itself, the
 supervisor ends with its exit code.
 """
 
@@ -45,7 +45,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                # Ctrl-C goes to the foreground group: the children wait for us to end them.
+                # Ctrl-C goes to the foreground group; the children end when we end them.
                 start_new_session=True,
             )
 
@@ -54,19 +54,19 @@ class Child:
         return self._process.poll() is None
 
     def check(self) -> None:
-        """Raises `UnavailableError` with the log's end if the child has ended."""
+        """Raises `UnavailableError` with the last line of the log if the child has ended."""
         if not self.alive:
             raise UnavailableError(
                 f"The {self.name} process ended with code {self._process.returncode}: "
-                f"{self.last_words()}",
+                f"{self.last_line()}",
                 f"See {self.log}.",
             )
 
-    def last_words(self) -> str:
-        """The last line that the child wrote."""
+    def last_line(self) -> str:
+        """The last line of the log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1][:300] if said else "it said nothing"
+        written = [line.strip() for line in lines if line.strip()]
+        return written[-1][:300] if written else "it printed nothing"
 
     def stop(self) -> None:
         """End the child and everything it started; returns when it is gone."""
@@ -88,7 +88,7 @@ class Child:
 
 def main(command: Sequence[str]) -> int:
     """Run the command until it ends or standard input closes."""
-    # A group of its own, so that what it forks (Celery's children) is ended with it.
+    # A process group of its own, so that what it forks (Celery's children) ends with it.
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(end(child)))
     while child.poll() is None:
@@ -100,7 +100,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def end(child: subprocess.Popen[bytes]) -> int:
-    """End the child's whole group; what is left of it after the grace period is killed."""
+    """End the child's whole group; kill what is left of it after the grace period."""
     _signal(child, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S
     while time.monotonic() < deadline and child.poll() is None:

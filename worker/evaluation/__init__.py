@@ -1,1 +1,1 @@
-"""`ruie evaluate`: several corpora and retrievers, one comparison; what was paid for is kept."""
+"""`ruie evaluate`: retrievers compared over corpora; no answer is paid for twice."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"random": "#999999", "bm25": "#E69F00", "base": "#56B4E9", "trained": "#0072B2"}
-"""Told apart by every common kind of colour vision, and in grey. From Okabe & Ito, "Color
+"""Distinguishable with every common kind of colour vision, and in grey. From Okabe & Ito, "Color
 Universal Design" (2008)."""
 
 BAR = 0.26
@@ -32,7 +32,7 @@ def chart(lines: Sequence[Line], title: str) -> bytes:
 
 
 def draw(lines: Sequence[Line], title: str) -> Figure:
-    """Bars lie on their side, so that a corpus's name has room however many there are."""
+    """A horizontal bar chart, so that corpora's names have room however many there are."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -46,9 +46,9 @@ def draw(lines: Sequence[Line], title: str) -> Figure:
     pitch = BAR * len(names) + GAP
     figure = Figure(figsize=(8, pitch * len(groups) + 1.5), dpi=160, layout="constrained")
     axes = figure.subplots()
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         shown = [line for line in lines if line.retriever == name]
-        offset = (place - (len(names) - 1) / 2) * BAR
+        offset = (index - (len(names) - 1) / 2) * BAR
         middles = [groups.index(_group(line)) * pitch + offset for line in shown]
         below = [max(0.0, line.f1 - line.interval.low) for line in shown]
         above = [max(0.0, line.interval.high - line.f1) for line in shown]

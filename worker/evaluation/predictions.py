@@ -1,8 +1,8 @@
-"""`predictions.jsonl`: a line for each question, as soon as it is answered.
+"""`predictions.jsonl`: a line for each query, as soon as it is answered.
 
-It is what an evaluation goes on from: an answer that is in it is never paid for again, while a call
-that brought no answer is made again. A run that was killed may leave half a line at the end, which
-is cut off when the file is opened.
+An interrupted evaluation continues from it: an answer in it is never paid for again, while a call
+without an answer is repeated. A run that was killed may leave an incomplete line at the end, which
+is removed when the file is opened.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Predictions:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE
         self.completions: dict[str, Completion] = {}
-        """By the question's idempotency key, what the model said, readable or not."""
-        self._there: set[tuple[str, ...]] = set()
+        """By idempotency key, what the model answered, whether it could be parsed or not."""
+        self._written: set[tuple[str, ...]] = set()
         self._file = self.path.open("a+b")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,16 +50,16 @@ class Predictions:
 
     def _read(self) -> None:
         self._file.seek(0)
-        whole = 0
+        complete = 0
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            whole += len(line)
+            complete += len(line)
             try:
                 self._keep(json.loads(line))
             except (ValueError, KeyError, TypeError):
-                continue  # a line that is not ours, or damaged: what it said is asked again
-        self._file.truncate(whole)
+                continue  # not our line, or damaged: its query is sent again
+        self._file.truncate(complete)
 
     def _keep(self, raw: Mapping[str, Any]) -> None:
         if raw["finish_reason"] is None:
@@ -71,12 +71,12 @@ class Predictions:
             completion_tokens=raw["completion_tokens"],
             latency_s=raw["latency_s"],
         )
-        self._there.add((raw["key"], raw["corpus"], raw["retriever"], raw["id"]))
+        self._written.add((raw["key"], raw["corpus"], raw["retriever"], raw["id"]))
 
     def add(self, corpus: str, retriever: str, model: str, prediction: Prediction) -> None:
-        """Write a line, unless it is there. It survives the end of this process."""
-        place = (prediction.key, corpus, retriever, prediction.gold.name)
-        if place in self._there:
+        """Write a line, unless it is there already, and flush it."""
+        identity = (prediction.key, corpus, retriever, prediction.gold.name)
+        if identity in self._written:
             return
         line = {
             "corpus": corpus,
@@ -85,22 +85,22 @@ class Predictions:
             "model": model,
             **_plain(prediction),
         }
-        told = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        self._file.write(told + b"\n")
+        encoded = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        self._file.write(encoded + b"\n")
         self._file.flush()
         if prediction.completion is not None:
             self.completions[prediction.key] = prediction.completion
-            self._there.add(place)
+            self._written.add(identity)
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
     completion, error = prediction.completion, prediction.error
-    said = completion.text if completion else error.raw_output if error else None
+    output = completion.text if completion else error.raw_output if error else None
     return {
         "task": str(prediction.gold.query.task),
         "key": prediction.key,
         "demonstrations": list(prediction.demonstrations),
-        "output": said,
+        "output": output,
         "finish_reason": completion.finish_reason if completion else None,
         "items": _items(prediction.parsed.items),
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in prediction.parsed.rejects],

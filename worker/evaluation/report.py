@@ -29,14 +29,14 @@ DATA, TABLES, CHART = "evaluation.json", "evaluation.md", "evaluation.png"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures, and all that they depend on."""
+    """The figures, and everything that they depend on."""
 
     settings: Mapping[str, Any]
     lines: Sequence[Line]
     price: Price | None
 
     def document(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
+        """The whole report as plain JSON values."""
         return {
             "settings": dict(self.settings),
             "price": self.price and asdict(self.price),
@@ -44,7 +44,7 @@ class Report:
         }
 
     def title(self) -> str:
-        """The model, and how many demonstrations it was shown."""
+        """The model, and the number of demonstrations."""
         return f"{self.settings['model']}, k = {self.settings['k']}"
 
     def notes(self) -> Iterator[tuple[str, str]]:
@@ -52,7 +52,7 @@ class Report:
         s = self.settings
         sentences = ", ".join(f"{c['sentences']:,} of {n}" for n, c in s["corpora"].items())
         yield "sentences", sentences + (f" (samples, seed {s['seed']})" if s["limit"] else "")
-        yield "F1", "of strings; in the column 'F1 offsets' the place in the text must be right too"
+        yield "F1", "of strings; in the column 'F1 offsets' the offsets must be right too"
         yield (
             "95 %",
             f"percentile bootstrap over sentences, {s['resamples']:,} resamples, seed {s['seed']};"
@@ -60,7 +60,7 @@ class Report:
         )
         queries = sum(line.evaluation.queries for line in self.lines)
         if failed := sum(line.evaluation.failed for line in self.lines):
-            yield "failed", f"{failed:,} of {queries:,} calls; each counts as an answer of nothing"
+            yield "failed", f"{failed:,} of {queries:,} calls; each counts as an empty answer"
         if self.price is None:
             yield "cost", f"unknown: RUIE_LLM_PRICES has no price for {s['model']}"
         else:
@@ -69,21 +69,21 @@ class Report:
             yield "cost", f"{total:,.4f} USD at {rate} ({self.price.stated})"
 
     def markdown(self, picture: bool) -> str:
-        """The tables. picture: whether the chart lies beside them."""
+        """The tables. picture: whether the chart is there to be linked."""
         parts = [f"# Evaluation: {self.title()}"]
         if picture:
             parts.append(f"![F1 of each corpus and retriever]({CHART})")
         parts += [f"## {grid.title}\n\n{_markdown(grid)}" for grid in grids(self.lines)]
-        parts.append("## Notes\n\n" + "\n".join(f"- {name}: {said}" for name, said in self.notes()))
+        parts.append("## Notes\n\n" + "\n".join(f"- {name}: {note}" for name, note in self.notes()))
         return "\n\n".join(parts) + "\n"
 
     def save(self, folder: Path) -> None:
-        """Write the three files, each whole or not at all.
+        """Write the three files, each completely or not at all.
 
-        Raises `UnavailableError`, after the others are written, where there can be no chart.
+        Raises `UnavailableError` after the others are written if the chart cannot be drawn.
         """
-        told = json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n"
-        write_atomically(folder / DATA, told.encode("utf-8", "surrogatepass"))
+        body = json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n"
+        write_atomically(folder / DATA, body.encode("utf-8", "surrogatepass"))
         missing: UnavailableError | None = None
         try:
             write_atomically(folder / CHART, chart(self.lines, self.title()))
@@ -105,7 +105,7 @@ def described(
     limit: int,
     seed: int,
 ) -> dict[str, Any]:
-    """All that the figures depend on. bundle: its digest."""
+    """Everything that the figures depend on. bundle: its digest."""
     return {
         "ruie": __version__,
         "model": model,
@@ -152,14 +152,14 @@ def _plain(line: Line) -> dict[str, Any]:
 
 
 def _markdown(grid: Grid) -> str:
-    named = f"| {' | '.join(grid.columns)} |"
-    sides = ["---" if i < grid.keys else "---:" for i in range(len(grid.columns))]
+    header = f"| {' | '.join(grid.columns)} |"
+    alignment = ["---" if i < grid.keys else "---:" for i in range(len(grid.columns))]
     rows = ["| " + " | ".join(map(_cell, row)) + " |" for row in grid.rows]
-    return "\n".join([named, f"|{'|'.join(sides)}|", *rows])
+    return "\n".join([header, f"|{'|'.join(alignment)}|", *rows])
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    told = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
-    return told.replace("|", r"\|")
+    text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
+    return text.replace("|", r"\|")

@@ -1,4 +1,4 @@
-"""Ask every corpus's questions with the demonstrations of every retriever."""
+"""Send every corpus's queries with the demonstrations of every retriever."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ class Part:
 def open_retrievers(
     names: Sequence[str], bundle: Bundle, base: Path | None, seed: int, threads: int
 ) -> dict[str, Retriever]:
-    """Those of `NAMES` that are named, in that order.
+    """The named retrievers, in the order of `NAMES`.
 
     base: a bundle of the same demonstrations, for the retriever of that name. Raises `UsageError`,
     `BundleError`, and `UnavailableError` where a library is missing.
     """
-    wanted = [name for name in NAMES if name in names]
-    if "base" in wanted and base is None:
+    selected = [name for name in NAMES if name in names]
+    if "base" in selected and base is None:
         raise UsageError(
             "The retriever 'base' needs a bundle whose encoder was not trained.",
             "Name it with --base. Training writes one, and `ruie bundle build` makes one of the "
             "base model and the same demonstrations.",
         )
-    if base is not None and "base" not in wanted:
+    if base is not None and "base" not in selected:
         raise UsageError("--base has no use without the retriever 'base'.", "Add --retriever base.")
-    made: dict[str, Callable[[], Retriever]] = {
+    openers: dict[str, Callable[[], Retriever]] = {
         "random": lambda: Random(bundle, seed),
         "bm25": lambda: BM25(bundle),
         "base": lambda: _same_pool(Bundle.open(base or bundle.path, threads=threads), bundle),
         "trained": lambda: bundle,
     }
-    return {name: made[name]() for name in wanted}
+    return {name: openers[name]() for name in selected}
 
 
 def _same_pool(base: Bundle, bundle: Bundle) -> Bundle:
-    """`base`, if the two differ in nothing but how they search."""
+    """`base`, if the two have the same demonstrations."""
 
     def pool(of: Bundle) -> set[object]:
         return {
@@ -66,13 +66,13 @@ def _same_pool(base: Bundle, bundle: Bundle) -> Bundle:
     if not same_file and pool(base) != pool(bundle):
         raise UsageError(
             f"{base.path} and {bundle.path} do not have the same demonstrations.",
-            "Build both of the same files: the encoders are to be compared, and nothing else.",
+            "Build both from the same files, so that only the encoders differ.",
         )
     return base
 
 
-def questions(corpora: Mapping[str, Corpus]) -> int:
-    """How many there are for one retriever."""
+def count_queries(corpora: Mapping[str, Corpus]) -> int:
+    """The number of queries for one retriever."""
     return sum(sum(1 for _ in gold_queries(corpus)) for corpus in corpora.values())
 
 
@@ -83,10 +83,10 @@ async def run(
     predictions: Predictions | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[str, list[Part]]:
-    """The model that was asked, and what came of it, corpus by corpus.
+    """The model that was used, and the outcomes, corpus by corpus.
 
-    predictions: what was answered before is taken from it, and each answer is added to it.
-    progress is told of each question that ended. Raises `FatalCallError`, `UnavailableError`.
+    predictions: answers are taken from it where they are there, and added to it. progress is called
+    with 1 after each query. Raises `FatalCallError`, `UnavailableError`.
     """
     llm = LLMClient(
         config.llm_base_url,

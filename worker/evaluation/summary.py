@@ -17,7 +17,7 @@ from ruie.worker.prices import Price, cost_nusd
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """F1 less that of the best of the other retrievers, with its paired interval."""
+    """F1 minus that of the best other retriever, with the paired interval."""
 
     to: str
     value: float
@@ -26,12 +26,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One corpus, task and retriever."""
+    """The figures of one corpus, task and retriever."""
 
     corpus: str
     retriever: str
     sentences: int
-    """Sentences that were asked about, the unit of the intervals."""
+    """Sentences with a query, the unit of the intervals."""
     evaluation: Evaluation
     interval: Interval
     """Of F1 by strings."""
@@ -46,7 +46,7 @@ class Line:
 
 
 def summary(parts: Sequence[Part], price: Price | None, seed: int = 0) -> list[Line]:
-    """A line for each corpus and task and retriever, in that order; retrievers as they come."""
+    """A line for each corpus, task and retriever, in that order; retrievers in their own order."""
     lines = []
     for corpus in dict.fromkeys(part.corpus for part in parts):
         own = [part for part in parts if part.corpus == corpus]
@@ -71,12 +71,12 @@ def summary(parts: Sequence[Part], price: Price | None, seed: int = 0) -> list[L
 
 
 def _by_sentence(part: Part, task: Task) -> list[Score]:
-    """The counts of each sentence that the task was asked of, in the order of the corpus."""
-    found: dict[int, Score] = {}
+    """The counts of each sentence with a query of the task, in the order of the corpus."""
+    counts: dict[int, Score] = {}
     for one in part.predictions:
         if one.gold.query.task is task:
-            found[one.gold.row] = found.get(one.gold.row, Score()) + one.strings
-    return [found[row] for row in sorted(found)]
+            counts[one.gold.row] = counts.get(one.gold.row, Score()) + one.strings
+    return [counts[row] for row in sorted(counts)]
 
 
 def _difference(name: str, f1: dict[str, float], draws: dict[str, Reals]) -> Difference | None:

@@ -11,51 +11,51 @@ from ruie.bootstrap import Interval
 from ruie.mistakes import Mistake
 from ruie.worker.evaluation.summary import Line
 
-WHO = ("corpus", "task", "retriever")
+KEYS = ("corpus", "task", "retriever")
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: a title, the names of its columns, its rows. The first `keys` columns name a row."""
+    """A table with a title. The first `keys` columns identify a row."""
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
     keys: int
 
-    def calm(self) -> list[tuple[Any, ...]]:
-        """The rows, without the names that are those of the row above."""
-        told: list[tuple[Any, ...]] = []
+    def without_repetition(self) -> list[tuple[Any, ...]]:
+        """The rows, with keys that repeat those of the row above left empty."""
+        rows: list[tuple[Any, ...]] = []
         above: tuple[Any, ...] = ()
         for row in self.rows:
             same = 0
             while same < self.keys - 1 and row[: same + 1] == above[: same + 1]:
                 same += 1
-            told.append((*[""] * same, *row[same:]))
+            rows.append((*[""] * same, *row[same:]))
             above = row
-        return told
+        return rows
 
 
 def grids(lines: Sequence[Line]) -> list[Grid]:
     """Scores, their means where there are several, differences where there is more than one
     retriever, mistakes, tokens and cost."""
-    found = [_scores(lines), _means(lines), _differences(lines), _mistakes(lines), _costs(lines)]
-    return [grid for grid in found if grid.rows]
+    every = [_scores(lines), _means(lines), _differences(lines), _mistakes(lines), _costs(lines)]
+    return [grid for grid in every if grid.rows]
 
 
 def _scores(lines: Iterable[Line]) -> Grid:
-    columns = (*WHO, "P", "R", "F1", "95 %", "F1 offsets")
+    columns = (*KEYS, "P", "R", "F1", "95 %", "F1 offsets")
     rows = [
-        (*_who(line), s.precision, s.recall, s.f1, _interval(line.interval), sums.offsets.f1)
+        (*_keys(line), s.precision, s.recall, s.f1, _interval(line.interval), sums.offsets.f1)
         for line in lines
         for sums in (line.evaluation,)
         for s in (sums.strings,)
     ]
-    return Grid("Scores", columns, rows, len(WHO))
+    return Grid("Scores", columns, rows, len(KEYS))
 
 
 def _means(lines: Sequence[Line]) -> Grid:
-    """Each corpus and task counts once, whatever its size."""
+    """The mean over corpora and tasks, whatever their sizes."""
     f1: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         sums = line.evaluation
@@ -69,34 +69,34 @@ def _means(lines: Sequence[Line]) -> Grid:
 
 
 def _differences(lines: Iterable[Line]) -> Grid:
-    columns = (*WHO, "other", "difference", "95 %")
+    columns = (*KEYS, "other", "difference", "95 %")
     rows = [
-        (*_who(line), d.to, f"{d.value:+.3f}", _interval(d.interval, "+"))
+        (*_keys(line), d.to, f"{d.value:+.3f}", _interval(d.interval, "+"))
         for line in lines
         for d in (line.difference,)
         if d is not None
     ]
-    return Grid("Differences to the best other", columns, rows, len(WHO) + 1)
+    return Grid("Differences to the best other", columns, rows, len(KEYS) + 1)
 
 
 def _mistakes(lines: Sequence[Line]) -> Grid:
     """A row for each kind, a column for each retriever."""
     names = tuple(dict.fromkeys(line.retriever for line in lines))
     rows: list[tuple[Any, ...]] = []
-    for group in dict.fromkeys(_who(line)[:2] for line in lines):
-        sums = {line.retriever: line.evaluation for line in lines if _who(line)[:2] == group}
+    for group in dict.fromkeys(_keys(line)[:2] for line in lines):
+        sums = {line.retriever: line.evaluation for line in lines if _keys(line)[:2] == group}
         rows.append((*group, "right", *(sums[name].strings.matched for name in names)))
         for kind in Mistake:
             counts = [sums[name].mistakes[kind] for name in names]
             if any(counts):
                 rows.append((*group, kind.replace("_", " "), *counts))
-    return Grid("Right and wrong", ("corpus", "task", "items", *names), rows, len(WHO))
+    return Grid("Right and wrong", ("corpus", "task", "items", *names), rows, len(KEYS))
 
 
 def _costs(lines: Sequence[Line]) -> Grid:
-    columns: tuple[str, ...] = (*WHO, "queries", "failed", "tokens in", "tokens out")
+    columns: tuple[str, ...] = (*KEYS, "queries", "failed", "tokens in", "tokens out")
     rows: list[tuple[Any, ...]] = [
-        (*_who(line), e.queries, e.failed, e.prompt_tokens, e.completion_tokens)
+        (*_keys(line), e.queries, e.failed, e.prompt_tokens, e.completion_tokens)
         for line in lines
         for e in (line.evaluation,)
     ]
@@ -104,10 +104,10 @@ def _costs(lines: Sequence[Line]) -> Grid:
     if any(cost is not None for cost in costs):
         columns = (*columns, "USD")
         rows = [(*row, f"{cost:,.4f}") for row, cost in zip(rows, costs, strict=True)]
-    return Grid("Calls", columns, rows, len(WHO))
+    return Grid("Calls", columns, rows, len(KEYS))
 
 
-def _who(line: Line) -> tuple[str, str, str]:
+def _keys(line: Line) -> tuple[str, str, str]:
     return line.corpus, str(line.evaluation.task), line.retriever
 
 

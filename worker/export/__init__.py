@@ -1,1 +1,1 @@
-"""What a job found, as files: JSONL of the gold data's layout, Parquet, brat, one HTML page."""
+"""A job's records as files: JSONL in the layout of gold data, Parquet, brat, one HTML page."""

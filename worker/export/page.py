@@ -14,7 +14,7 @@ from ruie.worker.export.rows import Counts
 
 _HERE = Path(__file__).parent
 DOCUMENTS = 500
-"""Without another limit: a browser still scrolls a page of so many with ease."""
+"""The default limit: browsers scroll a page of so many easily."""
 
 _KINDS = {"entity": "Entities", "relation": "Relations", "event": "Events"}
 Mark = tuple[int, int, str, str]
@@ -24,8 +24,8 @@ Mark = tuple[int, int, str, str]
 def page(
     documents: Iterable[DocumentRecords], schema: Schema, title: str, more: str, counts: Counts
 ) -> Iterator[str]:
-    """The page in pieces; it reads without JavaScript, which adds the filter, the search and the
-    keys. more: what is said of documents that are not on it, or ""."""
+    """The page in pieces. It works without JavaScript, which adds the filter, the search and the
+    keys. more: a note that not all documents are on it."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     types = {"entity": schema.entities, "relation": schema.relations, "event": schema.events}
@@ -58,21 +58,25 @@ def _document(document: DocumentRecords) -> str:
     rows: list[str] = []
     for e in document.entities:
         mark(e.span, "entity", e.type)
-        rows.append(_record("entity", e.type, _said(e.span)))
+        rows.append(_record("entity", e.type, _quoted(e.span)))
     for r in document.relations:
         mark(r.head, "relation", r.type)
         mark(r.tail, "relation", r.type)
-        rows.append(_record("relation", r.type, f"{_said(r.head)} → {_said(r.tail)}"))
+        rows.append(_record("relation", r.type, f"{_quoted(r.head)} → {_quoted(r.tail)}"))
     for v in document.events:
         mark(v.trigger, "event", v.type)
-        told = "".join(f"<dt>{escape(a.role)}</dt><dd>{_said(a.span)}</dd>" for a in v.arguments)
-        rows.append(_record("event", v.type, _said(v.trigger) + (told and f"<dl>{told}</dl>")))
-    listed = "".join(rows) or '<li class="none">Nothing found.</li>'
+        arguments = "".join(
+            f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}</dd>" for a in v.arguments
+        )
+        rows.append(
+            _record("event", v.type, _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>"))
+        )
+    records = "".join(rows) or '<li class="none">Nothing found.</li>'
     return (
         f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'
         f"{escape(document.external_id)}</a></h2>"
         f'<div class="both"><div class="text">{marked(document.text, marks)}</div>'
-        f'<ul class="records">{listed}</ul></div></article>\n'
+        f'<ul class="records">{records}</ul></div></article>\n'
     )
 
 
@@ -89,49 +93,51 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
         while at < len(starting) and starting[at][0] <= start:
             open_.append(starting[at])
             at += 1
-        said = escape(text[start:end])
+        piece = escape(text[start:end])
         if open_:
             cover = sorted(open_, key=lambda m: (m[1] - m[0], m))
             names = escape("\n".join(f"{kind}:{type_}" for _, _, kind, type_ in cover))
-            # the shortest is innermost; each has its line under the text, a step further down
+            # the shortest is innermost; each one's line under the text is a step lower
             for depth, (_, _, kind, type_) in enumerate(cover):
-                told = f' title="{names}"' if not depth else ""
+                title = f' title="{names}"' if not depth else ""
                 step = f" d{depth}" if depth else ""
-                said = f'<mark class="{_key(kind, type_)}{step}"{told}>{said}</mark>'
+                piece = f'<mark class="{_key(kind, type_)}{step}"{title}>{piece}</mark>'
             # the label stands once, where its span ends
             labels = [m for m in cover if m[1] == end]
-            said += "".join(f'<sup class="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels)
-        pieces.append(said)
+            piece += "".join(
+                f'<sup class="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels
+            )
+        pieces.append(piece)
     return "".join(pieces)
 
 
 def _types(kind: str, names: Iterable[str]) -> str:
-    """What the colours mean; empty where the schema has none of the kind."""
-    listed = "".join(
+    """The legend of a kind's colours; empty if the schema has no type of it."""
+    labels = "".join(
         f'<label class="{_key(kind, name)}"><span class="type">{escape(name)}</span></label>'
         for name in sorted(names, key=str.casefold)
     )
-    return f"<fieldset><legend>{_KINDS[kind]}</legend>{listed}</fieldset>" if listed else ""
+    return f"<fieldset><legend>{_KINDS[kind]}</legend>{labels}</fieldset>" if labels else ""
 
 
 def hue(type_: str) -> int:
-    """A type's colour, degrees: the same in every page."""
+    """The hue of a type's colour, degrees: the same on every page."""
     return int(hashlib.sha256(type_.encode()).hexdigest()[:6], 16) % 360
 
 
 def _key(kind: str, type_: str) -> str:
-    """A type's class: a name in CSS, whatever the type is called."""
+    """The CSS class of a type: a valid name, whatever the type is called."""
     return f"{kind[0]}{hashlib.sha256(type_.encode()).hexdigest()[:10]}"
 
 
-def _record(kind: str, type_: str, said: str) -> str:
+def _record(kind: str, type_: str, content: str) -> str:
     return (
         f'<li class="{_key(kind, type_)}"><span class="type">{escape(type_)}</span> '
-        f'<span class="said">{said}</span></li>'
+        f'<span class="said">{content}</span></li>'
     )
 
 
-def _said(span: SpanRecord) -> str:
+def _quoted(span: SpanRecord) -> str:
     if span.start is not None:
         return f"<q>{escape(span.text)}</q>"
     return f'<q class="lost">{escape(span.text)}</q> <small>not in the text</small>'

@@ -1,7 +1,7 @@
-"""Parquet: a folder with one file a table, to be joined by `document_id` and `event_id`.
+"""Parquet: a folder with a file for each table, joined by `document_id` and `event_id`.
 
-Flat tables and not one nested file: every engine reads them, and one scans `entities.parquet`
-without the texts.
+Flat tables rather than one nested file: every engine reads them, and `entities.parquet` can be
+scanned without the texts.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ def _offsets(part: str = "") -> list[tuple[str, Any]]:
     ]
 
 
-_OF = [("job_id", pa.string()), ("document_id", pa.int64())]
-_MADE = [("extraction_id", pa.int64()), ("model", pa.string())]
+_IDS = [("job_id", pa.string()), ("document_id", pa.int64())]
+_MADE_BY = [("extraction_id", pa.int64()), ("model", pa.string())]
 TABLES: dict[str, Any] = {
     "documents": pa.schema(
-        [*_OF, ("external_id", pa.string()), ("digest", pa.string()), ("text", pa.string()),
+        [*_IDS, ("external_id", pa.string()), ("digest", pa.string()), ("text", pa.string()),
          ("answered", pa.list_(pa.string()))]
     ),
     "entities": pa.schema(
-        [*_OF, ("entity_id", pa.int64()), ("type", pa.string()), *_offsets(), *_MADE]
+        [*_IDS, ("entity_id", pa.int64()), ("type", pa.string()), *_offsets(), *_MADE_BY]
     ),
     "relations": pa.schema(
-        [*_OF, ("relation_id", pa.int64()), ("type", pa.string()), *_offsets("head_"),
-         *_offsets("tail_"), *_MADE]
+        [*_IDS, ("relation_id", pa.int64()), ("type", pa.string()), *_offsets("head_"),
+         *_offsets("tail_"), *_MADE_BY]
     ),
     "events": pa.schema(
-        [*_OF, ("event_id", pa.int64()), ("type", pa.string()), *_offsets("trigger_"), *_MADE]
+        [*_IDS, ("event_id", pa.int64()), ("type", pa.string()), *_offsets("trigger_"), *_MADE_BY]
     ),
     "event_arguments": pa.schema(
-        [*_OF, ("event_id", pa.int64()), ("role", pa.string()), *_offsets(),
+        [*_IDS, ("event_id", pa.int64()), ("role", pa.string()), *_offsets(),
          ("extraction_id", pa.int64())]
     ),
-}  # fmt: skip  # a table a line or two
+}  # fmt: skip  # the columns of each table
 
 
 def write_tables(
@@ -63,8 +63,8 @@ def write_tables(
             )
             for name, schema in TABLES.items()
         }
-        left = iter(documents)
-        while page := list(islice(left, PAGE)):
+        remaining = iter(documents)
+        while page := list(islice(remaining, PAGE)):
             rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
             for document in page:
                 counts.documents += 1

@@ -1,4 +1,4 @@
-"""A document's records as an annotated row: what has no place in the text is left out, counted."""
+"""A document's records as an annotated row; records without offsets are left out and counted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ruie.records import Task
 
 @dataclass(slots=True)
 class Counts:
-    """What was written, and what was not. ungrounded: records without a place in the text.
-    unanswered: documents of which no task is answered in full."""
+    """What was written and what was left out. ungrounded: records without offsets in the text.
+    unanswered: documents without a completely answered task."""
 
     documents: int = 0
     ungrounded: int = 0
@@ -21,26 +21,25 @@ class Counts:
 
 
 def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
-    """A line of the layout of docs/data.md; None for a document without any answered task.
+    """A line in the layout of docs/data.md; None for a document without any answered task.
 
-    A key is there only if its task was answered in full: to a reader it says that what is not
-    listed is not in the text. `provenance` and `record` are for people; readers of rows pass them
-    over.
+    A key is written only if its task was answered completely: to readers it means that what is not
+    listed is not in the text. `provenance` and `record` are for people; readers ignore them.
     """
     if not document.answered:
         counts.unanswered += 1
         return None
     counts.documents += 1
-    written: dict[str, Any] = {"id": document.external_id, "text": document.text}
+    row: dict[str, Any] = {"id": document.external_id, "text": document.text}
     text = document.text
     if Task.NER in document.answered:
         entities = [e for e in document.entities if _located(counts, e.span)]
-        written["entities"] = [
+        row["entities"] = [
             {"type": e.type, **_span(text, e.span), "record": e.id} for e in entities
         ]
     if Task.RE in document.answered:
         relations = [r for r in document.relations if _located(counts, r.head, r.tail)]
-        written["relations"] = [
+        row["relations"] = [
             {
                 "type": r.type,
                 "head": _span(text, r.head),
@@ -51,7 +50,7 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
         ]
     if Task.ED in document.answered:
         events = [v for v in document.events if _located(counts, v.trigger)]
-        written["events"] = [
+        row["events"] = [
             {
                 "type": v.type,
                 "trigger": _span(text, v.trigger),
@@ -64,22 +63,22 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
             }
             for v in events
         ]
-    written["provenance"] = {
+    row["provenance"] = {
         "job": job,
         "document": document.id,
         "external_id": document.external_id,
         "digest": document.digest,
         "models": document.models,
     }
-    return json.dumps(written, ensure_ascii=False)
+    return json.dumps(row, ensure_ascii=False)
 
 
 def _located(counts: Counts, *spans: SpanRecord) -> bool:
-    found = all(span.start is not None for span in spans)
-    counts.ungrounded += not found
-    return found
+    located = all(span.start is not None for span in spans)
+    counts.ungrounded += not located
+    return located
 
 
 def _span(text: str, span: SpanRecord) -> dict[str, Any]:
-    # a span found after normalising reads otherwise than the text: the row has the text's words
+    # a span that was found after normalising differs from the text: the row has the text's words
     return {"text": text[span.start : span.end], "start": span.start, "end": span.end}

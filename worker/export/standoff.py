@@ -1,4 +1,4 @@
-"""brat: a `.txt` and an `.ann` a document, in folders of a thousand."""
+"""brat: a `.txt` and an `.ann` file for each document, in folders of a thousand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINE = re.compile(r"[^\r\n]+")
 
 
 def write_document(folder: Path, document: DocumentRecords, counts: Counts) -> None:
-    """Write both files. Records without a place in the text are left out, counted."""
+    """Write both files. Records without offsets are left out and counted."""
     inside = folder / f"{document.id // FOLDER:06d}"
     inside.mkdir(exist_ok=True)
     safe = re.sub(r"[^\w.-]+", "_", document.external_id)[:60].strip("._")
@@ -24,7 +24,7 @@ def write_document(folder: Path, document: DocumentRecords, counts: Counts) -> N
 
 
 def standoff(document: DocumentRecords, counts: Counts) -> str:
-    """The annotations of a document; each place and type once, relations and events by name."""
+    """A document's annotations: each span and type once, referred to by relations and events."""
     lines: list[str] = []
     names: dict[tuple[str, str, int, int], str] = {}
     numbers = {"R": 0, "E": 0}
@@ -40,12 +40,12 @@ def standoff(document: DocumentRecords, counts: Counts) -> str:
 
     for entity in document.entities:
         counts.ungrounded += mention(entity.type, entity.span) is None
-    places = {(start, end): name for (_, _, start, end), name in names.items()}
+    entities = {(start, end): name for (_, _, start, end), name in names.items()}
 
     def side(span: SpanRecord, type_: str) -> str | None:
-        """A relation's side is the entity that stands there, if one does."""
+        """The entity with the same offsets, if there is one, or a mention."""
         if span.start is not None and span.end is not None:
-            known = places.get((span.start, span.end))
+            known = entities.get((span.start, span.end))
             return known or mention(type_, span)
         return mention(type_, span)
 
@@ -57,30 +57,31 @@ def standoff(document: DocumentRecords, counts: Counts) -> str:
         numbers["R"] += 1
         lines.append(f"R{numbers['R']}\t{_word(relation.type)} Arg1:{head} Arg2:{tail}")
     for event in document.events:
-        # a trigger is no entity, though one may stand at its place
+        # a trigger is not an entity, though one may have the same offsets
         trigger = mention(event.type, event.trigger, "trigger")
         if trigger is None:
             counts.ungrounded += 1
             continue
-        told = [f"{_word(event.type)}:{trigger}"]
+        parts = [f"{_word(event.type)}:{trigger}"]
         for argument in event.arguments:
             name = side(argument.span, "Mention")
             counts.ungrounded += name is None
             if name:
-                told.append(f"{_word(argument.role)}:{name}")
+                parts.append(f"{_word(argument.role)}:{name}")
         numbers["E"] += 1
-        lines.append(f"E{numbers['E']}\t{' '.join(told)}")
+        lines.append(f"E{numbers['E']}\t{' '.join(parts)}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _word(label: str) -> str:
-    """brat's types have no white space, and no sign of its own syntax."""
+    """A type in brat has no white space, and no character of its syntax."""
     return re.sub(r"[^\w.-]+", "_", label)
 
 
 def _pieces(text: str, span: SpanRecord) -> str:
-    """The offsets and the words, a piece a line: an annotation is one line itself."""
+    """The offsets and the words. A span over several lines is in pieces, as an annotation is one
+    line."""
     start = span.start or 0
-    found = [(start + m.start(), start + m.end()) for m in _LINE.finditer(text[start : span.end])]
-    offsets = ";".join(f"{a} {b}" for a, b in found)
-    return f"{offsets}\t{' '.join(text[a:b] for a, b in found)}"
+    pieces = [(start + m.start(), start + m.end()) for m in _LINE.finditer(text[start : span.end])]
+    offsets = ";".join(f"{a} {b}" for a, b in pieces)
+    return f"{offsets}\t{' '.join(text[a:b] for a, b in pieces)}"

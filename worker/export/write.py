@@ -1,4 +1,4 @@
-"""A job written as one of the formats: to a temporary name, then renamed."""
+"""Writing a job in one of the formats: to a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from ruie.schema import Schema
 from ruie.worker.export.rows import Counts, to_line
 
 Form = Literal["jsonl", "parquet", "brat", "html"]
+FOLDERS = ("parquet", "brat")
 
 
 def default_path(job: str, form: Form) -> Path:
-    """Where an export goes if nobody says so."""
-    return Path(f"{job}-{form}" if form in ("parquet", "brat") else f"{job}.{form}")
+    """The path of an export if none is given."""
+    return Path(f"{job}-{form}" if form in FOLDERS else f"{job}.{form}")
 
 
 def export(
@@ -35,9 +36,8 @@ def export(
     document: int | None = None,
     overwrite: bool = False,
 ) -> Counts:
-    """Write what `job` found. limit: at most so many documents; for a page None stands for
-    `page.DOCUMENTS`. Raises `UsageError` for a path that may not be written; nothing is left of an
-    export that fails."""
+    """Write the records of `job`. limit: of documents; None: all, or `page.DOCUMENTS` for a page.
+    Raises `UsageError` for a path that may not be written; an export that fails leaves nothing."""
     check(path, form, overwrite=overwrite)
     counts = Counts()
     try:
@@ -64,14 +64,14 @@ def export(
 def write_lines(
     stream: TextIO, documents: Iterable[DocumentRecords], job: str, counts: Counts
 ) -> None:
-    """JSONL, a line as soon as its document is read."""
+    """Write JSONL, each line as soon as its document is read."""
     for document in documents:
         if line := to_line(document, job, counts):
             stream.write(f"{line}\n")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: str) -> None:
-    """Gold rows as JSONL, and their schema (YAML) beside them."""
+    """Write gold rows as JSONL, and their schema (YAML) beside them."""
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     _write_schema(path, schema)
@@ -101,9 +101,9 @@ def _page(
 ) -> None:
     from ruie.worker.export import page
 
-    most = page.DOCUMENTS if limit is None else limit
-    documents = document_records(engine, job.id, limit=most, document=document)
-    more = f"This page has at most {most:,} documents of the job (--limit)."
+    at_most = page.DOCUMENTS if limit is None else limit
+    documents = document_records(engine, job.id, limit=at_most, document=document)
+    more = f"This page has at most {at_most:,} documents of the job (--limit)."
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id
         schema = Schema.from_body(job.schema_body)
@@ -113,19 +113,22 @@ def _page(
 def check(path: Path, form: Form, *, overwrite: bool) -> None:
     """Raise `UsageError` unless the export may be written to `path`."""
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent}.", "Make it first.")
+        raise UsageError(f"There is no folder {path.parent}.", "Create it first.")
     for file in (path, schema_path(path)) if form == "jsonl" else (path,):
         if file.exists() and not overwrite:
             raise UsageError(
                 f"{file} exists.", "Choose another --output, or replace it with --overwrite."
             )
-    if path.exists() and path.is_dir() != (form in ("parquet", "brat")):
-        raise UsageError(f"{path} is of another kind.", "Choose another --output.")
+    if path.exists() and path.is_dir() != (form in FOLDERS):
+        raise UsageError(
+            f"{path} is not a {'folder' if form in FOLDERS else 'file'}.",
+            "Choose another --output.",
+        )
     if path.is_dir() and any(path.iterdir()) and not _ours(path, form):
         raise UsageError(f"{path} holds other files.", "Choose another --output.")
 
 
 def _ours(folder: Path, form: Form) -> bool:
-    """Whether a folder holds an export alone: only such a folder is ever replaced."""
+    """Whether a folder holds only an export: no other folder is ever replaced."""
     suffixes = (".parquet",) if form == "parquet" else (".ann", ".txt")
     return all(file.suffix in suffixes for file in folder.rglob("*") if file.is_file())
