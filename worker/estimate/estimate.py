@@ -56,7 +56,7 @@ def estimate(
     counter = token_counter(model, config.llm_tokenizer)
     bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
     extractor = Extractor(bundle, LLMClient(config.llm_base_url), model, decoding)
-    found = survey(
+    surveyed = survey(
         rows,
         schema,
         extractor,
@@ -72,15 +72,15 @@ def estimate(
         types = [name for name, roles in schema.events.items() if roles]
         detections = count_events(conn, model, schema.digest, types)
     estimator = TokenEstimator(extractor, counter, past)
-    tasks = [_estimate_task(estimator, found, task) for task in schema.tasks]
+    tasks = [_estimate_task(estimator, surveyed, task) for task in schema.tasks]
     if types:
-        tasks.append(_estimate_eae(estimator, found, schema, types, detections, sample, seed))
+        tasks.append(_estimate_eae(estimator, surveyed, schema, types, detections, sample, seed))
     return Estimate(
         model=model,
-        documents=found.documents,
-        texts=found.texts,
-        refused=found.refused,
-        errors=tuple(found.errors),
+        documents=surveyed.documents,
+        texts=surveyed.texts,
+        refused=surveyed.refused,
+        errors=tuple(surveyed.errors),
         tasks=tuple(tasks),
         seed=seed,
         max_tokens=decoding.max_tokens,
@@ -107,22 +107,22 @@ def first_model(config: Settings) -> str:
         return thread.submit(asyncio.run, ask()).result()
 
 
-def _estimate_task(estimator: TokenEstimator, found: Survey, task: Task) -> TaskEstimate:
+def _estimate_task(estimator: TokenEstimator, surveyed: Survey, task: Task) -> TaskEstimate:
     """A task that is asked of every text."""
-    paid = found.paid[task]
+    paid = surveyed.paid[task]
     return estimator.estimate(
         task,
-        found.calls[task] - paid,
+        surveyed.calls[task] - paid,
         paid,
-        found.samples[task].queries(),
-        "one a text" if found.chunks == found.texts else "one a chunk",
+        surveyed.samples[task].queries(),
+        "one a text" if surveyed.chunks == surveyed.texts else "one a chunk",
         finite=True,
     )
 
 
 def _estimate_eae(
     estimator: TokenEstimator,
-    found: Survey,
+    surveyed: Survey,
     schema: Schema,
     types: list[str],
     detections: tuple[int, int],
@@ -130,16 +130,18 @@ def _estimate_eae(
     seed: int,
 ) -> TaskEstimate:
     """EAE: one call for each event of a type with roles that ED finds, or found before."""
-    known = found.samples[Task.EAE].queries()
-    paid = found.paid[Task.EAE]
-    certain = found.calls[Task.EAE] - paid
-    ed_calls = found.calls[Task.ED] - found.paid[Task.ED]
+    known = surveyed.samples[Task.EAE].queries()
+    paid = surveyed.paid[Task.EAE]
+    certain = surveyed.calls[Task.EAE] - paid
+    ed_calls = surveyed.calls[Task.ED] - surveyed.paid[Task.ED]
     if not ed_calls:
         basis = "one for each event that was found before"
         return estimator.estimate(Task.EAE, certain, paid, known, basis, finite=True)
     shown = estimator.shown.get(Task.ED, [])
     rate, basis = events_per_call(detections, shown, types)
-    placeholders = placeholder_queries(schema, found.samples[Task.ED].queries(), shown, types, seed)
+    placeholders = placeholder_queries(
+        schema, surveyed.samples[Task.ED].queries(), shown, types, seed
+    )
     return estimator.estimate(
         Task.EAE,
         certain + round(rate * ed_calls),

@@ -90,38 +90,38 @@ def survey(
     progress: Callable[[int], None],
 ) -> Survey:
     """Go through all rows. Writes nothing but a temporary file."""
-    found = Survey(samples={task: Sample(sample, seed) for task in Task})
+    result = Survey(samples={task: Sample(sample, seed) for task in Task})
     with closing(Seen()) as seen:
         for group in in_groups(rows):
             queries: list[tuple[Query, ChunkStart]] = []
-            for text, added_context in _new_texts(group, seen, found, context):
+            for text, added_context in _new_texts(group, seen, result, context):
                 ranges = chunker(text)
-                found.chunks += len(ranges)
+                result.chunks += len(ranges)
                 for start, end in ranges:
                     queries += [
-                        (query, (found.texts, start))
+                        (query, (result.texts, start))
                         for query in schema.queries(text[start:end], added_context)
                     ]
             with reading(engine) as conn:
-                following = _count_queries(conn, queries, schema, extractor, found)
-                _count_queries(conn, following, schema, extractor, found)
-            progress(found.documents)
-    return found
+                following = _count_queries(conn, queries, schema, extractor, result)
+                _count_queries(conn, following, schema, extractor, result)
+            progress(result.documents)
+    return result
 
 
 def _new_texts(
-    rows: Iterable[DocumentOrError], seen: Seen, found: Survey, context: str
+    rows: Iterable[DocumentOrError], seen: Seen, result: Survey, context: str
 ) -> Iterator[tuple[str, str]]:
     """Texts that were not seen before, as the database will store them, with their contexts."""
     for row in rows:
         if isinstance(row, NewInputError):
-            found.refuse([row])
+            result.refuse([row])
         elif not seen.add_id(row.external_id):
-            found.refuse([repeated_id(row)])
+            result.refuse([repeated_id(row)])
         else:
-            found.documents += 1
+            result.documents += 1
             if seen.add_text(digest(row.text)):
-                found.texts += 1
+                result.texts += 1
                 yield storable(row.text), context_of(row.metadata, context)
 
 
@@ -130,7 +130,7 @@ def _count_queries(
     queries: Iterable[tuple[Query, ChunkStart]],
     schema: Schema,
     extractor: Extractor,
-    found: Survey,
+    result: Survey,
 ) -> list[tuple[Query, ChunkStart]]:
     """Count the queries, and sample those that were not paid for. Returns the EAE queries that
     follow from the events that are known."""
@@ -144,11 +144,11 @@ def _count_queries(
     for keys in pieces(list(by_key)):
         paid |= find_paid(conn, keys)
     for key, query in by_key.items():
-        found.calls[query.task] += 1
+        result.calls[query.task] += 1
         if key in paid:
-            found.paid[query.task] += 1
+            result.paid[query.task] += 1
         else:
-            found.samples[query.task].offer(query)
+            result.samples[query.task].offer(query)
     with_roles = [name for name, roles in schema.events.items() if roles]
     detections = [
         paid[key] for key, query in by_key.items() if query.task is Task.ED and key in paid

@@ -107,8 +107,8 @@ async def run(
 
                 saved = predictions.completions if predictions is not None else None
                 extractor = Extractor(retriever, llm, model, decoding(config))
-                found = await predict(extractor, gold, saved=saved, on_prediction=save)
-                parts.append(Part(corpus, name, found))
+                outcome = await predict(extractor, gold, saved=saved, on_prediction=save)
+                parts.append(Part(corpus, name, outcome))
         return model, parts
     finally:
         await llm.close()

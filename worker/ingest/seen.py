@@ -32,8 +32,8 @@ class Seen:
 
     def has_origin(self, id_: int) -> bool:
         """Whether it was added."""
-        found = self._db.execute("SELECT 1 FROM origins WHERE id = ?", (id_,))
-        return found.fetchone() is not None
+        rows = self._db.execute("SELECT 1 FROM origins WHERE id = ?", (id_,))
+        return rows.fetchone() is not None
 
     def _add(self, table: str, key: bytes) -> bool:
         return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?)", (key,)).rowcount == 1

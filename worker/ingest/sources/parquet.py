@@ -95,7 +95,7 @@ def _too_long(batch: Any, mapping: ColumnMapping, limit: int) -> dict[int, tuple
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found: dict[int, tuple[str, str | None]] = {}
+    too_long: dict[int, tuple[str, str | None]] = {}
     for column, values in zip(batch.schema.names, batch.columns, strict=True):
         kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
         if not any(is_kind(values.type) for is_kind in kinds):
@@ -110,7 +110,7 @@ def _too_long(batch: Any, mapping: ColumnMapping, limit: int) -> dict[int, tuple
                 one = values.slice(index, 1)
                 chars = pc.utf8_length(one)[0].as_py()
                 begin = pc.utf8_slice_codeunits(one, 0, EXCERPT_CHARS)[0].as_py()
-                found[index] = too_many_characters(chars, limit), begin
+                too_long[index] = too_many_characters(chars, limit), begin
             else:
-                found.setdefault(index, (f"its '{column}' {too_many_bytes(size, limit)}", None))
-    return found
+                too_long.setdefault(index, (f"its '{column}' {too_many_bytes(size, limit)}", None))
+    return too_long
