@@ -12,10 +12,14 @@ modules of `ruie.worker` and `ruie.db` may change at any time. To extract from a
 one process, without queue and database, use `ruie.Extractor`.
 """
 
+from ruie.chunking import Chunker
+from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
+from ruie.extractor import Decoding
+from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings
@@ -28,16 +32,20 @@ from ruie.worker.prices import Price
 from ruie.worker.schedules import Schedules
 
 __all__ = [
+    "Chunker",
     "Client",
     "ColumnMapping",
+    "Decoding",
     "DryRun",
     "EnqueueProgress",
     "Enqueued",
     "Estimate",
     "Job",
     "JobProgress",
+    "JobSettings",
     "NewInputError",
     "Options",
+    "OutputForm",
     "Price",
     "ProgressCallback",
     "Schedule",

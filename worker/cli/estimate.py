@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("task", "calls", "paid before", "tokens in", "±", "tokens out", "at most")
 TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_tokens",
-          "most_completion_tokens", "cost_usd", "most_usd")  # fmt: skip  # keys of the JSON document
+          "most_completion_tokens", "cost_usd", "most_usd")  # fmt: skip  # JSON keys
 
 
 @click.command()
