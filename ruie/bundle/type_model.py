@@ -87,7 +87,8 @@ def write_models(path: Path, models: Sequence[TypeModel]) -> None:
 def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> list[TypeModel]:
     """Read what `write_models` wrote. Raises `BundleError` if it does not fit the partitions."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here: numpy leaves a file open that turns out not to be an archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
         counts = arrays["tokens"].tolist()
         models = []

@@ -34,15 +34,15 @@ def coordinate(tmp_path: Path, url: str) -> Iterator[Callable[[], subprocess.Pop
 
     def start() -> subprocess.Popen[bytes]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-        started.append(
-            subprocess.Popen(
+        with (tmp_path / f"coordinator-{len(started)}.log").open("wb") as stderr:
+            process = subprocess.Popen(
                 [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
                 cwd=tmp_path,
                 env={**clean, "RUIE_REDIS_URL": url},
-                stderr=(tmp_path / f"coordinator-{len(started)}.log").open("wb"),
+                stderr=stderr,
             )
-        )
-        return started[-1]
+        started.append(process)
+        return process
 
     yield start
     for process in started:

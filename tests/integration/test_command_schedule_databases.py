@@ -28,12 +28,13 @@ def coordinator(tmp_path: Path, url: str, database_url: str) -> Iterator[Path]:
     """A running coordinator; gives its log."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     log = tmp_path / "coordinator.log"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
-        cwd=tmp_path,
-        env={**clean, "RUIE_REDIS_URL": url, "RUIE_DATABASE_URL": database_url},
-        stderr=log.open("wb"),
-    )
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
+            cwd=tmp_path,
+            env={**clean, "RUIE_REDIS_URL": url, "RUIE_DATABASE_URL": database_url},
+            stderr=stderr,
+        )
     yield log
     process.kill()
     process.wait()

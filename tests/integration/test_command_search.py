@@ -131,12 +131,13 @@ def test_on_a_terminal_the_matches_are_bold() -> None:
 @pytest.fixture
 def coordinator(tmp_path: Path, url: str, job: str) -> Iterator[subprocess.Popen[bytes]]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
-        cwd=tmp_path,
-        env={**clean, "RUIE_REDIS_URL": url},
-        stderr=(tmp_path / "coordinator.log").open("wb"),
-    )
+    with (tmp_path / "coordinator.log").open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ruie.worker.cli", "coordinator"],
+            cwd=tmp_path,
+            env={**clean, "RUIE_REDIS_URL": url},
+            stderr=stderr,
+        )
     yield process
     process.kill()
     process.wait()

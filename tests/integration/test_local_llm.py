@@ -54,7 +54,8 @@ def client() -> Iterator[openai.OpenAI]:
         yield connected
     began = monotonic()
     server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=10) == 0, "SIGTERM is a clean end"
+    server.communicate(timeout=10)
+    assert server.returncode == 0, "SIGTERM is a clean end"
     assert monotonic() - began < 2
 
 

@@ -190,6 +190,7 @@ def endpoint() -> Iterator[tuple[str, list[dict[str, object]]]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/v1", requests
     server.shutdown()
+    server.server_close()
 
 
 def test_an_endpoint_s_log_probabilities(

@@ -67,4 +67,5 @@ def settings(endpoint: ScriptedEndpoint, bundle: Path) -> dict[str, str]:
 
 def predictions(folder: Path) -> list[dict[str, Any]]:
     """What an evaluation wrote, line by line."""
-    return [json.loads(line) for line in (folder / "predictions.jsonl").open(encoding="utf-8")]
+    with (folder / "predictions.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]

@@ -197,7 +197,7 @@ def test_predictions_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None
 def test_a_line_says_what_it_is(tmp_path: Path) -> None:
     with Predictions(tmp_path) as kept:
         kept.add("news", "bm25", "m", prediction(3, Score(2, 1, 1), "key", "PER: Ada", missed=1))
-    (line,) = map(json.loads, (tmp_path / "predictions.jsonl").open())
+    (line,) = map(json.loads, (tmp_path / "predictions.jsonl").read_text().splitlines())
     assert (line["corpus"], line["id"], line["task"]) == ("news", "3#NER", "NER")
     assert (line["retriever"], line["model"], line["demonstrations"]) == ("bm25", "m", ["d"])
     assert (line["output"], line["items"], line["rejects"], line["error"]) == (
