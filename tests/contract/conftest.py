@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import jobs, queue, results
 from ruie.db.engine import open_engine
@@ -49,8 +49,8 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def house(engine: Engine) -> House:
-    return House(engine)
+def database(engine: Engine) -> JobDatabase:
+    return JobDatabase(engine)
 
 
 def spans(text: str, *words: str) -> tuple[Span, ...]:
@@ -68,30 +68,30 @@ def record() -> MakeRecord:
 
 
 @pytest.fixture
-def worked(house: House, record: MakeRecord) -> str:
+def worked(database: JobDatabase, record: MakeRecord) -> str:
     """A job with every kind of record, a quarantined item, and a second job that reused it."""
-    job = house.job("oil")
-    house.enqueue(job, {"b": TEXT, "a": TEXT, "c": "Broken."}, Task.NER, Task.RE, Task.ED)
+    job = database.job("oil")
+    database.enqueue(job, {"b": TEXT, "a": TEXT, "c": "Broken."}, Task.NER, Task.RE, Task.ED)
     items = {
         Task.NER: [record(TEXT, "COMMODITY", "Crude"), record(TEXT, "ORGANISATION", "OPEC")],
         Task.RE: [record(TEXT, "moved_by", "Crude", "OPEC")],
         Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "as")],
     }
-    for item in house.take():
+    for item in database.take():
         if item.text == TEXT:
-            house.save(item, items[item.task], key=str(item.task))
+            database.save(item, items[item.task], key=str(item.task))
         elif item.task is Task.NER:
-            with house.engine.begin() as conn:
+            with database.engine.begin() as conn:
                 queue.quarantine(conn, item, OutputError("nothing to read"))
         else:
-            with house.engine.begin() as conn:
+            with database.engine.begin() as conn:
                 queue.retry(conn, item, 3600, OutputError("again"), counts=True)
-    for item in house.take():
-        house.save(item, [record(TEXT, "Item", "Crude")], key="EAE")
-    second = house.job("again")
-    house.enqueue(second, {"z": TEXT})
-    (item,) = house.take(second)
-    with house.engine.begin() as conn:
+    for item in database.take():
+        database.save(item, [record(TEXT, "Item", "Crude")], key="EAE")
+    second = database.job("again")
+    database.enqueue(second, {"z": TEXT})
+    (item,) = database.take(second)
+    with database.engine.begin() as conn:
         results.reuse_result(conn, item, results.find_paid(conn, ["NER"])["NER"])
         jobs.add_input_errors(conn, job, [jobs.NewInputError("f", 3, "not JSON", "{")] * 2)
     return job

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import job_states, jobs, migrate, queue
 from ruie.db.engine import open_engine
@@ -64,10 +64,10 @@ def test_down_to_nothing_and_up_again(engine: Engine) -> None:
     migrate.check(engine)
 
 
-def test_again_is_harmless(engine: Engine, house: House) -> None:
-    job = house.job()
+def test_again_is_harmless(engine: Engine, database: JobDatabase) -> None:
+    job = database.job()
     migrate.upgrade(engine)
-    assert house.one("SELECT id FROM jobs") == job
+    assert database.one("SELECT id FROM jobs") == job
 
 
 def test_an_empty_database(empty_url: str) -> None:
@@ -130,13 +130,13 @@ def test_several_processes_at_once(empty_url: str) -> None:
 
 @pytest.mark.parametrize(("revision", "failed_calls"), [("0001", []), ("0010", [("small", None)])])
 def test_an_older_database_with_rows_goes_on(
-    engine: Engine, house: House, revision: str, failed_calls: list[Any]
+    engine: Engine, database: JobDatabase, revision: str, failed_calls: list[Any]
 ) -> None:
     """From version 0.1 (revision 0001), and from the revision before the last."""
-    job, untouched = house.job(), house.job("not begun")
-    house.enqueue(job, ["answered", "failed", "lost", "waiting"])
-    answered, failed, lost, waiting = house.take()
-    assert house.save(answered)
+    job, untouched = database.job(), database.job("not begun")
+    database.enqueue(job, ["answered", "failed", "lost", "waiting"])
+    answered, failed, lost, waiting = database.take()
+    assert database.save(answered)
     with engine.begin() as conn:
         error = TransientCallError("no answer")
         queue.record_attempt(conn, failed, error, model="small", endpoint="http://llm")
@@ -148,18 +148,18 @@ def test_an_older_database_with_rows_goes_on(
     migrate.upgrade(engine)
     migrate.check(engine)
     if engine.dialect.name == "sqlite":
-        assert house.one("PRAGMA foreign_keys") == 1
-        assert house.rows("PRAGMA foreign_key_check") == []
+        assert database.one("PRAGMA foreign_keys") == 1
+        assert database.rows("PRAGMA foreign_key_check") == []
 
-    assert house.rows("SELECT model, endpoint FROM attempts") == failed_calls
-    bundles = dict(house.rows("SELECT id, bundle_digest FROM jobs"))
+    assert database.rows("SELECT model, endpoint FROM attempts") == failed_calls
+    bundles = dict(database.rows("SELECT id, bundle_digest FROM jobs"))
     assert bundles == {job: "b" * 64, untouched: ""}
-    house.pass_time(61)
+    database.pass_time(61)
     with engine.begin() as conn:
         assert queue.reap(conn, 3) == (1, 0)
-    again = house.take()
+    again = database.take()
     assert {item.id for item in again} == {failed.id, lost.id, waiting.id}
-    assert all(house.save(item) for item in again)
+    assert all(database.save(item) for item in again)
     with engine.begin() as conn:
         jobs.finish_enqueueing(conn, job)
         assert job_states.close_jobs(conn) == [job]

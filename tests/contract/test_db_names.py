@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import migrate
 from ruie.db.canonical import list_names, map_names, unmap_names
@@ -19,18 +19,18 @@ TEXT = "Crude Oil and crude oils fell as OPEC met, O.P.E.C. said."
 QUERY = "SELECT text, name_key, canonical FROM entity_mentions ORDER BY char_start"
 
 
-def work(house: House, record: MakeRecord) -> None:
-    house.enqueue(house.job("oil"), {"a": TEXT}, Task.NER, Task.RE, Task.ED)
+def work(database: JobDatabase, record: MakeRecord) -> None:
+    database.enqueue(database.job("oil"), {"a": TEXT}, Task.NER, Task.RE, Task.ED)
     records = {
         Task.NER: [record(TEXT, "C", "Crude Oil"), record(TEXT, "C", "crude oils"),
                    record(TEXT, "O", "OPEC"), record(TEXT, "O", "O.P.E.C.")],
         Task.RE: [record(TEXT, "moved_by", "crude oils", "O.P.E.C.")],
         Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "as")],
     }  # fmt: skip  # a task a line
-    for item in house.take():
-        house.save(item, records[item.task])
-    for item in house.take():
-        house.save(item, [record(TEXT, "Item", "crude oils")])
+    for item in database.take():
+        database.save(item, records[item.task])
+    for item in database.take():
+        database.save(item, [record(TEXT, "Item", "crude oils")])
 
 
 SPELLINGS = [
@@ -41,17 +41,17 @@ SPELLINGS = [
 ]
 
 
-def test_spellings_of_one_name(url: str, house: House, record: MakeRecord) -> None:
-    work(house, record)
+def test_spellings_of_one_name(url: str, database: JobDatabase, record: MakeRecord) -> None:
+    work(database, record)
     assert list(run_readonly(url, QUERY).rows) == SPELLINGS
     sides = "SELECT head_key, head_canonical, tail_key, tail_canonical FROM relation_mentions"
     assert list(run_readonly(url, sides).rows) == [("crude oil", "Crude Oil", "opec", "OPEC")]
 
 
 def test_arguments_as_json_are_the_same_text_on_both(
-    url: str, house: House, record: MakeRecord
+    url: str, database: JobDatabase, record: MakeRecord
 ) -> None:
-    work(house, record)
+    work(database, record)
     rows = list(run_readonly(url, "SELECT type, arguments FROM events_json ORDER BY event_id").rows)
     start = TEXT.index("crude oils")
     argument = {"role": "Item", "text": "crude oils", "canonical": "Crude Oil",
@@ -60,8 +60,8 @@ def test_arguments_as_json_are_the_same_text_on_both(
     assert rows == [("Movement", packed), ("Caused", "[]")]
 
 
-def test_pairs_metadata_and_provenance(url: str, house: House, record: MakeRecord) -> None:
-    work(house, record)
+def test_pairs_metadata_and_provenance(url: str, database: JobDatabase, record: MakeRecord) -> None:
+    work(database, record)
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         return list(run_readonly(url, sql).rows)
@@ -81,8 +81,10 @@ def test_pairs_metadata_and_provenance(url: str, house: House, record: MakeRecor
     assert ask(shown) == [(1, "d1"), (2, "d2")]
 
 
-def test_a_persons_mapping(url: str, engine: Engine, house: House, record: MakeRecord) -> None:
-    work(house, record)
+def test_a_persons_mapping(
+    url: str, engine: Engine, database: JobDatabase, record: MakeRecord
+) -> None:
+    work(database, record)
     with engine.begin() as conn:
         assert map_names(conn, {"OPEC": "Oil producers", "the cartel": "Oil producers"}) == 3
         assert map_names(conn, {"OPEC": "Oil producers"}) == 0
@@ -100,11 +102,11 @@ def test_a_persons_mapping(url: str, engine: Engine, house: House, record: MakeR
 
 
 def test_rows_of_before_get_their_keys(
-    url: str, engine: Engine, house: House, record: MakeRecord
+    url: str, engine: Engine, database: JobDatabase, record: MakeRecord
 ) -> None:
-    work(house, record)
+    work(database, record)
     migrate.downgrade(engine, "0005")
     migrate.upgrade(engine)
     assert list(run_readonly(url, QUERY).rows) == SPELLINGS
-    assert house.rows("SELECT name_key FROM event_arguments") == [("crude oil",)]
-    assert house.rows("SELECT head_key, tail_key FROM relations") == [("crude oil", "opec")]
+    assert database.rows("SELECT name_key FROM event_arguments") == [("crude oil",)]
+    assert database.rows("SELECT head_key, tail_key FROM relations") == [("crude oil", "opec")]

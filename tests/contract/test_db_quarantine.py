@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import job_states, jobs, quarantine, queue
 from ruie.db.models import attempts, work_items
@@ -17,17 +17,19 @@ from ruie.records import Item, Task
 PROMPT = [{"role": "user", "content": "Sentence: a"}, {"role": "assistant", "content": "None"}]
 
 
-def give_up(house: House, job: str, *errors: Exception) -> list[queue.LeasedItem]:
+def give_up(database: JobDatabase, job: str, *errors: Exception) -> list[queue.LeasedItem]:
     """Enqueue a document for each error, and put its item into quarantine with it."""
-    house.enqueue(job, {f"doc-{n}": f"text {n}" for n in range(len(errors))})
-    items: list[queue.LeasedItem] = house.take(job)
-    with house.engine.begin() as conn:
+    database.enqueue(job, {f"doc-{n}": f"text {n}" for n in range(len(errors))})
+    items: list[queue.LeasedItem] = database.take(job)
+    with database.engine.begin() as conn:
         for item, error in zip(items, errors, strict=True):
             queue.quarantine(conn, item, error, raw_output="?\n??", prompt=PROMPT)
     return items
 
 
-def failed_call(house: House, item: queue.LeasedItem, attempt: int, **changes: Any) -> None:
+def failed_call(
+    database: JobDatabase, item: queue.LeasedItem, attempt: int, **changes: Any
+) -> None:
     values = {
         "work_item_id": item.id,
         "job_id": item.job_id,
@@ -40,15 +42,17 @@ def failed_call(house: House, item: queue.LeasedItem, attempt: int, **changes: A
         "completion_tokens": 10,
         "cost_usd": 0.0015,
     }
-    with house.engine.begin() as conn:
+    with database.engine.begin() as conn:
         conn.execute(insert(attempts).values(values | changes))
 
 
 class TestList:
-    def test_the_newest_first_with_the_documents_name(self, house: House) -> None:
-        job = house.job()
-        first, second = give_up(house, job, OutputError("no line"), TransientCallError("timed out"))
-        with house.engine.connect() as conn:
+    def test_the_newest_first_with_the_documents_name(self, database: JobDatabase) -> None:
+        job = database.job()
+        first, second = give_up(
+            database, job, OutputError("no line"), TransientCallError("timed out")
+        )
+        with database.engine.connect() as conn:
             listed = quarantine.list_quarantined(conn)
         assert [(i.id, i.external_id, i.task, i.error_class, i.attempts) for i in listed] == [
             (second.id, "doc-1", Task.NER, "transient", 1),
@@ -57,11 +61,13 @@ class TestList:
         assert {i.job_id for i in listed} == {job}
         assert abs((listed[0].at - datetime.now(UTC)).total_seconds()) < 60
 
-    def test_of_one_job_of_one_class_and_not_more_than_asked_for(self, house: House) -> None:
-        one, other = house.job(), house.job()
-        give_up(house, one, OutputError("x"), OutputError("y"), TruncatedError("z"))
-        give_up(house, other, OutputError("x"))
-        with house.engine.connect() as conn:
+    def test_of_one_job_of_one_class_and_not_more_than_asked_for(
+        self, database: JobDatabase
+    ) -> None:
+        one, other = database.job(), database.job()
+        give_up(database, one, OutputError("x"), OutputError("y"), TruncatedError("z"))
+        give_up(database, other, OutputError("x"))
+        with database.engine.connect() as conn:
             assert len(quarantine.list_quarantined(conn)) == 4
             assert len(quarantine.list_quarantined(conn, one)) == 3
             assert len(quarantine.list_quarantined(conn, one, "output")) == 2
@@ -76,12 +82,12 @@ class TestList:
 
 
 class TestShow:
-    def test_all_that_is_known(self, house: House) -> None:
-        job = house.job()
-        (item,) = give_up(house, job, OutputError("no line"))
-        failed_call(house, item, 1, error_class="transient", raw_output=None, cost_usd=None)
-        failed_call(house, item, 2)
-        with house.engine.connect() as conn:
+    def test_all_that_is_known(self, database: JobDatabase) -> None:
+        job = database.job()
+        (item,) = give_up(database, job, OutputError("no line"))
+        failed_call(database, item, 1, error_class="transient", raw_output=None, cost_usd=None)
+        failed_call(database, item, 2)
+        with database.engine.connect() as conn:
             detail = quarantine.get_quarantined(conn, item.id)
         assert (detail.item.id, detail.model, detail.event, detail.text) == (
             item.id,
@@ -98,23 +104,25 @@ class TestShow:
         ]
         assert detail.history[1].at.tzinfo is not None
 
-    def test_of_arguments_the_event(self, house: House, record: Any) -> None:
-        job = house.job()
+    def test_of_arguments_the_event(self, database: JobDatabase, record: Any) -> None:
+        job = database.job()
         text = "Crude fell 2 %."
-        house.enqueue(job, {"a": text}, Task.ED)
-        (detection,) = house.take(job)
+        database.enqueue(job, {"a": text}, Task.ED)
+        (detection,) = database.take(job)
         event: Item = record(text, "Movement", "fell")
-        house.save(detection, [event])
-        (item,) = house.take(job)
-        with house.engine.begin() as conn:
+        database.save(detection, [event])
+        (item,) = database.take(job)
+        with database.engine.begin() as conn:
             queue.quarantine(conn, item, OutputError("x"))
             detail = quarantine.get_quarantined(conn, item.id)
         assert (detail.event, detail.prompt) == ("Movement: fell", None)
 
-    def test_an_item_that_is_not_there_or_not_in_quarantine_is_an_error(self, house: House) -> None:
-        house.enqueue(house.job(), ["a"])
-        (item,) = house.take()
-        with house.engine.connect() as conn:
+    def test_an_item_that_is_not_there_or_not_in_quarantine_is_an_error(
+        self, database: JobDatabase
+    ) -> None:
+        database.enqueue(database.job(), ["a"])
+        (item,) = database.take()
+        with database.engine.connect() as conn:
             with pytest.raises(DatabaseError, match="not in quarantine: it is leased"):
                 quarantine.get_quarantined(conn, item.id)
             with pytest.raises(DatabaseError, match="There is no item 99"):
@@ -122,63 +130,63 @@ class TestShow:
 
 
 class TestRetry:
-    def test_they_become_as_if_new_and_their_history_stays(self, house: House) -> None:
-        job = house.job()
-        (item,) = give_up(house, job, TruncatedError("cut"))
-        failed_call(house, item, 1)
-        with house.engine.begin() as conn:
+    def test_they_become_as_if_new_and_their_history_stays(self, database: JobDatabase) -> None:
+        job = database.job()
+        (item,) = give_up(database, job, TruncatedError("cut"))
+        failed_call(database, item, 1)
+        with database.engine.begin() as conn:
             conn.execute(update(work_items).values(losses=2, max_tokens=512, demonstrations=2))
             assert quarantine.retry_quarantined(conn, job) == 1
-        assert house.rows(
+        assert database.rows(
             "SELECT state, attempts, losses, max_tokens, demonstrations, model, error_class, error"
             " FROM work_items"
         ) == [("pending", 0, 0, None, None, None, None, None)]
-        assert house.one("SELECT COUNT(*) FROM quarantine") == 0
-        assert house.one("SELECT COUNT(*) FROM attempts") == 1
-        (again,) = house.take(job)
+        assert database.one("SELECT COUNT(*) FROM quarantine") == 0
+        assert database.one("SELECT COUNT(*) FROM attempts") == 1
+        (again,) = database.take(job)
         assert (again.id, again.attempts, again.losses) == (item.id, 1, 0)
 
-    def test_with_another_model(self, house: House) -> None:
-        job = house.job()
-        give_up(house, job, OutputError("x"), TransientCallError("y"))
-        with house.engine.begin() as conn:
+    def test_with_another_model(self, database: JobDatabase) -> None:
+        job = database.job()
+        give_up(database, job, OutputError("x"), TransientCallError("y"))
+        with database.engine.begin() as conn:
             assert quarantine.retry_quarantined(conn, job, "output", "large") == 1
         rows = "SELECT state, model FROM work_items ORDER BY id"
-        assert house.rows(rows) == [("pending", "large"), ("quarantined", None)]
+        assert database.rows(rows) == [("pending", "large"), ("quarantined", None)]
 
-    def test_another_jobs_items_are_left_alone(self, house: House) -> None:
-        one, other = house.job(), house.job()
-        give_up(house, one, OutputError("x"))
-        give_up(house, other, OutputError("x"))
-        with house.engine.begin() as conn:
+    def test_another_jobs_items_are_left_alone(self, database: JobDatabase) -> None:
+        one, other = database.job(), database.job()
+        give_up(database, one, OutputError("x"))
+        give_up(database, other, OutputError("x"))
+        with database.engine.begin() as conn:
             assert quarantine.retry_quarantined(conn, one, "nonsense") == 0
             assert quarantine.retry_quarantined(conn, one) == 1
             assert quarantine.retry_quarantined(conn, one) == 0
-        assert house.states(other) == ["quarantined"]
+        assert database.states(other) == ["quarantined"]
 
     @pytest.mark.parametrize(
         ("before", "after"), [("done", "running"), ("paused", "paused"), ("failed", "failed")]
     )
     def test_a_done_job_runs_again_and_others_stay_as_they_are(
-        self, house: House, before: Any, after: str
+        self, database: JobDatabase, before: Any, after: str
     ) -> None:
-        job = house.job()
-        give_up(house, job, OutputError("x"))
-        with house.engine.begin() as conn:
+        job = database.job()
+        give_up(database, job, OutputError("x"))
+        with database.engine.begin() as conn:
             job_states.set_job_state(conn, job, before)
             assert quarantine.retry_quarantined(conn, job, "nothing") == 0
             assert jobs.get_job(conn, job).state == before
             assert quarantine.retry_quarantined(conn, job) == 1
             assert jobs.get_job(conn, job).state == after
 
-    def test_a_cancelled_job_and_no_job_are_errors(self, house: House) -> None:
-        job = house.job()
-        give_up(house, job, OutputError("x"))
-        with house.engine.begin() as conn:
+    def test_a_cancelled_job_and_no_job_are_errors(self, database: JobDatabase) -> None:
+        job = database.job()
+        give_up(database, job, OutputError("x"))
+        with database.engine.begin() as conn:
             job_states.set_job_state(conn, job, "cancelled")
-        with house.engine.begin() as conn:
+        with database.engine.begin() as conn:
             with pytest.raises(DatabaseError, match="is cancelled"):
                 quarantine.retry_quarantined(conn, job)
             with pytest.raises(DatabaseError, match="no job job_none"):
                 quarantine.retry_quarantined(conn, "job_none")
-        assert house.states(job) == ["quarantined"]
+        assert database.states(job) == ["quarantined"]

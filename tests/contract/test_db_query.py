@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db.progress import progress
 from ruie.db.query import run_readonly
@@ -65,8 +65,8 @@ class TestViews:
             ("RE", 2, 0, 0, 1, 1, 0, 0, 3, 1),
         ]
 
-    def test_a_job_without_items_has_a_row(self, url: str, house: House) -> None:
-        house.job("empty")
+    def test_a_job_without_items_has_a_row(self, url: str, database: JobDatabase) -> None:
+        database.job("empty")
         assert self.ask(url, "SELECT name, task, items FROM job_progress") == [("empty", None, 0)]
 
     def test_spend_by_day_counts_no_reuse(self, url: str, worked: str) -> None:
@@ -77,8 +77,8 @@ class TestViews:
         assert row[1:4] == (4, 400, 40)
         assert row[4] == pytest.approx(0.006)
 
-    def test_progress(self, house: House, worked: str) -> None:
-        with house.engine.connect() as conn:
+    def test_progress(self, database: JobDatabase, worked: str) -> None:
+        with database.engine.connect() as conn:
             seen = progress(conn, worked)
         assert (seen.documents, seen.input_errors, seen.calls) == (3, 1, 4)
         assert (seen.items, seen.open, seen.done, seen.quarantined) == (7, 2, 4, 1)

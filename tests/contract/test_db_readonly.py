@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db.engine import open_engine, open_readonly
 from ruie.db.query import run_readonly
@@ -70,20 +70,22 @@ ONLY: dict[str, list[str]] = {
 
 
 class TestReadingOnly:
-    def test_nothing_writes(self, url: str, house: House, worked: str, tmp_path: Path) -> None:
-        before = self.state(house)
+    def test_nothing_writes(
+        self, url: str, database: JobDatabase, worked: str, tmp_path: Path
+    ) -> None:
+        before = self.state(database)
         other = tmp_path / "other"
-        for sql in WRITES + ONLY[house.engine.dialect.name]:
+        for sql in WRITES + ONLY[database.engine.dialect.name]:
             with pytest.raises(DatabaseError) as caught:
                 list(run_readonly(url, sql.replace("{other}", str(other))).rows)
             assert "\n" not in str(caught.value), sql
-            assert self.state(house) == before, sql
+            assert self.state(database) == before, sql
             assert not other.exists(), sql
 
     def test_nor_does_the_engine_one_statement_after_the_other(
-        self, url: str, house: House, worked: str
+        self, url: str, database: JobDatabase, worked: str
     ) -> None:
-        before = self.state(house)
+        before = self.state(database)
         reader = open_readonly(url)
         for first in [
             "SELECT 1",
@@ -103,13 +105,13 @@ class TestReadingOnly:
                     conn.execute(text("UPDATE jobs SET name = 'taken'"))
                 conn.rollback()
         reader.dispose()
-        assert self.state(house) == before
+        assert self.state(database) == before
 
-    def state(self, house: House) -> list[Any]:
+    def state(self, database: JobDatabase) -> list[Any]:
         names = ["jobs", "entities", "event_arguments", "schedules"]
-        counts = [house.one(f"SELECT COUNT(*) FROM {name}") for name in names]
-        kept = house.rows("SELECT name FROM jobs ORDER BY id")
-        house.rows("SELECT * FROM spend_by_day")
+        counts = [database.one(f"SELECT COUNT(*) FROM {name}") for name in names]
+        kept = database.rows("SELECT name FROM jobs ORDER BY id")
+        database.rows("SELECT * FROM spend_by_day")
         return [*counts, *kept]
 
     def test_a_percent_sign_a_colon_and_a_semicolon_are_the_users_own(
@@ -126,8 +128,8 @@ class TestReadingOnly:
         with pytest.raises(DatabaseError, match="empty"):
             run_readonly(url, " ; ")
 
-    def test_a_plan_can_be_seen(self, url: str, house: House) -> None:
-        plan = "EXPLAIN QUERY PLAN" if house.engine.dialect.name == "sqlite" else "EXPLAIN"
+    def test_a_plan_can_be_seen(self, url: str, database: JobDatabase) -> None:
+        plan = "EXPLAIN QUERY PLAN" if database.engine.dialect.name == "sqlite" else "EXPLAIN"
         answer = run_readonly(url, f"{plan} SELECT * FROM jobs")
         assert "jobs" in str(list(answer.rows))
 
@@ -152,8 +154,8 @@ class TestReadingOnly:
         assert next(rows) == (1,)
         assert sum(1 for _ in rows) == 4999
 
-    def test_while_a_writer_is_at_work(self, url: str, house: House) -> None:
-        with house.engine.begin() as conn:
+    def test_while_a_writer_is_at_work(self, url: str, database: JobDatabase) -> None:
+        with database.engine.begin() as conn:
             conn.execute(text("UPDATE jobs SET name = name"))
             assert list(run_readonly(url, "SELECT COUNT(*) FROM jobs").rows) == [(0,)]
 

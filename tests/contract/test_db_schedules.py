@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import schedule_runs, schedules
 from ruie.db.engine import open_engine
@@ -213,23 +213,23 @@ def test_a_lost_run_is_taken_up_and_its_old_owner_writes_nothing(
 
 
 def test_what_is_wrong_is_refused_and_nothing_written(
-    house: House, calls: Schedules, tmp_path: Path
+    database: JobDatabase, calls: Schedules, tmp_path: Path
 ) -> None:
     for wrong in (("61 * * * *", "UTC"), ("* * * * *", "Europe/Nowhere")):
         with pytest.raises(UsageError):
             calls.add("news", *wrong, [tmp_path], SCHEMA)
-    assert house.one("SELECT count(*) FROM schedules") == 0
+    assert database.one("SELECT count(*) FROM schedules") == 0
     add(calls, tmp_path)
     with pytest.raises(UsageError, match="a schedule news already"):
         add(calls, tmp_path, cron="0 1 * * *")
     for call in (calls.run, calls.remove, calls.enable, calls.disable, calls.runs):
         with pytest.raises(UsageError, match="no schedule x"):
             call("x")
-    assert house.rows("SELECT cron FROM schedules") == [("* * * * *",)]
+    assert database.rows("SELECT cron FROM schedules") == [("* * * * *",)]
 
 
 def test_disabled_enabled_removed(
-    engine: Engine, house: House, calls: Schedules, tmp_path: Path
+    engine: Engine, database: JobDatabase, calls: Schedules, tmp_path: Path
 ) -> None:
     add(calls, tmp_path)
     make_due(engine)
@@ -238,4 +238,4 @@ def test_disabled_enabled_removed(
     assert calls.enable("news") == calls.runs("news")[0].next_due_at
     calls.run("news")
     calls.remove("news")
-    assert house.one("SELECT count(*) FROM schedule_runs") == 0
+    assert database.one("SELECT count(*) FROM schedule_runs") == 0

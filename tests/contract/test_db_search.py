@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.documents import blocks, text_of
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.db import search_parts
 from ruie.db.engine import reading
@@ -32,13 +32,13 @@ TEXTS = {
 
 
 @pytest.fixture
-def ask(house: House) -> Callable[..., SearchResult]:
+def ask(database: JobDatabase) -> Callable[..., SearchResult]:
     """Searches after everything has been indexed."""
 
     def ask(query: str, **options: Any) -> SearchResult:
-        while index_documents(house.engine):
+        while index_documents(database.engine):
             pass
-        with reading(house.engine) as conn:
+        with reading(database.engine) as conn:
             return search(conn, query, **options)
 
     return ask
@@ -78,28 +78,32 @@ class TestQueries:
         ],
     )
     def test_what_is_found(
-        self, house: House, ask: Callable[..., SearchResult], query: str, expected: str
+        self, database: JobDatabase, ask: Callable[..., SearchResult], query: str, expected: str
     ) -> None:
-        house.enqueue(house.job(), TEXTS)
+        database.enqueue(database.job(), TEXTS)
         result = ask(query)
         assert sorted(names(result)) == expected.split()
         assert result.total == len(expected.split())
 
-    def test_the_place_is_marked(self, house: House, ask: Callable[..., SearchResult]) -> None:
-        house.enqueue(house.job(), TEXTS)
+    def test_the_place_is_marked(
+        self, database: JobDatabase, ask: Callable[..., SearchResult]
+    ) -> None:
+        database.enqueue(database.job(), TEXTS)
         (hit,) = ask('"crude oil" opec').hits
         made = hit.snippet
         assert TEXTS["oil"][made.char_start : made.char_end] == made.text
         assert [made.text[s:e] for s, e in made.marks] == ["Crude-oil", "OPEC"]
 
-    def test_the_best_come_first(self, house: House, ask: Callable[..., SearchResult]) -> None:
+    def test_the_best_come_first(
+        self, database: JobDatabase, ask: Callable[..., SearchResult]
+    ) -> None:
         texts = {str(n): f"oil number {n} of many" for n in range(30)}
         texts |= {
             "rare": "oil zebra text here",
             "often": "oil oil oil zebra",
             "far": "zebra " + "w " * 60,
         }
-        house.enqueue(house.job(), texts)
+        database.enqueue(database.job(), texts)
         assert names(ask("oil OR zebra", limit=2)) == ["often", "rare"]
         assert ask("oil OR zebra", limit=2).total == 33
         assert names(ask("zebra"))[-1] == "far"
@@ -107,10 +111,10 @@ class TestQueries:
         assert scores == sorted(scores, reverse=True)
         assert all(score > 0 for score in scores)
 
-    def test_of_one_job(self, house: House, ask: Callable[..., SearchResult]) -> None:
-        first, second = house.job("a"), house.job("b")
-        house.enqueue(first, {"x": "crude oil", "y": "oil"})
-        house.enqueue(second, {"z": "crude oil"})
+    def test_of_one_job(self, database: JobDatabase, ask: Callable[..., SearchResult]) -> None:
+        first, second = database.job("a"), database.job("b")
+        database.enqueue(first, {"x": "crude oil", "y": "oil"})
+        database.enqueue(second, {"z": "crude oil"})
         (hit,) = ask("crude", job_id=second).hits
         assert [(p.job_id, p.external_id) for p in hit.places] == [(second, "z")]
         (hit,) = ask("crude").hits
@@ -125,18 +129,21 @@ class TestQueries:
          "a\x00b", "\ud800a"],
     )  # fmt: skip  # one line reads better
     def test_nothing_is_syntax(
-        self, house: House, ask: Callable[..., SearchResult], query: str
+        self, database: JobDatabase, ask: Callable[..., SearchResult], query: str
     ) -> None:
-        house.enqueue(house.job(), ["It's a b.", "near words"])
+        database.enqueue(database.job(), ["It's a b.", "near words"])
         if words(query):
             assert ask(query).total <= 2
         else:
             with pytest.raises(UsageError, match="no word"):
                 ask(query)
-        assert house.one("SELECT COUNT(*) FROM jobs") == 1
+        assert database.one("SELECT COUNT(*) FROM jobs") == 1
 
     def test_random_queries_find_what_a_naive_search_finds(
-        self, house: House, ask: Callable[..., SearchResult], monkeypatch: pytest.MonkeyPatch
+        self,
+        database: JobDatabase,
+        ask: Callable[..., SearchResult],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Some of the documents in several parts."""
         monkeypatch.setattr(search_parts, "SAME_WORD", 40)
@@ -147,7 +154,7 @@ class TestQueries:
             str(n): f"z{n} " + " ".join(rng.choices(vocabulary, k=rng.choice([3, 6, 300])))
             for n in range(120)
         }
-        house.enqueue(house.job(), texts)
+        database.enqueue(database.job(), texts)
         folded = {name: words(text) for name, text in texts.items()}
         for _ in range(120):
             query = _random_query(rng, vocabulary)
@@ -186,13 +193,15 @@ def _has(every: list[str], term: Term) -> bool:
 
 
 class TestLongDocuments:
-    def test_two_million_characters(self, house: House, ask: Callable[..., SearchResult]) -> None:
+    def test_two_million_characters(
+        self, database: JobDatabase, ask: Callable[..., SearchResult]
+    ) -> None:
         """Words far apart, phrases across the ends of parts, and where they stand."""
         sentence = "The price of crude fell again as the ministers met in the city. "
         body = (sentence * 32_000)[: 2_000_000 - 40]
         long = f"Zebra first. {body} Last wörd omega."
         assert len(long) <= 2_000_000
-        house.enqueue(house.job(), {"long": long, "short": "Zebra alone. The omega."})
+        database.enqueue(database.job(), {"long": long, "short": "Zebra alone. The omega."})
         assert names(ask("zebra omega crude")) == ["long"]
         assert names(ask("zebra -crude")) == ["short"]
         assert names(ask("ministers OR zebra -omega")) == ["long"]
@@ -201,11 +210,11 @@ class TestLongDocuments:
         assert long[made.char_start : made.char_end] == made.text
         assert [made.text[s:e] for s, e in made.marks] == ["Last wörd omega"]
         assert made.char_end == len(long)
-        every = house.rows("SELECT char_start, char_end FROM document_parts ORDER BY id")
+        every = database.rows("SELECT char_start, char_end FROM document_parts ORDER BY id")
         assert len(every) > 300
-        assert house.indexed() == 2
+        assert database.indexed() == 2
 
-    def test_every_phrase_is_whole_in_some_part(self, house: House) -> None:
+    def test_every_phrase_is_whole_in_some_part(self, database: JobDatabase) -> None:
         rng = random.Random(3)
         text = " ".join(rng.choices(["a", "b", "ccc", "dddd", "é"], k=5000))
         every, parts = words(text), split(text)
@@ -223,7 +232,7 @@ class TestLongDocuments:
             assert max(part.words.count(word) for word in set(part.words)) <= 255
 
     def test_what_a_tsvector_cannot_hold(
-        self, house: House, ask: Callable[..., SearchResult]
+        self, database: JobDatabase, ask: Callable[..., SearchResult]
     ) -> None:
         """Half a million different words, each long; one endless word; one word all the time."""
         texts = {
@@ -232,7 +241,7 @@ class TestLongDocuments:
             "endless": "é" * 500_000,
             "same": "same " * 100_000,
         }
-        house.enqueue(house.job(), texts)
+        database.enqueue(database.job(), texts)
         assert names(ask("0000000 003d08f")) == ["different"]
         assert names(ask("same")) == ["same"]
         assert names(ask("eeee*")) == ["endless"]
@@ -241,15 +250,16 @@ class TestLongDocuments:
 
 class TestSql:
     def test_the_examples_of_the_documentation(
-        self, house: House, url: str, ask: Callable[..., SearchResult]
+        self, database: JobDatabase, url: str, ask: Callable[..., SearchResult]
     ) -> None:
         """On a connection that can only read; each database's own syntax finds the same."""
-        house.enqueue(
-            house.job(), {**TEXTS, "both": "Crude prices and natural gas.", "q": "Crude pricing."}
+        database.enqueue(
+            database.job(),
+            {**TEXTS, "both": "Crude prices and natural gas.", "q": "Crude pricing."},
         )
         expected = ask('crude pri* -"natural gas"')
         assert sorted(names(expected)) == ["oil", "q"]
-        language = "sql" if house.engine.dialect.name == "sqlite" else "pgsql"
+        language = "sql" if database.engine.dialect.name == "sqlite" else "pgsql"
         section = text_of("docs/sql.md").partition("\n# Full-text search\n")[2]
         first = next(block.text for block in blocks(section) if block.language == language)
         answer = run_readonly(url, first)
@@ -264,9 +274,11 @@ class TestSql:
             f"DROP TABLE {FTS}",
         ],
     )
-    def test_that_connection_cannot_write_it(self, house: House, url: str, statement: str) -> None:
-        house.enqueue(house.job(), ["crude"])
-        index_documents(house.engine)
+    def test_that_connection_cannot_write_it(
+        self, database: JobDatabase, url: str, statement: str
+    ) -> None:
+        database.enqueue(database.job(), ["crude"])
+        index_documents(database.engine)
         with pytest.raises(DatabaseError, match="refuses"):
             list(run_readonly(url, statement).rows)
-        assert house.indexed() == 1
+        assert database.indexed() == 1

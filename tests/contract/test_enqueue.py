@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.databases import Server
-from support.house import House
+from support.job_database import JobDatabase
 from support.waiting import wait_until
 
 from ruie.db.engine import reading
@@ -76,17 +76,17 @@ def start(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[s
         process.communicate()
 
 
-def enqueued(house: House) -> int:
+def enqueued(database: JobDatabase) -> int:
     """How many there are, without waiting for the one who writes."""
-    with reading(house.engine) as conn:
+    with reading(database.engine) as conn:
         return int(conn.exec_driver_sql("SELECT COUNT(*) FROM origins").scalar_one())
 
 
-def audit(house: House, documents: int = DOCUMENTS) -> None:
+def audit(database: JobDatabase, documents: int = DOCUMENTS) -> None:
     """One job that is wholly enqueued, with each line of the file once."""
     good = documents - documents // 1000
-    assert house.one("SELECT COUNT(*) FROM jobs WHERE enqueued_at IS NOT NULL") == 1
-    assert house.one("SELECT COUNT(*) FROM jobs") == 1
+    assert database.one("SELECT COUNT(*) FROM jobs WHERE enqueued_at IS NOT NULL") == 1
+    assert database.one("SELECT COUNT(*) FROM jobs") == 1
     for counted, expected in (
         ("COUNT(*) FROM documents", good),
         ("COUNT(*) FROM origins", good),
@@ -97,50 +97,50 @@ def audit(house: House, documents: int = DOCUMENTS) -> None:
         ("COUNT(*) FROM input_errors", documents // 1000),
         ("COUNT(DISTINCT line) FROM input_errors", documents // 1000),
     ):
-        assert house.one(f"SELECT {counted}") == expected, counted
-    assert house.rows("SELECT position, state FROM job_sources") == [(documents, "done")]
+        assert database.one(f"SELECT {counted}") == expected, counted
+    assert database.rows("SELECT position, state FROM job_sources") == [(documents, "done")]
 
 
-def wait_for_documents(house: House, documents: int) -> None:
-    wait_until(lambda: enqueued(house) >= documents, SECONDS)
+def wait_for_documents(database: JobDatabase, documents: int) -> None:
+    wait_until(lambda: enqueued(database) >= documents, SECONDS)
 
 
 def test_killed_and_started_again(
-    house: House, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    database: JobDatabase, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
     for at_least in (1, 20_000):
         process = start("in.jsonl")
-        wait_for_documents(house, at_least)
+        wait_for_documents(database, at_least)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert enqueued(house) < DOCUMENTS - DOCUMENTS // 1000
+    assert enqueued(database) < DOCUMENTS - DOCUMENTS // 1000
     stdout, stderr = start("in.jsonl").communicate(timeout=SECONDS)
     assert "continued the job that was interrupted" in stderr
-    assert house.rows("SELECT id FROM jobs") == [(stdout.strip(),)]
-    audit(house)
+    assert database.rows("SELECT id FROM jobs") == [(stdout.strip(),)]
+    audit(database)
 
 
 def test_ctrl_c_says_how_to_continue(
-    house: House, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    database: JobDatabase, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
     process = start("in.jsonl")
-    wait_until(lambda: enqueued(house) >= 1, SECONDS)
+    wait_until(lambda: enqueued(database) >= 1, SECONDS)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=SECONDS)
-    job = house.one("SELECT id FROM jobs")
+    job = database.one("SELECT id FROM jobs")
     assert (process.returncode, stdout) == (130, "")
     assert "the same command continues from there" in stderr
     assert f"`ruie cancel {job}` discards the job" in stderr
     again = start("in.jsonl")
     assert again.communicate(timeout=SECONDS)[0].strip() == job
-    audit(house)
+    audit(database)
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_a_database_that_restarts_is_waited_for(
-    house: House, server: Server, client: Client, tmp_path: Path
+    database: JobDatabase, server: Server, client: Client, tmp_path: Path
 ) -> None:
     crashes: list[threading.Timer] = []
 
@@ -157,7 +157,7 @@ def test_a_database_that_restarts_is_waited_for(
         crash.join()
     assert len(crashes) == 3
     assert done.documents == DOCUMENTS - DOCUMENTS // 1000
-    audit(house)
+    audit(database)
 
 
 class Stop(Exception):
@@ -179,23 +179,23 @@ def broken_off(client: Client, place: Path) -> None:
 
 
 def test_a_source_that_changed_meanwhile_is_read_anew(
-    house: House, client: Client, tmp_path: Path
+    database: JobDatabase, client: Client, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 8_000)
     broken_off(client, path)
     write(path, 6_000, word="saw")
     done = client.enqueue_files([path], SCHEMA)
     assert (done.documents, done.continued) == (5_994, False)
-    jobs = house.rows("SELECT state, reason FROM jobs ORDER BY id")
+    jobs = database.rows("SELECT state, reason FROM jobs ORDER BY id")
     assert jobs == [
         ("cancelled", f"{path} changed while it was being enqueued; another job took its place"),
         ("running", None),
     ]
-    assert house.one("SELECT COUNT(*) FROM work_items WHERE state = 'pending'") == 2 * 5_994
+    assert database.one("SELECT COUNT(*) FROM work_items WHERE state = 'pending'") == 2 * 5_994
 
 
 def test_another_job_where_it_is_wanted_or_asked_otherwise(
-    house: House, client: Client, tmp_path: Path
+    database: JobDatabase, client: Client, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 8_000)
     broken_off(client, path)
@@ -204,10 +204,12 @@ def test_another_job_where_it_is_wanted_or_asked_otherwise(
     other = Schema("news", entities={"place": ""})
     assert not client.enqueue_files([path], other).continued
     assert client.enqueue_files([path], SCHEMA, name="any", cap_usd=None).continued
-    assert house.one("SELECT COUNT(*) FROM jobs") == 6
+    assert database.one("SELECT COUNT(*) FROM jobs") == 6
 
 
-def test_a_file_whose_name_is_no_utf_8(house: House, client: Client, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_utf_8(
+    database: JobDatabase, client: Client, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     path = write(folder / os.fsdecode(b"caf\xe9.jsonl"), 12_000)
@@ -218,12 +220,12 @@ def test_a_file_whose_name_is_no_utf_8(house: House, client: Client, tmp_path: P
     assert (again.documents, again.continued, again.refused) == (11_988, True, 2)
     os.utime(path)
     assert client.enqueue_files([path], SCHEMA, corpus="c").unchanged == 11_988
-    named = house.rows("SELECT DISTINCT source FROM origins")
+    named = database.rows("SELECT DISTINCT source FROM origins")
     assert named == [(f"{folder}/caf\\xe9.jsonl",)]
 
 
 def test_new_files_in_a_folder_join_an_interrupted_job(
-    house: House, client: Client, tmp_path: Path
+    database: JobDatabase, client: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -233,7 +235,7 @@ def test_new_files_in_a_folder_join_an_interrupted_job(
     write(folder / "c.jsonl", 1_000, first=20_000)
     done = client.enqueue_files([folder], SCHEMA)
     assert (done.documents, done.continued) == (6_993, True)
-    assert house.one("SELECT COUNT(DISTINCT external_id) FROM origins") == 6_993
+    assert database.one("SELECT COUNT(DISTINCT external_id) FROM origins") == 6_993
 
 
 def both(client: Client, paths: list[Path], **options: Any) -> tuple[DryRun, Enqueued]:
@@ -243,13 +245,13 @@ def both(client: Client, paths: list[Path], **options: Any) -> tuple[DryRun, Enq
 
 
 def test_a_dry_run_counts_what_is_then_done_and_writes_nothing(
-    house: House, client: Client, tmp_path: Path
+    database: JobDatabase, client: Client, tmp_path: Path
 ) -> None:
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     write(one, 7_000)
     write(two, 7_000, first=6_500)  # 500 ids and texts in both
     client.dry_run([one, two], SCHEMA, corpus="c")
-    assert house.one("SELECT COUNT(*) FROM jobs") == 0
+    assert database.one("SELECT COUNT(*) FROM jobs") == 0
     steps = []
     for change in (
         lambda: None,
@@ -272,17 +274,17 @@ def test_a_dry_run_counts_what_is_then_done_and_writes_nothing(
 
 
 def test_a_dry_run_of_an_interrupted_job_counts_the_rest(
-    client: Client, house: House, tmp_path: Path
+    client: Client, database: JobDatabase, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "in.jsonl", 12_000)
     broken_off(client, path)
-    in_already = house.one("SELECT COUNT(*) FROM origins")
+    in_already = database.one("SELECT COUNT(*) FROM origins")
     counted = client.dry_run([path], SCHEMA)
-    assert counted.continues == house.one("SELECT id FROM jobs")
+    assert counted.continues == database.one("SELECT id FROM jobs")
     assert counted.documents == 11_988 - in_already
 
 
-def test_rows_of_a_program_know_their_corpus(client: Client, house: House) -> None:
+def test_rows_of_a_program_know_their_corpus(client: Client, database: JobDatabase) -> None:
     rows = [{"id": str(n), "text": f"Text {n}"} for n in range(3)]
     client.enqueue(rows, SCHEMA, corpus="c")
     rows[1]["text"] = "Another text"

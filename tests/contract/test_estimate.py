@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 from sqlalchemy import Engine
-from support.house import House
+from support.job_database import JobDatabase
 
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
@@ -27,7 +27,7 @@ from ruie.worker.ingest.documents import DocumentOrError, to_document
 MODEL = "small"
 SCHEMA = Schema(
     "oil", {"COMMODITY": ""}, {}, {"Movement": ("Item", "Difference"), "Caused": ()}
-)  # fmt: skip  # as the house's
+)  # fmt: skip  # as the database's
 TEXTS = ["Crude fell 2 %.", "Gas rose.", "Crude fell and gas rose.", "Nothing happened."]
 
 
@@ -59,22 +59,22 @@ def extractor() -> Extractor:
     return Extractor(None, LLMClient(""), MODEL, Decoding())
 
 
-def process(house: House, extractor: Extractor, texts: list[str], record: Any) -> str:
+def process(database: JobDatabase, extractor: Extractor, texts: list[str], record: Any) -> str:
     """A job over the texts in which ED finds a Movement at every "fell" and a Caused at "rose"."""
-    job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
-    house.enqueue(job, texts, *SCHEMA.tasks)
+    job: str = database.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
+    database.enqueue(job, texts, *SCHEMA.tasks)
     for _ in range(2):  # the second time: what followed from the events
-        for item in house.take(job):
+        for item in database.take(job):
             query = SCHEMA.query(item.task, item.text, item.trigger)
             events: list[Item] = []
             if item.task is Task.ED:
                 events += [record(item.text, "Movement", "fell")] if "fell" in item.text else []
                 events += [record(item.text, "Caused", "rose")] if "rose" in item.text else []
-            house.save(
+            database.save(
                 item, events, extractor.key(query),
                 schema_digest=SCHEMA.digest, completion_tokens=5 + len(item.text),
             )  # fmt: skip  # two lines read better
-    assert set(house.states(job)) == {"done"}
+    assert set(database.states(job)) == {"done"}
     return job
 
 
@@ -90,44 +90,46 @@ class TestSurvey:
         assert not survey.paid
         assert {q.text for q in survey.samples[Task.ED].queries()} == set(TEXTS)
 
-    def test_it_counts_what_enqueueing_would_make(self, house: House, extractor: Extractor) -> None:
+    def test_it_counts_what_enqueueing_would_make(
+        self, database: JobDatabase, extractor: Extractor
+    ) -> None:
         texts = [f"Text {n % 700}." for n in range(1300)]
-        survey = run_survey(house.engine, rows(texts), extractor)
-        job = house.job()
+        survey = run_survey(database.engine, rows(texts), extractor)
+        job = database.job()
         named = {f"doc-{n}": text for n, text in enumerate(texts)}
-        made = house.enqueue(job, named, *SCHEMA.tasks)
+        made = database.enqueue(job, named, *SCHEMA.tasks)
         assert (survey.documents, survey.texts) == (made.added, made.new_documents)
         assert survey.calls.total() == made.new_items
 
     def test_the_same_corpus_again_costs_nothing_and_nor_do_its_events(
-        self, house: House, extractor: Extractor, record: Any
+        self, database: JobDatabase, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, record)
-        again = run_survey(house.engine, rows(TEXTS, "other"), extractor)
+        process(database, extractor, TEXTS, record)
+        again = run_survey(database.engine, rows(TEXTS, "other"), extractor)
         assert again.calls == again.paid == {Task.NER: 4, Task.ED: 4, Task.EAE: 2}
-        more = run_survey(house.engine, rows([*TEXTS, "Tin fell."]), extractor)
+        more = run_survey(database.engine, rows([*TEXTS, "Tin fell."]), extractor)
         assert more.calls - more.paid == {Task.NER: 1, Task.ED: 1}
         other = Extractor(None, LLMClient(""), "large", Decoding())
-        assert not run_survey(house.engine, rows(TEXTS), other).paid
+        assert not run_survey(database.engine, rows(TEXTS), other).paid
 
     def test_events_that_are_known_and_not_asked_about_are_sampled(
-        self, house: House, extractor: Extractor, record: Any
+        self, database: JobDatabase, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, record)
-        with house.engine.begin() as conn:
+        process(database, extractor, TEXTS, record)
+        with database.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE work_items SET extraction_id = NULL WHERE task = 'EAE'")
             conn.exec_driver_sql("DELETE FROM extractions WHERE task = 'EAE'")
-        again = run_survey(house.engine, rows(TEXTS), extractor)
+        again = run_survey(database.engine, rows(TEXTS), extractor)
         assert again.calls - again.paid == {Task.EAE: 2}
         (first, second) = again.samples[Task.EAE].queries()
         assert {first.text, second.text} == {TEXTS[0], TEXTS[2]}
         assert first.trigger.type == second.trigger.type == "Movement"
         assert first.trigger.span.text == "fell"
 
-    def test_nothing_is_written(self, house: House, extractor: Extractor) -> None:
-        run_survey(house.engine, rows(TEXTS), extractor)
+    def test_nothing_is_written(self, database: JobDatabase, extractor: Extractor) -> None:
+        run_survey(database.engine, rows(TEXTS), extractor)
         for table in ("jobs", "documents", "chunks", "work_items", "schemas"):
-            assert house.one(f"SELECT COUNT(*) FROM {table}") == 0
+            assert database.one(f"SELECT COUNT(*) FROM {table}") == 0
 
 
 class TestSample:
@@ -151,10 +153,10 @@ class TestSample:
 
 class TestPast:
     def test_answers_by_model_and_task_and_events_by_schema(
-        self, house: House, extractor: Extractor, record: Any
+        self, database: JobDatabase, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, record)
-        with house.engine.connect() as conn:
+        process(database, extractor, TEXTS, record)
+        with database.engine.connect() as conn:
             past = calls_by_task(conn, MODEL)
             assert {task: calls.calls for task, calls in past.items()} == {
                 Task.NER: 4, Task.ED: 4, Task.EAE: 2,
@@ -165,22 +167,22 @@ class TestPast:
             assert calls_by_task(conn, "large") == {}
 
     def test_what_was_reused_is_no_call(
-        self, house: House, extractor: Extractor, record: Any
+        self, database: JobDatabase, extractor: Extractor, record: Any
     ) -> None:
-        process(house, extractor, TEXTS, record)
-        with house.engine.begin() as conn:
+        process(database, extractor, TEXTS, record)
+        with database.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE extractions SET reused_from = id WHERE task = 'NER'")
             assert Task.NER not in calls_by_task(conn, MODEL)
 
 
 class TestEstimate:
     @pytest.fixture
-    def ask(self, house: House, bundle_path: Path) -> Any:
+    def ask(self, database: JobDatabase, bundle_path: Path) -> Any:
         def run(texts: Iterable[str], **settings: Any) -> Estimate:
             config = load(bundle=bundle_path, **settings)
             return estimate(
                 config,
-                house.engine,
+                database.engine,
                 rows(texts),
                 SCHEMA,
                 MODEL,
@@ -192,7 +194,7 @@ class TestEstimate:
         return run
 
     def test_from_the_first_time_to_the_second(
-        self, house: House, ask: Any, bundle_path: Path, record: Any
+        self, database: JobDatabase, ask: Any, bundle_path: Path, record: Any
     ) -> None:
         texts = [f"{text} ({n})" for n in range(10) for text in TEXTS]
         first = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
@@ -213,7 +215,7 @@ class TestEstimate:
         ]
         assert by_task[Task.ED].prompt_tokens == sum(sizes)
 
-        process(house, real, texts, record)
+        process(database, real, texts, record)
         second = ask(texts, llm_prices={MODEL: (1.0, 10.0)})
         assert (second.calls, second.paid_before) == (0, 100)
         assert (second.cost_usd, second.most_usd) == (0, 0)
@@ -231,8 +233,8 @@ class TestEstimate:
         assert (made.documents, made.calls, made.cost_usd) == (0, 0, 0)
 
 
-def test_no_job_was_made_for_it(house: House) -> None:
-    with house.engine.connect() as conn:
+def test_no_job_was_made_for_it(database: JobDatabase) -> None:
+    with database.engine.connect() as conn:
         assert jobs.list_jobs(conn) == []
 
 
@@ -242,37 +244,37 @@ class TestOverlaps:
     TEXT = "OPEC met . Crude fell . Gas rose ."
     CHUNKS: ClassVar = [(0, 23), (11, 34)]
 
-    def survey(self, house: House, extractor: Extractor, text: str = TEXT) -> Any:
+    def survey(self, database: JobDatabase, extractor: Extractor, text: str = TEXT) -> Any:
         return survey(
-            rows([text]), SCHEMA, extractor, house.engine,
+            rows([text]), SCHEMA, extractor, database.engine,
             chunker=cast(Chunker, lambda _: self.CHUNKS), context="", sample=10, seed=0,
             progress=lambda _: None,
         )  # fmt: skip  # a call
 
-    def process(self, house: House, extractor: Extractor, record: Any) -> str:
-        job: str = house.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
+    def process(self, database: JobDatabase, extractor: Extractor, record: Any) -> str:
+        job: str = database.job(schema_digest=SCHEMA.digest, schema_body=SCHEMA.body())
         row = queue.NewDocument(self.TEXT, "a")
-        with house.engine.begin() as conn:
+        with database.engine.begin() as conn:
             queue.enqueue_documents(conn, job, [row], SCHEMA.tasks, lambda _: self.CHUNKS)
         for _ in range(2):
-            for item in house.take(job):
+            for item in database.take(job):
                 query = SCHEMA.query(item.task, item.text, item.trigger)
                 fell = [record(item.text, "Movement", "fell")] if item.task is Task.ED else []
                 key = extractor.key(query)
-                house.save(item, fell, key, schema_digest=SCHEMA.digest)
+                database.save(item, fell, key, schema_digest=SCHEMA.digest)
         return job
 
     def test_it_counts_what_a_job_has(
-        self, house: House, extractor: Extractor, record: Any
+        self, database: JobDatabase, extractor: Extractor, record: Any
     ) -> None:
-        job = self.process(house, extractor, record)
+        job = self.process(database, extractor, record)
         made = dict(
-            house.rows(
+            database.rows(
                 f"SELECT task, COUNT(*) FROM work_items WHERE job_id = '{job}' GROUP BY task"
             )
         )
         assert made == {"NER": 2, "ED": 2, "EAE": 1}
-        again = self.survey(house, extractor)
+        again = self.survey(database, extractor)
         assert again.calls == again.paid == {Task(task): count for task, count in made.items()}
-        with house.engine.connect() as conn:
+        with database.engine.connect() as conn:
             assert count_events(conn, MODEL, SCHEMA.digest, ["Movement"]) == (2, 1)

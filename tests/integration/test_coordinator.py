@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from redis import Redis
 from sqlalchemy import Engine
-from support.house import House
+from support.job_database import JobDatabase
 from support.waiting import wait_until
 
 from ruie.db.engine import open_engine
@@ -32,9 +32,9 @@ def coordinator(engine: Engine, redis_url: str, lease_s: float) -> Iterator[Coor
 
 
 def lose_a_lease(engine: Engine) -> None:
-    house = House(engine)
-    house.enqueue(house.job(), ["Ada was here."])
-    house.take(ttl_s=0.0)
+    database = JobDatabase(engine)
+    database.enqueue(database.job(), ["Ada was here."])
+    database.take(ttl_s=0.0)
 
 
 def test_a_lease_that_ran_out_is_taken_back_at_once(database_url: str, url: str) -> None:

@@ -24,7 +24,7 @@ DIGEST = Schema.from_body(SCHEMA).digest
 ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
 
 
-class House:
+class JobDatabase:
     """A database with jobs in it, and the steps a document takes, one call each."""
 
     def __init__(self, engine: Engine) -> None:
