@@ -23,6 +23,7 @@ from ruie.worker.schedule_runner import ScheduleRunner, fire
 from ruie.worker.schedules import Schedules
 
 SCHEMA = Schema.from_body({"name": "news", "entities": {"person": ""}})
+NEW_YEAR = "0 0 1 1 *"  # a time that does not come while a test runs
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def runner(url: str, tmp_path: Path) -> ScheduleRunner:
     return ScheduleRunner(load(database_url=url, home=tmp_path), "coordinator-1")
 
 
-def add(calls: Schedules, tmp_path: Path, cron: str = "* * * * *", **more: Any) -> None:
+def add(calls: Schedules, tmp_path: Path, cron: str = NEW_YEAR, **more: Any) -> None:
     source = more.pop("source", tmp_path / "a.jsonl")
     calls.add("news", cron, "UTC", [source], SCHEMA, **more)
 
@@ -81,13 +82,13 @@ def test_a_run_from_its_time_to_its_job(
     with engine.connect() as conn:
         now = schedules.clock(conn)
     assert schedule.next_due_at is not None
-    assert now < schedule.next_due_at <= now + timedelta(minutes=1)
+    assert now < schedule.next_due_at <= now + timedelta(days=366)
     assert round_(engine, runner) == 0
 
 
 def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedules) -> None:
     for number in range(12):
-        calls.add(f"s{number:02}", "0 0 1 1 *", "UTC", ["a.jsonl"], SCHEMA)
+        calls.add(f"s{number:02}", NEW_YEAR, "UTC", ["a.jsonl"], SCHEMA)
     for _ in range(3):
         for number in range(10):
             calls.run(f"s{number:02}")
@@ -107,7 +108,7 @@ def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedule
 def test_two_coordinators_fire_once(
     engine: Engine, url: str, calls: Schedules, tmp_path: Path
 ) -> None:
-    add(calls, tmp_path, cron="0 0 1 1 *")
+    add(calls, tmp_path, cron=NEW_YEAR)
     make_due(engine)
     barrier, fired, claimed = threading.Barrier(4), [], []
 
@@ -225,7 +226,7 @@ def test_what_is_wrong_is_refused_and_nothing_written(
     for call in (calls.run, calls.remove, calls.enable, calls.disable, calls.runs):
         with pytest.raises(UsageError, match="no schedule x"):
             call("x")
-    assert database.rows("SELECT cron FROM schedules") == [("* * * * *",)]
+    assert database.rows("SELECT cron FROM schedules") == [(NEW_YEAR,)]
 
 
 def test_disabled_enabled_removed(

@@ -20,6 +20,10 @@ from ruie.errors import ExitCode, RuieError, UnavailableError, UsageError
 from ruie.packaged import packaged_llm
 from ruie.settings import settings
 
+# Clients drop idle connections after 5 s or more. The server must not drop them first, or a request
+# that is just being sent meets a closed connection.
+KEEP_ALIVE_S = 75
+
 ENGINE = ("openvino_genai", "gguf", "starlette", "uvicorn")
 
 
@@ -64,7 +68,11 @@ def _serve(host: str, port: int, model: Path, threads: int) -> None:
     url = f"http://{host}:{listener.getsockname()[1]}/v1"
     print(f"Serving {engine.model} on {url}", flush=True)
     config = uvicorn.Config(
-        application(engine), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        application(engine),
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
