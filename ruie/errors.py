@@ -6,7 +6,7 @@ this item, or stop the job. The worker's retry decision uses only the class and 
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -85,10 +85,22 @@ class UnavailableError(RuieError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class Concern(StrEnum):
+    """Whom a failed call concerns. Each has one consequence: worker/batches/retries.py."""
+
+    ITEM = "item"
+    LIMIT = "limit"
+    ENDPOINT = "endpoint"
+    ACCOUNT = "account"
+    MODEL = "model"
+    REQUEST = "request"
+
+
 class CallError(RuieError):
     """An LLM call failed."""
 
     exit_code = ExitCode.UNAVAILABLE
+    concern = Concern.ITEM
 
     def __init__(
         self,
@@ -112,11 +124,18 @@ class CallError(RuieError):
 
 
 class TransientCallError(CallError):
-    """Likely to pass: a time-out, a broken connection, HTTP 408, 409, 425 or 5xx. Try again."""
+    """Likely to pass: a time-out, a broken connection, HTTP 408, 409, 425 or 5xx. Try again.
+
+    It concerns the endpoint if different items fail so with no success between them.
+    """
+
+    concern = Concern.ENDPOINT
 
 
 class RateLimitedError(TransientCallError):
     """HTTP 429 or 503: no process should call for `retry_after` seconds (None: unknown)."""
+
+    concern = Concern.LIMIT
 
 
 class ItemError(CallError):
@@ -134,10 +153,65 @@ class ContentFilteredError(ItemError):
 class OutputError(TransientCallError):
     """The answer, which is in `raw_output`, cannot be parsed."""
 
+    concern = Concern.ITEM
+
 
 class TruncatedError(OutputError):
     """The answer ended at the output limit (`finish_reason` is "length")."""
 
 
+class UnreachableError(TransientCallError):
+    """No call reaches the endpoint: a refused connection, no such host, TLS. Never the item's
+    fault."""
+
+    concern = Concern.ENDPOINT
+
+
+class EndpointAwayError(UnreachableError):
+    """The call was not sent, because no call reaches the endpoint for now."""
+
+
+class RequestRefusedError(CallError):
+    """HTTP 400 or 422 that does not say whom it concerns: this item, or every call of the job."""
+
+    concern = Concern.REQUEST
+
+
 class FatalCallError(CallError):
-    """No call of this job can succeed: the key is refused, or the model is unknown."""
+    """No call of this job can succeed until somebody mends what the message says."""
+
+
+class AccountError(FatalCallError):
+    """The key is refused, the credit is spent, the region is blocked."""
+
+    concern = Concern.ACCOUNT
+
+
+class ModelError(FatalCallError):
+    """The endpoint does not know the model, or has it no more."""
+
+    concern = Concern.MODEL
+
+
+class ParameterRefusedError(FatalCallError):
+    """The model does not take a parameter of the request.
+
+    parameter: its name in the request, `max_tokens`. suggested: the name that the endpoint says to
+    use instead, or "". about_value: the parameter is taken, and not the value it had.
+    """
+
+    concern = Concern.REQUEST
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        parameter: str = "",
+        suggested: str = "",
+        about_value: bool = False,
+    ) -> None:
+        super().__init__(message, hint)
+        self.parameter = parameter
+        self.suggested = suggested
+        self.about_value = about_value

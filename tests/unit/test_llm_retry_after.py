@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.retry_after import MAX_WAIT_S, retry_after_seconds
+from ruie.llm.retry_after import MAX_WAIT_S, retry_after_seconds
 
 NOW = datetime(2026, 10, 21, 7, 28, 0, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from ruie.errors import (
     RateLimitedError,
     TransientCallError,
 )
-from ruie.retry_after import retry_after_seconds
+from ruie.llm.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     import openai

@@ -1,0 +1,6 @@
+"""The LLM behind an OpenAI-compatible endpoint: one chat completion at a time."""
+
+from ruie.llm.call import Call, CallHook, Completion, Unlimited
+from ruie.llm.client import LLMClient
+
+__all__ = ["Call", "CallHook", "Completion", "LLMClient", "Unlimited"]

@@ -1,0 +1,64 @@
+"""A request to a model, its answer, and what happens around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ruie.errors import CallError
+from ruie.prompts import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `prompt_tokens` is an estimate, to reserve from a budget before the answer."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+    prompt_tokens: int
+    key: str = ""
+    """Idempotency key of the question; "" where answers are not stored."""
+    response_format: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    reasoning_tokens: int = 0
+    """Room for what a model thinks, beside `max_tokens` of its answer, where it is one that
+    does."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Merged into the request's JSON document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer, with tokens as the provider counted them and the latency in seconds."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class CallHook(Protocol):
+    """What happens around each call.
+
+    `before` may wait (a rate limit) or raise (`RateLimitedError`, a spent budget). What it returns
+    is passed to `after`, which is called exactly once for each `before` that returned, with the
+    completion or the error, also when the call is cancelled.
+    """
+
+    async def before(self, call: Call) -> Any: ...
+
+    async def after(self, permit: Any, call: Call, outcome: Completion | CallError) -> None: ...
+
+
+class Unlimited:
+    """The hook without limits: every call is sent at once."""
+
+    async def before(self, call: Call) -> None:
+        return None
+
+    async def after(self, permit: Any, call: Call, outcome: Completion | CallError) -> None:
+        return None
