@@ -34,7 +34,7 @@ from support.metered import MeteredEndpoint  # noqa: E402
 from support.metering import Plan, Quota  # noqa: E402
 
 from ruie.errors import CallError  # noqa: E402
-from ruie.llm import Call, CallHook, Completion, LLMClient  # noqa: E402
+from ruie.llm import Call, CallHook, Completion, LLMClient, Usage  # noqa: E402
 from ruie.tokens import estimate_messages  # noqa: E402
 from ruie.worker.embedded.redis_server import RedisServer  # noqa: E402
 
@@ -119,7 +119,7 @@ async def admit(told: dict[str, Any]) -> int:
     """One process: admissions alone, each settled as a worker settles it."""
     limiter = hook(told)
     call = Call(MODEL, (), MAX_TOKENS, 100)
-    done = Completion("", "stop", 90, 10, 0.1)
+    done = Completion("", "stop", Usage(90, 10), 0.1)
     end = time.monotonic() + told["seconds"]
     made = 0
 

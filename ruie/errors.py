@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from ruie.usage import Usage
+
 
 class ExitCode(IntEnum):
     """What the `ruie` command returns; documented in docs/command.md."""
@@ -109,12 +111,12 @@ class CallError(RuieError):
         *,
         retry_after: float | None = None,
         raw_output: str | None = None,
-        usage: tuple[int, int] | None = None,
+        usage: Usage | None = None,
         maybe_charged: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.usage = usage
-        """Prompt and completion tokens that the provider charged in spite of the error, or None."""
+        """What the provider charged in spite of the error, or None."""
         self.maybe_charged = maybe_charged
         """Whether the call was sent and may have been charged: a time-out, a broken connection."""
         self.retry_after = retry_after

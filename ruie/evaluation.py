@@ -15,7 +15,7 @@ from ruie.annotations import Corpus
 from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import together
 from ruie.extractor import Extractor
-from ruie.llm import Completion
+from ruie.llm import Completion, Usage
 from ruie.mistakes import Mistake, mistakes
 from ruie.parsing import Parsed, parse
 from ruie.questions import Question
@@ -52,8 +52,8 @@ class Prediction:
     completion: Completion | None
     parsed: Parsed
     error: CallError | None
-    usage: tuple[int, int]
-    """Prompt and completion tokens, also of a failed call that was charged."""
+    usage: Usage
+    """Also of a failed call that was charged."""
     strings: Score
     offsets: Score
     mistakes: Counter[Mistake]
@@ -114,7 +114,13 @@ def totals(predictions: Iterable[Prediction]) -> dict[Task, Evaluation]:
     for one in predictions:
         task = one.gold.query.task
         sums[task] = sums.get(task, Evaluation(task)) + Evaluation(
-            task, 1, one.error is not None, one.strings, one.offsets, *one.usage, one.mistakes
+            task,
+            1,
+            one.error is not None,
+            one.strings,
+            one.offsets,
+            *one.usage.tokens,
+            one.mistakes,
         )
     return {task: sums[task] for task in Task if task in sums}
 
@@ -184,9 +190,9 @@ def _prediction(
     error: CallError | None,
 ) -> Prediction:
     if completion is not None:
-        usage = (completion.prompt_tokens, completion.completion_tokens)
+        usage = completion.usage
     else:
-        usage = (error.usage if error else None) or (0, 0)
+        usage = (error.usage if error else None) or Usage()
     return Prediction(
         gold=gold,
         key=question.call.key,

@@ -193,7 +193,6 @@ class Extractor:
         output limit, unless it only repeated itself there.
         """
         text = completion.text
-        usage = (completion.prompt_tokens, completion.completion_tokens)
         if completion.finish_reason == "length":
             complete = None
             if self.decoding.form is OutputForm.LINEAR:
@@ -203,12 +202,14 @@ class Extractor:
                     f"The answer did not end within {question.call.max_tokens} tokens.",
                     "Raise RUIE_LLM_MAX_TOKENS.",
                     raw_output=text,
-                    usage=usage,
+                    usage=completion.usage,
                 )
             text = complete
         parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
         if not parsed.readable:
-            raise OutputError("The answer cannot be read.", raw_output=completion.text, usage=usage)
+            raise OutputError(
+                "The answer cannot be read.", raw_output=completion.text, usage=completion.usage
+            )
         return Answer(question, completion, parsed)
 
     def extract(self, texts: Iterable[str], schema: Schema) -> list[Result]:

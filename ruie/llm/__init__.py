@@ -2,5 +2,6 @@
 
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.client import LLMClient
+from ruie.usage import Usage
 
-__all__ = ["Call", "CallHook", "Completion", "LLMClient", "Unlimited"]
+__all__ = ["Call", "CallHook", "Completion", "LLMClient", "Unlimited", "Usage"]

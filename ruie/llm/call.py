@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ruie.errors import CallError
 from ruie.prompts import Message
+from ruie.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer, with tokens as the provider counted them and the latency in seconds."""
+    """The answer, with what it used and the latency in seconds."""
 
     text: str
     finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
+    usage: Usage
     latency_s: float
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.usage.prompt
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.usage.completion
 
 
 class CallHook(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ruie.errors import ContentFilteredError, TransientCallError
@@ -32,19 +33,17 @@ def read_completion(
     if not isinstance(text, str):
         raise TransientCallError("The endpoint's message is not text.", maybe_charged=True)
     usage = read_usage(answer)
-    prompt_tokens = usage.prompt or call.prompt_tokens
-    completion_tokens = usage.completion or estimate_tokens(text)
+    usage = replace(
+        usage,
+        prompt=usage.prompt or call.prompt_tokens,
+        completion=usage.completion or estimate_tokens(text),
+    )
     if finish == "content_filter":
         raise ContentFilteredError(
             "The provider's content filter refused.",
             raw_output=text,
-            usage=(prompt_tokens, completion_tokens),
+            usage=usage,
         )
     return Completion(
-        text=text,
-        finish_reason=finish,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        latency_s=latency_s,
-        headers=headers,
+        text=text, finish_reason=finish, usage=usage, latency_s=latency_s, headers=headers
     )

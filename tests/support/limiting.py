@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import redis
 from redis.asyncio import Redis
 
-from ruie.llm import Call, Completion
+from ruie.llm import Call, Completion, Usage
 from ruie.worker.limits import FleetLimiter, Limits
 from ruie.worker.limits.types import keys
 
@@ -26,7 +26,7 @@ def call(prompt_tokens: int = 10, max_tokens: int = 90, model: str = MODEL) -> C
 
 def used(prompt_tokens: int, completion_tokens: int, **headers: str) -> Completion:
     told = {f"x-ratelimit-{name.replace('_', '-')}": value for name, value in headers.items()}
-    return Completion("x", "stop", prompt_tokens, completion_tokens, 0.1, told)
+    return Completion("x", "stop", Usage(prompt_tokens, completion_tokens), 0.1, told)
 
 
 def limited(

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from ruie.bootstrap import interval, resampled_f1
 from ruie.errors import AnnotationError, UnavailableError, UsageError
 from ruie.evaluation import GoldQuery, Prediction
-from ruie.llm import Completion
+from ruie.llm import Completion, Usage
 from ruie.mistakes import Mistake
 from ruie.parsing import Parsed
 from ruie.records import Query, Task
@@ -43,10 +43,10 @@ def prediction(row: int, score: Score, key: str = "k", text: str = "a", **kinds:
         gold=GoldQuery(row, f"{row}#NER", query, ()),
         key=key,
         demonstrations=("d",),
-        completion=Completion(text, "stop", 10, 5, 0.1),
+        completion=Completion(text, "stop", Usage(10, 5), 0.1),
         parsed=Parsed((), (), True),
         error=None,
-        usage=(10, 5),
+        usage=Usage(10, 5),
         strings=score,
         offsets=score,
         mistakes=Counter({Mistake(kind): count for kind, count in kinds.items()}),

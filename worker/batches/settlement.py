@@ -164,7 +164,7 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
     cost: int | None = None
     if call.price is not None:
         if error.usage is not None:
-            cost = cost_nusd(call.price, *error.usage)
+            cost = cost_nusd(call.price, *error.usage.tokens)
         elif error.maybe_charged and call.reservation is not None:
             cost = call.reservation.nusd
         else:
@@ -176,7 +176,7 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
         model=call.model,
         endpoint=call.endpoint,
         raw_output=error.raw_output,
-        tokens=error.usage or (0, 0),
+        tokens=error.usage.tokens if error.usage else (0, 0),
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
     _settle(conn, item, cost or 0)

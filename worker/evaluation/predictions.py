@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from ruie.errors import UsageError
 from ruie.evaluation import Prediction
-from ruie.llm import Completion
+from ruie.llm import Completion, Usage
 from ruie.records import Item, Span
 
 FILE = "predictions.jsonl"
@@ -67,8 +67,7 @@ class Predictions:
         self.completions[raw["key"]] = Completion(
             text=raw["output"],
             finish_reason=raw["finish_reason"],
-            prompt_tokens=raw["prompt_tokens"],
-            completion_tokens=raw["completion_tokens"],
+            usage=Usage(raw["prompt_tokens"], raw["completion_tokens"]),
             latency_s=raw["latency_s"],
         )
         self._written.add((raw["key"], raw["corpus"], raw["retriever"], raw["id"]))
@@ -105,8 +104,8 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
         "items": _items(prediction.parsed.items),
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in prediction.parsed.rejects],
         "error": {"kind": error.kind, "message": error.message} if error else None,
-        "prompt_tokens": prediction.usage[0],
-        "completion_tokens": prediction.usage[1],
+        "prompt_tokens": prediction.usage.prompt,
+        "completion_tokens": prediction.usage.completion,
         "latency_s": completion.latency_s if completion else None,
         "strings": asdict(prediction.strings),
         "offsets": asdict(prediction.offsets),

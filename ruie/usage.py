@@ -1,0 +1,32 @@
+"""What one call of a model used and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call.
+
+    prompt: of the whole input. cached and cache_written are the parts of it that were read from the
+    provider's cache, and written to it. completion: of the whole output; reasoning is the part of
+    it that the model thought and did not say. cost_usd: what the provider says that it charged, in
+    US dollars; None where it does not say. service_tier: the tier that it says it charged for
+    ("flex", "default"), or "". counted: False where the provider's count is missing or cannot be
+    read, so that the call may have cost more than these tokens do.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    cache_written: int = 0
+    reasoning: int = 0
+    cost_usd: float | None = None
+    service_tier: str = ""
+    counted: bool = True
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Of the input and of the output."""
+        return self.prompt, self.completion
