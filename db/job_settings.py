@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from ruie.chunking import Chunker
 from ruie.extractor import Decoding
+from ruie.request_parameters import ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,12 @@ class JobSettings:
     context: str = ""
 
     def body(self) -> dict[str, Any]:
-        """As plain JSON values. Any change of a byte or of the order would give every job another
+        """As plain JSON values, to be stored."""
+        parameters = ordered(self.decoding.parameters)
+        return self.question() | ({"parameters": parameters} if parameters else {})
+
+    def question(self) -> dict[str, Any]:
+        """Likewise, what shapes an answer. Any change of a byte would give every job another
         question, and so process its corpus again (`ruie.db.jobs.NewJob.question`)."""
         return {
             **self.decoding.body(),

@@ -61,7 +61,7 @@ class NewJob:
     def question(self) -> str:
         """A hash of everything that shapes an answer, apart from the text: two jobs with the same
         question get the same answers."""
-        parts = [self.schema_digest, self.model, self.prompt_version, self.settings.body()]
+        parts = [self.schema_digest, self.model, self.prompt_version, self.settings.question()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -27,6 +27,7 @@ from ruie.llm import Call, CallHook, Completion, LLMClient
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query
+from ruie.request_parameters import shaping
 from ruie.schema import Schema
 
 
@@ -45,16 +46,24 @@ class Retriever(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What determines an answer besides model and query; part of every idempotency key."""
+    """What determines an answer besides model and query; part of every idempotency key.
+
+    parameters: added to each request; those that do not shape an answer are in no key.
+    reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
+    room makes no other answer.
+    """
 
     demonstrations: int = 8
     max_tokens: int = 256
     prompt_tokens: int = prompts.MAX_PROMPT_TOKENS
     form: OutputForm = OutputForm.LINEAR
     stop: tuple[str, ...] = ("\n",)
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    reasoning_tokens: int = 4096
 
     def body(self) -> dict[str, Any]:
-        """As plain JSON values, in a fixed order."""
+        """As plain JSON values, in a fixed order: what is part of a key."""
+        shaped = shaping(self.parameters)
         return {
             "demonstrations": self.demonstrations,
             "max_tokens": self.max_tokens,
@@ -62,6 +71,7 @@ class Decoding:
             "form": str(self.form),
             "stop": list(self.stop),
             "temperature": 0,
+            **({"parameters": shaped} if shaped else {}),
         }
 
     @classmethod
@@ -73,6 +83,7 @@ class Decoding:
             prompt_tokens=body["prompt_tokens"],
             form=OutputForm(body["form"]),
             stop=tuple(body["stop"]),
+            parameters=body.get("parameters", {}),
         )
 
 
@@ -173,6 +184,8 @@ class Extractor:
             key=self.key(query),
             response_format=response_format if as_json else None,
             stop=() if as_json else decoding.stop,
+            reasoning_tokens=decoding.reasoning_tokens,
+            parameters=decoding.parameters,
         )
         return Question(query, prompt.demonstrations, call)
 

@@ -10,9 +10,10 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +21,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ruie.endpoint_settings import (
+    checked_base_url,
+    checked_headers,
+    checked_parameters,
+    checked_secret,
+)
 from ruie.errors import SettingsError
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
@@ -27,6 +34,16 @@ from ruie.parsing import OutputForm
 CONFIG_FILE = "ruie.toml"
 
 UsdPerMillion = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    return SecretStr(checked_secret(value.get_secret_value()))
+
+
+def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    shown = {name: value.get_secret_value() for name, value in headers.items()}
+    return {name: SecretStr(value) for name, value in checked_headers(shown).items()}
 
 
 class Settings(BaseSettings):
@@ -49,16 +66,39 @@ class Settings(BaseSettings):
     )
 
     # The LLM
-    llm_base_url: str = Field(
+    llm_base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
         "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
     )
     llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
-    llm_api_key: SecretStr = Field(SecretStr(""), description="API key of the endpoint")
+    llm_api_key: Annotated[SecretStr, AfterValidator(_secret)] = Field(
+        SecretStr(""), description="API key of the endpoint"
+    )
+    llm_api_key_file: str = Field("", description="file that holds the key, instead of the key")
+    llm_api_key_command: str = Field(
+        "", description="command that prints the key, run without a shell, instead of the key"
+    )
+    llm_auth: Auth = Field(
+        "auto",
+        description="how the key is sent: bearer, api-key, x-api-key (the header of that name), "
+        "none; auto: api-key to Azure, else bearer",
+    )
+    llm_headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field(
+        {}, description="headers added to each request (a JSON object); their values are secret"
+    )
+    llm_ca_file: str = Field(
+        "", description="certificates (PEM) of authorities to trust besides the usual ones"
+    )
+    llm_parameters: Annotated[dict[str, JsonValue], AfterValidator(checked_parameters)] = Field(
+        {}, description="parameters added to each request (a JSON object)"
+    )
     llm_timeout_s: float = Field(120.0, gt=0, description="timeout of one call, seconds")
     llm_max_in_flight: int = Field(
         16, ge=1, description="calls in flight in one worker process, for each class of jobs"
     )
     llm_max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
+    llm_reasoning_tokens: int = Field(
+        4096, ge=0, description="most tokens that a reasoning model may think, beside its answer"
+    )
     llm_stop: list[str] = Field(
         ["\n"], description="stop sequences of the linear form (a JSON list); [] for none"
     )
@@ -133,16 +173,31 @@ class Settings(BaseSettings):
         file = TomlConfigSettingsSource(settings_cls, toml_file=CONFIG_FILE)
         return init_settings, env_settings, file
 
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        names = ("llm_api_key", "llm_api_key_file", "llm_api_key_command")
+        given = [f"RUIE_{name.upper()}" for name in names if _plain(getattr(self, name))]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set: leave one of them")
+        return self
+
     def environment(self) -> dict[str, str]:
         """These settings as `RUIE_*` variables, for child processes."""
         values: dict[str, str] = {}
         for name, value in self.model_dump(mode="json").items():
-            if isinstance(getattr(self, name), SecretStr):
-                value = getattr(self, name).get_secret_value()
+            if name in ("llm_api_key", "llm_headers"):
+                value = _plain(getattr(self, name))
             if isinstance(value, list | dict):
                 value = json.dumps(value)
             values[f"RUIE_{name.upper()}"] = str(value)
         return values
+
+
+def _plain(value: Any) -> Any:
+    """A setting with its secrets."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @cache
@@ -165,15 +220,21 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        problems = []
-        for problem in error.errors():
-            name = str(problem["loc"][0]) if problem["loc"] else "?"
-            problems.append(f"RUIE_{name.upper()}: {problem['msg'].lower()}")
+        problems = "; ".join(_problem(details) for details in error.errors())
         raise SettingsError(
-            f"Wrong settings (environment or {CONFIG_FILE}): {'; '.join(problems)}.",
+            f"Wrong settings (environment or {CONFIG_FILE}): {problems}.",
             "The settings are listed in docs/settings.md.",
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}.", "Correct it.") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"Wrong settings: {error}.", "See docs/settings.md.") from None
+
+
+def _problem(details: ErrorDetails) -> str:
+    """What is wrong with a setting. Never its value, which may be a secret."""
+    if details["type"] == "value_error":
+        said = str(details["ctx"]["error"])
+    else:
+        said = details["msg"].lower()
+    return f"RUIE_{str(details['loc'][0]).upper()}: {said}" if details["loc"] else said

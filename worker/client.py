@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -23,6 +23,7 @@ from ruie.db.spend import to_nusd
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
 from ruie.prompts import PROMPT_VERSION
+from ruie.request_parameters import refusal
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
@@ -54,6 +55,8 @@ class Options(TypedDict, total=False):
     corpus: str
     """A name for what the sources hold, whenever they are read. Only documents that are new or have
     changed are enqueued, and those that are gone are marked as removed. Ids identify documents."""
+    parameters: Mapping[str, Any]
+    """Added to each request, as `RUIE_LLM_PARAMETERS` of the workers; these come first."""
     new_job: bool
     """Make a new job even where an interrupted one could be continued."""
 
@@ -168,6 +171,8 @@ class Client:
         cap_usd = options.get("cap_usd")
         if cap_usd is not None:
             check_cap(cap_usd, model, config)
+        # a worker adds those of its settings, like the headers, so that a wrong one can be mended
+        shaped = replace(decoding(config), parameters=checked(options.get("parameters") or {}))
         return jobs.NewJob(
             name=options.get("name") or schema.name,
             schema_name=schema.name,
@@ -176,7 +181,7 @@ class Client:
             model=model,
             endpoint=config.llm_base_url,
             prompt_version=PROMPT_VERSION,
-            settings=JobSettings(decoding(config), chunker(config), options.get("context") or ""),
+            settings=JobSettings(shaped, chunker(config), options.get("context") or ""),
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
@@ -251,6 +256,13 @@ def check_cap(cap_usd: float, model: str, config: Settings) -> None:
         )
 
 
+def checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters of a job. Raises `UsageError` unless they may be added to each request."""
+    if reason := refusal(parameters):
+        raise UsageError(f"Wrong parameters of a job: {reason}.", "docs/settings.md lists which.")
+    return parameters
+
+
 def decoding(config: Settings) -> Decoding:
     """How the settings shape an answer."""
     return Decoding(
@@ -259,6 +271,8 @@ def decoding(config: Settings) -> Decoding:
         prompt_tokens=config.prompt_tokens,
         form=config.output_form,
         stop=tuple(config.llm_stop),
+        parameters=config.llm_parameters,
+        reasoning_tokens=config.llm_reasoning_tokens,
     )
 
 

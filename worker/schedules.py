@@ -17,7 +17,7 @@ from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.errors import UsageError
 from ruie.schema import Schema
-from ruie.worker.client import Client, Options, check_cap
+from ruie.worker.client import Client, Options, check_cap, checked
 from ruie.worker.cron import next_due
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
@@ -53,6 +53,7 @@ class Schedules:
         if cap_usd is not None:
             config = self._client.config
             check_cap(cap_usd, options.get("model") or config.llm_model, config)
+        checked(options.get("parameters") or {})
         Priority[options.get("priority", "normal").upper()]
         spec = {
             "sources": [absolute(source) for source in sources],

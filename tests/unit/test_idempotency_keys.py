@@ -93,3 +93,28 @@ def test_the_key_of_each_task(task: Task, key: str) -> None:
 )
 def test_the_key_of_what_else_shapes_an_answer(made: Extractor, of: Query, key: str) -> None:
     assert made.key(of) == key
+
+
+PLAIN = "6db0e12a3e2c1760c43596597e1a4c2a088a5bd00669a41e3105d2ceec325d6e"
+
+
+def key_with(**parameters: object) -> str:
+    return extractor(Decoding(parameters=parameters)).key(query(Task.NER))
+
+
+@pytest.mark.parametrize(
+    "name", ["service_tier", "metadata", "provider", "user", "store", "prompt_cache_key"]
+)
+def test_parameters_that_do_not_shape_an_answer_are_in_no_key(name: str) -> None:
+    assert key_with(**{name: {"a": 1}}) == PLAIN
+
+
+def test_parameters_that_shape_an_answer_are_in_the_key_in_any_order() -> None:
+    expected = "888a196695bb65642cce9bb61f7e54c414c776d232b4e240adc95e22c2cbb737"
+    assert key_with(a={"c": 1, "b": [2]}, d=3, service_tier="flex") == expected
+    assert key_with(d=3, a={"b": [2], "c": 1}) == expected
+    assert len({PLAIN, expected, key_with(d=4, a={"b": [2], "c": 1})}) == 3
+
+
+def test_room_to_think_is_in_no_key() -> None:
+    assert extractor(Decoding(reasoning_tokens=9)).key(query(Task.NER)) == PLAIN

@@ -42,3 +42,18 @@ def test_a_job_s_question_is_that_of_earlier_versions() -> None:
     settings = JobSettings(Decoding(), Chunker(), "title")
     new = NewJob("n", "news", {"name": "news"}, "d" * 64, "m", "http://e", "5", settings)
     assert new.question == "dc8b164f960248ef822b9e572d1fcdf8c7ce24e8912eef33598fecaff6748816"
+
+
+def test_parameters_are_stored_and_only_those_that_shape_an_answer_make_another_question() -> None:
+    parameters = {"top_p": 0.5, "service_tier": "flex"}
+    settings = JobSettings(Decoding(parameters=parameters), Chunker(), "title")
+    stored = json.loads(json.dumps(settings.body()))
+    assert stored["parameters"] == parameters
+    assert JobSettings.from_body(stored) == settings
+
+    def question(**parameters: object) -> str:
+        decoding = Decoding(parameters=parameters)
+        new = NewJob("n", "news", {}, "d" * 64, "m", "http://e", "5", JobSettings(decoding))
+        return new.question
+
+    assert question() == question(service_tier="flex") != question(top_p=0.5)

@@ -63,6 +63,26 @@ def test_another_model_or_a_forced_job_has_a_key_of_its_own() -> None:
     assert len(keys) == 3
 
 
+def test_a_job_s_parameters_come_before_the_worker_s() -> None:
+    one = Lane(
+        Priority.NORMAL,
+        LLMClient("http://llm/v1"),
+        None,
+        str,
+        lambda _: None,
+        {"seed": 1, "service_tier": "flex"},
+        99,
+    )
+    own = replace(JOB, id="job_2", settings=JobSettings(Decoding(parameters={"seed": 2})))
+    calls = [one.extractor(job).prepare([QUERY])[0].call for job in (JOB, own)]
+    assert [call.parameters for call in calls] == [
+        {"seed": 1, "service_tier": "flex"},
+        {"seed": 2, "service_tier": "flex"},
+    ]
+    assert [call.reasoning_tokens for call in calls] == [99, 99]
+    assert len({KEY, one.key(JOB, NO_OVERRIDES, QUERY), one.key(own, NO_OVERRIDES, QUERY)}) == 3
+
+
 def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
     async def use() -> None:
         one = Lane(

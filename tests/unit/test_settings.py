@@ -53,6 +53,14 @@ def test_overrides_then_environment_then_file_then_default(
         ("RUIE_BUNDLE", "a b", "bundle", Path("a b")),
         ("RUIE_LLM_REQUESTS_PER_MINUTE", "0", "llm_requests_per_minute", 0),
         ("RUIE_LLM_PRICES", '{"m": [0.15, 0.60]}', "llm_prices", {"m": (0.15, 0.6)}),
+        (
+            "RUIE_LLM_PARAMETERS",
+            '{"a": {"b": [1, null]}}',
+            "llm_parameters",
+            {"a": {"b": [1, None]}},
+        ),
+        ("RUIE_LLM_BASE_URL", " http://h/v1\n", "llm_base_url", "http://h/v1"),
+        ("RUIE_LLM_AUTH", "x-api-key", "llm_auth", "x-api-key"),
     ],
 )
 def test_values(
@@ -119,6 +127,8 @@ def test_child_processes_get_the_same_settings(monkeypatch: pytest.MonkeyPatch) 
         llm_prices={"m": (0.15, 0.6)},
         output_form="json",
         bundle=Path("a b"),
+        llm_headers={"X-Team": "a b", "Authorization": "Basic eDp5"},
+        llm_parameters={"chat_template_kwargs": {"enable_thinking": False}},
         lease_s=1.5,
         window=7,
     )
@@ -129,9 +139,9 @@ def test_child_processes_get_the_same_settings(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_key_is_not_shown() -> None:
-    config = load(llm_api_key="sk-secret")
-    assert "sk-secret" not in repr(config)
-    assert "sk-secret" not in config.model_dump_json()
+    config = load(llm_api_key="sk-secret", llm_headers={"X-Key": "hk-secret"})
+    assert "secret" not in repr(config) + str(config.model_dump())
+    assert "secret" not in config.model_dump_json()
 
 
 def test_settings_do_not_change() -> None:

@@ -8,7 +8,7 @@ its own, never those of a live job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -29,6 +29,8 @@ class Lane:
     """The calls of one class in one process, on one event loop.
 
     llm: a client with its own calls in flight, behind the fleet's limits for this class.
+    parameters: added to each request, unless the job has one of the same name. reasoning_tokens:
+    most that a reasoning model may think beside its answer.
     """
 
     def __init__(
@@ -38,12 +40,16 @@ class Lane:
         retriever: Retriever | None,
         default_model: Callable[[], str],
         price: Callable[[str], Price | None],
+        parameters: Mapping[str, Any] | None = None,
+        reasoning_tokens: int = 4096,
     ) -> None:
         self.priority = priority
         self.llm = llm
         self.price = price
         self._retriever = retriever
         self._default_model = default_model
+        self._parameters = parameters or {}
+        self._reasoning_tokens = reasoning_tokens
         self._extractors: dict[tuple[str, Overrides], Extractor] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
@@ -73,7 +79,12 @@ class Lane:
                 self._extractors.clear()
             changes = overrides.given()
             model = changes.pop("model")
-            decoding = replace(job.settings.decoding, **changes)
+            decoding = replace(
+                job.settings.decoding,
+                parameters={**self._parameters, **job.settings.decoding.parameters},
+                reasoning_tokens=self._reasoning_tokens,
+                **changes,
+            )
             salt = job.id if job.forced else ""
             self._extractors[key] = Extractor(self._retriever, self.llm, model, decoding, salt)
         return self._extractors[key]

@@ -101,6 +101,8 @@ class Process:
                 self._bundle,
                 lambda: self._default_model,
                 lambda model: price_of(model, config.llm_prices),
+                config.llm_parameters,
+                config.llm_reasoning_tokens,
             )
         return self._lanes[priority]
 

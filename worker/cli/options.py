@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -73,7 +74,7 @@ def model_option(default: str = "RUIE_LLM_MODEL") -> Decorator:
 
 
 def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
-    """Adds --model, --cap, --priority and --context; the command takes `options`."""
+    """Adds --model, --cap, --priority, --context and --parameters; the command takes `options`."""
     options = (
         model_option(default_model),
         click.option(
@@ -86,6 +87,11 @@ def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
             help="Its share of a quota that other jobs wait for too: 16, 4 or 1.",
         ),
         context_option,
+        click.option(
+            "--parameters",
+            metavar="JSON",
+            help='Parameters of each request: \'{"reasoning_effort": "low"}\'.',
+        ),
     )
     return _gathered("options", options, _options)
 
@@ -95,6 +101,7 @@ def _options(
     cap: float | None,
     priority: Literal["live", "normal", "backfill"],
     context: str,
+    parameters: str | None,
 ) -> Options:
     """Only what was given: a schedule stores it."""
     options: Options = {"priority": priority}
@@ -104,7 +111,22 @@ def _options(
         options["cap_usd"] = cap
     if context:
         options["context"] = context
+    if parameters is not None:
+        options["parameters"] = _json_object(parameters)
     return options
+
+
+def _json_object(written: str) -> dict[str, Any]:
+    from ruie.worker.client import checked
+
+    try:
+        value = json.loads(written)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON ({error})", param_hint="--parameters") from None
+    if not isinstance(value, dict):
+        raise click.BadParameter("not a JSON object", param_hint="--parameters")
+    checked(value)
+    return value
 
 
 def _gathered(name: str, options: Sequence[Decorator], gather: Callable[..., Any]) -> Decorator:

@@ -1,0 +1,73 @@
+"""What the settings of an endpoint may hold. Each function raises a `ValueError` that says what to
+write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ruie.request_parameters import refusal
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, 5.6.2
+_OF_THE_CONNECTION = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
+
+
+def checked_base_url(url: str) -> str:
+    """The URL without white space around it. "" is allowed."""
+    url = url.strip()
+    if not url:
+        return url
+    shown = without_secrets(url)
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)
+    if scheme is None:
+        start = "http://" if re.match(r"localhost\b|[\d.]+[:/]|[^/.]+:\d", shown) else "https://"
+        raise ValueError(f"'{shown}' does not begin with http:// or https://: write {start}{shown}")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"'{shown}' is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"'{shown}' does not begin with http:// or https://")
+    if not host:
+        raise ValueError(f"'{shown}' names no host: write {parts.scheme}://HOST/v1")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("leave /chat/completions out: it is added to the URL")
+    return url
+
+
+def without_secrets(url: str) -> str:
+    """A URL as it may be shown and logged: without user, password, query and fragment."""
+    return re.sub(r"^([^/?#]*//)?[^/?#@]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
+
+
+def checked_secret(value: str) -> str:
+    """A secret that is sent in a header, without the white space around it."""
+    value = value.strip()
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("it holds a line break or a character that HTTP headers cannot carry")
+    return value
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by name, their values without the white space around them."""
+    checked = {}
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is not the name of a header")
+        if name.lower() in _OF_THE_CONNECTION:
+            raise ValueError(f"the header {name} is set by ruie")
+        try:
+            checked[name] = checked_secret(value)
+        except ValueError as error:
+            raise ValueError(f"the value of {name}: {error}") from None
+    return checked
+
+
+def checked_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that may be added to each request."""
+    if reason := refusal(parameters):
+        raise ValueError(reason)
+    return parameters
