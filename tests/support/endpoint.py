@@ -86,9 +86,7 @@ class ScriptedEndpoint:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_get("/v1/models", self._list)
-        app.router.add_get("/health", self._health)
+        app.add_routes(self.routes())
         runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
         )
@@ -99,6 +97,13 @@ class ScriptedEndpoint:
         self._started.set()
         await self._ended.wait()
         await runner.cleanup()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/chat/completions", self._chat),
+            web.get("/v1/models", self._list),
+            web.get("/health", self._health),
+        ]
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(body=b'{"status":"ok"}', headers=JSON)

@@ -1,0 +1,145 @@
+"""Every endpoint that tests/contract/endpoints describes: what it refuses, how its answers, usage
+and errors are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+from support.provider import FOLDER, KEY, Answer, Provider, providers
+from support.provider_endpoint import ProviderEndpoint
+
+from ruie.errors import CallError
+from ruie.llm import Call, Completion, LLMClient
+from ruie.llm.usage import read_usage
+
+PROVIDERS = providers()
+TEXT = "person: Ada"
+
+each_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.key)
+
+
+def parts(told: Any) -> Iterator[dict[str, Any]]:
+    """Every table of a description that holds a response."""
+    if isinstance(told, dict):
+        if "body" in told:
+            yield told
+        for value in told.values():
+            yield from parts(value)
+    elif isinstance(told, list):
+        for value in told:
+            yield from parts(value)
+
+
+@each_provider
+def test_every_fact_has_its_source(provider: Provider) -> None:
+    told = tomllib.loads((FOLDER / f"{provider.key}.toml").read_text(encoding="utf-8"))
+    for part in [told["request"], *parts(told)]:
+        if part is not told["models"] or part.get("status", 200) == 200:
+            assert part["source"], part
+    assert ("bad_key" in provider.failures) == bool(provider.header)
+    assert "unknown_model" in provider.failures or provider.request.get("any_model")
+
+
+def post(endpoint: ProviderEndpoint, provider: Provider, body: object, **changes: str) -> int:
+    """The status of a request as the description wants it; `changes` are headers."""
+    headers = {"Content-Type": "application/json"}
+    if provider.header:
+        headers[provider.header] = provider.credentials
+    url = f"{endpoint.url}/chat/completions?{urlencode(provider.query)}"
+    request = Request(url, json.dumps(body).encode(), headers | changes)
+    try:
+        with urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+@each_provider
+def test_the_endpoint_is_as_strict_as_the_provider(provider: Provider) -> None:
+    good: dict[str, Any] = {
+        "model": provider.model,
+        "messages": [{"role": "user", "content": "Ada?"}],
+    }
+    expected: Counter[str] = Counter()
+    with ProviderEndpoint(provider) as endpoint:
+        assert post(endpoint, provider, good) == 200
+        if provider.header:
+            status = post(endpoint, provider, good, **{provider.header: "Bearer nope"})
+            assert status == provider.failures["bad_key"].reply.status
+            expected["bad_key"] += 1
+        if not provider.request.get("any_model"):
+            status = post(endpoint, provider, {**good, "model": "nope"})
+            assert status == provider.failures["unknown_model"].reply.status
+            expected["unknown_model"] += 1
+        if "others" in provider.request:
+            status = post(endpoint, provider, {**good, "no_such_parameter": 1})
+            assert status == provider.request["others"]["status"]
+            expected["no_such_parameter"] += 1
+        assert endpoint.refused == expected
+        assert endpoint.answered == 1
+
+
+def ask(endpoint: ProviderEndpoint, provider: Provider) -> Completion:
+    call = Call(provider.model, ({"role": "user", "content": "Ada?"},), 9, 3)
+
+    async def run() -> Completion:
+        client = LLMClient(endpoint.url, KEY, timeout_s=10)
+        try:
+            return await client.complete(call)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.xfail(strict=False, reason="the reading of answers is in progress")
+@each_provider
+def test_an_answer(provider: Provider) -> None:
+    with ProviderEndpoint(provider, lambda _: TEXT) as endpoint:
+        got = ask(endpoint, provider)
+    assert (got.text, got.finish_reason) == (TEXT, "stop")
+    assert got.prompt_tokens == provider.answer.usage.prompt
+    assert got.completion_tokens == provider.answer.usage.completion
+
+
+USAGES = [
+    pytest.param(answer, id=f"{provider.key}-{name}")
+    for provider in PROVIDERS
+    for name, answer in {"answer": provider.answer, **provider.other_answers}.items()
+]
+
+
+@pytest.mark.xfail(strict=False, reason="the reading of usage is in progress")
+@pytest.mark.parametrize("answer", USAGES)
+def test_usage(answer: Answer) -> None:
+    assert read_usage(answer.body) == answer.usage
+
+
+FAILURES = [
+    pytest.param(provider, name, id=f"{provider.key}-{name}")
+    for provider in PROVIDERS
+    for name in provider.failures
+]
+
+
+@pytest.mark.xfail(strict=False, reason="the reading of errors is in progress")
+@pytest.mark.parametrize(("provider", "name"), FAILURES)
+def test_an_error(provider: Provider, name: str) -> None:
+    expected = provider.failures[name]
+    with ProviderEndpoint(provider, lambda _: TEXT) as endpoint:
+        endpoint.fail(name)
+        with pytest.raises(CallError) as caught:
+            ask(endpoint, provider)
+    assert isinstance(caught.value, expected.means), caught.value
+    stated = expected.reply.headers.get("retry-after")
+    assert caught.value.retry_after == (float(stated) if stated else None)
