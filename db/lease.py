@@ -15,7 +15,7 @@ from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import jobs, quarantine, work_items
-from ruie.db.sql import changed
+from ruie.db.sql import changed, pieces
 from ruie.db.types import utcnow
 
 
@@ -139,6 +139,20 @@ def retry(
         attempts=work_items.c.attempts - (0 if counts else 1),
         **overrides.given(),
     )
+
+
+def give_back_attempts(conn: Connection, ids: Sequence[int]) -> None:
+    """Items that wait for another attempt have one more, at once: what failed was not theirs."""
+    for some in pieces(sorted(set(ids))):
+        conn.execute(
+            update(work_items)
+            .where(
+                work_items.c.id.in_(some),
+                work_items.c.state.in_((PENDING, RETRY)),
+                work_items.c.attempts > 0,
+            )
+            .values(attempts=work_items.c.attempts - 1)
+        )
 
 
 def quarantine_item(

@@ -17,7 +17,15 @@ from sqlalchemy import Connection, func, or_, select, update
 from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
-from ruie.db.lease import defer_batch, lease, other_class_waits, release, renew, retry
+from ruie.db.lease import (
+    defer_batch,
+    give_back_attempts,
+    lease,
+    other_class_waits,
+    release,
+    renew,
+    retry,
+)
 from ruie.db.lease import quarantine_item as quarantine
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides
 from ruie.db.models import jobs, work_items
@@ -38,6 +46,7 @@ __all__ = [
     "defer_batch",
     "dispatch",
     "enqueue_documents",
+    "give_back_attempts",
     "in_flight",
     "lease",
     "other_class_waits",

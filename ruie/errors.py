@@ -123,6 +123,10 @@ class CallError(RuieError):
         """Seconds to wait before the next call, as the provider requested, or None."""
         self.raw_output = raw_output
         """The model's output, if there is one."""
+        self.alike: int | None = None
+        """How often calls were refused in this way with no answer between; None: not counted."""
+        self.systemic = False
+        """Whether calls of different items fail so: then it is no fault of this item's."""
 
 
 class TransientCallError(CallError):

@@ -190,7 +190,7 @@ class Extractor:
         return Question(query, prompt.demonstrations, call)
 
     async def ask(
-        self, question: Question, sending: Callable[[], Awaitable[object]] | None = None
+        self, question: Question, sending: Callable[[Call], Awaitable[object]] | None = None
     ) -> Answer:
         """Make the call and parse the answer. `sending`: see `LLMClient.complete`.
 

@@ -1,6 +1,7 @@
 """The tables, each as a SQLAlchemy model and as the Core table that statements are written on."""
 
 from ruie.db.models.base import Base, table
+from ruie.db.models.endpoints import Endpoint, RequestProfileRow
 from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
@@ -48,6 +49,8 @@ search_state = table(SearchState)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
+endpoints = table(Endpoint)
+request_profiles = table(RequestProfileRow)
 
 __all__ = [
     "FTS",
@@ -63,6 +66,7 @@ __all__ = [
     "Chunk",
     "Document",
     "DocumentPart",
+    "Endpoint",
     "EntityRow",
     "EventRow",
     "Extraction",
@@ -73,6 +77,7 @@ __all__ = [
     "Origin",
     "Quarantined",
     "RelationRow",
+    "RequestProfileRow",
     "Review",
     "Schedule",
     "ScheduleRun",
@@ -86,6 +91,7 @@ __all__ = [
     "chunks",
     "document_parts",
     "documents",
+    "endpoints",
     "entities",
     "event_arguments",
     "events",
@@ -98,6 +104,7 @@ __all__ = [
     "origins",
     "quarantine",
     "relations",
+    "request_profiles",
     "reviews",
     "schedule_runs",
     "schedules",

@@ -39,6 +39,8 @@ class Completion:
     usage: Usage
     latency_s: float
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reasoned: bool = False
+    """Whether the model visibly thought before it answered."""
 
     @property
     def prompt_tokens(self) -> int:

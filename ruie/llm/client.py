@@ -11,13 +11,16 @@ import asyncio
 import importlib
 import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ruie.errors import CallError, TransientCallError
+from ruie.errors import CallError, TransientCallError, UnreachableError
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.failures import call_error
+from ruie.llm.gate import Gate
 from ruie.llm.models import list_models
+from ruie.llm.profile import RequestProfile
 from ruie.llm.response import read_completion
 from ruie.llm.transport import Transport
 
@@ -40,9 +43,11 @@ class LLMClient:
         timeout_s: float = 120.0,
         max_in_flight: int = 16,
         hook: CallHook | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.hook: CallHook = hook or Unlimited()
+        self.gate = gate or Gate()
         self._timeout_s = timeout_s
         self.max_in_flight = max_in_flight
         self._transport = Transport(self.base_url, api_key, timeout_s, max_in_flight + 4)
@@ -54,13 +59,21 @@ class LLMClient:
             self._client = self._transport.open()
         return self._client
 
+    def limited(self, call: Call) -> Call:
+        """The call with the output limit that is sent: with room for thoughts where the model is
+        known to have any."""
+        profile = self.gate.profile(self.base_url, call)
+        return profile.limited(call)
+
     async def complete(
-        self, call: Call, sending: Callable[[], Awaitable[object]] | None = None
+        self, call: Call, sending: Callable[[Call], Awaitable[object]] | None = None
     ) -> Completion:
         """The model's answer. Raises `CallError`; the hook's `after` runs in any case.
 
-        `sending` is awaited once the hook has admitted the call, which is sent when it returns:
-        until then it can be cancelled at no cost. If `sending` raises, the call is not sent.
+        `sending` is awaited with the call as it is limited, once the gate and the hook have
+        admitted it; it is sent when that returns: until then it can be cancelled at no cost. If
+        `sending` raises, the call is not sent. A call whose parameters are refused is repeated
+        without them.
         """
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.max_in_flight)
@@ -70,42 +83,52 @@ class LLMClient:
             await asyncio.to_thread(importlib.import_module, "openai")
             self._open()
         async with self._slots:
-            permit = await self.hook.before(call)
-            outcome: Completion | CallError = TransientCallError("The call was not sent.")
-            try:
-                if sending is not None:
-                    await sending()
-                outcome = TransientCallError("The call was cancelled.", maybe_charged=True)
-                async with asyncio.timeout(self._timeout_s):
-                    outcome = await self._send(call)
-            except CallError as error:
-                outcome = error
-                raise
-            except TimeoutError:
-                outcome = TransientCallError(
-                    f"{self.base_url} did not answer within {self._timeout_s:g} s.",
-                    "Raise RUIE_LLM_TIMEOUT_S if the model is slow.",
-                    maybe_charged=True,
-                )
-                raise outcome from None
-            finally:
-                await asyncio.shield(self.hook.after(permit, call, outcome))
+            while True:
+                async with self.gate.passing(self.base_url, call) as passed:
+                    try:
+                        completion = await self._admitted(passed.profile, call, sending)
+                    except CallError as error:
+                        if await self.gate.failed(passed, call, error):
+                            continue
+                        raise
+                    await self.gate.answered(passed, completion)
+                    return completion
+
+    async def _admitted(
+        self,
+        profile: RequestProfile,
+        call: Call,
+        sending: Callable[[Call], Awaitable[object]] | None,
+    ) -> Completion:
+        """One request, once the hook admits it."""
+        limited = profile.limited(call)
+        permit = await self.hook.before(limited)
+        outcome: Completion | CallError = TransientCallError("The call was not sent.")
+        try:
+            if sending is not None:
+                await sending(limited)
+            outcome = TransientCallError("The call was cancelled.", maybe_charged=True)
+            async with asyncio.timeout(self._timeout_s):
+                outcome = await self._send(profile, call)
+        except CallError as error:
+            outcome = error
+            raise
+        except TimeoutError:
+            outcome = TransientCallError(
+                f"{self.base_url} did not answer within {self._timeout_s:g} s.",
+                "Raise RUIE_LLM_TIMEOUT_S if the model is slow.",
+                maybe_charged=True,
+            )
+            raise outcome from None
+        finally:
+            await asyncio.shield(self.hook.after(permit, limited, outcome))
         return outcome
 
-    async def _send(self, call: Call) -> Completion:
+    async def _send(self, profile: RequestProfile, call: Call) -> Completion:
         import openai
         from httpx2 import ConnectError, ConnectTimeout, Response
 
-        body: dict[str, Any] = {
-            "model": call.model,
-            "messages": call.messages,
-            "temperature": 0,
-            "max_tokens": call.max_tokens,
-        }
-        if call.response_format is not None:
-            body["response_format"] = call.response_format
-        if call.stop:
-            body["stop"] = call.stop
+        body = profile.request(call)
         started = time.monotonic()
         try:
             # The library's method for requests whose types it need not check: `create` validates
@@ -123,17 +146,20 @@ class LLMClient:
                     f"{self.base_url} did not answer within {self._timeout_s:g} s.",
                     maybe_charged=True,
                 ) from None
-            raise TransientCallError(
-                f"{self.base_url} cannot be reached: {error.__cause__ or error}.",
-                "Check RUIE_LLM_BASE_URL and that the server runs.",
-                maybe_charged=not isinstance(error.__cause__, ConnectError | ConnectTimeout),
-            ) from None
+            message = f"{self.base_url} cannot be reached: {error.__cause__ or error}."
+            hint = "Check RUIE_LLM_BASE_URL and that the server runs."
+            if isinstance(error.__cause__, ConnectError | ConnectTimeout):
+                raise UnreachableError(message, hint) from None
+            raise TransientCallError(message, hint, maybe_charged=True) from None
         except (openai.OpenAIError, ValueError, RecursionError) as error:
             # an empty body, half a JSON document, the wrong type: an overloaded or broken server
             raise TransientCallError(
                 f"{self.base_url} sent a response that cannot be read: {error}.", maybe_charged=True
             ) from None
-        return read_completion(answer, response.headers, time.monotonic() - started, call)
+        completion = read_completion(
+            answer, response.headers, time.monotonic() - started, profile.limited(call)
+        )
+        return completion if profile.sends_stop else _cut(completion, call.stop)
 
     async def check(self, model: str) -> list[str]:
         """The names of the endpoint's models, possibly none. Raises `UnavailableError`;
@@ -152,3 +178,13 @@ class LLMClient:
             await self._client.close()
             self._client = None
         self._slots = None  # it belongs to the event loop that ends now
+        self.gate.close()
+
+
+def _cut(completion: Completion, stop: Sequence[str]) -> Completion:
+    """The answer up to the first stop sequence, where the model was not told to end there."""
+    text = completion.text.lstrip()
+    ends = [at for sequence in stop if (at := text.find(sequence)) >= 0]
+    if not ends:
+        return completion
+    return replace(completion, text=text[: min(ends)], finish_reason="stop")

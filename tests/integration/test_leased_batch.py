@@ -54,7 +54,7 @@ def batch_of(engine: Engine, texts: list[str], **changes: Any) -> str:
 def process(engine: Engine, endpoint: ScriptedEndpoint, batch_id: str) -> Outcome:
     async def run() -> Outcome:
         llm = LLMClient(endpoint.url, max_in_flight=1)
-        lane = Lane(Priority.NORMAL, llm, None, str, PRICES.get)
+        lane = Lane(Priority.NORMAL, llm, None, "m", PRICES.get)
         runner = BatchRunner(
             Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )

@@ -77,7 +77,7 @@ class Bench:
         with self.engine.begin() as conn:
             (batch,) = queue.dispatch(conn, self.job_id, 100, 100, 60)
         llm = LLMClient(self.endpoint.url, max_in_flight=1, hook=hook)
-        lane = Lane(Priority.NORMAL, llm, None, lambda: "scripted", lambda model: PRICE)
+        lane = Lane(Priority.NORMAL, llm, None, "scripted", lambda model: PRICE)
         runner = BatchRunner(
             Store(self.engine),
             lambda priority: lane,

@@ -30,9 +30,7 @@ KEY = "561e27189949607063124597e0b1ff9fee7f700b335220b9921577d303560544"
 
 
 def lane() -> Lane:
-    return Lane(
-        Priority.NORMAL, LLMClient("http://llm/v1"), None, lambda: "default", lambda _: None
-    )
+    return Lane(Priority.NORMAL, LLMClient("http://llm/v1"), None, "default", lambda _: None)
 
 
 def test_overrides_take_the_place_of_the_job_s_model_and_decoding() -> None:
@@ -86,7 +84,7 @@ def test_a_job_s_parameters_come_before_the_worker_s() -> None:
 def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
     async def use() -> None:
         one = Lane(
-            Priority.NORMAL, LLMClient("http://llm", max_in_flight=1), None, str, lambda _: None
+            Priority.NORMAL, LLMClient("http://llm", max_in_flight=1), None, "m", lambda _: None
         )
         ended = asyncio.Event()
         with one.slots() as slots:

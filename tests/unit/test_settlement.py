@@ -30,7 +30,7 @@ def question(text: str, form: OutputForm) -> Question:
 def test_a_token_for_each_byte_is_covered(text: str) -> None:
     made = question(text, OutputForm.LINEAR)
     size = sum(len(m["content"].encode("utf-8", "replace")) for m in made.call.messages)
-    assert most_nusd(PRICE, made) > cost_nusd(PRICE, size, 100)
+    assert most_nusd(PRICE, made.call) > cost_nusd(PRICE, size, 100)
 
 
 def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
@@ -42,5 +42,5 @@ def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
     ]
     schema = len(json.dumps(as_json.call.response_format))
     assert schema > 100
-    assert most_nusd(PRICE, as_json) == cost_nusd(PRICE, sizes[1] + schema, 100)
-    assert most_nusd(PRICE, linear) == cost_nusd(PRICE, sizes[0], 100)
+    assert most_nusd(PRICE, as_json.call) == cost_nusd(PRICE, sizes[1] + schema, 100)
+    assert most_nusd(PRICE, linear.call) == cost_nusd(PRICE, sizes[0], 100)

@@ -31,6 +31,7 @@ class Lane:
     llm: a client with its own calls in flight, behind the fleet's limits for this class.
     parameters: added to each request, unless the job has one of the same name. reasoning_tokens:
     most that a reasoning model may think beside its answer.
+    default_model: of jobs that name none; "": the first that the endpoint lists.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Lane:
         priority: Priority,
         llm: LLMClient,
         retriever: Retriever | None,
-        default_model: Callable[[], str],
+        default_model: str,
         price: Callable[[str], Price | None],
         parameters: Mapping[str, Any] | None = None,
         reasoning_tokens: int = 4096,
@@ -47,9 +48,9 @@ class Lane:
         self.llm = llm
         self.price = price
         self._retriever = retriever
-        self._default_model = default_model
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
+        self.default_model = default_model
         self._extractors: dict[tuple[str, Overrides], Extractor] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
@@ -60,6 +61,14 @@ class Lane:
         # A call is in flight until its result is saved. So a crash never costs more calls than
         # this, also where the database is slower than the endpoint.
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
+        self.failed_since_answer: list[int] = []
+        """Items with an attempt used up by what may be the endpoint's failure."""
+
+    async def resolve_model(self) -> None:
+        """Find the model of jobs that name none, if it is not known yet. Raises
+        `UnavailableError`, `FatalCallError`."""
+        if not self.default_model:
+            self.default_model = await self.llm.resolve_model()
 
     @property
     def bundle_digest(self) -> str:
@@ -72,7 +81,7 @@ class Lane:
 
     def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
         """The extractor for a job's items that have these overrides."""
-        overrides = replace(overrides, model=overrides.model or job.model or self._default_model())
+        overrides = replace(overrides, model=overrides.model or job.model or self.default_model)
         key = (job.id, overrides)
         if key not in self._extractors:
             if len(self._extractors) > KEPT_EXTRACTORS:

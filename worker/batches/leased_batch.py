@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ruie.db import jobs, queue, results, spend
 from ruie.db.sql import pieces
-from ruie.errors import CallError, TransientCallError
+from ruie.errors import CallError, Concern, EndpointAwayError, TransientCallError
 from ruie.extractor import Extractor
+from ruie.llm import Call
 from ruie.questions import Answer, Question
 from ruie.schema import Schema
 from ruie.worker.batches import settlement
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
-from ruie.worker.batches.retries import Attempt, RetryPolicy, decide
+from ruie.worker.batches.reservations import covered, reserve
+from ruie.worker.batches.retries import Attempt, AwaitEndpoint, Decision, Retry, RetryPolicy, decide
 from ruie.worker.batches.store import Store
 
 log = logging.getLogger("ruie.batch")
@@ -188,20 +190,8 @@ class LeasedBatch:
         self, prepared: list[Prepared]
     ) -> tuple[list[Prepared], spend.Denied | None]:
         """Reserve the most that each call can cost; returns those that may be made."""
-        amounts = {
-            item.leased.id: settlement.most_nusd(item.call.price, question)
-            for item, question in prepared
-            if item.call.price is not None and item.call.has_cost
-        }
-        if not amounts:
-            return prepared, None
-        wanted = [(i.leased, amounts[i.leased.id]) for i, _ in prepared if i.leased.id in amounts]
-        reserved, denied = await self._store.write(
-            lambda conn: spend.reserve(conn, self.job.id, wanted, self._day_cap)
-        )
-        for item, _ in prepared:
-            if reservation := reserved.get(item.leased.id):
-                item.call = replace(item.call, reservation=reservation)
+        calls = [(item, self._lane.llm.limited(question.call)) for item, question in prepared]
+        denied = await reserve(self._store, self.job.id, calls, self._day_cap)
         return [p for p in prepared if p[0].call.reservation or not p[0].call.has_cost], denied
 
     async def _refuse(self, refuse: Callable[..., None]) -> None:
@@ -219,18 +209,23 @@ class LeasedBatch:
                 saved = await self._save(item, answer)
             except _NotSentError:
                 return
+            except EndpointAwayError:
+                self.call_off()
+                return
             except Exception as error:
                 if item.held:
                     await self._fail(item, question, error)
                 return
             if saved:
+                self._lane.failed_since_answer.clear()
                 self.outcome.saved += 1
             elif item.held:
                 self.outcome.lost += 1
             item.state = State.ENDED
 
-    async def _sending(self, item: BatchItem) -> None:
-        """Just before a call is sent: raises `_NotSentError` where it would be paid for twice.
+    async def _sending(self, item: BatchItem, call: Call) -> None:
+        """Just before a call is sent: raises `_NotSentError` where it would be paid for twice, or
+        may cost more than was reserved, because its model was found out to think.
 
         A renewal that is overdue is made now, so that nothing is sent under a lease that may have
         run out. An item that an earlier worker lost may have that worker's answer by now.
@@ -239,7 +234,7 @@ class LeasedBatch:
             await self.renew()
         if item.held and item.leased.losses:
             await self._reuse([item])
-        if not item.held:
+        if not item.held or not covered(item.call, call):
             raise _NotSentError
         item.state = State.SENT
 
@@ -266,11 +261,23 @@ class LeasedBatch:
         decision = decide(error, attempt, self._policy)
         log.info("%s of document %d: %s, %s", leased.task, leased.document_id, error.kind, decision)
         self.outcome.failed += 1
+        await self._account(item, error, decision)
         fail = partial(
             settlement.fail, item=item, question=question, error=error, decision=decision
         )
         await self._store.write(fail)
         item.state = State.ENDED
+
+    async def _account(self, item: BatchItem, error: CallError, decision: Decision) -> None:
+        """Whose failure it was: the attempts of items that failed only because the endpoint was
+        going away are given back, and nothing more is sent to it."""
+        failed = self._lane.failed_since_answer
+        if isinstance(decision, AwaitEndpoint):
+            self.call_off()
+            uncounted, failed[:] = list(failed), []
+            await self._store.write(partial(queue.give_back_attempts, ids=uncounted))
+        elif error.concern is Concern.ENDPOINT and isinstance(decision, Retry):
+            failed.append(item.leased.id)
 
 
 class _NotSentError(Exception):

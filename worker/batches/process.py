@@ -22,10 +22,12 @@ from ruie.db.engine import open_engine
 from ruie.db.jobs import Priority
 from ruie.db.spend import to_nusd
 from ruie.llm import LLMClient
+from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
+from ruie.worker.batches.ledger import FleetLedger
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
 from ruie.worker.batches.store import Store
@@ -44,9 +46,10 @@ class Process:
         self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._limiter = limiter(config)
         self._lanes: dict[Priority, Lane] = {}
-        self._default_model = config.llm_model
+        store = Store(open_engine(config.database_url))
+        self._gate = Gate(FleetLedger(store))
         self._runner = BatchRunner(
-            Store(open_engine(config.database_url)),
+            store,
             self._lane,
             owner=f"{socket.gethostname()}:{self.pid}",
             lease_s=config.lease_s,
@@ -79,8 +82,6 @@ class Process:
         wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
 
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
-        if not self._default_model:
-            self._default_model = await self._lane(priority).llm.resolve_model()
         outcome = await self._runner.run(batch_id, priority, entered.set)
         log.info("batch %s: %s", batch_id, outcome)
         return outcome
@@ -94,12 +95,13 @@ class Process:
                 timeout_s=config.llm_timeout_s,
                 max_in_flight=config.llm_max_in_flight,
                 hook=self._limiter.hook(priority),
+                gate=self._gate,
             )
             self._lanes[priority] = Lane(
                 priority,
                 client,
                 self._bundle,
-                lambda: self._default_model,
+                config.llm_model,
                 lambda model: price_of(model, config.llm_prices),
                 config.llm_parameters,
                 config.llm_reasoning_tokens,

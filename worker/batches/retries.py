@@ -9,10 +9,13 @@ from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.errors import (
     CallError,
     ContextTooLongError,
+    EndpointAwayError,
     FatalCallError,
     ItemError,
     OutputError,
     RateLimitedError,
+    RequestRefusedError,
+    TransientCallError,
     TruncatedError,
 )
 
@@ -57,7 +60,13 @@ class PauseJob:
     """No call of the job can succeed until what the error says is fixed."""
 
 
-Decision = Retry | PauseEndpoint | Quarantine | PauseJob
+@dataclass(frozen=True, slots=True)
+class AwaitEndpoint:
+    """No call reaches the endpoint: the item goes back as it was, with the rest of its batch, until
+    the coordinator's probe does."""
+
+
+Decision = Retry | PauseEndpoint | Quarantine | PauseJob | AwaitEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,12 @@ class RetryPolicy:
     max_output_attempts: int = 2
     base_delay_s: float = 2.0
     max_delay_s: float = 300.0
+    max_refusals: int = 3
+    """Equal refusals in a row, of the account, the model or a parameter, that pause a job."""
+    max_refused_items: int = 5
+    """Different items in a row whose requests are refused with no word why, that pause a job."""
+    max_refused_attempts: int = 2
+    refused_delay_s: float = 1.0
     lengthen: int = 2
     """By how much `max_tokens` is multiplied after an answer that was cut off."""
 
@@ -84,8 +99,16 @@ def decide(
     """
     draw = (rng or random).uniform
     match error:
+        case EndpointAwayError():
+            return AwaitEndpoint()
+        case TransientCallError(systemic=True):
+            return AwaitEndpoint()
         case FatalCallError():
-            return PauseJob()
+            if error.alike is None or error.alike >= policy.max_refusals:
+                return PauseJob()
+            return Retry(policy.refused_delay_s, counts=False)
+        case RequestRefusedError():
+            return _refused(error, attempt, policy)
         case RateLimitedError():
             return PauseEndpoint(
                 error.retry_after if error.retry_after is not None else draw(1.0, 5.0)
@@ -104,3 +127,15 @@ def decide(
         return Quarantine()
     bound = min(policy.max_delay_s, policy.base_delay_s * 2.0 ** min(attempt.number - 1, 60))
     return Retry(max(draw(0.0, bound), error.retry_after or 0.0))
+
+
+def _refused(error: CallError, attempt: Attempt, policy: RetryPolicy) -> Decision:
+    """Nobody knows yet whether it is this item. If others are refused too, with no answer between,
+    it is the job; if it is refused again and others are answered, it is the item."""
+    alike = error.alike or 1
+    if alike >= policy.max_refused_items:
+        return PauseJob()
+    only_this = alike == 1 and attempt.number >= policy.max_refused_attempts
+    if only_this or attempt.number >= policy.max_attempts:
+        return Quarantine()
+    return Retry(policy.refused_delay_s)

@@ -17,6 +17,8 @@ from functools import partial
 from ruie.db import job_states, jobs, queue
 from ruie.db.chunks import contexts
 from ruie.db.jobs import Priority
+from ruie.errors import FatalCallError, UnavailableError
+from ruie.worker.batches import settlement
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
@@ -111,6 +113,8 @@ class BatchRunner:
         if not leased:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
+        if not await self._resolve_model(lane, leased):
+            return Outcome(len(leased), returned=len(leased))
         try:
             batch = await self._open(lane, leased, leases)
         except BaseException:
@@ -121,6 +125,21 @@ class BatchRunner:
         finally:
             await batch.give_back()
         return batch.outcome
+
+    async def _resolve_model(self, lane: Lane, leased: Sequence[queue.LeasedItem]) -> bool:
+        """Whether the model of jobs that name none is known. If not, the items go back: until the
+        endpoint answers, or, where it refuses, until somebody resumes the job."""
+        try:
+            await lane.resolve_model()
+        except UnavailableError as error:
+            await lane.llm.gate.unreachable(lane.llm.base_url, error.message)
+            await self._store.write(lambda conn: queue.release(conn, leased))
+        except FatalCallError as error:
+            refuse = partial(settlement.refuse_all, leased=leased, reason=str(error))
+            await self._store.write(refuse)
+        else:
+            return True
+        return False
 
     async def _open(
         self, lane: Lane, leased: Sequence[queue.LeasedItem], leases: Leases

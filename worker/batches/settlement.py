@@ -13,20 +13,29 @@ from sqlalchemy import Connection
 
 from ruie.db import job_states, jobs, queue, results, spend
 from ruie.errors import CallError, TransientCallError
+from ruie.llm import Call
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
 from ruie.worker.batches.batch_item import BatchItem
-from ruie.worker.batches.retries import Decision, PauseEndpoint, PauseJob, Quarantine, Retry
+from ruie.worker.batches.retries import (
+    AwaitEndpoint,
+    Decision,
+    PauseEndpoint,
+    PauseJob,
+    Quarantine,
+    Retry,
+)
 from ruie.worker.prices import Price, cost_nusd
 
 CAPPED_S = 2.0
 """Items for which a cap left no room wait so long for the refunds of calls in flight."""
+AWAY_S = 5.0
+"""An item with which the endpoint went away: the first one that tries it again is another."""
 
 
-def most_nusd(price: Price, question: Question) -> int:
+def most_nusd(price: Price, call: Call) -> int:
     """The most a call can cost. No tokenizer makes more tokens than a text has bytes; each message
     is given 16 more for the chat template around it."""
-    call = question.call
     prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in call.messages)
     if call.response_format is not None:  # it goes into the prompt too
         prompt += len(json.dumps(call.response_format))
@@ -91,6 +100,8 @@ def fail(
     match decision:
         case Retry(delay_s, counts, overrides):
             held = queue.retry(conn, leased, delay_s, error, counts=counts, overrides=overrides)
+        case AwaitEndpoint():
+            held = queue.retry(conn, leased, AWAY_S, error, counts=False)
         case PauseEndpoint(delay_s):
             held = queue.retry(conn, leased, delay_s, error, counts=False)
         case Quarantine():
@@ -150,6 +161,12 @@ def refuse_unpriced(conn: Connection, job_id: str, items: Sequence[BatchItem], m
     give_back(conn, items)
     reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
     _pause(conn, job_id, reason, "error")
+
+
+def refuse_all(conn: Connection, leased: Sequence[queue.LeasedItem], reason: str) -> None:
+    """A batch of which no call can succeed goes back, and its job pauses."""
+    queue.release(conn, leased)
+    _pause(conn, leased[0].job_id, reason, "error")
 
 
 def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:

@@ -1,0 +1,258 @@
+"""Endpoints: whether calls reach them, and what their models take (`ruie.llm.ledger`).
+
+An endpoint is away from the failure that says so until a call is answered. The coordinator probes
+it with growing pauses; once a probe succeeds it is being tried: one call alone for each model and
+shape, and the next failure makes it away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, or_, select, update
+
+from ruie.db.models import endpoints, request_profiles
+from ruie.db.sql import changed, insert_new
+from ruie.db.types import utcnow
+from ruie.llm.ledger import Failure, Standing, Target
+from ruie.llm.profile import RequestProfile
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+DIFFERENT_ITEMS = 3
+"""So many items that fail with no answer between make an endpoint away."""
+KEPT_ITEMS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """An endpoint that no call reaches. failures: since then. trying: a probe succeeded, and calls
+    are made one at a time."""
+
+    endpoint: str
+    since: datetime
+    reason: str
+    failures: int
+    retry_at: datetime | None
+    trying: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """What is known of a model. refusals: in a row, with the provider's words."""
+
+    endpoint: str
+    model: str
+    profile: RequestProfile
+    proven_at: datetime | None
+    refusals: int
+    refusal: str | None
+
+
+def find(conn: Connection, target: Target) -> Standing | None:
+    """How a target stands; None where it is new (`add`)."""
+    row = conn.execute(_row(target)).one_or_none()
+    if row is None:
+        return None
+    reason = conn.execute(
+        select(endpoints.c.reason, endpoints.c.trying).where(
+            endpoints.c.url == target.endpoint, endpoints.c.away_since.is_not(None)
+        )
+    ).one_or_none()
+    away = (reason.reason or "unreachable") if reason and not reason.trying else ""
+    # While an endpoint is being tried nothing is proven.
+    proven = row.proven_at is not None and reason is None
+    return Standing(RequestProfile.from_body(row.learned), proven, away)
+
+
+def add(conn: Connection, target: Target) -> None:
+    """Add a target, with what was learned of its model in another shape."""
+    c = request_profiles.c
+    others = select(c.learned).where(c.endpoint == target.endpoint, c.model == target.model)
+    learned = conn.scalars(others.order_by(c.updated_at.desc()).limit(1)).first()
+    conn.execute(
+        insert_new(conn, request_profiles).values(
+            endpoint=target.endpoint,
+            model=target.model,
+            shape=target.shape,
+            learned=learned or {},
+            refusals=0,
+            refused_items=[],
+            updated_at=utcnow(),
+        )
+    )
+
+
+def claim(conn: Connection, target: Target, turn: str, ttl_s: float) -> bool:
+    """Take the turn to make a call alone, or hold on to it."""
+    free = or_(
+        request_profiles.c.turn.is_(None),
+        request_profiles.c.turn == turn,
+        request_profiles.c.turn_until < utcnow(),
+    )
+    taken = update(request_profiles).where(*_is(target), free)
+    return changed(conn, taken.values(turn=turn, turn_until=utcnow(ttl_s))) > 0
+
+
+def release(conn: Connection, target: Target, turn: str) -> None:
+    """Give back a turn."""
+    held = update(request_profiles).where(*_is(target), request_profiles.c.turn == turn)
+    conn.execute(held.values(turn=None, turn_until=None))
+
+
+def prove(conn: Connection, target: Target, profile: RequestProfile) -> None:
+    """The target has answered: it is proven, and its endpoint is not away."""
+    conn.execute(
+        update(request_profiles)
+        .where(*_is(target))
+        .values(learned=profile.body(), proven_at=utcnow(), updated_at=utcnow(), **_NOT_REFUSED)
+    )
+    conn.execute(
+        update(endpoints)
+        .where(endpoints.c.url == target.endpoint)
+        .values(away_since=None, reason=None, retry_at=None, trying=False, failures=0,
+                failed_items=[], updated_at=utcnow())
+    )  # fmt: skip  # what an endpoint has that answers
+
+
+def learn(conn: Connection, target: Target, old: RequestProfile, new: RequestProfile) -> None:
+    """A request of the old profile was refused. Nothing changes where another process has learned
+    something since."""
+    row = conn.execute(_row(target).with_for_update()).one_or_none()
+    if row is not None and RequestProfile.from_body(row.learned) == old:
+        conn.execute(
+            update(request_profiles)
+            .where(*_is(target))
+            .values(learned=new.body(), proven_at=None, updated_at=utcnow())
+        )
+
+
+def refused(conn: Connection, target: Target, failure: Failure) -> int:
+    """Count a refusal; see `ruie.llm.ledger.Ledger.refused`."""
+    row = conn.execute(_row(target).with_for_update()).one_or_none()
+    if row is None:
+        return 1
+    alike = row.refusal_kind == failure.kind
+    items = sorted({*(row.refused_items if alike else ()), *failure.items})[:KEPT_ITEMS]
+    count = len(items) if failure.items else 1 + (row.refusals if alike else 0)
+    conn.execute(
+        update(request_profiles)
+        .where(*_is(target))
+        .values(proven_at=None, refusals=count, refusal_kind=failure.kind, refusal=failure.reason,
+                refused_items=items, updated_at=utcnow())
+    )  # fmt: skip  # one row of values
+    return count
+
+
+def failed(conn: Connection, endpoint: str, failure: Failure, *, certain: bool) -> bool:
+    """Calls failed; see `ruie.llm.ledger.Ledger.failed`."""
+    row = _locked(conn, endpoint)
+    items = sorted({*row.failed_items, *failure.items})[:KEPT_ITEMS]
+    away = certain or row.away_since is not None or len(items) >= DIFFERENT_ITEMS
+    values: dict[str, Any] = {"failed_items": items, "updated_at": utcnow()}
+    if away and (row.away_since is None or row.trying):
+        values |= _away(row, failure.reason)
+    conn.execute(update(endpoints).where(endpoints.c.url == endpoint).values(values))
+    return away
+
+
+def probed(conn: Connection, endpoint: str, error: str | None) -> None:
+    """A probe of an endpoint that is away succeeded (error: None), or failed."""
+    row = _locked(conn, endpoint)
+    if row.away_since is None or row.trying:
+        return
+    if error is None:
+        values: dict[str, Any] = {"trying": True, "retry_at": None, "updated_at": utcnow()}
+    else:
+        values = _away(row, error)
+    conn.execute(update(endpoints).where(endpoints.c.url == endpoint).values(values))
+
+
+def due_probes(conn: Connection) -> list[str]:
+    """The endpoints that are to be probed now."""
+    due = select(endpoints.c.url).where(
+        endpoints.c.away_since.is_not(None),
+        endpoints.c.trying.is_(False),
+        endpoints.c.retry_at <= utcnow(),
+    )
+    return list(conn.scalars(due))
+
+
+def list_away(conn: Connection) -> list[Away]:
+    """The endpoints that no call reaches."""
+    query = select(endpoints).where(endpoints.c.away_since.is_not(None)).order_by(endpoints.c.url)
+    return [
+        Away(row.url, row.away_since, row.reason or "", row.failures, row.retry_at, row.trying)
+        for row in conn.execute(query)
+    ]
+
+
+def list_models(conn: Connection, endpoint: str | None = None) -> list[ModelStanding]:
+    """What is known of the models, in each shape that was called."""
+    query = select(request_profiles).order_by(request_profiles.c.endpoint, request_profiles.c.id)
+    if endpoint is not None:
+        query = query.where(request_profiles.c.endpoint == endpoint)
+    return [
+        ModelStanding(
+            row.endpoint,
+            row.model,
+            RequestProfile.from_body(row.learned),
+            row.proven_at,
+            row.refusals,
+            row.refusal,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def forget(conn: Connection, endpoint: str, model: str | None = None) -> int:
+    """Forget what was learned of a model, or of all models of an endpoint; returns how many rows.
+    The next call to it goes alone, as ruie makes it at first."""
+    known = delete(request_profiles).where(request_profiles.c.endpoint == endpoint)
+    if model is not None:
+        known = known.where(request_profiles.c.model == model)
+    return changed(conn, known)
+
+
+_NOT_REFUSED: dict[str, Any] = {
+    "refusals": 0,
+    "refusal_kind": None,
+    "refusal": None,
+    "refused_items": [],
+}
+
+
+def _is(target: Target) -> Sequence[Any]:
+    c = request_profiles.c
+    return c.endpoint == target.endpoint, c.model == target.model, c.shape == target.shape
+
+
+def _row(target: Target) -> Any:
+    return select(request_profiles).where(*_is(target))
+
+
+def _locked(conn: Connection, endpoint: str) -> Row[Any]:
+    """The endpoint's row, added where it is new."""
+    added = insert_new(conn, endpoints).values(
+        url=endpoint, failures=0, trying=False, failed_items=[], updated_at=utcnow()
+    )
+    conn.execute(added)
+    return conn.execute(
+        select(endpoints).where(endpoints.c.url == endpoint).with_for_update()
+    ).one()
+
+
+def _away(row: Row[Any], reason: str) -> dict[str, Any]:
+    """Away, or away again, until the next probe."""
+    pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(row.failures, 10))
+    return {
+        "away_since": row.away_since or utcnow(),
+        "reason": reason,
+        "failures": row.failures + 1,
+        "retry_at": utcnow(pause_s),
+        "trying": False,
+        "updated_at": utcnow(),
+    }

@@ -1,0 +1,135 @@
+"""What a model at an endpoint takes in a request, as its refusals and answers have taught."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from ruie.errors import ParameterRefusedError
+from ruie.llm.call import Call, Completion
+
+OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
+"""The two names of the output limit."""
+OPTIONAL = ("temperature", "stop")
+"""What a request can do without. The answer is cut at a stop sequence that was not sent."""
+RESPONSE_FORMATS = ("json_schema", "json_object", "")
+"""From the strictest to none: the prompt asks for JSON in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestProfile:
+    """How a request to one model is to be made.
+
+    output_limit: the name of the output limit, or "" where none is taken. omitted: parameters that
+    are left out. response_format: the strictest kind that is taken. reasons: the model thinks
+    before it answers, and its thoughts count as output.
+    """
+
+    output_limit: str = OUTPUT_LIMITS[0]
+    omitted: frozenset[str] = frozenset()
+    response_format: str = RESPONSE_FORMATS[0]
+    reasons: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """What differs from a request as ruie makes it at first, as plain JSON values."""
+        values: dict[str, Any] = {}
+        if self.output_limit != DEFAULT.output_limit:
+            values["output_limit"] = self.output_limit
+        if self.omitted:
+            values["omitted"] = sorted(self.omitted)
+        if self.response_format != DEFAULT.response_format:
+            values["response_format"] = self.response_format
+        if self.reasons:
+            values["reasons"] = True
+        return values
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`."""
+        return cls(**{**body, "omitted": frozenset(body.get("omitted", ()))})
+
+    def describe(self) -> str:
+        """What was learned, in words; "" where nothing was."""
+        words = []
+        if self.output_limit != DEFAULT.output_limit:
+            words.append(f"limit as {self.output_limit}" if self.output_limit else "no limit")
+        words += [f"no {name}" for name in sorted(self.omitted)]
+        if self.response_format != DEFAULT.response_format:
+            words.append(f"response format {self.response_format or 'none'}")
+        if self.reasons:
+            words.append("reasons")
+        return ", ".join(words)
+
+    def limited(self, call: Call) -> Call:
+        """The call with the output limit that is sent: with room for thoughts where the model has
+        any."""
+        if not (self.reasons and call.reasoning_tokens):
+            return call
+        return replace(call, max_tokens=call.max_tokens + call.reasoning_tokens)
+
+    def request(self, call: Call) -> dict[str, Any]:
+        """The JSON document of a request."""
+        body: dict[str, Any] = {"model": call.model, "messages": call.messages}
+        if "temperature" not in self.omitted:
+            body["temperature"] = 0
+        if self.output_limit:
+            body[self.output_limit] = self.limited(call).max_tokens
+        if call.response_format is not None and self.response_format:
+            strict = self.response_format == RESPONSE_FORMATS[0]
+            body["response_format"] = call.response_format if strict else {"type": "json_object"}
+        if call.stop and self.sends_stop:
+            body["stop"] = call.stop
+        body.update(call.parameters)
+        return body
+
+    @property
+    def sends_stop(self) -> bool:
+        """Whether stop sequences are sent. To a model that thinks they are not: its thoughts would
+        end there."""
+        return "stop" not in self.omitted and not self.reasons
+
+    def after_refusal(self, call: Call, refusal: ParameterRefusedError) -> Self | None:
+        """The profile without what was refused; None where ruie has nothing else to try."""
+        name = refusal.parameter.removesuffix(".type").split(".json_schema")[0]
+        if name in call.parameters:
+            return None  # somebody wants it so
+        if name in OUTPUT_LIMITS:
+            return self._other_limit(name, refusal)
+        if name in OPTIONAL and name not in self.omitted:
+            return replace(self, omitted=self.omitted | {name})
+        if name == "response_format" and self.response_format:
+            weaker = RESPONSE_FORMATS[RESPONSE_FORMATS.index(self.response_format) + 1]
+            return replace(self, response_format=weaker)
+        return None
+
+    def _other_limit(self, name: str, refusal: ParameterRefusedError) -> Self | None:
+        if refusal.about_value or name != self.output_limit:
+            return None
+        first = OUTPUT_LIMITS.index(name) == 0
+        if refusal.suggested == OUTPUT_LIMITS[1] or (first and not refusal.suggested):
+            # Hosted models that take only this name are models that think: it limits both.
+            return replace(self, output_limit=OUTPUT_LIMITS[1], reasons=True)
+        if refusal.suggested == OUTPUT_LIMITS[0]:
+            return replace(self, output_limit=OUTPUT_LIMITS[0])
+        return replace(self, output_limit="")
+
+    def after_answer(self, completion: Completion) -> Self:
+        """The profile with what an answer shows."""
+        return replace(self, reasons=True) if completion.reasoned and not self.reasons else self
+
+
+DEFAULT = RequestProfile()
+"""The request of the OpenAI API as most servers take it."""
+
+
+def shape(call: Call) -> str:
+    """A digest of what, beside the texts, may be refused: calls of one shape are refused alike."""
+    parts = [
+        call.response_format is not None,
+        bool(call.stop),
+        [(name, call.parameters[name]) for name in sorted(call.parameters)],
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
