@@ -24,12 +24,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import job_states, leadership, queue, search_index, spend
+from ruie.db import endpoints, job_states, leadership, queue, search_index, spend
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.db.outage import OUTAGE_ERRORS, error_text
 from ruie.settings import Settings
 from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
+from ruie.worker.endpoint_probe import EndpointProbe
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.schedule_runner import ScheduleRunner, fire
@@ -83,6 +84,8 @@ class Coordinator:
         self._reaped = True
         self._index_from = 0.0
         self._runner = ScheduleRunner(config, self._name)
+        self._probe = EndpointProbe(engine, config)
+        self._away = False
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -116,7 +119,8 @@ class Coordinator:
         if not self._redis.exists(MARKER):
             self._restore_redis()
         returned, quarantined = self._reap()
-        sent = self._fill()
+        self._watch_endpoints()
+        sent = 0 if self._away else self._fill()
         closed = self._resume_and_close()
         self._schedules()
         self._index()
@@ -175,6 +179,20 @@ class Coordinator:
         if returned or quarantined:
             log.warning("lost leases: %d returned, %d quarantined", returned, quarantined)
         return returned, quarantined
+
+    def _watch_endpoints(self) -> None:
+        """Nothing is sent while no call reaches the endpoint; it is probed until one does."""
+        with reading(self._engine) as conn:
+            listed = endpoints.list_away(conn)
+            due = endpoints.due_probes(conn) if listed else []
+        self._probe.start([each for each in listed if each.endpoint in due])
+        own = self._config.llm_base_url.rstrip("/")
+        away = next((e for e in listed if e.endpoint == own and not e.trying), None)
+        if away and not self._away:
+            log.warning("%s is away (%s): nothing is sent until it is back", own, away.reason)
+        if self._away and not away:
+            log.info("%s can be reached again", own)
+        self._away = away is not None
 
     def _fill(self) -> int:
         """Send batches until the window is full, which each class of jobs has for itself: a
