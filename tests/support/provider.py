@@ -38,7 +38,7 @@ from support.replies import JSON, Reply
 
 from ruie import errors
 from ruie.errors import CallError
-from ruie.llm.usage import Usage
+from ruie.usage import Usage
 
 FOLDER = Path(__file__).parents[1] / "contract" / "endpoints"
 KEY = "sk-secret"
@@ -115,6 +115,11 @@ class Provider:
     def credentials(self) -> str:
         """What the header should be."""
         return f"{self.request['scheme']} {KEY}".strip()
+
+    @property
+    def auth(self) -> str:
+        """The value of RUIE_LLM_AUTH."""
+        return {"Authorization": "bearer", "": "none"}.get(self.header, self.header)
 
     @property
     def query(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 from support.endpoint import ScriptedEndpoint
@@ -41,6 +42,12 @@ class ProviderEndpoint(ScriptedEndpoint):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}{self.provider.base}"
+
+    @property
+    def base_url(self) -> str:
+        """The value of RUIE_LLM_BASE_URL."""
+        query = urlencode(self.provider.query)
+        return f"{self.url}?{query}" if query else self.url
 
     def fail(self, error: str, where: str = "", times: int = 1) -> None:
         """Send an error of the description to the next requests whose prompt has `where` in it."""

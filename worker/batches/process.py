@@ -46,7 +46,8 @@ class Process:
         self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._limiter = limiter(config)
         self._lanes: dict[Priority, Lane] = {}
-        store = Store(open_engine(config.database_url))
+        self._engine = open_engine(config.database_url)
+        store = Store(self._engine)
         self._gate = Gate(FleetLedger(store))
         self._runner = BatchRunner(
             store,
@@ -60,7 +61,10 @@ class Process:
         self._batches: set[Future[Outcome]] = set()
         self._loop = asyncio.new_event_loop()
         self._loop.call_soon(shutdown.on_stop, self._loop, self._runner.stop)
-        threading.Thread(target=self._loop.run_forever, name="ruie-batches", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="ruie-batches", daemon=True
+        )
+        self._thread.start()
 
     def run(self, batch_id: str, priority: int) -> None:
         """Process one batch; returns as soon as there is room for another. Raises the errors until
@@ -78,8 +82,21 @@ class Process:
             batch.add_done_callback(_log_failure)
 
     def close(self) -> None:
-        """Wait for the batches whose last answers are awaited; called when the process ends."""
-        wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
+        """Wait for the batches whose last answers are awaited, and close every connection; called
+        when the process ends."""
+        _, unfinished = wait(list(self._batches), BATCH_SECONDS + self._config.stop_grace_s)
+        if unfinished:
+            return
+        asyncio.run_coroutine_threadsafe(self._disconnect(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._engine.dispose()
+
+    async def _disconnect(self) -> None:
+        for lane in self._lanes.values():
+            await lane.llm.close()
+        await self._limiter.close()
 
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
         outcome = await self._runner.run(batch_id, priority, entered.set)

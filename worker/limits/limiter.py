@@ -37,12 +37,17 @@ class FleetLimiter:
         call_timeout_s: float = 120.0,
         guarded: bool = False,
     ) -> None:
+        self._redis = redis
         self._script = redis.register_script(SCRIPT)
         self._endpoint = endpoint
         self._limits = limits
         self._ttl_s = call_timeout_s + 30.0
         self._guarded = guarded
         self._queues: dict[tuple[str, Priority], AdmissionQueue] = {}
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._redis.aclose()
 
     def hook(self, priority: Priority = Priority.NORMAL) -> AdmissionHook:
         """The hook for calls of jobs of this class."""

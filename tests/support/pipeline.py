@@ -1,0 +1,35 @@
+"""The whole pipeline in this process, on a real database and a real Redis: what the coordinator
+sends, a worker's process works off."""
+
+from __future__ import annotations
+
+import time
+
+from redis import Redis
+
+from ruie.settings import Settings
+from ruie.worker.app import QUEUE, create_app
+from ruie.worker.batches.process import Process
+from ruie.worker.client import Client
+from ruie.worker.coordinator import Coordinator
+
+
+def work_off(config: Settings, job_id: str, timeout_s: float = 10) -> str:
+    """Work until the job runs no more, and return its state."""
+    client, app, process = Client(config), create_app(config), Process(config)
+    deadline = time.monotonic() + timeout_s
+    try:
+        with Redis.from_url(config.redis_url) as redis, app.connection_for_read() as messages:
+            coordinator = Coordinator(client.engine, app, redis, config)
+            channel = messages.default_channel
+            while (state := client.progress(job_id).state) == "running":
+                assert time.monotonic() < deadline, f"the job did not end within {timeout_s} s"
+                coordinator.tick()
+                while message := channel.basic_get(QUEUE, no_ack=True):
+                    process.run(*message.payload[0])
+                time.sleep(0.01)
+            return str(state)
+    finally:
+        process.close()
+        app.close()
+        client.engine.dispose()
