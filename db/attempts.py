@@ -6,9 +6,12 @@ from sqlalchemy import Connection, insert
 
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import attempts
+from ruie.db.usage_columns import usage_columns
+from ruie.usage import Usage
 
 ERROR_CHARS = 4000
 """Characters of an error's message that are kept."""
+NO_USAGE = Usage()
 
 
 def record_attempt(
@@ -19,12 +22,11 @@ def record_attempt(
     model: str,
     endpoint: str,
     raw_output: str | None = None,
-    tokens: tuple[int, int] = (0, 0),
+    usage: Usage = NO_USAGE,
     cost_usd: float | None = None,
 ) -> None:
-    """Record a call that failed. endpoint: the base URL that was called. tokens: of
-    the prompt and of the answer, as the provider counted them. In the transaction that ends the
-    item."""
+    """Record a call that failed. endpoint: the base URL that was called. usage: as the provider
+    counted it. In the transaction that ends the item."""
     conn.execute(
         insert(attempts).values(
             work_item_id=item.id,
@@ -33,9 +35,8 @@ def record_attempt(
             model=model,
             endpoint=endpoint,
             raw_output=raw_output,
-            prompt_tokens=tokens[0],
-            completion_tokens=tokens[1],
             cost_usd=cost_usd,
+            **usage_columns(usage),
             **error_columns(error),
         )
     )

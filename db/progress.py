@@ -57,6 +57,12 @@ class JobProgress:
     completion_tokens: int
     cost_usd: float
     cap_usd: float | None
+    cached_tokens: int = 0
+    """Of the prompts' tokens, those that were read from the provider's cache."""
+    cache_write_tokens: int = 0
+    """Likewise, written to it."""
+    reasoning_tokens: int = 0
+    """Of the answers' tokens, those that were thought and not said."""
 
     @property
     def items(self) -> int:
@@ -101,22 +107,21 @@ def progress(conn: Connection, job_id: str) -> JobProgress:
         completion_tokens=int(answered[2] + failed[2]),
         cost_usd=answered[3] + failed[3],
         cap_usd=None if job.cap_nusd is None else job.cap_nusd / 1e9,
+        cached_tokens=int(answered[4] + failed[4]),
+        cache_write_tokens=int(answered[5] + failed[5]),
+        reasoning_tokens=int(answered[6] + failed[6]),
     )
 
 
-def _totals(
-    conn: Connection, calls: Table, *conditions: ColumnElement[bool]
-) -> tuple[float, float, float, float]:
-    """The number of calls, their prompt and completion tokens, and their cost in USD."""
-    row = conn.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(calls.c.prompt_tokens), 0),
-            func.coalesce(func.sum(calls.c.completion_tokens), 0),
-            func.coalesce(func.sum(calls.c.cost_usd), 0),
-        ).where(*conditions)
-    ).one()
-    return row[0], row[1], row[2], float(row[3])
+_SUMS = ("prompt_tokens", "completion_tokens", "cost_usd", "cached_tokens", "cache_write_tokens",
+         "reasoning_tokens")  # fmt: skip  # a list of columns
+
+
+def _totals(conn: Connection, calls: Table, *conditions: ColumnElement[bool]) -> list[float]:
+    """The number of calls, and the sums over them."""
+    sums = [func.coalesce(func.sum(calls.c[name]), 0) for name in _SUMS]
+    row = conn.execute(select(func.count(), *sums).where(*conditions)).one()
+    return [float(value) for value in row]
 
 
 def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:

@@ -68,6 +68,9 @@ def _record_attempts(conn: Connection, ids: Sequence[int]) -> None:
             func.coalesce(work_items.c.model, jobs.c.model).label("model"),
             literal(0).label("prompt_tokens"),
             literal(0).label("completion_tokens"),
+            literal(0).label("cached_tokens"),
+            literal(0).label("cache_write_tokens"),
+            literal(0).label("reasoning_tokens"),
             # PostgreSQL divides integers to integers
             (work_items.c.reserved_nusd / literal(1e9, Double())).label("cost_usd"),
             utcnow().label("created_at"),

@@ -19,8 +19,10 @@ from ruie.db.models import chunks, extractions, work_items
 from ruie.db.record_rows import add_argument_items, read_items, write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
+from ruie.db.usage_columns import read_columns, usage_columns
 from ruie.errors import RuieError
 from ruie.records import Item, Reject
+from ruie.usage import Usage
 
 Roles = Mapping[str, Sequence[str]]
 """The schema's event types, each with its roles."""
@@ -43,6 +45,9 @@ class NewExtraction:
     raw_output: str
     rejects: Sequence[Reject] = ()
     cost_usd: float | None = None
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,9 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
         "demonstration_ids": list(extraction.demonstration_ids),
         "prompt_tokens": extraction.prompt_tokens,
         "completion_tokens": extraction.completion_tokens,
+        "cached_tokens": extraction.cached_tokens,
+        "cache_write_tokens": extraction.cache_write_tokens,
+        "reasoning_tokens": extraction.reasoning_tokens,
         "cost_usd": extraction.cost_usd,
         "latency_s": extraction.latency_s,
         "raw_output": extraction.raw_output,
@@ -214,8 +222,7 @@ def copy_result(
         "chunk_id": item.chunk_id,
         "event_id": item.event_id,
         "cost_usd": 0,
-        "prompt_tokens": 0,
-        "completion_tokens": 0,
+        **usage_columns(Usage()),
         "latency_s": 0.0,
         "reused_from": source.reused_from or source.id,
     }
@@ -264,7 +271,7 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
         AnsweredElsewhereError("Another worker answered the same question first."),
         model=values["model"],
         endpoint=values["endpoint"],
-        tokens=(values["prompt_tokens"], values["completion_tokens"]),
+        usage=read_columns(values),
         cost_usd=values["cost_usd"],
     )
 

@@ -48,7 +48,8 @@ def _provenance(kind: str, table: str) -> str:
 def _spent(table: str, counted: str, where: str = "") -> str:
     return f"""SELECT {{date}} AS date, x.model AS model, {counted},
         SUM(x.prompt_tokens) AS prompt_tokens, SUM(x.completion_tokens) AS completion_tokens,
-        SUM(x.cost_usd) AS cost_usd
+        SUM(x.cost_usd) AS cost_usd, SUM(x.cached_tokens) AS cached_tokens,
+        SUM(x.cache_write_tokens) AS cache_write_tokens, SUM(x.reasoning_tokens) AS reasoning_tokens
     FROM {table} x{where} GROUP BY {{date}}, x.model"""
 
 
@@ -155,7 +156,8 @@ SELECT r.record AS record, r.record_id AS record_id, r.extraction_id AS extracti
     x.bundle_digest AS bundle_digest, x.demonstration_ids AS demonstration_ids,
     x.prompt_tokens AS prompt_tokens, x.completion_tokens AS completion_tokens,
     x.cost_usd AS cost_usd, x.latency_s AS latency_s, x.raw_output AS raw_output,
-    x.reused_from AS reused_from, x.created_at AS created_at
+    x.reused_from AS reused_from, x.created_at AS created_at, x.cached_tokens AS cached_tokens,
+    x.cache_write_tokens AS cache_write_tokens, x.reasoning_tokens AS reasoning_tokens
 FROM (
     {_provenance("entity", "entities")}
     UNION ALL
@@ -195,7 +197,10 @@ GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task"""
 SELECT {{day}} AS day, model, CAST(SUM(calls) AS bigint) AS calls,
     CAST(SUM(failed) AS bigint) AS failed_calls,
     CAST(SUM(prompt_tokens) AS bigint) AS prompt_tokens,
-    CAST(SUM(completion_tokens) AS bigint) AS completion_tokens, SUM(cost_usd) AS cost_usd
+    CAST(SUM(completion_tokens) AS bigint) AS completion_tokens, SUM(cost_usd) AS cost_usd,
+    CAST(SUM(cached_tokens) AS bigint) AS cached_tokens,
+    CAST(SUM(cache_write_tokens) AS bigint) AS cache_write_tokens,
+    CAST(SUM(reasoning_tokens) AS bigint) AS reasoning_tokens
 FROM (
     {_spent("extractions", "COUNT(*) AS calls, 0 AS failed", " WHERE x.reused_from IS NULL")}
     UNION ALL

@@ -28,7 +28,7 @@ from ruie.worker.estimate.types import Estimate, TaskEstimate
 from ruie.worker.ingest.dry_run import DryRun
 from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress, ProgressCallback
 from ruie.worker.ingest.sources.mapping import ColumnMapping
-from ruie.worker.prices import Price
+from ruie.worker.prices import Hours, Price
 from ruie.worker.schedules import Schedules
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "EnqueueProgress",
     "Enqueued",
     "Estimate",
+    "Hours",
     "Job",
     "JobProgress",
     "JobSettings",

@@ -30,10 +30,10 @@ from ruie.endpoint_settings import (
 from ruie.errors import SettingsError
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
+from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
 
-UsdPerMillion = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
 
 
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     llm_burst_s: float = Field(
         0.25, ge=0, le=60, description="seconds' worth of a limit that may be used at once"
     )
-    llm_prices: dict[str, tuple[UsdPerMillion, UsdPerMillion]] = Field(
+    llm_prices: dict[str, ModelPrices] = Field(
         {}, description="for each model, USD per million tokens in and out (a JSON object)"
     )
     llm_tokenizer: str = Field(

@@ -248,7 +248,7 @@ def check_cap(cap_usd: float, model: str, config: Settings) -> None:
     """Raises `UsageError` unless a cap can be enforced: it needs the model's price."""
     if cap_usd <= 0:
         raise UsageError(f"A cap of {cap_usd:g} USD allows nothing.", "Give a positive amount.")
-    if price_of(model, config.llm_prices) is None:
+    if price_of(model, config.llm_prices, config.llm_base_url) is None:
         raise UsageError(
             f"A cap needs a price, and none is known for {model or 'an unnamed model'}.",
             """Name the model, and set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """

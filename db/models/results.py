@@ -71,6 +71,10 @@ class Extraction(Created, Base):
     raw_output: Mapped[str] = mapped_column(StorableText)
     rejects: Mapped[Any] = mapped_column(Json)  # [{"reason": ..., "raw": ...}]
     reused_from: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
+    # Parts of the prompt's and of the answer's tokens.
+    cached_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    cache_write_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    reasoning_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class EntityRow(Base):

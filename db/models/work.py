@@ -104,6 +104,10 @@ class Attempt(Created, Base):
     completion_tokens: Mapped[int] = mapped_column(Integer, default=0)
     # What the provider charged; where that is unknown (an aborted call), the most it can have been.
     cost_usd: Mapped[float | None] = mapped_column(Usd)
+    # Parts of the prompt's and of the answer's tokens.
+    cached_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    cache_write_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    reasoning_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class Quarantined(Created, Base):

@@ -11,6 +11,7 @@ from support.job_database import JobDatabase
 from ruie.db import job_states, jobs, queue, spend
 from ruie.errors import TransientCallError
 from ruie.records import Task
+from ruie.usage import Usage
 
 TEXTS = [f"Crude fell {n} %." for n in range(12)]
 
@@ -158,7 +159,7 @@ def test_spend_by_day_counts_what_failed_too(database: JobDatabase) -> None:
     with database.engine.begin() as conn:
         error, longer = TransientCallError("no answer"), queue.Overrides(max_tokens=512)
         queue.record_attempt(
-            conn, bad, error, model="small", endpoint="http://llm", tokens=(7, 0), cost_usd=0.5
+            conn, bad, error, model="small", endpoint="http://llm", usage=Usage(7), cost_usd=0.5
         )
         assert queue.retry(conn, bad, 0.0, error, counts=True, overrides=longer)
     assert database.rows(

@@ -19,6 +19,7 @@ from ruie.db.types import utcnow
 from ruie.errors import TransientCallError
 from ruie.extractor import Decoding
 from ruie.records import Task
+from ruie.usage import Usage
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
 from ruie.worker.limits.restore import RecentCalls, recent_calls, restore
 
@@ -62,7 +63,7 @@ def test_the_last_minute_is_put_back_and_counts(engine: Engine, url: str) -> Non
             answered(conn, item)
         error = TransientCallError("no answer")
         queue.record_attempt(
-            conn, items[6], error, model=MODEL, endpoint=ENDPOINT, tokens=(100, 20)
+            conn, items[6], error, model=MODEL, endpoint=ENDPOINT, usage=Usage(100, 20)
         )
         queue.retry(conn, items[6], 0.0, error, counts=True)
     with reading(engine) as conn:
@@ -104,7 +105,7 @@ def test_a_failed_call_counts_where_it_was_made(engine: Engine, url: str) -> Non
     with engine.begin() as conn:
         (item,) = leased(conn, 1)
         error = TransientCallError("no answer")
-        queue.record_attempt(conn, item, error, model=MODEL, endpoint=ENDPOINT, tokens=(100, 0))
+        queue.record_attempt(conn, item, error, model=MODEL, endpoint=ENDPOINT, usage=Usage(100))
         queue.retry(conn, item, 60.0, error, counts=True)
     with reading(engine) as conn:
         restore(redis.Redis.from_url(url), recent_calls(conn, OWN), "coordinator")

@@ -21,6 +21,7 @@ from ruie.errors import OutputError
 from ruie.extractor import Decoding
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
+from ruie.usage import Usage
 from ruie.worker.export import write
 from ruie.worker.reviewing import import_reviews
 
@@ -181,7 +182,7 @@ def _work(engine: Engine, job: str, names: Iterable[str], model: str) -> None:
                     error = OutputError("The answer cannot be read.")
                     queue.record_attempt(
                         conn, item, error, model=model, endpoint=ENDPOINT,
-                        raw_output="1 2 3", tokens=(100, 48), cost_usd=0.0002,
+                        raw_output="1 2 3", usage=Usage(100, 48), cost_usd=0.0002,
                     )  # fmt: skip  # one call
                     queue.quarantine(conn, item, error, raw_output="1 2 3", prompt=[])
                 else:

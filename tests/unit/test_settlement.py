@@ -12,8 +12,7 @@ from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.questions import Question
 from ruie.schema import Schema
-from ruie.worker.batches.settlement import most_nusd
-from ruie.worker.prices import Price, cost_nusd
+from ruie.worker.prices import Price, cost_nusd, most_nusd
 
 SCHEMA = Schema("news", entities={"person": "", "place": ""})
 PRICE = Price(1.0, 4.0)

@@ -40,7 +40,7 @@ class PendingCall:
 
     @property
     def has_cost(self) -> bool:
-        return self.price is not None and bool(self.price.input or self.price.output)
+        return self.price is not None and not self.price.free
 
 
 @dataclass(slots=True, eq=False)

@@ -32,7 +32,7 @@ from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
 from ruie.worker.batches.store import Store
 from ruie.worker.limits import FleetLimiter, Limits
-from ruie.worker.prices import price_of
+from ruie.worker.prices import Price, price_of
 
 log = logging.getLogger("ruie.worker")
 
@@ -99,9 +99,13 @@ class Process:
         await self._limiter.close()
 
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
+        await asyncio.to_thread(self._price, self._config.llm_model)  # loads the list of prices
         outcome = await self._runner.run(batch_id, priority, entered.set)
         log.info("batch %s: %s", batch_id, outcome)
         return outcome
+
+    def _price(self, model: str) -> Price | None:
+        return price_of(model, self._config.llm_prices, self._config.llm_base_url)
 
     def _lane(self, priority: Priority) -> Lane:
         config = self._config
@@ -119,7 +123,7 @@ class Process:
                 client,
                 self._bundle,
                 config.llm_model,
-                lambda model: price_of(model, config.llm_prices),
+                self._price,
                 config.llm_parameters,
                 config.llm_reasoning_tokens,
             )

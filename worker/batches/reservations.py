@@ -8,8 +8,8 @@ from dataclasses import replace
 from ruie.db import spend
 from ruie.llm import Call
 from ruie.worker.batches.batch_item import BatchItem, PendingCall
-from ruie.worker.batches.settlement import most_nusd
 from ruie.worker.batches.store import Store
+from ruie.worker.prices import most_nusd
 
 
 async def reserve(

@@ -6,16 +6,16 @@ transaction that ends the item, and only where that still held the lease.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from ruie.db import job_states, jobs, queue, results, spend
+from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, TransientCallError
-from ruie.llm import Call
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
+from ruie.usage import Usage
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.retries import (
     AwaitEndpoint,
@@ -25,21 +25,12 @@ from ruie.worker.batches.retries import (
     Quarantine,
     Retry,
 )
-from ruie.worker.prices import Price, cost_nusd
+from ruie.worker.prices import usage_nusd
 
 CAPPED_S = 2.0
 """Items for which a cap left no room wait so long for the refunds of calls in flight."""
 AWAY_S = 5.0
 """An item with which the endpoint went away: the first one that tries it again is another."""
-
-
-def most_nusd(price: Price, call: Call) -> int:
-    """The most a call can cost. No tokenizer makes more tokens than a text has bytes; each message
-    is given 16 more for the chat template around it."""
-    prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in call.messages)
-    if call.response_format is not None:  # it goes into the prompt too
-        prompt += len(json.dumps(call.response_format))
-    return cost_nusd(price, prompt, call.max_tokens)
 
 
 def save(
@@ -52,9 +43,7 @@ def save(
     """Record a call that succeeded, with its items. False: the lease was lost. The answer is kept
     under its key all the same, so that the worker that has the item now need not pay for it."""
     completion, call, extractor = answer.completion, item.call, item.extractor
-    cost = None
-    if call.price is not None:
-        cost = cost_nusd(call.price, completion.prompt_tokens, completion.completion_tokens)
+    cost = _cost(item, completion.usage, completion.latency_s)
     extraction = results.NewExtraction(
         key=item.key,
         model=call.model,
@@ -63,8 +52,7 @@ def save(
         bundle_digest=extractor.retriever.digest if extractor.retriever else "",
         schema_digest=job.schema_digest,
         demonstration_ids=[demo.id for demo in answer.question.demonstrations],
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
+        **usage_columns(completion.usage),
         latency_s=completion.latency_s,
         raw_output=completion.text,
         rejects=answer.parsed.rejects,
@@ -179,13 +167,10 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
     """Keep the call that failed and settle what it cost, or the most it can have cost."""
     call = item.call
     cost: int | None = None
-    if call.price is not None:
-        if error.usage is not None:
-            cost = cost_nusd(call.price, *error.usage.tokens)
-        elif error.maybe_charged and call.reservation is not None:
-            cost = call.reservation.nusd
-        else:
-            cost = 0
+    if error.usage is not None:
+        cost = _cost(item, error.usage)
+    elif call.price is not None:
+        cost = call.reservation.nusd if error.maybe_charged and call.reservation else 0
     queue.record_attempt(
         conn,
         item.leased,
@@ -193,10 +178,20 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
         model=call.model,
         endpoint=call.endpoint,
         raw_output=error.raw_output,
-        tokens=error.usage.tokens if error.usage else (0, 0),
+        usage=error.usage or Usage(),
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
     _settle(conn, item, cost or 0)
+
+
+def _cost(item: BatchItem, usage: Usage, latency_s: float = 0.0) -> int | None:
+    """What a call cost, in billionths of a US dollar; None where no price is known. Where the
+    provider did not count its tokens, the most it can have cost."""
+    cost = usage_nusd(item.call.price, usage, latency_s)
+    if cost is not None and not usage.counted and usage.cost_usd is None:
+        reserved = item.call.reservation
+        cost = max(cost, reserved.nusd if reserved else 0)
+    return cost
 
 
 def _settle(conn: Connection, item: BatchItem, cost: int) -> None:

@@ -98,7 +98,7 @@ def evaluate(
             answers = counted(len(kept.completions), "answer")
             error_console.print(f"{answers} in {kept.path} already", soft_wrap=True, markup=False)
         used_model, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
-    price = price_of(used_model, config.llm_prices)
+    price = price_of(used_model, config.llm_prices, config.llm_base_url)
     settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
     report = Report(settings, summary(parts, price, seed), price)
     if as_json:

@@ -139,6 +139,8 @@ def detail(progress: JobProgress) -> Group:
         f"{progress.calls:,} calls ({progress.failed_calls:,} failed), "
         f"{progress.prompt_tokens:,} tokens in, {progress.completion_tokens:,} out"
     )
+    if progress.cached_tokens or progress.reasoning_tokens:
+        counts += f" ({progress.cached_tokens:,} cached, {progress.reasoning_tokens:,} reasoning)"
     if progress.cost_usd or progress.cap_usd:  # 0 where no price is known
         counts += f", {progress.cost_usd:.4f} USD"
     if progress.cap_usd:

@@ -85,7 +85,7 @@ def estimate(
         seed=seed,
         max_tokens=decoding.max_tokens,
         tokens_from=counter.method,
-        price=price_of(model, config.llm_prices),
+        price=price_of(model, config.llm_prices, config.llm_base_url),
     )
 
 

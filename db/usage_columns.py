@@ -1,0 +1,28 @@
+"""A call's tokens as the columns of `extractions` and `attempts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ruie.usage import Usage
+
+
+def usage_columns(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "cached_tokens": usage.cached,
+        "cache_write_tokens": usage.cache_written,
+        "reasoning_tokens": usage.reasoning,
+    }
+
+
+def read_columns(row: Mapping[str, Any]) -> Usage:
+    return Usage(
+        row["prompt_tokens"],
+        row["completion_tokens"],
+        row["cached_tokens"],
+        row["cache_write_tokens"],
+        row["reasoning_tokens"],
+    )
