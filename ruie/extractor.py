@@ -23,7 +23,7 @@ from ruie import linear, prompts
 from ruie.chunking import Chunker
 from ruie.errors import OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
-from ruie.llm import Call, CallHook, Completion, LLMClient
+from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query
@@ -111,7 +111,7 @@ class Extractor:
     def open(
         cls,
         bundle: str | Path | None,
-        llm: str,
+        llm: str | Transport,
         model: str = "",
         *,
         api_key: str = "",
@@ -122,7 +122,8 @@ class Extractor:
         threads: int | None = None,
         hook: CallHook | None = None,
     ) -> Self:
-        """Open a bundle (None: no demonstrations) and an endpoint.
+        """Open a bundle (None: no demonstrations) and an endpoint: its base URL, or how it is
+        reached.
 
         Without `model` the first that the endpoint lists is used.
         Raises `BundleError`.

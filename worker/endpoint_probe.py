@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from ruie.db import endpoints
 from ruie.errors import FatalCallError, RuieError
-from ruie.llm import LLMClient
+from ruie.llm import LLMClient, connect
 from ruie.settings import Settings
 
 log = logging.getLogger("ruie.coordinator")
@@ -53,11 +53,11 @@ class EndpointProbe:
 
     async def _reach(self, url: str) -> str | None:
         """Why no request reaches the endpoint; None where one does, whatever it answers."""
-        own = url == self._config.llm_base_url.rstrip("/")
-        key = self._config.llm_api_key.get_secret_value() if own else ""
-        client = LLMClient(url, key, timeout_s=PROBE_S)
+        client = connect(self._config, timeout_s=PROBE_S)
+        if url != client.base_url:
+            client = LLMClient(url, timeout_s=PROBE_S)
         try:
-            await client.check("")
+            await client.models()
         except FatalCallError:
             return None
         except RuieError as error:

@@ -2,6 +2,17 @@
 
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.client import LLMClient
+from ruie.llm.connect import connect
+from ruie.llm.transport import Transport
 from ruie.usage import Usage
 
-__all__ = ["Call", "CallHook", "Completion", "LLMClient", "Unlimited", "Usage"]
+__all__ = [
+    "Call",
+    "CallHook",
+    "Completion",
+    "LLMClient",
+    "Transport",
+    "Unlimited",
+    "Usage",
+    "connect",
+]

@@ -8,23 +8,24 @@ around each call: that is where they plug in.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ruie.errors import CallError, TransientCallError, UnreachableError
+from ruie.errors import CallError, TransientCallError, UnavailableError, UnreachableError
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
-from ruie.llm.models import list_models
+from ruie.llm.keys import Key
+from ruie.llm.models import check_model, list_models
 from ruie.llm.profile import RequestProfile
 from ruie.llm.response import read_completion
 from ruie.llm.transport import Transport
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
 
@@ -33,11 +34,12 @@ class LLMClient:
 
     timeout_s bounds a whole call, connecting included. Every failure is a `CallError` whose class
     says whether another attempt makes sense. A client belongs to the event loop that used it first.
+    `base_url` is the endpoint's, without secrets: as it is shown and stored.
     """
 
     def __init__(
         self,
-        base_url: str,
+        endpoint: str | Transport,
         api_key: str = "",
         *,
         timeout_s: float = 120.0,
@@ -45,12 +47,14 @@ class LLMClient:
         hook: CallHook | None = None,
         gate: Gate | None = None,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        """endpoint: its base URL, or how it is reached; then `api_key` has no effect."""
+        transport = Transport(endpoint, Key(api_key)) if isinstance(endpoint, str) else endpoint
+        self._transport = replace(transport, timeout_s=timeout_s, max_connections=max_in_flight + 4)
+        self.base_url = transport.shown_url
         self.hook: CallHook = hook or Unlimited()
         self.gate = gate or Gate()
         self._timeout_s = timeout_s
         self.max_in_flight = max_in_flight
-        self._transport = Transport(self.base_url, api_key, timeout_s, max_in_flight + 4)
         self._slots: asyncio.Semaphore | None = None
         self._client: openai.AsyncOpenAI | None = None
 
@@ -80,7 +84,7 @@ class LLMClient:
         if self._client is None:
             # Loading the library takes seconds on a busy machine. They are not the endpoint's, and
             # the event loop has other things to do meanwhile: a worker renews its leases in it.
-            await asyncio.to_thread(importlib.import_module, "openai")
+            await asyncio.to_thread(self._transport.prepare)
             self._open()
         async with self._slots:
             while True:
@@ -126,15 +130,12 @@ class LLMClient:
 
     async def _send(self, profile: RequestProfile, call: Call) -> Completion:
         import openai
-        from httpx2 import ConnectError, ConnectTimeout, Response
+        from httpx2 import ConnectError, ConnectTimeout
 
         body = profile.request(call)
         started = time.monotonic()
         try:
-            # The library's method for requests whose types it need not check: `create` validates
-            # every message against every type it may have and builds models of the answer, which
-            # is half of the CPU time that a call takes here.
-            response = await self._open().post("/chat/completions", cast_to=Response, body=body)
+            response = await self._post(body)
             answer = json.loads(response.content)
         except openai.APIStatusError as error:
             raise call_error(error, self.base_url, call.model) from None
@@ -161,10 +162,40 @@ class LLMClient:
         )
         return completion if profile.sends_stop else _cut(completion, call.stop)
 
+    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
+        """The response; to a second request where the key was refused and there is a newer one."""
+        import openai
+        from httpx2 import Response
+
+        version = self._transport.key.version
+        # The library's method for requests whose types it need not check: `create` validates every
+        # message against every type it may have and builds models of the answer, which is half of
+        # the CPU time that a call takes here.
+        try:
+            return await self._open().post("/chat/completions", cast_to=Response, body=body)
+        except openai.AuthenticationError:
+            if not await self._transport.refresh(version):
+                raise
+        return await self._open().post("/chat/completions", cast_to=Response, body=body)
+
+    async def models(self) -> list[str]:
+        """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `CallError`
+        if the key is refused, or no request can reach the endpoint."""
+        if self._client is None:
+            await asyncio.to_thread(self._transport.prepare)
+        return await list_models(self._open(), self._transport)
+
     async def check(self, model: str) -> list[str]:
-        """The names of the endpoint's models, possibly none. Raises `UnavailableError`;
-        `FatalCallError` if the key is refused, or if there are names and not that of `model`."""
-        return await list_models(self._open(), self._transport, model)
+        """Likewise. Raises besides `ModelError` if there are names and not that of `model`,
+        and `UnavailableError` if there are none and no model is named."""
+        names = await self.models()
+        if model:
+            check_model(self.base_url, model, names)
+        elif not names:
+            raise UnavailableError(
+                f"The LLM at {self.base_url} lists no model.", "Set RUIE_LLM_MODEL."
+            )
+        return names
 
     async def resolve_model(self, model: str = "") -> str:
         """`model` if the endpoint has it; the first that the endpoint lists if it is empty. Raises

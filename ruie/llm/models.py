@@ -3,38 +3,120 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ruie.errors import FatalCallError, UnavailableError
+from ruie.errors import AccountError, ModelError, UnavailableError
 from ruie.llm.transport import Transport
 
 if TYPE_CHECKING:
     import openai
 
+NO_LIST = frozenset({403, 404, 405, 501})
+"""How an endpoint says that it lists no models, at all or with this key."""
+_DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
 
-async def list_models(client: openai.AsyncOpenAI, transport: Transport, model: str) -> list[str]:
-    """The names of the endpoint's models, possibly none. Raises `UnavailableError`;
-    `FatalCallError` if the key is refused, or if there are names and not that of `model`."""
+
+async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[str]:
+    """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `AccountError`
+    if the key is refused; `ModelError` if the endpoint's API is at another URL."""
     import openai
 
-    url = transport.base_url
+    url = transport.shown_url
     try:
         async with asyncio.timeout(min(10.0, transport.timeout_s)):
-            page = await client.models.list()
-        models = [entry.id for entry in page.data if isinstance(entry.id, str)]
+            version = transport.key.version
+            try:
+                names = await _ask(client, "/models")
+            except openai.AuthenticationError:
+                if not await transport.refresh(version):
+                    raise
+                names = await _ask(client, "/models")
+            if names is None and (better := await _better_url(client, url)):
+                raise ModelError(
+                    f"{url} lists no models, and {better} does.",
+                    f"Set RUIE_LLM_BASE_URL to {better}.",
+                )
     except openai.AuthenticationError:
-        raise FatalCallError(f"{url} refuses the key.", "Set RUIE_LLM_API_KEY.") from None
-    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+        raise AccountError(f"{url} refuses the key.", "Set RUIE_LLM_API_KEY.") from None
+    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, RecursionError) as error:
         reason = str(error.__cause__ or error) or "too slow"
         raise UnavailableError(
             f"The LLM at {url} does not answer ({reason}).",
             "Check RUIE_LLM_BASE_URL and that the server runs.",
         ) from None
-    if not models and not model:
-        raise UnavailableError(f"The LLM at {url} lists no model.", "Set RUIE_LLM_MODEL.")
-    if models and model and model not in models:
-        raise FatalCallError(
-            f"{url} has no model '{model}'.",
-            f"Set RUIE_LLM_MODEL to one of: {', '.join(models[:8])}.",
-        )
-    return models
+    # Azure lists what could be deployed, and takes the names of deployments
+    return [] if transport.is_azure else names or []
+
+
+async def _ask(client: openai.AsyncOpenAI, url: str) -> list[str] | None:
+    """The names of the list at this URL; None where there is no list. Raises what the library does,
+    `TypeError` and `ValueError` for a list that cannot be read."""
+    import openai
+    from httpx2 import Response
+
+    try:
+        response = await client.get(url, cast_to=Response)
+    except openai.APIStatusError as error:
+        if error.status_code in NO_LIST:
+            return None
+        raise
+    return _names(json.loads(response.content))
+
+
+def _names(listed: Any) -> list[str]:
+    """The names in an answer of any of the known forms."""
+    if isinstance(listed, dict):
+        listed = listed["data"] if "data" in listed else listed.get("models")
+    if not isinstance(listed, list):
+        raise TypeError("its list of models cannot be read")
+    names = [entry.get("id") for entry in listed if isinstance(entry, dict)]
+    if listed and not any(isinstance(name, str) for name in names):
+        raise TypeError("its list of models cannot be read")
+    return [name for name in names if isinstance(name, str)]
+
+
+async def _better_url(client: openai.AsyncOpenAI, url: str) -> str | None:
+    """The base URL that was probably meant: where a list of models is."""
+    import openai
+
+    parts = urlsplit(url)
+    for better in dict.fromkeys((f"{url}/v1", f"{parts.scheme}://{parts.netloc}/v1")):
+        if better == url:
+            continue
+        try:
+            if await _ask(client, f"{better}/models") is not None:
+                return better
+        except (openai.OpenAIError, ValueError, TypeError, RecursionError):
+            continue
+    return None
+
+
+def check_model(url: str, model: str, names: Sequence[str]) -> None:
+    """Raises `ModelError` if an endpoint lists models and not this one."""
+    if not names or any(_means(model, listed) for listed in names):
+        return
+    near = difflib.get_close_matches(model, names, n=1)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    more = ", ..." if len(names) > 8 else ""
+    raise ModelError(
+        f"{url} has no model '{model}'.",
+        f"{guess}Set RUIE_LLM_MODEL to one of: {', '.join(names[:8])}{more}.",
+    )
+
+
+def _means(model: str, listed: str) -> bool:
+    """Whether an endpoint that lists this name takes the other: an alias of it."""
+    model, listed = model.removeprefix("models/"), listed.removeprefix("models/")  # Gemini
+    return (
+        model == listed
+        or f"{model}:latest" == listed  # Ollama
+        or model.rpartition(":")[0] == listed  # OpenRouter's variants: `vendor/model:nitro`
+        or model.removesuffix("-latest") == _DATE.sub("", listed)  # Anthropic
+        or ("*" in listed and fnmatchcase(model, listed))  # LiteLLM
+    )

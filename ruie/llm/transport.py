@@ -1,28 +1,80 @@
-"""How requests reach an endpoint: connections, authentication, time-outs."""
+"""How requests reach an endpoint: connections, authentication, proxies, certificates, time-outs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import importlib
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ruie.endpoint_settings import without_secrets
+from ruie.errors import UnreachableError
+from ruie.llm.keys import Key
+from ruie.llm.proxies import proxy_for
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
+
+AZURE = (
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+    ".azure-api.net",
+)
+"""Hosts that take the key in the header `api-key`."""
+_UNUSED = "Bearer unused"
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """An endpoint and how to reach it. timeout_s bounds a whole call, connecting included."""
+    """An endpoint and how to reach it. timeout_s bounds a whole call, connecting included.
 
-    base_url: str
-    api_key: str = ""
+    base_url: its query is sent with each request. headers: added to each request. auth: how the
+    key is sent: bearer, api-key, x-api-key (the header of that name), none, or auto. ca_file:
+    certificates of authorities to trust besides the usual ones.
+    """
+
+    base_url: str = field(repr=False)
+    key: Key = field(default_factory=Key)
     timeout_s: float = 120.0
     max_connections: int = 20
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth: str = "auto"
+    ca_file: str = ""
+
+    @property
+    def shown_url(self) -> str:
+        """The base URL as it may be shown and logged."""
+        return without_secrets(self.base_url).rstrip("/")
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether models are called by the names of their deployments, which it does not list."""
+        return (urlsplit(self.base_url).hostname or "").endswith(AZURE)
+
+    def prepare(self) -> None:
+        """Do what takes seconds, before `open`, in any thread: load the library, read the key.
+        Raises `AccountError`."""
+        importlib.import_module("openai")
+        self.key.read()
+
+    async def refresh(self, version: int) -> bool:
+        """Read the key again, which the endpoint refused in this `key.version`. Whether there is a
+        newer one, with which the call can be repeated. Raises `AccountError`."""
+        return await self.key.refresh(version)
 
     def open(self) -> openai.AsyncOpenAI:
-        """A client for one event loop; to be closed by the caller."""
+        """A client for one event loop; to be closed by the caller. Raises `AccountError`,
+        `UnreachableError`."""
         import openai
         from httpx2 import Limits, Timeout
 
+        self.key.read()
         # aiohttp underneath: 2.8 ms of CPU a call where the default transport takes 4.5 ms
         # (benchmarks/overhead.md), and 2 cores must carry 200 calls a second.
         transport = openai.DefaultAioHttpClient(
@@ -31,11 +83,92 @@ class Transport:
                 max_connections=self.max_connections,
                 max_keepalive_connections=self.max_connections,
             ),
+            verify=self._certificates(),
+            proxy=self._proxy(),
+            trust_env=False,  # the two lines above read the environment
+            event_hooks={"request": [self._authentication()]},
         )
         return openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self.api_key or "none",
+            base_url=self.shown_url,
+            api_key=_UNUSED.removeprefix("Bearer "),  # the library refuses to be without one
+            default_query=dict(parse_qsl(urlsplit(self.base_url).query, keep_blank_values=True)),
             max_retries=0,
             timeout=self.timeout_s,
             http_client=transport,
         )
+
+    def _proxy(self) -> httpx2.Proxy | None:
+        import httpx2
+
+        if (proxy := proxy_for(self.base_url)) is None:
+            return None
+        # as a header, which is what aiohttp takes from now on; it sends it with CONNECT
+        user = _basic(proxy)
+        headers = {"Proxy-Authorization": user} if user else {}
+        return httpx2.Proxy(without_secrets(proxy), headers=headers)
+
+    def _certificates(self) -> ssl.SSLContext:
+        import httpx2
+
+        named = "SSL_CERT_FILE"
+        try:
+            trusted = httpx2.create_ssl_context()  # of SSL_CERT_FILE, SSL_CERT_DIR or the system
+            if self.ca_file:
+                named = f"RUIE_LLM_CA_FILE ({self.ca_file})"
+                trusted.load_verify_locations(self.ca_file)
+        except OSError as error:
+            reason = error.strerror if isinstance(error, FileNotFoundError) else "not PEM"
+            raise UnreachableError(
+                f"{named} cannot be read: {reason}.", "Name a file of certificates (PEM)."
+            ) from None
+        return trusted
+
+    def _authentication(self) -> Callable[[httpx2.Request], Awaitable[None]]:
+        """What is done to each request, also after a redirection: secrets leave for the endpoint
+        alone."""
+        own = urlsplit(self.base_url)
+        origins = {(own.scheme, own.hostname, _port(own.scheme, own.port))}
+        if own.port is None:
+            origins.add(("https", own.hostname, 443))  # a server that wants TLS
+        proxy = proxy_for(self.base_url)
+        proxy_user = _basic(proxy) if proxy else ""
+
+        async def authenticate(request: httpx2.Request) -> None:
+            url, headers = request.url, request.headers
+            credentials = self._credentials()
+            if headers.get("Authorization") == _UNUSED:
+                del headers["Authorization"]
+            if proxy_user and url.scheme == "http":  # without TLS there is no CONNECT
+                headers["Proxy-Authorization"] = proxy_user
+            if (url.scheme, url.host, _port(url.scheme, url.port)) in origins:
+                headers.update(credentials)
+                headers.update(self.headers)
+            else:
+                for name in (*credentials, *self.headers):
+                    headers.pop(name, None)
+
+        return authenticate
+
+    def _credentials(self) -> dict[str, str]:
+        """The header that says who calls."""
+        key = self.key.read() if self.auth != "none" else ""
+        auth = self.auth
+        if auth == "auto":
+            auth = "api-key" if self.is_azure else "bearer"
+        if key:
+            return {"Authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
+        user = _basic(self.base_url)
+        return {"Authorization": user} if user else {}
+
+
+def _basic(url: str) -> str:
+    """User and password of a URL as a header has them, or ""."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return ""
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(user.encode()).decode()}"
+
+
+def _port(scheme: str, port: int | None) -> int | None:
+    return port or {"http": 80, "https": 443}.get(scheme)

@@ -66,7 +66,7 @@ def test_a_job_s_parameters_come_before_the_worker_s() -> None:
         Priority.NORMAL,
         LLMClient("http://llm/v1"),
         None,
-        str,
+        "",
         lambda _: None,
         {"seed": 1, "service_tier": "flex"},
         99,

@@ -21,7 +21,7 @@ from ruie.bundle import Bundle
 from ruie.db.engine import open_engine
 from ruie.db.jobs import Priority
 from ruie.db.spend import to_nusd
-from ruie.llm import LLMClient
+from ruie.llm import connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
@@ -110,17 +110,9 @@ class Process:
     def _lane(self, priority: Priority) -> Lane:
         config = self._config
         if priority not in self._lanes:
-            client = LLMClient(
-                config.llm_base_url,
-                config.llm_api_key.get_secret_value(),
-                timeout_s=config.llm_timeout_s,
-                max_in_flight=config.llm_max_in_flight,
-                hook=self._limiter.hook(priority),
-                gate=self._gate,
-            )
             self._lanes[priority] = Lane(
                 priority,
-                client,
+                connect(config, hook=self._limiter.hook(priority), gate=self._gate),
                 self._bundle,
                 config.llm_model,
                 self._price,

@@ -104,9 +104,9 @@ def _llm(config: Settings) -> str:
 
 
 async def _model(config: Settings) -> str:
-    from ruie.llm import LLMClient
+    from ruie.llm import connect
 
-    client = LLMClient(config.llm_base_url, config.llm_api_key.get_secret_value())
+    client = connect(config)
     try:
         return await client.resolve_model(config.llm_model)
     finally:

@@ -17,7 +17,7 @@ from ruie.chunking import Chunker
 from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
 from ruie.extractor import Decoding, Extractor
-from ruie.llm import LLMClient
+from ruie.llm import connect
 from ruie.packaged import packaged_llm
 from ruie.records import Task
 from ruie.schema import Schema
@@ -55,7 +55,7 @@ def estimate(
     """
     counter = token_counter(model, config.llm_tokenizer)
     bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
-    extractor = Extractor(bundle, LLMClient(config.llm_base_url), model, decoding)
+    extractor = Extractor(bundle, connect(config), model, decoding)
     surveyed = survey(
         rows,
         schema,
@@ -96,7 +96,7 @@ def first_model(config: Settings) -> str:
         return packaged_llm().stem
 
     async def ask() -> str:
-        client = LLMClient(config.llm_base_url, config.llm_api_key.get_secret_value())
+        client = connect(config)
         try:
             return await client.resolve_model()
         finally:

@@ -12,7 +12,7 @@ from ruie.bundle.manifest import DEMONSTRATIONS
 from ruie.errors import UsageError
 from ruie.evaluation import Prediction, gold_queries, predict
 from ruie.extractor import Extractor, Retriever
-from ruie.llm import LLMClient
+from ruie.llm import connect
 from ruie.retrievers import BM25, NAMES, Random
 from ruie.settings import Settings
 from ruie.worker.client import decoding
@@ -88,12 +88,7 @@ async def run(
     predictions: answers are taken from it where they are there, and added to it. progress is called
     with 1 after each query. Raises `FatalCallError`, `UnavailableError`.
     """
-    llm = LLMClient(
-        config.llm_base_url,
-        config.llm_api_key.get_secret_value(),
-        timeout_s=config.llm_timeout_s,
-        max_in_flight=config.llm_max_in_flight,
-    )
+    llm = connect(config)
     try:
         model = await llm.resolve_model(config.llm_model)
         parts = []

@@ -1,0 +1,43 @@
+"""From settings to a client: every command calls the endpoint in the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ruie.llm.call import CallHook
+from ruie.llm.client import LLMClient
+from ruie.llm.gate import Gate
+from ruie.llm.keys import Key
+from ruie.llm.transport import Transport
+
+if TYPE_CHECKING:
+    from ruie.settings import Settings
+
+
+def connect(
+    config: Settings,
+    *,
+    hook: CallHook | None = None,
+    gate: Gate | None = None,
+    timeout_s: float | None = None,
+) -> LLMClient:
+    """A client of the endpoint that the settings name. timeout_s: instead of the settings'."""
+    key = Key(
+        config.llm_api_key.get_secret_value(),
+        file=config.llm_api_key_file,
+        command=config.llm_api_key_command,
+    )
+    transport = Transport(
+        config.llm_base_url,
+        key,
+        headers={name: value.get_secret_value() for name, value in config.llm_headers.items()},
+        auth=config.llm_auth,
+        ca_file=config.llm_ca_file,
+    )
+    return LLMClient(
+        transport,
+        timeout_s=timeout_s or config.llm_timeout_s,
+        max_in_flight=config.llm_max_in_flight,
+        hook=hook,
+        gate=gate,
+    )
