@@ -9,12 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    bindparam,
+    case,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
-from ruie.db.models import jobs, quarantine, work_items
+from ruie.db.models import extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed, pieces
 from ruie.db.types import utcnow
 
@@ -124,9 +134,10 @@ def retry(
     *,
     counts: bool,
     overrides: Overrides = NO_OVERRIDES,
+    throttled: int = 0,
 ) -> bool:
     """Retry the item after `delay_s` seconds. counts: whether this attempt is one of those allowed.
-    overrides: added to those that the item has.
+    overrides: added to those that the item has. throttled: as `count_throttled` returned.
 
     False, and nothing changed: the lease was lost.
     """
@@ -137,8 +148,18 @@ def retry(
         state=RETRY,
         not_before=utcnow(max(0.0, delay_s)),
         attempts=work_items.c.attempts - (0 if counts else 1),
+        throttled=throttled,
         **overrides.given(),
     )
+
+
+def count_throttled(conn: Connection, item: LeasedItem) -> int:
+    """How often the item was refused for a rate limit, this time included, while others were
+    answered."""
+    last = select(extractions.c.created_at).order_by(extractions.c.id.desc()).limit(1)
+    answered_since = last.scalar_subquery() > work_items.c.updated_at  # since it was leased
+    counted = work_items.c.throttled + case((answered_since, 1), else_=0)
+    return int(conn.execute(select(counted).where(work_items.c.id == item.id)).scalar_one())
 
 
 def give_back_attempts(conn: Connection, ids: Sequence[int]) -> None:

@@ -181,7 +181,7 @@ def retry_quarantined(
     ids = conn.scalars(
         update(work_items)
         .where(*conditions)
-        .values(state=PENDING, attempts=0, losses=0, updated_at=utcnow(), **reset)
+        .values(state=PENDING, attempts=0, losses=0, throttled=0, updated_at=utcnow(), **reset)
         .returning(work_items.c.id)
     ).all()
     for part in pieces(ids):

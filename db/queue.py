@@ -18,6 +18,7 @@ from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
 from ruie.db.lease import (
+    count_throttled,
     defer_batch,
     give_back_attempts,
     lease,
@@ -43,6 +44,7 @@ __all__ = [
     "NewDocument",
     "Overrides",
     "classes",
+    "count_throttled",
     "defer_batch",
     "dispatch",
     "enqueue_documents",

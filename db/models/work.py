@@ -65,6 +65,9 @@ class WorkItem(Base):
     losses: Mapped[int] = mapped_column(
         Integer, default=0
     )  # leases that ended because the worker was lost
+    throttled: Mapped[int] = mapped_column(
+        Integer, default=0, server_default="0"
+    )  # times it was refused for a rate limit while others were answered
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of a retry
     batch: Mapped[str | None] = mapped_column(String(32))  # the message that names this item
     dispatched_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -29,6 +29,9 @@ from ruie.worker.prices import usage_nusd
 
 CAPPED_S = 2.0
 """Items for which a cap left no room wait so long for the refunds of calls in flight."""
+MOST_THROTTLED = 20
+"""So often an item may be refused for a rate limit while others are answered: then it is not the
+rate."""
 AWAY_S = 5.0
 """An item with which the endpoint went away: the first one that tries it again is another."""
 
@@ -91,15 +94,13 @@ def fail(
         case AwaitEndpoint():
             held = queue.retry(conn, leased, AWAY_S, error, counts=False)
         case PauseEndpoint(delay_s):
-            held = queue.retry(conn, leased, delay_s, error, counts=False)
+            throttled = queue.count_throttled(conn, leased)
+            if throttled < MOST_THROTTLED:
+                held = queue.retry(conn, leased, delay_s, error, counts=False, throttled=throttled)
+            else:
+                held = _quarantine(conn, leased, question, error)
         case Quarantine():
-            held = queue.quarantine(
-                conn,
-                leased,
-                error,
-                raw_output=error.raw_output,
-                prompt=list(question.call.messages),
-            )
+            held = _quarantine(conn, leased, question, error)
         case PauseJob():
             held = queue.retry(conn, leased, 0.0, error, counts=False)
             _pause(conn, leased.job_id, str(error), "error")
@@ -107,6 +108,13 @@ def fail(
         _settle(conn, item, 0)
     elif held:
         _record_failure(conn, item, error)
+
+
+def _quarantine(
+    conn: Connection, leased: queue.LeasedItem, question: Question, error: CallError
+) -> bool:
+    prompt = list(question.call.messages)
+    return queue.quarantine(conn, leased, error, raw_output=error.raw_output, prompt=prompt)
 
 
 def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:

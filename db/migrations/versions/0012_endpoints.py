@@ -14,6 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "work_items", sa.Column("throttled", sa.Integer(), nullable=False, server_default="0")
+    )
     op.create_table(
         "endpoints",
         sa.Column("url", StorableText(), primary_key=True),
@@ -47,3 +50,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("request_profiles")
     op.drop_table("endpoints")
+    op.drop_column("work_items", "throttled")
