@@ -15,7 +15,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from sqlalchemy import Engine
 
 from ruie.chunking import Chunker
-from ruie.db import job_states, jobs, migrate
+from ruie.db import endpoints, job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_settings import JobSettings
 from ruie.db.progress import JobProgress, progress
@@ -232,6 +232,16 @@ class Client:
         """How far a job is. Raises `DatabaseError` where there is no such job."""
         with reading(self.engine) as conn:
             return progress(conn, job_id)
+
+    def endpoints_away(self) -> list[endpoints.Away]:
+        """The endpoints that no call reaches, since when and why."""
+        with reading(self.engine) as conn:
+            return endpoints.list_away(conn)
+
+    def models(self) -> list[endpoints.ModelStanding]:
+        """What was learned of the models of the settings' endpoint (all, if none is set)."""
+        with reading(self.engine) as conn:
+            return endpoints.list_models(conn, self.config.llm_base_url.rstrip("/") or None)
 
     def jobs(self) -> list[jobs.Job]:
         """All jobs, the newest first."""

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ruie.worker.cli.endpoint_state import (
+    away_document,
+    away_line,
+    model_documents,
+    model_lines,
+)
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
     from ruie.db.progress import JobProgress
     from ruie.worker.client import Client
@@ -42,11 +49,21 @@ def status(job: str | None, watch: bool, as_json: bool) -> None:
 def _once(client: Client, job: str | None, as_json: bool) -> None:
     from ruie.worker.terminal import console, print_json
 
+    away = client.endpoints_away()
     if as_json:
+        shared = {"endpoints_away": [away_document(each) for each in away]}
         listed = [client.progress(job)] if job else _all(client)
-        print_json(_plain(listed[0]) if job else [_plain(progress) for progress in listed])
-    elif job:
+        documents = [_plain(progress) | shared for progress in listed]
+        if job:
+            documents[0]["models"] = model_documents(client.models())
+        print_json(documents[0] if job else documents)
+        return
+    for each in away:
+        console.print(away_line(each), style="yellow", markup=False)
+    if job:
         console.print(detail(client.progress(job)))
+        for line in model_lines(client.models()):
+            console.print(line, style="dim", markup=False)
     elif listed := _all(client):
         console.print(overview(listed))
     else:
@@ -64,6 +81,7 @@ def _plain(progress: JobProgress) -> dict[str, Any]:
 
 def _watch(client: Client, job: str | None) -> None:
     """On a terminal a table that changes in place; in a log one line for each change."""
+    from rich.console import Group
     from rich.live import Live
 
     from ruie.worker.terminal import console
@@ -75,20 +93,28 @@ def _watch(client: Client, job: str | None) -> None:
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 listed = fetch()
-                live.update(detail(listed[0]) if job else overview(listed), refresh=True)
+                shown = detail(listed[0]) if job else overview(listed)
+                live.update(Group(*_away(client), shown), refresh=True)
                 if all(_ended(progress) for progress in listed):
                     return
                 time.sleep(WATCH_S)
     printed = ""
     while True:
         listed = fetch()
-        lines = "\n".join(line(progress) for progress in listed)
+        away = [f"{each.endpoint} is away: {each.reason}" for each in client.endpoints_away()]
+        lines = "\n".join([*away, *(line(progress) for progress in listed)])
         if lines != printed:
             click.echo(lines)
             printed = lines
         if all(_ended(progress) for progress in listed):
             return
         time.sleep(WATCH_S)
+
+
+def _away(client: Client) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(away_line(each), style="yellow") for each in client.endpoints_away()]
 
 
 def _ended(progress: JobProgress) -> bool:
