@@ -22,9 +22,12 @@ from ruie.llm.profile import RequestProfile
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-DIFFERENT_ITEMS = 3
+DIFFERENT_ITEMS = 5
 """So many items that fail with no answer between make an endpoint away."""
 KEPT_ITEMS = 16
+REFUSED_S = 1.5
+"""From a refusal to the next call: longer than workers take to see that a job was paused."""
+_NOBODY = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,8 @@ def learn(conn: Connection, target: Target, old: RequestProfile, new: RequestPro
 
 
 def refused(conn: Connection, target: Target, failure: Failure) -> int:
-    """Count a refusal; see `ruie.llm.ledger.Ledger.refused`."""
+    """Count a refusal; see `ruie.llm.ledger.Ledger.refused`. Nobody has the turn for a moment: by
+    then those who wait know whether their job was paused."""
     row = conn.execute(_row(target).with_for_update()).one_or_none()
     if row is None:
         return 1
@@ -142,7 +146,8 @@ def refused(conn: Connection, target: Target, failure: Failure) -> int:
         update(request_profiles)
         .where(*_is(target))
         .values(proven_at=None, refusals=count, refusal_kind=failure.kind, refusal=failure.reason,
-                refused_items=items, updated_at=utcnow())
+                refused_items=items, turn=_NOBODY, turn_until=utcnow(REFUSED_S),
+                updated_at=utcnow())
     )  # fmt: skip  # one row of values
     return count
 

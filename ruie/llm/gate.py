@@ -32,7 +32,7 @@ TURN_S = 15.0
 REFRESH_S = 1.0
 """How old a process's knowledge of a standing may be."""
 POLL_S = 0.1
-DIFFERENT_ITEMS = 3
+DIFFERENT_ITEMS = 5
 """So many items that fail alike with no success between them: it is not the items."""
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
 from support.corpus import POISON
 from support.metering import FAULTS, MIXED
 from support.scene import IN_FLIGHT, Scene
+from support.waiting import wait_until
+
+from ruie.db import job_states
 
 
 @pytest.mark.scene("endpoint")
@@ -46,3 +50,68 @@ def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     )
     assert reasons == "worker_lost"
     assert any(row["text"].startswith(POISON) for row in scene.corpus)
+
+
+@pytest.mark.scene("endpoint away")
+@pytest.mark.parametrize("kind", ["500", "hang"])
+def test_an_endpoint_that_is_away_in_mid_job(scene: Scene, kind: str) -> None:
+    """All calls fail for some seconds: the fleet waits, no attempt is used up, nothing is given up,
+    and it goes on by itself."""
+    client = scene.fleet.client
+    scene.enqueue(60)
+    scene.until_done(20)
+    before = scene.endpoint.count()
+    scene.behave(faults=1.0, kinds=(kind,), most=0)
+    wait_until(lambda: bool(client.endpoints_away()), 30)
+    wait_until(lambda: any(away.failures > 1 for away in client.endpoints_away()), 60)
+    sent = scene.endpoint.count() - before
+    assert sent <= 2 * IN_FLIGHT * len(scene.alive("worker")) + 4, "the fleet goes on calling"
+    scene.behave()
+    scene.until_closed(60)
+    scene.audit()
+    assert client.endpoints_away() == []
+    assert (
+        scene.scalar("SELECT MAX(attempts) FROM work_items WHERE job_id = :j", j=scene.job_id) == 1
+    )
+    scene.figures.append(f"{sent} calls in an outage")
+
+
+@pytest.mark.scene("account")
+def test_a_key_that_is_refused_in_mid_job(scene: Scene) -> None:
+    """The job pauses with the provider's words after a few calls, loses nothing, and resumes."""
+    client = scene.fleet.client
+    scene.enqueue(60)
+    scene.until_done(20)
+    before = scene.endpoint.count()
+    scene.behave(faults=1.0, kinds=("401",), most=0)
+    wait_until(lambda: client.progress(scene.job_id).state == "paused", 30)
+    time.sleep(2)
+    sent = scene.endpoint.count() - before
+    assert sent <= IN_FLIGHT * len(scene.alive("worker")) + 4
+    assert "Incorrect API key provided." in str(client.progress(scene.job_id).reason)
+    scene.behave()
+    with scene.engine.begin() as conn:
+        job_states.set_job_state(conn, scene.job_id, "running")
+    scene.until_closed(60)
+    scene.audit()
+
+
+@pytest.mark.scene("configuration")
+def test_a_request_that_is_refused_for_every_item(scene: Scene) -> None:
+    """A refusal that does not say why: after a few different items the job pauses, and none is
+    given up."""
+    client = scene.fleet.client
+    scene.behave(faults=1.0, kinds=("400",), most=0)
+    before = scene.endpoint.count()
+    scene.enqueue(40)
+    wait_until(lambda: client.progress(scene.job_id).state == "paused", 60)
+    time.sleep(2)
+    sent = scene.endpoint.count() - before
+    assert sent <= IN_FLIGHT * len(scene.alive("worker")) + 8
+    assert "Something is wrong with your request." in str(client.progress(scene.job_id).reason)
+    assert client.progress(scene.job_id).quarantined == 0
+    scene.behave()
+    with scene.engine.begin() as conn:
+        job_states.set_job_state(conn, scene.job_id, "running")
+    scene.until_closed(60)
+    scene.audit()

@@ -139,6 +139,8 @@ async def _send(
         "429 seconds": failure(429, "scripted", retry_after=str(plan.retry_after)),
         "429 date": failure(429, "scripted", retry_after=date),
         "429 bare": failure(429, "scripted"),
+        "400": failure(400, message="Something is wrong with your request."),
+        "401": failure(401, "invalid_api_key", "Incorrect API key provided."),
         "500": failure(500),
         "503": failure(503),
         "garbage": Reply(b"<html>\xff\xfe Bad gateway"),

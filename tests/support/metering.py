@@ -59,7 +59,7 @@ class Plan:
     """How the endpoint behaves. Times in seconds, prices in billionths of a dollar a token.
 
     faults: the share of requests that get one of `kinds`; the same prompt at most `most` times,
-    so that no item is given up by bad luck. retry_after: what a scripted 429 asks for.
+    so that no item is given up by bad luck (0: always). retry_after: what a scripted 429 asks for.
     """
 
     quota: Quota = Quota()
@@ -76,7 +76,7 @@ class Plan:
     def fault(self, prompt: str, nth: int) -> str:
         """The fault of the `nth` request (from 0) for a prompt, or "": a function of the seed."""
         draw = random.Random(f"{self.seed}:{prompt}:{nth}")
-        if nth >= self.most or draw.random() >= self.faults:
+        if nth >= self.most > 0 or draw.random() >= self.faults:
             return ""
         return draw.choice(list(self.kinds))
 

@@ -20,7 +20,15 @@ from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.reservations import covered, reserve
-from ruie.worker.batches.retries import Attempt, AwaitEndpoint, Decision, Retry, RetryPolicy, decide
+from ruie.worker.batches.retries import (
+    Attempt,
+    AwaitEndpoint,
+    Decision,
+    PauseJob,
+    Retry,
+    RetryPolicy,
+    decide,
+)
 from ruie.worker.batches.store import Store
 
 log = logging.getLogger("ruie.batch")
@@ -210,7 +218,7 @@ class LeasedBatch:
             except _NotSentError:
                 return
             except EndpointAwayError:
-                self.call_off()
+                await self._await_endpoint()
                 return
             except Exception as error:
                 if item.held:
@@ -269,15 +277,22 @@ class LeasedBatch:
         item.state = State.ENDED
 
     async def _account(self, item: BatchItem, error: CallError, decision: Decision) -> None:
-        """Whose failure it was: the attempts of items that failed only because the endpoint was
-        going away are given back, and nothing more is sent to it."""
-        failed = self._lane.failed_since_answer
-        if isinstance(decision, AwaitEndpoint):
+        """Whose failure it was, and whether anything more is to be sent."""
+        if isinstance(decision, PauseJob):
             self.call_off()
-            uncounted, failed[:] = list(failed), []
-            await self._store.write(partial(queue.give_back_attempts, ids=uncounted))
+        elif isinstance(decision, AwaitEndpoint):
+            await self._await_endpoint()
         elif error.concern is Concern.ENDPOINT and isinstance(decision, Retry):
-            failed.append(item.leased.id)
+            self._lane.failed_since_answer.append(item.leased.id)
+
+    async def _await_endpoint(self) -> None:
+        """Nothing more is sent to an endpoint that is away. Items that failed only because it was
+        going away have their attempts back."""
+        self.call_off()
+        failed = self._lane.failed_since_answer
+        uncounted, failed[:] = list(failed), []
+        if uncounted:
+            await self._store.write(partial(queue.give_back_attempts, ids=uncounted))
 
 
 class _NotSentError(Exception):
