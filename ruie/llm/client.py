@@ -63,6 +63,14 @@ class LLMClient:
             self._client = self._transport.open()
         return self._client
 
+    async def _prepare(self) -> None:
+        """Load the library, read the key and open the connections, where that was not done."""
+        if self._client is None:
+            # Loading takes seconds on a busy machine. They are not the endpoint's, and the event
+            # loop has other things to do meanwhile: a worker renews its leases in it.
+            await asyncio.to_thread(self._transport.prepare)
+            self._open()
+
     def limited(self, call: Call) -> Call:
         """The call with the output limit that is sent: with room for thoughts where the model is
         known to have any."""
@@ -81,15 +89,11 @@ class LLMClient:
         """
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.max_in_flight)
-        if self._client is None:
-            # Loading the library takes seconds on a busy machine. They are not the endpoint's, and
-            # the event loop has other things to do meanwhile: a worker renews its leases in it.
-            await asyncio.to_thread(self._transport.prepare)
-            self._open()
         async with self._slots:
             while True:
                 async with self.gate.passing(self.base_url, call) as passed:
                     try:
+                        await self._prepare()
                         completion = await self._admitted(passed.profile, call, sending)
                     except CallError as error:
                         if await self.gate.failed(passed, call, error):
@@ -181,8 +185,7 @@ class LLMClient:
     async def models(self) -> list[str]:
         """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `CallError`
         if the key is refused, or no request can reach the endpoint."""
-        if self._client is None:
-            await asyncio.to_thread(self._transport.prepare)
+        await self._prepare()
         return await list_models(self._open(), self._transport)
 
     async def check(self, model: str) -> list[str]:

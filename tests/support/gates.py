@@ -35,18 +35,18 @@ def fleet(
     """Run `use` with the clients of some processes: each has its own gate and database engine."""
 
     async def run() -> T:
-        engines = [open_engine(engine.url.render_as_string(False)) for _ in range(PROCESSES)]
+        stores = [Store(open_engine(engine.url.render_as_string(False))) for _ in range(PROCESSES)]
         clients = [
-            LLMClient(url, timeout_s=5.0, max_in_flight=calls, gate=Gate(FleetLedger(Store(one))))
-            for one in engines
+            LLMClient(url, timeout_s=5.0, max_in_flight=calls, gate=Gate(FleetLedger(store)))
+            for store in stores
         ]
         try:
             return await use(clients)
         finally:
             for client in clients:
                 await client.close()
-            for one in engines:
-                one.dispose()
+            for store in stores:
+                store.close()
 
     return asyncio.run(run())
 

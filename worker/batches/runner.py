@@ -17,7 +17,7 @@ from functools import partial
 from ruie.db import job_states, jobs, queue
 from ruie.db.chunks import contexts
 from ruie.db.jobs import Priority
-from ruie.errors import FatalCallError, UnavailableError
+from ruie.errors import FatalCallError, TransientCallError, UnavailableError
 from ruie.worker.batches import settlement
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
@@ -131,7 +131,7 @@ class BatchRunner:
         endpoint answers, or, where it refuses, until somebody resumes the job."""
         try:
             await lane.resolve_model()
-        except UnavailableError as error:
+        except (UnavailableError, TransientCallError) as error:
             await lane.llm.gate.unreachable(lane.llm.base_url, error.message)
             await self._store.write(lambda conn: queue.release(conn, leased))
         except FatalCallError as error:

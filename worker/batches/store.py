@@ -49,6 +49,11 @@ class Store:
 
         return await self._run(transaction)
 
+    def close(self) -> None:
+        """Wait for the transactions that have begun, and close the connections."""
+        self._thread.shutdown()
+        self._engine.dispose()
+
     async def _run(self, transaction: Callable[[], T], urgent: bool = False) -> T:
         outage = Outage(
             PATIENCE_S,
