@@ -26,6 +26,7 @@ from ruie.endpoint_settings import (
     checked_headers,
     checked_parameters,
     checked_secret,
+    without_secrets,
 )
 from ruie.errors import SettingsError
 from ruie.packaged import packaged_bundle
@@ -172,6 +173,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = TomlConfigSettingsSource(settings_cls, toml_file=CONFIG_FILE)
         return init_settings, env_settings, file
+
+    @property
+    def llm_endpoint(self) -> str:
+        """The base URL without secrets, as it is shown and stored."""
+        return without_secrets(self.llm_base_url).rstrip("/")
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

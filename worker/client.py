@@ -179,7 +179,7 @@ class Client:
             schema_body=schema.body(),
             schema_digest=schema.digest,
             model=model,
-            endpoint=config.llm_base_url,
+            endpoint=config.llm_endpoint,
             prompt_version=PROMPT_VERSION,
             settings=JobSettings(shaped, chunker(config), options.get("context") or ""),
             priority=jobs.Priority[options.get("priority", "normal").upper()],

@@ -18,6 +18,7 @@ from ruie.exporter.training.prefixes import (
     prefill,
     supports_shared_prefixes,
 )
+from ruie.llm.keys import Key
 from ruie.settings import settings
 
 
@@ -128,7 +129,7 @@ class EndpointScorer:
 
         self._model = config.model
         self._in_flight = in_flight
-        key = settings().llm_api_key.get_secret_value()
+        key = Key.of(settings()).read()
         self._client = openai.OpenAI(
             base_url=config.endpoint,
             api_key=key or "none",  # the client refuses to be without one

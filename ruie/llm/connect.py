@@ -22,14 +22,9 @@ def connect(
     timeout_s: float | None = None,
 ) -> LLMClient:
     """A client of the endpoint that the settings name. timeout_s: instead of the settings'."""
-    key = Key(
-        config.llm_api_key.get_secret_value(),
-        file=config.llm_api_key_file,
-        command=config.llm_api_key_command,
-    )
     transport = Transport(
         config.llm_base_url,
-        key,
+        Key.of(config),
         headers={name: value.get_secret_value() for name, value in config.llm_headers.items()},
         auth=config.llm_auth,
         ca_file=config.llm_ca_file,

@@ -8,9 +8,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from ruie.endpoint_settings import checked_secret
 from ruie.errors import AccountError
+
+if TYPE_CHECKING:
+    from ruie.settings import Settings
 
 COMMAND_SECONDS = 30.0
 MAX_DETAIL = 200
@@ -31,6 +35,15 @@ class Key:
         self._read_at = 0.0
         self.version = 0
         """Grows whenever a new key was read."""
+
+    @classmethod
+    def of(cls, config: Settings) -> Self:
+        """The key that the settings name."""
+        return cls(
+            config.llm_api_key.get_secret_value(),
+            file=config.llm_api_key_file,
+            command=config.llm_api_key_command,
+        )
 
     def __repr__(self) -> str:
         return f"Key(file={self._file!r}, command={self._command!r})"

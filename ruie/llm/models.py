@@ -103,10 +103,10 @@ def check_model(url: str, model: str, names: Sequence[str]) -> None:
         return
     near = difflib.get_close_matches(model, names, n=1)
     guess = f"Did you mean {near[0]}? " if near else ""
-    more = ", ..." if len(names) > 8 else ""
+    first = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     raise ModelError(
         f"{url} has no model '{model}'.",
-        f"{guess}Set RUIE_LLM_MODEL to one of: {', '.join(names[:8])}{more}.",
+        f"{guess}Set RUIE_LLM_MODEL, or the job's --model, to one of: {first}.",
     )
 
 

@@ -110,11 +110,11 @@ def test_another_name_of_a_listed_model(model: str, listed: str) -> None:
 @pytest.mark.parametrize(
     ("model", "listed", "hint"),
     [
-        ("gpt-9", "gpt-4.1", "Did you mean gpt-4.1? Set RUIE_LLM_MODEL to one of: gpt-4.1."),
+        ("gpt-9", "gpt-4.1", "Did you mean gpt-4.1? Set RUIE_LLM_MODEL, or the job's --model, to "),
         ("llama3:8b", "llama3:latest", "Did you mean llama3:latest? "),
         ("gpt-4o-2024-08-06", "gpt-4o-2024-05-13", "Did you mean gpt-4o-2024-05-13? "),
-        ("mistral", "gpt-4.1", "Set RUIE_LLM_MODEL to one of: gpt-4.1."),
-        ("m", "", "Set RUIE_LLM_MODEL to one of: m0, m1, m2, m3, m4, m5, m6, m7, ...."),
+        ("mistral", "gpt-4.1", "Set RUIE_LLM_MODEL, or the job's --model, to one of: gpt-4.1."),
+        ("m", "", "to one of: m0, m1, m2, m3, m4, m5, m6, m7, ...."),
     ],
 )
 def test_a_near_miss_is_suggested(model: str, listed: str, hint: str) -> None:

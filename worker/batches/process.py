@@ -136,7 +136,7 @@ def limiter(config: Settings) -> FleetLimiter:
         burst_s=config.llm_burst_s,
     )
     return FleetLimiter(
-        redis, config.llm_base_url, limits, call_timeout_s=config.llm_timeout_s, guarded=True
+        redis, config.llm_endpoint, limits, call_timeout_s=config.llm_timeout_s, guarded=True
     )
 
 

@@ -100,7 +100,7 @@ def _llm(config: Settings) -> str:
         from ruie.packaged import packaged_llm
 
         return f"embedded: `ruie up` starts {packaged_llm().name}"
-    return f"{config.llm_base_url} answers, model {asyncio.run(_model(config))}"
+    return f"{config.llm_endpoint} answers, model {asyncio.run(_model(config))}"
 
 
 async def _model(config: Settings) -> str:

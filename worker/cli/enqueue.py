@@ -61,12 +61,16 @@ def enqueue(
     stopped. Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
+    from ruie.worker.cli.model_check import check_model
     from ruie.worker.client import Client
 
     loaded = Schema.load(schema)
+    client = Client()
+    if model := options.get("model"):
+        check_model(client.config, model)
     options |= {"name": name, "force": force, "corpus": corpus, "new_job": new_job}
     run = _count if dry_run else _enqueue
-    if not run(Client(), sources, loaded, reading, options, as_json):
+    if not run(client, sources, loaded, reading, options, as_json):
         ctx.exit(int(ExitCode.FAILED))
 
 

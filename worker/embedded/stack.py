@@ -57,7 +57,7 @@ class Stack:
             command = [sys.executable, "-m", "ruie.worker.cli", name]
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
         self._report(f"Redis        {config.redis_url}")
-        self._report(f"LLM          {config.llm_base_url}")
+        self._report(f"LLM          {config.llm_endpoint}")
         self._report(f"database     {open_engine(config.database_url).url.render_as_string()}")
         self._report(f"logs         {config.home}/")
 

@@ -1,0 +1,44 @@
+"""Whether the endpoint has a model that a command names."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from ruie.errors import ModelError, RuieError, UsageError
+
+if TYPE_CHECKING:
+    from ruie.settings import Settings
+
+CHECK_S = 5.0
+"""Time-out of the endpoint's list of models: what it is for works without the endpoint too."""
+
+
+def check_model(config: Settings, model: str) -> None:
+    """Raises `UsageError` if the endpoint lists models and not this one. A warning where it cannot
+    be asked; nothing where `ruie up` starts the model."""
+    from ruie.llm.models import check_model
+
+    if not config.llm_base_url:
+        return
+    try:
+        names = asyncio.run(_models(config))
+    except RuieError as error:
+        click.echo(f"{error.message} Whether it has the model {model} is not known.", err=True)
+        return
+    try:
+        check_model(config.llm_endpoint, model, names)
+    except ModelError as error:
+        raise UsageError(error.message, error.hint) from None
+
+
+async def _models(config: Settings) -> list[str]:
+    from ruie.llm import connect
+
+    client = connect(config, timeout_s=CHECK_S)
+    try:
+        return await client.models()
+    finally:
+        await client.close()
