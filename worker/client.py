@@ -241,7 +241,7 @@ class Client:
     def models(self) -> list[endpoints.ModelStanding]:
         """What was learned of the models of the settings' endpoint (all, if none is set)."""
         with reading(self.engine) as conn:
-            return endpoints.list_models(conn, self.config.llm_base_url.rstrip("/") or None)
+            return endpoints.list_models(conn, self.config.llm_endpoint or None)
 
     def jobs(self) -> list[jobs.Job]:
         """All jobs, the newest first."""

@@ -186,7 +186,7 @@ class Coordinator:
             listed = endpoints.list_away(conn)
             due = endpoints.due_probes(conn) if listed else []
         self._probe.start([each for each in listed if each.endpoint in due])
-        own = self._config.llm_base_url.rstrip("/")
+        own = self._config.llm_endpoint
         away = next((e for e in listed if e.endpoint == own and not e.trying), None)
         if away and not self._away:
             log.warning("%s is away (%s): nothing is sent until it is back", own, away.reason)

@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from ruie.errors import ExitCode, RuieError
+from ruie.worker.cli.check import Check
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from ruie.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of a check. hint: how to fix what is wrong."""
-
-    part: str
-    ok: bool
-    detail: str
-    hint: str = ""
-
-    def document(self) -> dict[str, str | bool]:
-        """As JSON. The last three keys are the names of version 0.1."""
-        aliases = {"well": self.ok, "found": self.detail, "mend": self.hint}
-        return asdict(self) | aliases
-
-
 @click.command()
+@click.option("--no-call", is_flag=True, help="Make no call to the model, which costs a little.")
+@click.option(
+    "--forget", is_flag=True, help="First forget what was learned of the models, then learn again."
+)
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong."""
+def doctor(ctx: click.Context, no_call: bool, forget: bool, as_json: bool) -> None:
+    """Check settings, database, Redis, bundle and LLM. Exit code 1 if anything is wrong.
+
+    The models of the settings and of open jobs are called once: whether they work, what was learned
+    of them, how fast they answer, what they cost and which limits the endpoint states.
+    """
     from ruie.settings import settings
-    from ruie.worker.terminal import console, print_json
+    from ruie.worker.terminal import print_json
 
     config = settings()
     checks = []
-    for part, inspect in _parts(config):
-        check = _check(part, inspect)
+    for check in _checks(config, forget=forget, call=not no_call):
         checks.append(check)
         if not as_json:
-            mark = "[green]ok   [/]" if check.ok else "[red]wrong[/]"
-            console.print(f"{mark}  {part:<10}", check.detail, soft_wrap=True, markup=True)
-            if check.hint:
-                console.print(f"       {'':<10}", check.hint, soft_wrap=True, markup=False)
+            _print(check)
     if as_json:
         print_json([check.document() for check in checks])
     if not all(check.ok for check in checks):
         ctx.exit(int(ExitCode.FAILED))
+
+
+def _print(check: Check) -> None:
+    from rich.markup import escape
+
+    from ruie.worker.terminal import console
+
+    mark = "[green]ok   [/]" if check.ok else "[red]wrong[/]"
+    console.print(f"{mark}  {check.part:<10}", escape(check.detail), soft_wrap=True, markup=True)
+    if check.hint:
+        console.print(f"       {'':<10}", check.hint, soft_wrap=True, markup=False)
+
+
+def _checks(config: Settings, *, forget: bool, call: bool) -> Iterator[Check]:
+    from ruie.worker.cli.doctor_model import check_llm
+
+    yield _check("database", lambda: _database(config))
+    yield _check("redis", lambda: _redis(config))
+    yield _check("bundle", lambda: _bundle(config))
+    yield from check_llm(config, forget=forget, call=call)
 
 
 def _check(part: str, inspect: Callable[[], str]) -> Check:
@@ -60,13 +68,6 @@ def _check(part: str, inspect: Callable[[], str]) -> Check:
         return Check(part, True, inspect())
     except RuieError as error:
         return Check(part, False, error.message, error.hint)
-
-
-def _parts(config: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "database", lambda: _database(config)
-    yield "redis", lambda: _redis(config)
-    yield "bundle", lambda: _bundle(config)
-    yield "llm", lambda: _llm(config)
 
 
 def _database(config: Settings) -> str:
@@ -93,21 +94,3 @@ def _bundle(config: Settings) -> str:
 
     bundle = Bundle.open(config.bundle)
     return f"{config.bundle}, {len(bundle):,} demonstrations, every file intact"
-
-
-def _llm(config: Settings) -> str:
-    if not config.llm_base_url:
-        from ruie.packaged import packaged_llm
-
-        return f"embedded: `ruie up` starts {packaged_llm().name}"
-    return f"{config.llm_endpoint} answers, model {asyncio.run(_model(config))}"
-
-
-async def _model(config: Settings) -> str:
-    from ruie.llm import connect
-
-    client = connect(config)
-    try:
-        return await client.resolve_model(config.llm_model)
-    finally:
-        await client.close()

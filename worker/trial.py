@@ -1,0 +1,45 @@
+"""One real call to a model: whether it works, what was learned, what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ruie.extractor import Decoding, Extractor
+from ruie.llm import LLMClient, Usage
+from ruie.llm.profile import RequestProfile
+from ruie.schema import Schema
+from ruie.worker.limits.headers import ProviderLimit, provider_limits
+
+TEXT = "Ada Lovelace met Charles Babbage in London in 1833."
+SCHEMA = Schema.from_body(
+    {"name": "trial", "entities": {"person": "a person's name", "place": "a town or country"}}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a call went. estimated_tokens: of the prompt; usage: as the provider counted."""
+
+    model: str
+    answer: str
+    latency_s: float
+    estimated_tokens: int
+    usage: Usage
+    profile: RequestProfile
+    limits: list[ProviderLimit]
+
+
+async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
+    """Ask about one sentence, without demonstrations. Raises `CallError`."""
+    extractor = Extractor(None, client, model, decoding)
+    (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
+    completion = (await extractor.ask(question)).completion
+    return Trial(
+        model,
+        completion.text,
+        completion.latency_s,
+        question.call.prompt_tokens,
+        completion.usage,
+        client.gate.profile(client.base_url, question.call),
+        provider_limits(completion.headers),
+    )
