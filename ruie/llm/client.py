@@ -8,21 +8,21 @@ around each call: that is where they plug in.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ruie.errors import CallError, TransientCallError, UnavailableError, UnreachableError
+from ruie.errors import CallError, TransientCallError, UnavailableError
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
 from ruie.llm.keys import Key
 from ruie.llm.models import check_model, list_models
 from ruie.llm.profile import RequestProfile
-from ruie.llm.response import read_completion
+from ruie.llm.response import read_completion, read_document
 from ruie.llm.transport import Transport
+from ruie.llm.unreachable import unanswered_error
 
 if TYPE_CHECKING:
     import httpx2
@@ -133,36 +133,21 @@ class LLMClient:
         return outcome
 
     async def _send(self, profile: RequestProfile, call: Call) -> Completion:
+        import aiohttp
         import openai
-        from httpx2 import ConnectError, ConnectTimeout
 
         body = profile.request(call)
         started = time.monotonic()
         try:
             response = await self._post(body)
-            answer = json.loads(response.content)
         except openai.APIStatusError as error:
             raise call_error(error, self.base_url, call.model) from None
-        except openai.APIConnectionError as error:
-            # the aiohttp transport calls a refused connection a time-out too
-            timed_out = isinstance(error, openai.APITimeoutError)
-            if timed_out and not isinstance(error.__cause__, ConnectTimeout):
-                raise TransientCallError(
-                    f"{self.base_url} did not answer within {self._timeout_s:g} s.",
-                    maybe_charged=True,
-                ) from None
-            message = f"{self.base_url} cannot be reached: {error.__cause__ or error}."
-            hint = "Check RUIE_LLM_BASE_URL and that the server runs."
-            if isinstance(error.__cause__, ConnectError | ConnectTimeout):
-                raise UnreachableError(message, hint) from None
-            raise TransientCallError(message, hint, maybe_charged=True) from None
-        except (openai.OpenAIError, ValueError, RecursionError) as error:
-            # an empty body, half a JSON document, the wrong type: an overloaded or broken server
-            raise TransientCallError(
-                f"{self.base_url} sent a response that cannot be read: {error}.", maybe_charged=True
-            ) from None
+        except (openai.OpenAIError, aiohttp.ClientError, ValueError) as error:
+            raise unanswered_error(error, self.base_url, self._timeout_s) from None
+        answer = read_document(response.content, self.base_url)
+        latency_s = time.monotonic() - started
         completion = read_completion(
-            answer, response.headers, time.monotonic() - started, profile.limited(call)
+            answer, response.headers, latency_s, profile.limited(call), self.base_url
         )
         return completion if profile.sends_stop else _cut(completion, call.stop)
 

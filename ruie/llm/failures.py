@@ -1,52 +1,163 @@
-"""Which `CallError` an endpoint's HTTP error means, and so what becomes of the work."""
+"""Which `CallError` an endpoint's answer means, and so what becomes of the work.
+
+Codes come before words: a code is the endpoint's own, and words may repeat a piece of the document.
+What nothing is known of is judged by its HTTP status.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ruie.errors import (
+    AccountError,
     CallError,
     ContentFilteredError,
     ContextTooLongError,
-    FatalCallError,
-    ItemError,
+    ModelError,
+    ParameterRefusedError,
     RateLimitedError,
+    RequestRefusedError,
     TransientCallError,
+    UnreachableError,
 )
+from ruie.llm.error_body import ErrorBody, read_error_body
+from ruie.llm.failure_words import (
+    ABOUT_MODEL,
+    ACCOUNT,
+    FILTERED,
+    LIMIT,
+    MODEL,
+    TOO_LONG,
+    asks_for_too_much,
+    says_credit_is_spent,
+)
+from ruie.llm.refused_parameter import Refusal, refused_parameter
 from ruie.llm.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     import openai
 
-MAX_DETAIL = 300
-"""Characters of the endpoint's own message that are repeated in ours."""
+BY_STATUS: dict[int, type[CallError]] = {
+    **dict.fromkeys((401, 402, 403, 451), AccountError),
+    **dict.fromkeys((404, 405, 410), ModelError),
+    407: UnreachableError,  # the proxy wants a password
+    **dict.fromkeys((408, 409, 425, 499), TransientCallError),
+    413: ContextTooLongError,
+    # 498: no room in Groq's flex tier; 529: Anthropic is overloaded
+    **dict.fromkeys((429, 498, 503, 529), RateLimitedError),
+}
+"""Others from 500 on: TransientCallError. Others from 400 on: RequestRefusedError."""
 
-TOO_LONG = ("context length", "context size", "context window", "too long")
-"""How servers without error codes say that a prompt does not fit."""
+TIMED_OUT = {408, 504, 524}
+"""A gateway gave up waiting for the model, which may have answered and been charged."""
+NAMES_PARAMETER = {400, 416, 422, 500, 501}
+"""416: Scaleway; 500 and 501: llama.cpp."""
+
+MESSAGES: dict[type[CallError], tuple[str, str]] = {
+    ContentFilteredError: ("refuses this content", ""),
+    ContextTooLongError: (
+        "finds the request too long for the model or its limits",
+        "Lower RUIE_PROMPT_TOKENS, RUIE_CHUNK_TOKENS or RUIE_LLM_MAX_TOKENS.",
+    ),
+    RateLimitedError: ("limits the rate", ""),
+    AccountError: ("refuses the key or the account", "Set RUIE_LLM_API_KEY, then resume the job."),
+    ModelError: ("has no model '{model}' for this key", "Set RUIE_LLM_MODEL."),
+    UnreachableError: ("is behind a proxy that wants a password", "Set it in the proxy's URL."),
+    RequestRefusedError: ("refuses the request", ""),
+    TransientCallError: ("failed to answer", ""),
+}
+SPENT = ("says that the account's credit is spent", "Raise it, then resume the job.")
+NO_SUCH_PAGE = (
+    "has no page /chat/completions",
+    "Is RUIE_LLM_BASE_URL right? It usually ends in /v1, the address without /chat/completions.",
+)
 
 
 def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
     """The error of a call to `url` that was answered with an HTTP status of 400 or more."""
-    status = error.status_code
-    detail = " ".join(str(getattr(error, "message", "") or error).split())[:MAX_DETAIL]
-    wait = retry_after_seconds(error.response.headers)
-    code = str(getattr(error, "code", "") or "")
-    if status == 402 or code == "insufficient_quota":
-        return FatalCallError(
-            f"{url}: the account's quota is spent: {detail}", "Raise it, then resume the job."
+    response = error.response
+    secrets = tuple(
+        value.split(" ")[-1]  # without "Bearer"
+        for name, value in response.request.headers.items()
+        if any(word in name.lower() for word in ("auth", "key", "token", "secret"))
+    )
+    return answered_error(
+        error.status_code, response.headers, response.content, url, model, secrets
+    )
+
+
+def answered_error(
+    status: int | None,
+    headers: Mapping[str, str],
+    content: Any,
+    url: str,
+    model: str,
+    secrets: tuple[str, ...] = (),
+) -> CallError:
+    """The error that an answer means. Never raises.
+
+    status: of HTTP, or None where that was 200: then a code in the body counts as the status.
+    content: the body, or the part of its JSON document that is the error. No word of `secrets` is
+    in the message.
+    """
+    body = read_error_body(content)
+    code = status or body.status or (400 if "invalid_request_error" in body.codes else 0)
+    kind, refusal = _kind(code, body)
+    what, hint = _message(kind, code, body, refusal)
+    words = body.words(secrets)
+    message = f"{url} {what.replace('{model}', model)}" + (f" ({code})" if code else "")
+    message += f": {words}" if words else "."
+    if refusal is not None:
+        return ParameterRefusedError(
+            message,
+            hint,
+            parameter=refusal.name,
+            suggested=refusal.suggested,
+            about_value=refusal.about_value,
         )
-    if status in (429, 503):
-        return RateLimitedError(f"{url} limits the rate: {detail}", retry_after=wait)
-    if status in (408, 409, 425) or status >= 500:
-        return TransientCallError(f"{url} answered {status}: {detail}", retry_after=wait)
-    if status in (401, 403):
-        return FatalCallError(f"{url} refuses the key: {detail}", "Set RUIE_LLM_API_KEY.")
-    if status == 404:
-        return FatalCallError(
-            f"{url} does not know the model '{model}': {detail}", "Set RUIE_LLM_MODEL."
-        )
-    if code == "context_length_exceeded" or any(words in detail.lower() for words in TOO_LONG):
-        return ContextTooLongError(f"The prompt is too long for the model: {detail}")
-    if code == "content_filter":
-        return ContentFilteredError(f"The provider's content filter refused: {detail}")
-    return ItemError(f"{url} answered {status}: {detail}")
+    error = kind(message, hint, maybe_charged=code in TIMED_OUT)
+    if isinstance(error, TransientCallError):
+        stated = retry_after_seconds(headers)
+        error.retry_after = stated if stated is not None else body.retry_after
+    return error
+
+
+def _kind(status: int, body: ErrorBody) -> tuple[type[CallError], Refusal | None]:
+    text = body.text
+    if status == 413 or (status == 429 and asks_for_too_much(text)):
+        return ContextTooLongError, None
+    if body.flagged and status in (0, 400, 403):
+        return ContentFilteredError, None
+    for rule in (FILTERED, ACCOUNT, MODEL, TOO_LONG):
+        if rule.has_code(body.codes):
+            return rule.kind, None
+    for rule in (FILTERED, ACCOUNT, TOO_LONG):
+        if rule.has_words(status, text):
+            return rule.kind, None
+    if status in NAMES_PARAMETER or not status:
+        if refusal := refused_parameter(body):
+            return ParameterRefusedError, refusal
+        if any(name == "model" for name, _ in body.parameters):
+            return ModelError, None
+    if MODEL.has_words(status, text):
+        return ModelError, None
+    if LIMIT.has_code(body.codes):
+        return RateLimitedError, None
+    if status in BY_STATUS:
+        return BY_STATUS[status], None
+    return (RequestRefusedError if 400 <= status < 500 else TransientCallError), None
+
+
+def _message(
+    kind: type[CallError], status: int, body: ErrorBody, refusal: Refusal | None
+) -> tuple[str, str]:
+    if refusal is not None:
+        about = "the value of " if refusal.about_value else ""
+        hint = f"It says to use '{refusal.suggested}'." if refusal.suggested else ""
+        return f"does not take {about}the parameter '{refusal.name}'", hint
+    if kind is AccountError and (status == 402 or says_credit_is_spent(body.codes, body.text)):
+        return SPENT
+    if kind is ModelError and not (MODEL.has_code(body.codes) or ABOUT_MODEL.search(body.text)):
+        return NO_SUCH_PAGE
+    return MESSAGES[kind]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ruie.errors import AccountError, ModelError, UnavailableError
 from ruie.llm.transport import Transport
+from ruie.llm.unreachable import unanswered_error
 
 if TYPE_CHECKING:
     import openai
@@ -25,6 +26,7 @@ _DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
 async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[str]:
     """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `AccountError`
     if the key is refused; `ModelError` if the endpoint's API is at another URL."""
+    import aiohttp
     import openai
 
     url = transport.shown_url
@@ -44,6 +46,9 @@ async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[
                 )
     except openai.AuthenticationError:
         raise AccountError(f"{url} refuses the key.", "Set RUIE_LLM_API_KEY.") from None
+    except (openai.APIConnectionError, aiohttp.ClientError) as error:
+        failed = unanswered_error(error, url, transport.timeout_s)
+        raise UnavailableError(failed.message, failed.hint) from None
     except (openai.OpenAIError, TimeoutError, ValueError, TypeError, RecursionError) as error:
         reason = str(error.__cause__ or error) or "too slow"
         raise UnavailableError(

@@ -2,48 +2,189 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ruie.errors import ContentFilteredError, TransientCallError
+from ruie.errors import (
+    CallError,
+    ContentFilteredError,
+    ContextTooLongError,
+    FatalCallError,
+    RateLimitedError,
+    RequestRefusedError,
+    TransientCallError,
+)
+from ruie.llm.answer_text import AnswerText, read_text
 from ruie.llm.call import Call, Completion
+from ruie.llm.error_body import read_error_body
+from ruie.llm.failures import answered_error
 from ruie.llm.usage import read_usage
 from ruie.tokens import estimate_tokens
+from ruie.usage import Usage
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_RESPONSE_BYTES = 16 * 2**20
+"""No answer is longer: an endpoint that sends more is not one."""
+
+FINISH_REASONS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "stop",
+            "end_turn",  # Anthropic
+            "stop_sequence",
+            "eos",  # Together
+            "eos_token",  # TGI
+            "complete",  # Cohere
+        ),
+        "stop",
+    ),
+    **dict.fromkeys(
+        (
+            "length",
+            "max_tokens",  # Anthropic, Gemini
+            "max_output_tokens",
+            "model_length",  # Mistral: the context is full
+            "model_context_window_exceeded",  # Anthropic
+            "max_length",
+        ),
+        "length",
+    ),
+    **dict.fromkeys(
+        (
+            "content_filter",
+            "content_filtered",
+            "safety",  # this and the next five: Gemini
+            "recitation",
+            "prohibited_content",
+            "blocklist",
+            "spii",
+            "image_safety",
+            "sensitive",  # Zhipu
+            "refusal",  # Anthropic
+            "guardrail_intervened",  # Bedrock
+        ),
+        "filtered",
+    ),
+}
+"""What the reasons of all providers mean. Any other is a failure: DeepSeek's
+insufficient_system_resource, Zhipu's network_error, vLLM's abort, a call of a tool that there is
+not. Half an answer must not pass for a whole one."""
+
+UNCHARGED = (FatalCallError, RateLimitedError, RequestRefusedError, ContextTooLongError)
+"""Refused before the model began."""
+
+
+async def read_bounded(response: httpx2.Response) -> None:
+    """Read the body of a response, as far as it is not too long. Raises `TransientCallError`.
+
+    A hook: the library would read all of it, and 16 calls in flight share a process's memory.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_RESPONSE_BYTES:
+            raise TransientCallError(
+                f"{response.url.host} sent a response of more than {MAX_RESPONSE_BYTES:,} bytes.",
+                "Check RUIE_LLM_BASE_URL.",
+                maybe_charged=True,
+            )
+        parts.append(part)
+    response._content = b"".join(parts)  # what `aread` looks for; there is no public way to set it
+
+
+def read_document(content: bytes, url: str) -> Any:
+    """The JSON document of a response. Raises `TransientCallError`: an empty body, half a document,
+    a web page."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        page = content[:200].lstrip()[:1] == b"<"
+        raise TransientCallError(
+            f"{url} sent a response that cannot be read: "
+            + ("a web page." if page else f"{error or 'not JSON'}."),
+            "Is RUIE_LLM_BASE_URL right? It usually ends in /v1." if page else "",
+            maybe_charged=True,
+        ) from None
 
 
 def read_completion(
-    answer: Any, headers: Mapping[str, str], latency_s: float, call: Call
+    answer: Any, headers: Mapping[str, str], latency_s: float, call: Call, url: str = "The endpoint"
 ) -> Completion:
     """The completion in a response's JSON document. Raises `CallError`.
 
     Tokens that the provider did not count are estimated: an answer that was paid for is not
-    discarded because of them.
+    discarded because of them. An error has the provider's count or none.
     """
-    try:
-        choice = answer["choices"][0]
-        text = choice["message"].get("content")
-        finish = str(choice.get("finish_reason") or "stop")
-    except (AttributeError, KeyError, IndexError, TypeError):
-        raise TransientCallError(
-            "The endpoint's response is not a chat completion.", maybe_charged=True
-        ) from None
-    if text is None:
-        text = ""
-    if not isinstance(text, str):
-        raise TransientCallError("The endpoint's message is not text.", maybe_charged=True)
-    usage = read_usage(answer)
+    stated = read_usage(answer)
+    counted = stated if stated.counted else None
+    choice = _first(answer)
+    if (error := _stated_error(answer, choice)) is not None:
+        raise _settled(answered_error(None, headers, error, url, call.model), counted)
+    if choice is None or (said := read_text(choice.get("message"))) is None:
+        message = f"{url} sent a response that is not a chat completion."
+        raise _settled(TransientCallError(message), counted)
+    _check_finish(choice.get("finish_reason"), said, counted, url)
     usage = replace(
-        usage,
-        prompt=usage.prompt or call.prompt_tokens,
-        completion=usage.completion or estimate_tokens(text),
+        stated,
+        prompt=stated.prompt or call.prompt_tokens,
+        completion=stated.completion or estimate_tokens(said.everything),
     )
-    if finish == "content_filter":
-        raise ContentFilteredError(
-            "The provider's content filter refused.",
-            raw_output=text,
-            usage=usage,
-        )
     return Completion(
-        text=text, finish_reason=finish, usage=usage, latency_s=latency_s, headers=headers
+        text=said.text,
+        finish_reason=_meaning(choice.get("finish_reason")),
+        usage=usage,
+        latency_s=latency_s,
+        headers=headers,
+        reasoned=said.reasoned or usage.reasoning > 0,
     )
+
+
+def _first(answer: Any) -> Mapping[str, Any] | None:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else None
+
+
+def _stated_error(answer: Any, choice: Mapping[str, Any] | None) -> Any:
+    """The part of a document with status 200 that is an error, or None."""
+    for part in (choice, answer):
+        error = part.get("error") if isinstance(part, dict) else None
+        if error and isinstance(error, dict | list | str):
+            return error if choice is not None else answer
+    if choice is None and isinstance(answer, dict | list):
+        body = read_error_body(answer)
+        return answer if body.text or body.status else None
+    return None
+
+
+def _meaning(reason: Any) -> str:
+    """`stop`, `length`, `filtered`, or "" for what is a failure."""
+    if reason is None:  # some local servers give none
+        return "stop"
+    name = reason.lower().split(":")[0].strip() if isinstance(reason, str) else ""
+    return FINISH_REASONS.get(name, "")
+
+
+def _check_finish(reason: Any, said: AnswerText, counted: Usage | None, url: str) -> None:
+    meaning = _meaning(reason)
+    if meaning == "filtered" or (said.refusal and not said.text):
+        message = f"The provider's content filter refused: {said.refusal or reason}."
+        raise _settled(ContentFilteredError(message, raw_output=said.everything), counted)
+    if not meaning or (reason is None and not said.everything):
+        why = f"'{str(reason)[:40]}'" if reason is not None else "no reason and no text"
+        message = f"{url} ended its answer with {why}."
+        raise _settled(TransientCallError(message, raw_output=said.everything), counted)
+
+
+def _settled(error: CallError, counted: Usage | None) -> CallError:
+    """The error with what it cost: as counted, or perhaps as much as was reserved."""
+    if counted is not None:
+        error.usage = counted
+    else:
+        error.maybe_charged = not isinstance(error, UNCHARGED)
+    return error

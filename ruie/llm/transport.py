@@ -14,6 +14,7 @@ from ruie.endpoint_settings import without_secrets
 from ruie.errors import UnreachableError
 from ruie.llm.keys import Key
 from ruie.llm.proxies import proxy_for
+from ruie.llm.response import read_bounded
 
 if TYPE_CHECKING:
     import httpx2
@@ -86,7 +87,7 @@ class Transport:
             verify=self._certificates(),
             proxy=self._proxy(),
             trust_env=False,  # the two lines above read the environment
-            event_hooks={"request": [self._authentication()]},
+            event_hooks={"request": [self._authentication()], "response": [read_bounded]},
         )
         return openai.AsyncOpenAI(
             base_url=self.shown_url,
