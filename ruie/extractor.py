@@ -184,7 +184,8 @@ class Extractor:
             prompt_tokens=prompt.tokens,
             key=self.key(query),
             response_format=response_format if as_json else None,
-            stop=() if as_json else decoding.stop,
+            # those of the parameters take their place
+            stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
             reasoning_tokens=decoding.reasoning_tokens,
             parameters=decoding.parameters,
         )

@@ -1,0 +1,55 @@
+"""Parameters that a user adds, as they reach the endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.endpoint import ScriptedEndpoint, answer
+
+from ruie.extractor import Decoding, Extractor
+from ruie.llm import LLMClient, Transport
+from ruie.llm.keys import Key
+from ruie.schema import Schema
+
+TEXT = "Ada met Bo in Oslo ."
+SCHEMA = Schema("news", entities={"person": ""})
+
+
+def body_with(**parameters: Any) -> dict[str, Any]:
+    with ScriptedEndpoint(answer("person: Ada")) as endpoint:
+        llm = LLMClient(endpoint.url)
+        Extractor(None, llm, "m", Decoding(parameters=parameters)).extract([TEXT], SCHEMA)
+        (request,) = endpoint.requests
+    return request.body
+
+
+def test_they_are_merged_into_the_request() -> None:
+    nested = {"chat_template_kwargs": {"enable_thinking": False}, "service_tier": "flex"}
+    plain = body_with()
+    assert body_with(**nested) == plain | nested
+    assert not set(nested) & set(plain)
+
+
+def test_they_take_the_place_of_what_ruie_sends() -> None:
+    own = {"temperature": 1, "stop": ["END"], "response_format": {"type": "text"}, "top_p": 0.9}
+    assert own.items() <= body_with(**own).items()
+    assert body_with()["stop"] == ["\n"]
+
+
+def test_an_answer_is_not_cut_at_a_stop_sequence_that_was_replaced() -> None:
+    """Of a model that reasons, to which ruie's own are not sent."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 9,
+             "completion_tokens_details": {"reasoning_tokens": 5}}  # fmt: skip  # an object
+    with ScriptedEndpoint(answer("person: Ada;\nperson: Bo", usage=usage)) as endpoint:
+        llm = LLMClient(endpoint.url, max_in_flight=1)
+        extractor = Extractor(None, llm, "m", Decoding(parameters={"stop": ["END"]}))
+        results = extractor.extract([TEXT, f"{TEXT} Again ."], SCHEMA)
+    assert [[e.span.text for e in result.entities] for result in results] == [["Ada", "Bo"]] * 2
+
+
+def test_an_extractor_is_opened_over_a_transport() -> None:
+    with ScriptedEndpoint(answer("person: Ada")) as endpoint:
+        transport = Transport(endpoint.url, Key("sk-1"), headers={"X-Team": "ada"})
+        Extractor.open(None, transport, "m").extract([TEXT], SCHEMA)
+        headers = {k.lower(): v for k, v in endpoint.requests[0].headers.items()}
+    assert (headers["authorization"], headers["x-team"]) == ("Bearer sk-1", "ada")
