@@ -28,7 +28,6 @@ AZURE = (
     ".azure-api.net",
 )
 """Hosts that take the key in the header `api-key`."""
-_UNUSED = "Bearer unused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class Transport:
         )
         return openai.AsyncOpenAI(
             base_url=self.shown_url,
-            api_key=_UNUSED.removeprefix("Bearer "),  # the library refuses to be without one
+            api_key="unused",  # the library refuses to be without one
             default_query=dict(parse_qsl(urlsplit(self.base_url).query, keep_blank_values=True)),
             max_retries=0,
             timeout=self.timeout_s,
@@ -128,38 +127,45 @@ class Transport:
         """What is done to each request, also after a redirection: secrets leave for the endpoint
         alone."""
         own = urlsplit(self.base_url)
-        origins = {(own.scheme, own.hostname, _port(own.scheme, own.port))}
-        if own.port is None:
-            origins.add(("https", own.hostname, 443))  # a server that wants TLS
+        port = None if own.port == {"http": 80, "https": 443}.get(own.scheme) else own.port
+        origins = {(own.scheme, own.hostname, port)}
+        if port is None:
+            origins.add(("https", own.hostname, None))  # a server that wants TLS
         proxy = proxy_for(self.base_url)
         proxy_user = _basic(proxy) if proxy else ""
+        version, secrets = self.key.version, self._secrets()
 
         async def authenticate(request: httpx2.Request) -> None:
+            nonlocal version, secrets
+            if version != self.key.version:
+                version, secrets = self.key.version, self._secrets()
             url, headers = request.url, request.headers
-            credentials = self._credentials()
-            if headers.get("Authorization") == _UNUSED:
-                del headers["Authorization"]
-            if proxy_user and url.scheme == "http":  # without TLS there is no CONNECT
-                headers["Proxy-Authorization"] = proxy_user
-            if (url.scheme, url.host, _port(url.scheme, url.port)) in origins:
-                headers.update(credentials)
-                headers.update(self.headers)
-            else:
-                for name in (*credentials, *self.headers):
+            admitted = (url.scheme, url.host, url.port) in origins
+            if not admitted or "authorization" not in secrets:
+                headers.pop("authorization", None)  # the library's
+            for name, value in secrets.items():
+                if admitted:
+                    headers[name] = value
+                else:
                     headers.pop(name, None)
+            if proxy_user and url.scheme == "http":  # without TLS there is no CONNECT
+                headers["proxy-authorization"] = proxy_user
 
         return authenticate
 
-    def _credentials(self) -> dict[str, str]:
-        """The header that says who calls."""
+    def _secrets(self) -> dict[str, str]:
+        """The headers that say who calls, and those of the settings, by their names in lower case;
+        the settings' come first."""
         key = self.key.read() if self.auth != "none" else ""
         auth = self.auth
         if auth == "auto":
             auth = "api-key" if self.is_azure else "bearer"
+        headers = {}
         if key:
-            return {"Authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
-        user = _basic(self.base_url)
-        return {"Authorization": user} if user else {}
+            headers = {"authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
+        elif user := _basic(self.base_url):
+            headers = {"authorization": user}
+        return headers | {name.lower(): value for name, value in self.headers.items()}
 
 
 def _basic(url: str) -> str:
@@ -169,7 +175,3 @@ def _basic(url: str) -> str:
         return ""
     user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return f"Basic {base64.b64encode(user.encode()).decode()}"
-
-
-def _port(scheme: str, port: int | None) -> int | None:
-    return port or {"http": 80, "https": 443}.get(scheme)

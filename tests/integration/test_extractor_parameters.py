@@ -37,14 +37,10 @@ def test_they_take_the_place_of_what_ruie_sends() -> None:
 
 
 def test_an_answer_is_not_cut_at_a_stop_sequence_that_was_replaced() -> None:
-    """Of a model that reasons, to which ruie's own are not sent."""
-    usage = {"prompt_tokens": 9, "completion_tokens": 9,
-             "completion_tokens_details": {"reasoning_tokens": 5}}  # fmt: skip  # an object
-    with ScriptedEndpoint(answer("person: Ada;\nperson: Bo", usage=usage)) as endpoint:
-        llm = LLMClient(endpoint.url, max_in_flight=1)
-        extractor = Extractor(None, llm, "m", Decoding(parameters={"stop": ["END"]}))
-        results = extractor.extract([TEXT, f"{TEXT} Again ."], SCHEMA)
-    assert [[e.span.text for e in result.entities] for result in results] == [["Ada", "Bo"]] * 2
+    decoding = Decoding(parameters={"stop": ["END"]})
+    extractor = Extractor(None, LLMClient("http://llm/v1"), "m", decoding)
+    (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
+    assert question.call.stop == ()
 
 
 def test_an_extractor_is_opened_over_a_transport() -> None:
