@@ -57,7 +57,8 @@ class ModelStanding:
 
 def find(conn: Connection, target: Target) -> Standing | None:
     """How a target stands; None where it is new (`add`)."""
-    row = conn.execute(_row(target)).one_or_none()
+    taken = (request_profiles.c.turn_until > utcnow()).label("taken")
+    row = conn.execute(_row(target).add_columns(taken)).one_or_none()
     if row is None:
         return None
     reason = conn.execute(
@@ -68,7 +69,7 @@ def find(conn: Connection, target: Target) -> Standing | None:
     away = (reason.reason or "unreachable") if reason and not reason.trying else ""
     # While an endpoint is being tried nothing is proven.
     proven = row.proven_at is not None and reason is None
-    return Standing(RequestProfile.from_body(row.learned), proven, away)
+    return Standing(RequestProfile.from_body(row.learned), proven, away, bool(row.taken))
 
 
 def add(conn: Connection, target: Target) -> None:

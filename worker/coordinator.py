@@ -187,11 +187,12 @@ class Coordinator:
             due = endpoints.due_probes(conn) if listed else []
         self._probe.start([each for each in listed if each.endpoint in due])
         own = self._config.llm_endpoint
-        away = next((e for e in listed if e.endpoint == own and not e.trying), None)
+        # One that knows no endpoint sends to the workers', whichever that is.
+        away = next((e for e in listed if own in (e.endpoint, "") and not e.trying), None)
         if away and not self._away:
-            log.warning("%s is away (%s): nothing is sent until it is back", own, away.reason)
+            log.warning("%s is away: %s", away.endpoint, away.reason)
         if self._away and not away:
-            log.info("%s can be reached again", own)
+            log.info("the endpoint can be reached again")
         self._away = away is not None
 
     def _fill(self) -> int:

@@ -31,9 +31,12 @@ TURN_S = 15.0
 """A turn that is not renewed for so long is another's: its process was lost."""
 REFRESH_S = 1.0
 """How old a process's knowledge of a standing may be."""
-POLL_S = 0.1
+POLL_S = (0.1, 0.5)
+"""How often one that waits for its turn looks, at first and after a while."""
 DIFFERENT_ITEMS = 5
 """So many items that fail alike with no success between them: it is not the items."""
+UNREACHED_ITEMS = 3
+"""So many whose calls do not reach the endpoint at all: not one lost connection of many."""
 
 
 class Pass(NamedTuple):
@@ -126,7 +129,7 @@ class Gate:
             if time.monotonic() - known.read_at > REFRESH_S:
                 self._refresh(target, known)
             return Pass(target, standing.profile)
-        turn = uuid.uuid4().hex
+        turn, pause_s = uuid.uuid4().hex, POLL_S[0]
         async with known.entrance:
             while True:
                 standing = await self._read(target, known)
@@ -134,9 +137,10 @@ class Gate:
                     raise EndpointAwayError(f"{target.endpoint} is away: {standing.away}")
                 if standing.proven:
                     return Pass(target, standing.profile)
-                if await self._ledger.claim(target, turn, TURN_S):
+                if not standing.taken and await self._ledger.claim(target, turn, TURN_S):
                     return Pass(target, standing.profile, turn)
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(POLL_S[1], pause_s * 1.2)
 
     def _refresh(self, target: Target, known: _Known) -> None:
         """Read again, while calls go on with what is known."""
@@ -179,10 +183,10 @@ class Gate:
         """One item that fails is its own matter; several with no success between are not."""
         items = known.failed.setdefault(Concern.ENDPOINT, set())
         items.add(call.key)
-        certain = isinstance(error, UnreachableError)
-        if not certain and not passed.turn and len(items) < DIFFERENT_ITEMS:
+        unreached = isinstance(error, UnreachableError)
+        if not passed.turn and len(items) < (UNREACHED_ITEMS if unreached else DIFFERENT_ITEMS):
             return
         failure = Failure(error.kind, error.message, tuple(items))
-        if await self._ledger.failed(passed.target.endpoint, failure, certain=certain):
+        if await self._ledger.failed(passed.target.endpoint, failure, certain=unreached):
             error.systemic = True
             known.standing = None

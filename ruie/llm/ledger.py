@@ -20,11 +20,12 @@ class Target(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a target stands. proven: it has answered, as the profile says. away: why no call reaches
-    its endpoint, or ""."""
+    its endpoint, or "". taken: somebody has the turn to make a call alone."""
 
     profile: RequestProfile = DEFAULT
     proven: bool = False
     away: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,25 @@ import pytest
 
 from ruie.db.queue import Overrides
 from ruie.errors import (
+    AccountError,
     CallError,
     ContentFilteredError,
     ContextTooLongError,
+    EndpointAwayError,
     FatalCallError,
     ItemError,
+    ModelError,
     OutputError,
+    ParameterRefusedError,
     RateLimitedError,
+    RequestRefusedError,
     TransientCallError,
     TruncatedError,
+    UnreachableError,
 )
 from ruie.worker.batches.retries import (
     Attempt,
+    AwaitEndpoint,
     PauseEndpoint,
     PauseJob,
     Quarantine,
@@ -73,6 +80,34 @@ class Lowest(random.Random):
 )
 def test_decisions(error: CallError, attempts: int, expected: object) -> None:
     assert decide(error, made(attempts), POLICY, Highest()) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "alike", "attempts", "expected"),
+    [
+        (AccountError("x"), 1, 1, Retry(1.0, counts=False)),
+        (ModelError("x"), 2, 9, Retry(1.0, counts=False)),
+        (ParameterRefusedError("x", parameter="seed"), 3, 1, PauseJob()),
+        (RequestRefusedError("x"), None, 1, Retry(1.0)),
+        (RequestRefusedError("x"), 1, 2, Quarantine()),  # others are answered: it is the item
+        (RequestRefusedError("x"), 4, 2, Retry(1.0)),  # others are not: it may be the job
+        (RequestRefusedError("x"), 4, 4, Quarantine()),
+        (RequestRefusedError("x"), 5, 1, PauseJob()),
+    ],
+)
+def test_refusals_are_judged_by_how_many_are_alike(
+    error: CallError, alike: int | None, attempts: int, expected: object
+) -> None:
+    error.alike = alike
+    assert decide(error, made(attempts), POLICY, Highest()) == expected
+
+
+@pytest.mark.parametrize("attempts", [1, 99])
+def test_an_endpoint_that_is_away_is_waited_for(attempts: int) -> None:
+    gone, one_of_many = UnreachableError("x"), TransientCallError("x")
+    gone.systemic = one_of_many.systemic = True
+    for error in (EndpointAwayError("x"), gone, one_of_many):
+        assert decide(error, made(attempts), POLICY) == AwaitEndpoint()
 
 
 @pytest.mark.parametrize(

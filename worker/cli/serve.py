@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
 from ruie.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ruie.settings import Settings
 
 
 @click.command()
@@ -84,6 +88,7 @@ def up() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Stack(settings(), report=lambda line: click.echo(line, err=True)) as stack:
+        _warn_of_endpoint(stack.settings)
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
             stack.check()
@@ -102,3 +107,24 @@ def _require_llm(url: str) -> None:
         raise SettingsError(
             "RUIE_LLM_BASE_URL is not set.", "Set it, or use `ruie up`, which starts a model."
         )
+
+
+def _warn_of_endpoint(config: Settings) -> None:
+    """Say at once what would otherwise be found out by the first call."""
+    import asyncio
+
+    from ruie.errors import RuieError
+    from ruie.llm import connect
+
+    async def resolve() -> None:
+        client = connect(config, timeout_s=10.0)
+        try:
+            await client.resolve_model(config.llm_model)
+        finally:
+            await client.close()
+
+    try:
+        asyncio.run(resolve())
+    except RuieError as error:
+        click.echo(f"Warning: {error}", err=True)
+        click.echo("Jobs wait until the LLM answers; `ruie doctor` checks it.", err=True)
