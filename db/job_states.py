@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, update
 
@@ -18,6 +19,28 @@ def get_job_states(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobSta
     """The jobs' states, by id."""
     rows = conn.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)))
     return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStanding:
+    """A job's state, and why and by whom it is paused."""
+
+    state: JobState
+    reason: str | None
+    paused_by: PausedBy | None
+
+
+def get_job_standings(conn: Connection, job_ids: Sequence[str]) -> dict[str, JobStanding]:
+    """The jobs' standings, by id, in the order of `job_ids`. Raises DatabaseError where there is no
+    such job."""
+    query = select(jobs.c.id, jobs.c.state, jobs.c.reason, jobs.c.paused_by)
+    found = {
+        row[0]: JobStanding(*row[1:]) for row in conn.execute(query.where(jobs.c.id.in_(job_ids)))
+    }
+    for job_id in job_ids:
+        if job_id not in found:
+            get_job(conn, job_id)
+    return {job_id: found[job_id] for job_id in job_ids}
 
 
 # From which states a job may enter each one. A cancelled job keeps its results and ends there; a

@@ -10,6 +10,12 @@ from ruie.db.models import attempts, extractions, input_errors, jobs, origins, w
 from ruie.errors import DatabaseError
 from ruie.records import Task
 
+TOLERATED_SHARE = 0.05
+"""The default of RUIE_QUARANTINE_SHARE."""
+ENDED = ("done", "cancelled", "failed")
+BLOCKING = ("error", "job_cap")
+"""What may have paused a job that goes on only once somebody mends it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskProgress:
@@ -57,6 +63,10 @@ class JobProgress:
     completion_tokens: int
     cost_usd: float
     cap_usd: float | None
+    paused_by: str | None
+    """`person`, `error`, `job_cap` or `day_cap`, where it is paused."""
+    tolerated_share: float
+    """The share of its items, 0 to 1, that may be given up before it counts as failed."""
     cached_tokens: int = 0
     """Of the prompts' tokens, those that were read from the provider's cache."""
     cache_write_tokens: int = 0
@@ -80,8 +90,32 @@ class JobProgress:
     def quarantined(self) -> int:
         return sum(task.quarantined for task in self.tasks)
 
+    @property
+    def quarantined_share(self) -> float:
+        """The share of its items that was given up, 0 to 1."""
+        return self.quarantined / self.items if self.items else 0.0
 
-def progress(conn: Connection, job_id: str) -> JobProgress:
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an error or its own cap paused it: it goes on only once somebody mends that."""
+        return self.state == "paused" and self.paused_by in BLOCKING
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether it is done, with no more than `tolerated_share` given up; None while it runs, or
+        is paused and will go on."""
+        if not self.ended and not self.blocked:
+            return None
+        return self.state == "done" and self.quarantined_share <= self.tolerated_share
+
+
+def progress(
+    conn: Connection, job_id: str, tolerated_share: float = TOLERATED_SHARE
+) -> JobProgress:
     """The job's totals. Raises DatabaseError where there is no such job."""
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
@@ -107,6 +141,8 @@ def progress(conn: Connection, job_id: str) -> JobProgress:
         completion_tokens=int(answered[2] + failed[2]),
         cost_usd=answered[3] + failed[3],
         cap_usd=None if job.cap_nusd is None else job.cap_nusd / 1e9,
+        paused_by=job.paused_by,
+        tolerated_share=tolerated_share,
         cached_tokens=int(answered[4] + failed[4]),
         cache_write_tokens=int(answered[5] + failed[5]),
         reasoning_tokens=int(answered[6] + failed[6]),

@@ -160,6 +160,9 @@ class Settings(BaseSettings):
         20.0, ge=0, description="time that calls in flight have to finish after SIGTERM, seconds"
     )
     max_attempts: int = Field(4, ge=1, description="attempts before an item is quarantined")
+    quarantine_share: float = Field(
+        0.05, ge=0, le=1, description="share of a job's items that may be given up, 0 to 1"
+    )
     max_document_chars: int = Field(2_000_000, ge=1, description="longest document, characters")
 
     @classmethod

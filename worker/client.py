@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Unpack
 
 from sqlalchemy import Engine
 
-from ruie.chunking import Chunker
 from ruie.db import endpoints, job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_settings import JobSettings
 from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
-from ruie.errors import UsageError
-from ruie.extractor import Decoding
+from ruie.errors import UnavailableError
 from ruie.prompts import PROMPT_VERSION
-from ruie.request_parameters import refusal
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
@@ -35,30 +32,10 @@ from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
 from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
-from ruie.worker.prices import price_of
+from ruie.worker.job_options import Options, check_cap, checked, chunker, decoding
+from ruie.worker.waiting import wait_for
 
-
-class Options(TypedDict, total=False):
-    """What a job does differently from the settings."""
-
-    name: str
-    """Default: the names of the files, or of the schema."""
-    model: str
-    cap_usd: float | None
-    """The most that the job may cost: it pauses before a call that could exceed it."""
-    priority: Literal["live", "normal", "backfill"]
-    """Its share of a quota that other jobs wait for too: 16, 4 or 1. Default: normal."""
-    force: bool
-    """Ask again what was answered before."""
-    context: str
-    """A metadata key, such as `title`: its value is added to each chunk's prompt."""
-    corpus: str
-    """A name for what the sources hold, whenever they are read. Only documents that are new or have
-    changed are enqueued, and those that are gone are marked as removed. Ids identify documents."""
-    parameters: Mapping[str, Any]
-    """Added to each request, as `RUIE_LLM_PARAMETERS` of the workers; these come first."""
-    new_job: bool
-    """Make a new job even where an interrupted one could be continued."""
+__all__ = ["Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
 
 
 class Client:
@@ -231,7 +208,21 @@ class Client:
     def progress(self, job_id: str) -> JobProgress:
         """How far a job is. Raises `DatabaseError` where there is no such job."""
         with reading(self.engine) as conn:
-            return progress(conn, job_id)
+            return progress(conn, job_id, self.config.quarantine_share)
+
+    def wait(self, job_id: str, timeout_s: float | None = None) -> JobProgress:
+        """Wait until a job has ended, or until it can go on only once somebody mends what paused it
+        (`JobProgress.blocked`); `JobProgress.ok` says how. A database that is away is waited for.
+
+        Raises `DatabaseError` where there is no such job, `UnavailableError` after `timeout_s`
+        seconds, or where the database stays away.
+        """
+        (last,) = wait_for(self.engine, [job_id], self.config.quarantine_share, timeout_s)
+        if last.ok is None:
+            raise UnavailableError(
+                f"{job_id} is still {last.state} after {timeout_s:g} s.", "Wait longer."
+            )
+        return last
 
     def endpoints_away(self) -> list[endpoints.Away]:
         """The endpoints that no call reaches, since when and why."""
@@ -252,43 +243,6 @@ class Client:
 def enqueue(rows: Any, schema: Schema | str | Path, **options: Unpack[Options]) -> Enqueued:
     """`Client().enqueue(...)` in one call."""
     return Client().enqueue(rows, schema, **options)
-
-
-def check_cap(cap_usd: float, model: str, config: Settings) -> None:
-    """Raises `UsageError` unless a cap can be enforced: it needs the model's price."""
-    if cap_usd <= 0:
-        raise UsageError(f"A cap of {cap_usd:g} USD allows nothing.", "Give a positive amount.")
-    if price_of(model, config.llm_prices, config.llm_base_url) is None:
-        raise UsageError(
-            f"A cap needs a price, and none is known for {model or 'an unnamed model'}.",
-            """Name the model, and set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """
-            "million tokens.",
-        )
-
-
-def checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters of a job. Raises `UsageError` unless they may be added to each request."""
-    if reason := refusal(parameters):
-        raise UsageError(f"Wrong parameters of a job: {reason}.", "docs/settings.md lists which.")
-    return parameters
-
-
-def decoding(config: Settings) -> Decoding:
-    """How the settings shape an answer."""
-    return Decoding(
-        demonstrations=config.demonstrations,
-        max_tokens=config.llm_max_tokens,
-        prompt_tokens=config.prompt_tokens,
-        form=config.output_form,
-        stop=tuple(config.llm_stop),
-        parameters=config.llm_parameters,
-        reasoning_tokens=config.llm_reasoning_tokens,
-    )
-
-
-def chunker(config: Settings) -> Chunker:
-    """How the settings divide a text."""
-    return Chunker(config.chunk_tokens, config.chunk_overlap, config.language)
 
 
 def _schema(schema: Schema | str | Path) -> Schema:

@@ -81,6 +81,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def percent(share: float) -> str:
+    """A share from 0 to 1: `12 %`, `0.4 %`."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
 def timestamp(at: datetime) -> str:
     """A time to the second, in UTC as it is stored."""
     return at.strftime("%Y-%m-%d %H:%M:%S")

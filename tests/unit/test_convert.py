@@ -21,7 +21,8 @@ from ruie.formats import TOLERANCE, AnnotatedRow, Format
 from ruie.formats.writing import schema_text, union, with_unique_ids, write_corpus
 from ruie.records import Task
 from ruie.schema import Schema
-from ruie.worker.cli.convert import FORMATS, convert, share
+from ruie.worker.cli.convert import FORMATS, convert
+from ruie.worker.cli.options import share
 
 CONLL = "OPEC B-ORG\ncut O\n\nIran B-PLACE\nsold O\n"
 EVENTS = {

@@ -24,6 +24,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "worker": ("serve:worker", "Process batches until stopped."),
     "coordinator": ("serve:coordinator", "Dispatch work to the workers until stopped."),
     "status": ("status:status", "Show how far the jobs are."),
+    "wait": ("wait:wait", "Wait until jobs have ended; the exit code says how."),
     "pause": ("jobs:pause", "Stop a job for now."),
     "resume": ("jobs:resume", "Continue a paused or failed job."),
     "cancel": ("jobs:cancel", "End a job for good; its records stay."),
@@ -76,8 +77,8 @@ def cli() -> None:
     """Turn large corpora into SQL tables of entities, relations and events.
 
     Settings come from RUIE_* variables and ruie.toml. Exit codes: 0 done, 1 done but something
-    failed, 2 wrong use, 3 a server cannot be reached or a part is not installed, 4 a bundle or
-    database is missing, damaged or of another version.
+    failed, 2 wrong use, 3 a server cannot be reached, a part is not installed or time is up, 4 a
+    bundle or database is missing, damaged or of another version.
     """
 
 

@@ -8,26 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ruie.worker.cli.options import json_option
+from ruie.worker.cli.options import json_option, share
 
 if TYPE_CHECKING:
     from ruie.annotations import Corpus
 
 FORMATS = ("brat", "conll", "docbin", "instructions", "jsonl")
 COLUMNS = ("source", "format", "rows", "entities", "relations", "events", "left out", "repaired")
-
-
-def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """A share, `5%` or `0.05`, as a number from 0 to 1. Above 1 without % it is refused: `5` may be
-    meant as either."""
-    written = value.strip()
-    try:
-        number = float(written.rstrip("% ")) / (100 if written.endswith("%") else 1)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
-        raise click.BadParameter(f"{value!r} is not a share; write for example 5% or 0.05.")
-    return number
 
 
 @click.command()

@@ -68,6 +68,21 @@ context_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
+def share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A share, `5%` or `0.05`, as a number from 0 to 1. Above 1 without % it is refused: `5` may be
+    meant as either."""
+    if value is None:
+        return None
+    written = value.strip()
+    try:
+        number = float(written.rstrip("% ")) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise click.BadParameter(f"{value!r} is not a share; write for example 5% or 0.05.")
+    return number
+
+
 def model_option(default: str = "RUIE_LLM_MODEL") -> Decorator:
     """--model. default: where it comes from if it is not given."""
     return click.option("--model", default="", help=f"Model; default: {default}.")

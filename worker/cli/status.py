@@ -53,7 +53,7 @@ def _once(client: Client, job: str | None, as_json: bool) -> None:
     if as_json:
         shared = {"endpoints_away": [away_document(each) for each in away]}
         listed = [client.progress(job)] if job else _all(client)
-        documents = [_plain(progress) | shared for progress in listed]
+        documents = [plain(progress) | shared for progress in listed]
         if job:
             documents[0]["models"] = model_documents(client.models())
         print_json(documents[0] if job else documents)
@@ -74,9 +74,10 @@ def _all(client: Client) -> list[JobProgress]:
     return [client.progress(job.id) for job in client.jobs()]
 
 
-def _plain(progress: JobProgress) -> dict[str, Any]:
-    totals = {"items": progress.items, "open": progress.open, "done": progress.done}
-    return asdict(progress) | totals | {"quarantined": progress.quarantined}
+def plain(progress: JobProgress) -> dict[str, Any]:
+    """A job's progress as one JSON object."""
+    names = ("items", "open", "done", "quarantined", "quarantined_share", "ok")
+    return asdict(progress) | {name: getattr(progress, name) for name in names}
 
 
 def _watch(client: Client, job: str | None) -> None:
@@ -124,16 +125,26 @@ def _ended(progress: JobProgress) -> bool:
 def line(progress: JobProgress) -> str:
     """A job on one line, for a log."""
     return (
-        f"{progress.job_id} {progress.state}: {progress.done:,} of {progress.items:,} items done, "
+        f"{progress.job_id} {_state(progress)}: "
+        f"{progress.done:,} of {progress.items:,} items done, "
         f"{progress.quarantined:,} quarantined, {progress.calls:,} calls, "
         f"{progress.prompt_tokens + progress.completion_tokens:,} tokens"
     )
 
 
-def _state(progress: JobProgress) -> str:
-    """The job's state, and whether its sources are still being read."""
-    enqueueing = not progress.enqueued and progress.state in ("running", "paused")
-    return f"{progress.state}, enqueueing" if enqueueing else progress.state
+def _state(progress: JobProgress) -> Text:
+    """The job's state, and whether its sources are still being read, or how much of a job that is
+    done was given up: in red where that is more than is tolerated."""
+    from rich.text import Text
+
+    from ruie.worker.terminal import percent
+
+    if not progress.enqueued and progress.state in ("running", "paused"):
+        return Text(f"{progress.state}, enqueueing")
+    if progress.state == "done" and progress.quarantined:
+        given_up = f"done, {percent(progress.quarantined_share)} given up"
+        return Text(given_up, style="yellow" if progress.ok else "red")
+    return Text(progress.state)
 
 
 def overview(listed: list[JobProgress]) -> Any:
@@ -157,9 +168,9 @@ def detail(progress: JobProgress) -> Group:
 
     from ruie.worker.terminal import table
 
-    head = f"{progress.job_id}  {progress.name}  {_state(progress)}"
+    head = Text(f"{progress.job_id}  {progress.name}  ").append_text(_state(progress))
     if progress.reason:
-        head += f": {progress.reason}"
+        head.append(f": {progress.reason}")
     counts = (
         f"{progress.documents:,} documents, {progress.input_errors:,} refused lines, "
         f"{progress.calls:,} calls ({progress.failed_calls:,} failed), "
@@ -180,4 +191,4 @@ def detail(progress: JobProgress) -> Group:
     )
     full = BAR_WIDTH * (progress.items - progress.open) // max(1, progress.items)
     bar = Text("━" * full, style="green").append("─" * (BAR_WIDTH - full), style="dim")
-    return Group(Text(head), Text(counts), bar, tasks)
+    return Group(head, Text(counts), bar, tasks)

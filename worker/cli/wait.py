@@ -1,0 +1,89 @@
+"""`ruie wait`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ruie.errors import ExitCode, UnavailableError
+from ruie.worker.cli.options import json_option, share
+
+if TYPE_CHECKING:
+    from ruie.db.progress import JobProgress
+
+
+@click.command()
+@click.argument("listed", metavar="JOB...", nargs=-1, required=True)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than this."
+)
+@click.option(
+    "--fail-on-quarantine",
+    metavar="SHARE",
+    callback=share,
+    help="Share of a job's items that may be given up; default: RUIE_QUARANTINE_SHARE.",
+)
+@json_option
+@click.pass_context
+def wait(
+    ctx: click.Context,
+    listed: tuple[str, ...],
+    timeout: float | None,
+    fail_on_quarantine: float | None,
+    as_json: bool,
+) -> None:
+    """Wait until every JOB has ended; the exit code says how.
+
+    0: all are done. 1: one was cancelled or failed, more of it was given up than may be, or it is
+    paused by an error or its cap, which ends the wait at once. 3: time is up. A job that was paused
+    by hand or by the day's cap is waited for, and so is a database that is away.
+    """
+    from ruie.worker.cli.status import line, plain
+    from ruie.worker.client import Client
+    from ruie.worker.terminal import print_json
+    from ruie.worker.waiting import wait_for
+
+    client = Client()
+    tolerated = client.config.quarantine_share if fail_on_quarantine is None else fail_on_quarantine
+    ended = wait_for(
+        client.engine,
+        list(dict.fromkeys(listed)),
+        tolerated,
+        timeout,
+        lambda progress: click.echo(line(progress), err=True),
+    )
+    if as_json:
+        print_json([plain(progress) for progress in ended])
+    else:
+        for progress in ended:
+            click.echo(line(progress))
+    failed = [progress for progress in ended if progress.ok is False]
+    for progress in failed:
+        click.echo(f"ruie: {_why(progress)}", err=True)
+    if failed:
+        ctx.exit(int(ExitCode.FAILED))
+    if waiting := [progress.job_id for progress in ended if progress.ok is None]:
+        raise UnavailableError(
+            f"Still waiting for {', '.join(waiting)} after {timeout:g} s.",
+            "`ruie status` shows how far they are.",
+        )
+
+
+def _why(progress: JobProgress) -> str:
+    """Why a job does not count as a success, and what to do."""
+    from ruie.worker.terminal import percent
+
+    job = progress.job_id
+    if progress.state == "done":
+        given_up, tolerated = percent(progress.quarantined_share), percent(progress.tolerated_share)
+        return (
+            f"{given_up} of the items of {job} were given up, more than {tolerated}.\n"
+            f"      `ruie quarantine list {job}` shows them, `ruie retry {job}` tries them again."
+        )
+    reason = f": {progress.reason}" if progress.reason else ""
+    mended = f"`ruie resume {job}`" if progress.paused_by != "job_cap" else f"`ruie cap {job} USD`"
+    hint = (
+        "" if progress.state == "cancelled" else f"\n      Once that is mended, {mended} goes on."
+    )
+    return f"{job} is {progress.state}{reason}{hint}"
