@@ -4,6 +4,7 @@ write instead."""
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +50,15 @@ def checked_secret(value: str) -> str:
     if not value.isascii() or not value.isprintable():
         raise ValueError("it holds a line break or a character that HTTP headers cannot carry")
     return value
+
+
+def checked_command(command: str) -> str:
+    """A command that can be divided into words as a shell does."""
+    try:
+        shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"it is no command: {str(error).lower()}") from None
+    return command.strip()
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from ruie.endpoint_settings import (
     checked_base_url,
+    checked_command,
     checked_headers,
     checked_parameters,
     checked_secret,
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="API key of the endpoint"
     )
     llm_api_key_file: str = Field("", description="file that holds the key, instead of the key")
-    llm_api_key_command: str = Field(
+    llm_api_key_command: Annotated[str, AfterValidator(checked_command)] = Field(
         "", description="command that prints the key, run without a shell, instead of the key"
     )
     llm_auth: Auth = Field(

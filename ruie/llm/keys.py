@@ -119,8 +119,9 @@ def _from_command(command: str) -> str:
         raise AccountError(
             f"`{command}` did not print the key within {COMMAND_SECONDS:g} s.", hint
         ) from None
-    except OSError as error:
-        raise AccountError(f"`{command}` cannot be run: {error.strerror}.", hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AccountError(f"`{command}` cannot be run: {reason}.", hint) from None
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split())[:MAX_DETAIL]
         raise AccountError(

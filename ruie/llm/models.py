@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ruie.endpoint_settings import without_secrets
 from ruie.errors import AccountError, ModelError, UnavailableError
 from ruie.llm.transport import Transport
 from ruie.llm.unreachable import unanswered_error
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 NO_LIST = frozenset({403, 404, 405, 501})
 """How an endpoint says that it lists no models, at all or with this key."""
+MOVED = frozenset({301, 302, 303})
+"""Redirections that turn a POST into a GET: a list of models follows them, a call cannot."""
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
 
 
@@ -61,7 +64,7 @@ async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[
 
 async def _ask(client: openai.AsyncOpenAI, url: str) -> list[str] | None:
     """The names of the list at this URL; None where there is no list. Raises what the library does,
-    `TypeError` and `ValueError` for a list that cannot be read."""
+    `TypeError` and `ValueError` for a list that cannot be read, `ModelError` if it has moved."""
     import openai
     from httpx2 import Response
 
@@ -71,6 +74,13 @@ async def _ask(client: openai.AsyncOpenAI, url: str) -> list[str] | None:
         if error.status_code in NO_LIST:
             return None
         raise
+    moved = any(earlier.status_code in MOVED for earlier in response.history)
+    if moved and response.url.path.endswith("/models"):
+        better = without_secrets(str(response.url)).removesuffix("/models")
+        raise ModelError(
+            "The endpoint has moved, and what is posted to its old URL is lost.",
+            f"Set RUIE_LLM_BASE_URL to {better}.",
+        )
     return _names(json.loads(response.content))
 
 

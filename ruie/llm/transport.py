@@ -105,7 +105,13 @@ class Transport:
         # as a header, which is what aiohttp takes from now on; it sends it with CONNECT
         user = _basic(proxy)
         headers = {"Proxy-Authorization": user} if user else {}
-        return httpx2.Proxy(without_secrets(proxy), headers=headers)
+        try:
+            return httpx2.Proxy(without_secrets(proxy), headers=headers)
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise UnreachableError(
+                f"The proxy {without_secrets(proxy)} of the environment is no URL: {error}.",
+                "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
+            ) from None
 
     def _certificates(self) -> ssl.SSLContext:
         import httpx2

@@ -121,6 +121,7 @@ def test_the_list_of_models_is_read_with_the_new_key(tmp_path: Path) -> None:
         (Key(file="lines.txt"), "a line break"),
         (Key(file="bytes.txt"), "cannot be read from bytes.txt: it is no text"),
         (Key(command="no-such-command --now"), "`no-such-command --now` cannot be run: No such"),
+        (Key(command="cat 'a"), "`cat 'a` cannot be run: No closing quotation"),
         (Key(command="false"), "`false`, which prints the key, ended with 1"),
         (Key(command="true"), "is empty. Correct RUIE_LLM_API_KEY_COMMAND."),
         (Key(command="echo a | tr a b"), ""),

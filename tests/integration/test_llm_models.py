@@ -157,6 +157,17 @@ def test_a_base_url_below_which_v1_is_elsewhere_is_corrected() -> None:
     assert caught.value.hint == f"Set RUIE_LLM_BASE_URL to {server.url}/llm/v1."
 
 
+def test_an_endpoint_that_has_moved_is_named() -> None:
+    moved = {"Location": "/new/v1/models?a=b"}
+    with HttpServer({"/new/v1/models": LIST}) as server:
+        server.answers["/v1/models"] = Reply(status=301, headers=moved)
+        with pytest.raises(ModelError, match="has moved") as caught:
+            asyncio.run(checked(LLMClient(f"{server.url}/v1", timeout_s=5), "m"))
+        assert caught.value.hint == f"Set RUIE_LLM_BASE_URL to {server.url}/new/v1."
+        server.answers["/v1/models"] = Reply(status=308, headers=moved)
+        assert asyncio.run(checked(LLMClient(f"{server.url}/v1", timeout_s=5), "m")) == ["m"]
+
+
 def test_what_azure_could_deploy_is_no_list_of_deployments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

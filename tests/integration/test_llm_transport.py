@@ -235,6 +235,13 @@ def test_a_proxy_of_another_kind_is_named(monkeypatch: pytest.MonkeyPatch, proxy
     assert "SECRET" not in str(caught.value)
 
 
+def test_a_proxy_that_is_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://u:SECRET@p:x")
+    with pytest.raises(UnreachableError, match="The proxy http://p:x of the environment") as caught:
+        complete("https://llm.test/v1")
+    assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [None, b"no certificate"])
 def test_a_file_of_certificates_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ca.pem"

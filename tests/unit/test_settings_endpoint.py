@@ -122,6 +122,10 @@ def test_a_key_that_would_break_http(monkeypatch: pytest.MonkeyPatch, key: str) 
     assert "it holds a line break or a character" in refused(monkeypatch, "RUIE_LLM_API_KEY", key)
 
 
+def test_a_command_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no closing quotation" in refused(monkeypatch, "RUIE_LLM_API_KEY_COMMAND", "cat 'a")
+
+
 def test_white_space_around_secrets_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUIE_LLM_API_KEY", " sk-abc\n")
     monkeypatch.setenv("RUIE_LLM_HEADERS", '{"X-Team": " ada\\n"}')
