@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ruie.errors import OutputError
 from ruie.extractor import Decoding, Extractor
 from ruie.llm import LLMClient, Usage
 from ruie.llm.profile import RequestProfile
@@ -18,7 +19,8 @@ SCHEMA = Schema.from_body(
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How a call went. estimated_tokens: of the prompt; usage: as the provider counted."""
+    """How a call went. estimated_tokens: of the prompt; usage: as the provider counted. readable:
+    whether the answer has the form that is asked for."""
 
     model: str
     answer: str
@@ -27,13 +29,18 @@ class Trial:
     usage: Usage
     profile: RequestProfile
     limits: list[ProviderLimit]
+    readable: bool
 
 
 async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
     """Ask about one sentence, without demonstrations. Raises `CallError`."""
     extractor = Extractor(None, client, model, decoding)
     (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
-    completion = (await extractor.ask(question)).completion
+    completion = await client.complete(question.call)
+    try:
+        readable = bool(extractor.read(question, completion))
+    except OutputError:
+        readable = False
     return Trial(
         model,
         completion.text,
@@ -42,4 +49,5 @@ async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
         completion.usage,
         client.gate.profile(client.base_url, question.call),
         provider_limits(completion.headers),
+        readable,
     )

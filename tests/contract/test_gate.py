@@ -8,22 +8,11 @@ from typing import Any
 from sqlalchemy import Engine
 from support.clients import CALL
 from support.endpoint import Reply, ScriptedEndpoint, answer
-from support.gates import all_at_once, ask, different, fleet, refusal
+from support.gates import all_at_once, ask, different, fleet, reasoning_model, refusal
 
 from ruie.db import endpoints
 from ruie.errors import CallError, ParameterRefusedError
 from ruie.llm import Completion, LLMClient
-
-
-def reasoning_model(body: dict[str, Any], _: int) -> Reply:
-    """As OpenAI's reasoning models: other names, no temperature, no stop."""
-    if "max_tokens" in body:
-        use = "Unsupported parameter: 'max_tokens' is not supported with this model. "
-        return refusal("max_tokens", use + "Use 'max_completion_tokens' instead.")
-    for name in ("temperature", "stop"):
-        if name in body:
-            return refusal(name, f"Unsupported parameter: '{name}' is not supported.")
-    return answer("PERSON: Ada\nand more", delay_s=0.05)
 
 
 def test_each_parameter_is_refused_once_in_the_whole_fleet(engine: Engine) -> None:

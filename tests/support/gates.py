@@ -6,11 +6,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 from support.clients import CALL
-from support.replies import JSON, Reply
+from support.replies import JSON, Reply, answer
 
 from ruie.db.engine import open_engine
 from ruie.errors import CallError
@@ -27,6 +27,17 @@ T = TypeVar("T")
 def refusal(name: str, message: str) -> Reply:
     body = {"error": {"message": message, "param": name, "code": "unsupported_parameter"}}
     return Reply(json.dumps(body).encode(), 400, dict(JSON))
+
+
+def reasoning_model(body: dict[str, Any], _: int) -> Reply:
+    """As OpenAI's reasoning models: other names, no temperature, no stop."""
+    if "max_tokens" in body:
+        use = "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        return refusal("max_tokens", use + "Use 'max_completion_tokens' instead.")
+    for name in ("temperature", "stop"):
+        if name in body:
+            return refusal(name, f"Unsupported parameter: '{name}' is not supported.")
+    return answer("PERSON: Ada\nand more", delay_s=0.05)
 
 
 def fleet(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ruie.errors import OutputError, RuieError
+from ruie.errors import RuieError
 from ruie.worker.cli.check import Check
 
 if TYPE_CHECKING:
@@ -93,11 +93,6 @@ async def _try(client: LLMClient, model: str, config: Settings) -> list[Check]:
 
     try:
         trial = await try_model(client, model, decoding(config))
-    except OutputError as error:
-        said = f": {_short(error.raw_output or '')!r}" if error.raw_output else ""
-        detail = f"{model} answers, but not in the form that is asked for{said}"
-        hint = "Try RUIE_OUTPUT_FORM=json, a higher RUIE_LLM_MAX_TOKENS, or another model."
-        return [Check("model", False, detail, hint)]
     except RuieError as error:
         return [Check("model", False, f"{model}: {error.message}", error.hint)]
     return list(_report(trial, config))
@@ -106,8 +101,13 @@ async def _try(client: LLMClient, model: str, config: Settings) -> list[Check]:
 def _report(trial: Trial, config: Settings) -> Iterator[Check]:
     from ruie.worker.prices import price_of
 
-    detail = f"{trial.model} answers in {trial.latency_s:.2f} s: {_short(trial.answer)}"
-    yield Check("model", True, detail)
+    yield Check("model", True, f"{trial.model} answers in {trial.latency_s:.2f} s")
+    if trial.readable:
+        yield Check("answer", True, _short(trial.answer))
+    else:
+        said = f"not in the form that was asked for: {_short(trial.answer)!r}"
+        hint = "A small model needs demonstrations; RUIE_OUTPUT_FORM=json may help."
+        yield Check("answer", True, said, hint)
     usage = trial.usage
     thought = f", {usage.reasoning:,} of them thought" if usage.reasoning else ""
     yield Check(
