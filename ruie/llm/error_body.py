@@ -29,6 +29,8 @@ EMPTY_WORDS = {"provider returned error", "bad request", "error"}
 """What gateways say before the words of the provider behind them."""
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pk|key|tgp|hf|nvapi|csk|fw)[-_][\w*.-]{6,}|\bAIza[\w*-]{9,}")
+GATEWAY = re.compile(r"(?:[\w.]{1,80}(?:Error|Exception)\b[\s:-]{1,4}){1,4}(?=[{\[])")
+"""What LiteLLM puts before the document in which the provider behind it says what is wrong."""
 TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
@@ -90,12 +92,14 @@ def _read(node: Any, found: ErrorBody, depth: int) -> None:
 
 def _read_text(text: str, found: ErrorBody, depth: int) -> None:
     text = text[:MAX_READ].strip()
-    if text[:1] in ("{", "["):  # what the provider behind a gateway said
+    start = gateway.end() if (gateway := GATEWAY.match(text)) else 0
+    if text[start : start + 1] in ("{", "["):  # what the provider behind a gateway said
         try:
-            _read(json.loads(text), found, depth + 1)
+            said, end = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
-            pass
-        else:
+            end = 0
+        if end == len(text) or (start and end):
+            _read(said, found, depth + 1)
             return
     if text[:1] == "<":
         title = TITLE.search(text)

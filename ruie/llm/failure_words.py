@@ -76,7 +76,9 @@ ACCOUNT = Rule(
     ),
     words=_any(
         r"api key (?:is )?(?:not valid|invalid|expired|not found)|(?:invalid|incorrect) api key",
-        r"credit balance is too low",  # Anthropic
+        r"credit balance is (?:too low|exhausted)",  # Anthropic, OpenAI
+        # OpenAI, through a gateway that drops its code; Gemini says the same of a minute's limit
+        r"exceeded your current quota.{0,120}platform\.openai\.com",
         r"insufficient (?:account )?(?:balance|credits?|funds)|account is in arrears|余额不足",
         r"user location is not supported",  # Gemini
         r"country, region, or territory not supported",  # OpenAI
@@ -105,6 +107,7 @@ MODEL = Rule(
         r"deployment for this resource does not exist",  # Azure
         r"no models? (?:is |are )?loaded|failed to load model|model is unloaded",  # LM Studio
         r"not a chat model",  # OpenAI
+        r"server is pinned to",  # transformers
     ),
     statuses=frozenset({400, 403, 404, 410, 422}),
 )

@@ -118,7 +118,13 @@ class RequestProfile:
 
     def after_answer(self, completion: Completion) -> Self:
         """The profile with what an answer shows."""
-        return replace(self, reasons=True) if completion.reasoned and not self.reasons else self
+        if completion.reasoned and not self.reasons:
+            return replace(self, reasons=True)
+        wrote = completion.usage.completion > 1 and completion.finish_reason == "stop"
+        if wrote and not completion.text.strip() and self.sends_stop:
+            # It ended before the answer, as where a server takes the thoughts away and says nothing
+            return replace(self, omitted=self.omitted | {"stop"})
+        return self
 
 
 DEFAULT = RequestProfile()

@@ -18,10 +18,10 @@ ECHO = re.compile(r"([\"`])(?:(?!\1).){40,}\1", re.DOTALL)
 """A long quotation: the document's words, not the endpoint's."""
 
 NAME = (
-    r"(?<![\w.])[`'\"]{0,2}(?P<name>max_completion_tokens|max_tokens|maxoutputtokens|temperature|stop"
+    r"(?<![\w.])[`'\"]{0,2}(?P<name>max_completion_tokens|max_tokens|maxoutputtokens|temperature|stop_sequences|stop"
     r"|response_format|top_logprobs|logprobs|seed)(?:\.[\w.]+)?[`'\"]{0,2}(?!\w)"
 )
-ALIASES = {"maxoutputtokens": "max_tokens"}  # Vertex AI
+ALIASES = {"maxoutputtokens": "max_tokens", "stop_sequences": "stop"}  # Vertex AI, Anthropic
 
 
 def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -34,7 +34,10 @@ UNSUPPORTED = _patterns(
     r"NAME(?: parameter)? (?:is|are) (?:currently )?(?:not|no longer)(?: yet| currently)?"
     r" (?:supported|allowed|available|enabled|permitted|implemented)",  # Groq, Gemini
     r"NAME(?: parameter)? (?:is|are) (?:deprecated|unsupported)",  # Anthropic, Groq
-    r"does not support (?:the )?(?:parameters?|arguments?)?:? ?[\[({]?NAME",  # xAI, OpenAI, LiteLLM
+    r"(?:does not|doesn't|do not|don't) support (?:the )?(?:parameters?|arguments?)?:? ?[\[({]?"
+    r"NAME",  # xAI, OpenAI, LiteLLM
+    r"unexpected (?:fields?|keys?|arguments?|parameters?)[^:]{0,40}: ?[\[({]?[^\])}]{0,80}?"
+    r"NAME",  # transformers
     r"argument not supported[^:]{0,40}: NAME",  # xAI
     r"unknown (?:name|field|parameter|argument|key):? NAME",  # Gemini; servers written in Go
     r"property NAME is unsupported",  # Groq
@@ -46,7 +49,7 @@ VALUE = _patterns(
     r"|is invalid|is out of range|does not support)",  # OpenAI, Groq, LM Studio
     r"(?:invalid|unsupported) (?:value (?:for|of) |value: |parameter:? |schema for )?NAME",
     r"range of NAME should be",  # DashScope
-    r"NAME: (?:\d+ >|range:|input should|only|expected|must)",  # Anthropic, Moonshot
+    r"NAME: (?:\d+ >|range:|input should|only|expected|must|each \w+ \w+ must)",  # Anthropic
     r"has an? NAME value of",  # Vertex AI
 )
 FORMAT = re.compile(

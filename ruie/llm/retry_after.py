@@ -13,10 +13,16 @@ MAX_WAIT_S = 3600.0
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, or None if the headers do not say.
 
-    Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date. A date is by the
-    server's clock: it is compared with the `date` of the response, or with `now` (default: this
-    machine's clock) where that is missing.
+    Reads `retry-after-ms`, and `retry-after` as seconds or as an HTTP date, or as LiteLLM passes
+    them on. A date is by the server's clock: it is compared with the `date` of the response, or
+    with `now` (default: this machine's clock) where that is missing.
     """
+    passed_on = {
+        name.removeprefix("llm_provider-"): value
+        for name in ("llm_provider-retry-after-ms", "llm_provider-retry-after")
+        if (value := headers.get(name)) is not None
+    }
+    headers = {**passed_on, **headers}
     if (wait := _number(headers.get("retry-after-ms"))) is not None:
         return min(wait / 1000, MAX_WAIT_S)
     value = headers.get("retry-after")

@@ -37,6 +37,7 @@ def read_usage(answer: object) -> Usage:
         # Tokens of neither: what Gemini and xAI call thinking, which is charged as output.
         # docs.x.ai/docs/guides/reasoning, ai.google.dev/gemini-api/docs/thinking
         output += rest
+        reasoning = max(reasoning, rest)
     if reasoning > output:
         output += reasoning
     if cached + written > prompt:

@@ -22,6 +22,7 @@ word for word.
     The answer to GET /models.
 `[errors.NAME]`
     An answer that is a failure; means: the class of `ruie.errors` that it should be read as.
+    retry_after: the seconds to wait that should be read from headers or body.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Failure:
     name: str
     reply: Reply
     means: type[CallError]
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _refusal(part: Mapping[str, Any]) -> Refusal:
 
 
 def _failure(name: str, part: Mapping[str, Any]) -> Failure:
-    return Failure(name, _reply(part), getattr(errors, part["means"]))
+    means = getattr(errors, part["means"])
+    return Failure(name, _reply(part), means, part.get("retry_after"))
 
 
 def _is_answer(part: object) -> bool:

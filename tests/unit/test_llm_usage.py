@@ -104,7 +104,7 @@ FORMS: dict[str, tuple[dict[str, Any], Usage]] = {
     # ai.google.dev/gemini-api/docs/openai: what it thinks is in the total alone
     "gemini": (
         {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623},
-        Usage(20, 603),
+        Usage(20, 603, reasoning=405),
     ),
     # docs.x.ai/developers/cost-tracking; it reports thinking beside the completion
     "xai": (
