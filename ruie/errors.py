@@ -186,6 +186,8 @@ class RequestRefusedError(CallError):
 class FatalCallError(CallError):
     """No call of this job can succeed until somebody mends what the message says."""
 
+    concern = Concern.REQUEST
+
 
 class AccountError(FatalCallError):
     """The key is refused, the credit is spent, the region is blocked."""
