@@ -95,7 +95,7 @@ class Gate:
     async def answered(self, passed: Pass, completion: Completion) -> None:
         """The call was answered: what had not answered before is proven."""
         known = self._known[passed.target]
-        profile = passed.profile.after_answer(completion)
+        profile = passed.profile.after_answer(completion, first=bool(passed.turn))
         known.failed.clear()
         if passed.turn or profile != passed.profile:
             await self._ledger.prove(passed.target, profile)

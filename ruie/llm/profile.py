@@ -116,13 +116,14 @@ class RequestProfile:
             return replace(self, output_limit=OUTPUT_LIMITS[0])
         return replace(self, output_limit="")
 
-    def after_answer(self, completion: Completion) -> Self:
-        """The profile with what an answer shows."""
+    def after_answer(self, completion: Completion, *, first: bool) -> Self:
+        """The profile with what an answer shows. first: none of its kind was answered before."""
         if completion.reasoned and not self.reasons:
             return replace(self, reasons=True)
         wrote = completion.usage.completion > 1 and completion.finish_reason == "stop"
-        if wrote and not completion.text.strip() and self.sends_stop:
-            # It ended before the answer, as where a server takes the thoughts away and says nothing
+        if first and wrote and not completion.text.strip() and self.sends_stop:
+            # It ended before the answer, as where a server hides the thoughts and says nothing.
+            # Later an empty answer is only that: without stop sequences every answer is longer.
             return replace(self, omitted=self.omitted | {"stop"})
         return self
 
