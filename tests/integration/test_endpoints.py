@@ -4,7 +4,8 @@ describes: with a cap, and with what the model does not take learned on the way.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from support.provider import KEY, Provider, providers
 from support.provider_endpoint import ProviderEndpoint
 
 from ruie.schema import Schema
-from ruie.settings import Settings, load
+from ruie.settings import load
 from ruie.worker.client import Client
 
 PROVIDERS = providers()
+CHOOSY = [p for p in PROVIDERS if any(r.parameter == "response_format" for r in p.refusals)]
 SCHEMA = Schema("names", entities={"person": "", "org": ""})
 ROWS = [{"id": name, "text": f"{name} met Nobody ."} for name in ("Ada", "Grace", "Joan")]
 
@@ -33,46 +35,117 @@ def says(body: Mapping[str, Any]) -> str:
     return f"person: {person}"
 
 
-def settings_for(provider: Provider, endpoint: ProviderEndpoint, **more: object) -> Settings:
-    return load(
-        llm_base_url=endpoint.base_url,
-        llm_auth=provider.auth,
-        llm_model=provider.model,
-        llm_api_key=KEY,
-        llm_prices={provider.model: (1.0, 4.0)},
-        demonstrations=1,
-        batch_size=8,
-        **more,
-    )
+@dataclass(frozen=True)
+class Run:
+    """What a job did. cost: US dollars; the other values are those of the tables."""
+
+    state: str
+    reason: str
+    entities: list[tuple[str, str, str]]
+    items: list[tuple[str, int]]
+    cost: float | None
 
 
-@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.key)
-def test_rows_become_records(
-    provider: Provider, sqlite_server: Server, url: str, tmp_path: Path
-) -> None:
-    with ProviderEndpoint(provider, says) as endpoint:
-        config = settings_for(
-            provider,
-            endpoint,
+Works = Callable[..., Run]
+
+
+@pytest.fixture
+def works(sqlite_server: Server, url: str, tmp_path: Path) -> Works:
+    """works(endpoint, setting=...): a job with a cap, worked off until it runs no more."""
+
+    def run(endpoint: ProviderEndpoint, **settings: object) -> Run:
+        provider = endpoint.provider
+        config = load(
             database_url=sqlite_server.current(),
             redis_url=url,
             home=tmp_path,
+            llm_base_url=endpoint.base_url,
+            llm_auth=provider.auth,
+            llm_model=provider.model,
+            llm_api_key=KEY,
+            llm_prices={provider.model: (1.0, 4.0)},
+            demonstrations=1,
+            batch_size=8,
+            **settings,
         )
         client = Client(config)
         job = client.enqueue(ROWS, SCHEMA, cap_usd=1.0).job_id
-        assert work_off(config, job) == "done"
+        state = work_off(config, job)
         with client.engine.connect() as conn:
-            found = conn.execute(text("SELECT external_id, type, text FROM entity_mentions")).all()
-            items = conn.execute(text("SELECT state, attempts FROM work_items")).all()
-            (cost,) = conn.execute(text("SELECT SUM(cost_usd) FROM extractions")).one()
+
+            def rows(sql: str) -> list[Any]:
+                return [tuple(row) for row in conn.execute(text(sql))]
+
+            found = Run(
+                state,
+                rows("SELECT reason FROM jobs")[0][0] or "",
+                sorted(rows("SELECT external_id, type, text FROM entity_mentions")),
+                rows("SELECT state, attempts FROM work_items"),
+                rows("SELECT SUM(cost_usd) FROM extractions")[0][0],
+            )
         client.engine.dispose()
-    assert sorted(map(tuple, found)) == [(row["id"], "person", row["id"]) for row in ROWS]
+        return found
+
+    return run
+
+
+ALL = [(row["id"], "person", row["id"]) for row in ROWS]
+
+
+def having(error: str) -> pytest.MarkDecorator:
+    """The endpoints whose description has this error."""
+    some = [provider for provider in PROVIDERS if error in provider.failures]
+    return pytest.mark.parametrize("provider", some, ids=lambda p: p.key)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.key)
+def test_rows_become_records(provider: Provider, works: Works) -> None:
+    with ProviderEndpoint(provider, says) as endpoint:
+        ran = works(endpoint)
+    assert ran.state == "done"
+    assert ran.entities == ALL
     # A model whose thoughts end at the first stop sequence shows that by an answer without text.
     thoughtless = 1 if provider.answer.stop_cuts else 0
-    assert {state for state, _ in items} == {"done"}
-    assert sum(attempts - 1 for _, attempts in items) == thoughtless, "an attempt was used"
+    assert {state for state, _ in ran.items} == {"done"}
+    assert sum(attempts - 1 for _, attempts in ran.items) == thoughtless, "an attempt was used"
     assert endpoint.answered == len(ROWS) + thoughtless
     assert set(endpoint.refused.values()) <= {1}, "what one call has learned, all have"
     usage = provider.answer.usage
     charged = usage.cost_usd or usage.prompt * 1e-6 + usage.completion * 4e-6
-    assert cost == pytest.approx(len(ROWS) * charged)
+    assert ran.cost == pytest.approx(len(ROWS) * charged)
+
+
+@pytest.mark.parametrize("provider", CHOOSY, ids=lambda p: p.key)
+def test_a_response_format_that_is_not_taken_is_done_without(
+    provider: Provider, works: Works
+) -> None:
+    with ProviderEndpoint(provider, says) as endpoint:
+        ran = works(endpoint, output_form="json")
+    assert ran.entities == ALL
+    assert set(ran.items) == {("done", 1)}
+    assert endpoint.answered == len(ROWS)
+    assert set(endpoint.refused.values()) <= {1}
+
+
+@having("content_filter")
+def test_a_document_that_is_filtered_is_the_only_one_given_up(
+    provider: Provider, works: Works
+) -> None:
+    with ProviderEndpoint(provider, says) as endpoint:
+        endpoint.fail("content_filter", where="Grace", times=99)
+        ran = works(endpoint)
+    assert ran.state == "done"
+    assert ran.entities == [each for each in ALL if each[0] != "Grace"]
+    assert sorted(state for state, _ in ran.items) == ["done", "done", "quarantined"]
+    assert endpoint.refused["content_filter"] == 1
+
+
+@having("no_credit")
+def test_an_account_without_credit_pauses_the_job(provider: Provider, works: Works) -> None:
+    with ProviderEndpoint(provider, says) as endpoint:
+        endpoint.fail("no_credit", times=99)
+        ran = works(endpoint)
+    assert ran.state == "paused"
+    assert "credit" in ran.reason
+    assert "quarantined" not in {state for state, _ in ran.items}
+    assert endpoint.refused["no_credit"] <= 5
