@@ -27,7 +27,7 @@ from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query
-from ruie.request_parameters import shaping
+from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex, shaping
 from ruie.schema import Schema
 
 
@@ -188,6 +188,7 @@ class Extractor:
             stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
             reasoning_tokens=decoding.reasoning_tokens,
             parameters=decoding.parameters,
+            timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
         )
         return Question(query, prompt.demonstrations, call)
 

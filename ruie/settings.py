@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     llm_parameters: Annotated[dict[str, JsonValue], AfterValidator(checked_parameters)] = Field(
         {}, description="parameters added to each request (a JSON object)"
     )
+    llm_mode: Literal["standard", "flex"] = Field(
+        "standard", description="of jobs: standard, or flex (slower, at half the price)"
+    )
     llm_timeout_s: float = Field(120.0, gt=0, description="timeout of one call, seconds")
     llm_max_in_flight: int = Field(
         16, ge=1, description="calls in flight in one worker process, for each class of jobs"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from sqlalchemy import Engine
 
@@ -21,6 +21,7 @@ from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
 from ruie.errors import UnavailableError
 from ruie.prompts import PROMPT_VERSION
+from ruie.request_parameters import FLEX
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
@@ -149,7 +150,10 @@ class Client:
         if cap_usd is not None:
             check_cap(cap_usd, model, config)
         # a worker adds those of its settings, like the headers, so that a wrong one can be mended
-        shaped = replace(decoding(config), parameters=checked(options.get("parameters") or {}))
+        parameters = checked(options.get("parameters") or {})
+        if (options.get("mode") or config.llm_mode) == "flex":
+            parameters = {**parameters, **FLEX}
+        shaped = replace(decoding(config), parameters=parameters)
         return jobs.NewJob(
             name=options.get("name") or schema.name,
             schema_name=schema.name,
@@ -173,6 +177,7 @@ class Client:
         model: str = "",
         sample: int = 200,
         context: str = "",
+        mode: Literal["standard", "flex"] | None = None,
         progress: Callable[[int], None] = lambda _: None,
         mapping: ColumnMapping = DEFAULT,
         input_format: str = "",
@@ -180,8 +185,8 @@ class Client:
         """What a job of these sources would cost. Makes no job and sends no text.
 
         model: default, that of the settings, or the first that the endpoint lists. sample: queries
-        of each task whose prompts are built. context: as in `Options`. progress is called with the
-        number of documents read. Raises `UsageError`, `BundleError`, `SettingsError`,
+        of each task whose prompts are built. context and mode: as in `Options`. progress is called
+        with the number of documents read. Raises `UsageError`, `BundleError`, `SettingsError`,
         `UnavailableError`.
         """
         from ruie.worker.estimate.estimate import (  # it loads the bundle's libraries
@@ -202,6 +207,7 @@ class Client:
             sample=sample,
             chunker=chunker(self.config),
             context=context,
+            mode=mode or self.config.llm_mode,
             progress=progress,
         )
 

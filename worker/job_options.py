@@ -32,6 +32,8 @@ class Options(TypedDict, total=False):
     changed are enqueued, and those that are gone are marked as removed. Ids identify documents."""
     parameters: Mapping[str, Any]
     """Added to each request, as `RUIE_LLM_PARAMETERS` of the workers; these come first."""
+    mode: Literal["standard", "flex"]
+    """flex: calls are slower and cost half, where the provider has that service tier."""
     new_job: bool
     """Make a new job even where an interrupted one could be continued."""
 

@@ -28,6 +28,8 @@ class Call:
     does."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the request's JSON document."""
+    timeout_s: float | None = None
+    """The answer is waited for at least so long, seconds; None: as the client waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from ruie.llm.unreachable import unanswered_error
 if TYPE_CHECKING:
     import httpx2
     import openai
+    from openai._types import RequestOptions
 
 
 class LLMClient:
@@ -110,20 +111,21 @@ class LLMClient:
     ) -> Completion:
         """One request, once the hook admits it."""
         limited = profile.limited(call)
+        timeout_s = max(self._timeout_s, call.timeout_s or 0.0)
         permit = await self.hook.before(limited)
         outcome: Completion | CallError = TransientCallError("The call was not sent.")
         try:
             if sending is not None:
                 await sending(limited)
             outcome = TransientCallError("The call was cancelled.", maybe_charged=True)
-            async with asyncio.timeout(self._timeout_s):
-                outcome = await self._send(profile, call)
+            async with asyncio.timeout(timeout_s):
+                outcome = await self._send(profile, call, timeout_s)
         except CallError as error:
             outcome = error
             raise
         except TimeoutError:
             outcome = TransientCallError(
-                f"{self.base_url} did not answer within {self._timeout_s:g} s.",
+                f"{self.base_url} did not answer within {timeout_s:g} s.",
                 "Raise RUIE_LLM_TIMEOUT_S if the model is slow.",
                 maybe_charged=True,
             )
@@ -132,18 +134,18 @@ class LLMClient:
             await asyncio.shield(self.hook.after(permit, limited, outcome))
         return outcome
 
-    async def _send(self, profile: RequestProfile, call: Call) -> Completion:
+    async def _send(self, profile: RequestProfile, call: Call, timeout_s: float) -> Completion:
         import aiohttp
         import openai
 
         body = profile.request(call)
         started = time.monotonic()
         try:
-            response = await self._post(body)
+            response = await self._post(body, timeout_s)
         except openai.APIStatusError as error:
             raise call_error(error, self.base_url, call.model) from None
         except (openai.OpenAIError, aiohttp.ClientError, ValueError) as error:
-            raise unanswered_error(error, self.base_url, self._timeout_s) from None
+            raise unanswered_error(error, self.base_url, timeout_s) from None
         answer = read_document(response.content, self.base_url)
         latency_s = time.monotonic() - started
         completion = read_completion(
@@ -151,21 +153,28 @@ class LLMClient:
         )
         return completion if profile.sends_stop else _cut(completion, call.stop)
 
-    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
+    async def _post(self, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
         """The response; to a second request where the key was refused and there is a newer one."""
         import openai
-        from httpx2 import Response
+        from httpx2 import Response, Timeout
+
+        options: RequestOptions = {"timeout": Timeout(timeout_s, connect=min(10.0, timeout_s))}
+
+        async def post() -> httpx2.Response:
+            # The library's method for requests whose types it need not check: `create` validates
+            # every message against every type it may have and builds models of the answer, which
+            # is half of the CPU time that a call takes here.
+            return await self._open().post(
+                "/chat/completions", cast_to=Response, body=body, options=options
+            )
 
         version = self._transport.key.version
-        # The library's method for requests whose types it need not check: `create` validates every
-        # message against every type it may have and builds models of the answer, which is half of
-        # the CPU time that a call takes here.
         try:
-            return await self._open().post("/chat/completions", cast_to=Response, body=body)
+            return await post()
         except openai.AuthenticationError:
             if not await self._transport.refresh(version):
                 raise
-        return await self._open().post("/chat/completions", cast_to=Response, body=body)
+        return await post()
 
     async def models(self) -> list[str]:
         """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `CallError`

@@ -64,6 +64,18 @@ def test_for_programs(ask: Run) -> None:
     assert printed["cost_usd"] < printed["most_usd"]
 
 
+def test_the_mode_flex_has_its_price(ask: Run) -> None:
+    price = '{"m": {"input": 0.4, "output": 1.6, "flex": [0.2, 0.8]}}'
+    standard, flex = (
+        json.loads(ask("--model", "m", "--mode", m, "--json", RUIE_LLM_PRICES=price).stdout)
+        for m in ("standard", "flex")
+    )
+    assert flex["cost_usd"] == pytest.approx(standard["cost_usd"] / 2)
+    assert flex["most_usd"] == standard["most_usd"]  # the endpoint may charge the full price
+    done = ask("--model", "m", "--mode", "flex", RUIE_LLM_PRICES='{"m": [0.4, 1.6]}')
+    assert "booked in full: no price is known" in done.stdout
+
+
 def test_a_price_that_is_not_known_is_asked_for(ask: Run) -> None:
     done = ask("--model", 'my "model"')
     assert done.returncode == 0

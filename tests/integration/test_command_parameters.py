@@ -43,3 +43,42 @@ def test_what_cannot_be_added_is_refused(ruie: Run, parameters: str, said: str) 
         assert done.returncode == 2
         assert said in " ".join(done.stderr.split())
     assert ruie("query", "SELECT id FROM jobs", "--format", "csv").stdout.split() == ["id"]
+
+
+def parameters(ruie: Run) -> object:
+    """Of the only job."""
+    stored = ruie("query", "SELECT settings FROM jobs", "--format", "json").stdout
+    return json.loads(json.loads(stored)["settings"]).get("parameters")
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "kept"),
+    [
+        (["--mode", "flex"], "standard", {"service_tier": "flex"}),
+        ([], "flex", {"service_tier": "flex"}),
+        (["--mode", "standard"], "flex", None),
+        ([], "standard", None),
+        (
+            ["--mode", "flex", "--parameters", '{"seed": 1}'],
+            "standard",
+            {"seed": 1, "service_tier": "flex"},
+        ),
+    ],
+)
+def test_the_mode_flex_is_a_service_tier(
+    ruie: Run, options: list[str], setting: str, kept: object
+) -> None:
+    done = ruie(*ENQUEUE[:-1], *options, RUIE_LLM_MODE=setting)
+    assert done.returncode == 0, done.stderr
+    assert parameters(ruie) == kept
+
+
+@pytest.mark.parametrize(
+    ("price", "warned"),
+    [("[1, 4]", True), ('{"input": 1, "output": 4, "flex": [0.5, 2]}', False)],
+)
+def test_a_tier_without_a_price_is_pointed_out(ruie: Run, price: str, warned: bool) -> None:
+    prices = {"RUIE_LLM_PRICES": f'{{"m": {price}}}'}
+    done = ruie(*ENQUEUE[:-1], "--mode", "flex", "--model", "m", **prices)
+    assert done.returncode == 0, done.stderr
+    assert ("no price of the tier flex is known" in done.stderr) == warned

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from support.clients import CALL, Recorder, failing, with_client
@@ -98,6 +99,13 @@ def test_a_call_ends_at_its_time_limit(reply: Reply) -> None:
     error = failing(reply, timeout_s=0.3)
     assert type(error) is TransientCallError
     assert "within 0.3 s" in error.message
+
+
+def test_a_call_may_take_longer_than_others() -> None:
+    async def use(client: LLMClient, _: ScriptedEndpoint) -> Completion:
+        return await client.complete(replace(CALL, timeout_s=20.0))
+
+    assert with_client(answer("PER: A", delay_s=0.6), use, timeout_s=0.2).text == "PER: A"
 
 
 def test_a_cancelled_call_reaches_the_hook() -> None:

@@ -68,10 +68,28 @@ def enqueue(
     client = Client()
     if model := options.get("model"):
         check_model(client.config, model)
+    _warn_of_price(client, options)
     options |= {"name": name, "force": force, "corpus": corpus, "new_job": new_job}
     run = _count if dry_run else _enqueue
     if not run(client, sources, loaded, reading, options, as_json):
         ctx.exit(int(ExitCode.FAILED))
+
+
+def _warn_of_price(client: Client, options: Options) -> None:
+    """Where the tier flex was asked for and may well cost nothing less."""
+    from ruie.worker.prices import price_of
+
+    config = client.config
+    if (options.get("mode") or config.llm_mode) != "flex":
+        return
+    model = options.get("model") or config.llm_model
+    price = price_of(model, config.llm_prices, config.llm_base_url)
+    if price is not None and "flex" not in price.tiers:
+        click.echo(
+            f"For {model} no price of the tier flex is known: it is booked at the full price. "
+            "RUIE_LLM_PRICES can state it (docs/settings.md).",
+            err=True,
+        )
 
 
 def _enqueue(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,6 +14,7 @@ from ruie.worker.cli.options import (
     Reading,
     context_option,
     json_option,
+    mode_option,
     model_option,
     schema_option,
     source_options,
@@ -21,6 +22,7 @@ from ruie.worker.cli.options import (
 
 if TYPE_CHECKING:
     from ruie.worker.estimate.types import Estimate, TaskEstimate
+    from ruie.worker.prices import Price
 
 COLUMNS = ("task", "calls", "paid before", "tokens in", "±", "tokens out", "at most")
 TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_tokens",
@@ -33,6 +35,7 @@ TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_
 @schema_option
 @model_option()
 @context_option
+@mode_option
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
@@ -48,6 +51,7 @@ def estimate(
     schema: Path,
     model: str,
     context: str,
+    mode: Literal["standard", "flex"] | None,
     sample: int,
     as_json: bool,
 ) -> None:
@@ -69,6 +73,7 @@ def estimate(
             model=model,
             sample=sample,
             context=context,
+            mode=mode,
             progress=progress,
             **reading,
         )
@@ -118,9 +123,11 @@ def _notes(result: Estimate) -> list[tuple[str, str]]:
         notes = [
             ("cost", f"{result.cost_usd:,.4f} USD; at most {result.most_usd:,.4f} USD, if every "
              f"answer has {result.max_tokens:,} tokens; without repeated calls"),
-            ("price", f"{price.input:g} USD for a million tokens in, {price.output:g} out "
-             f"({price.stated})"),
+            ("price", _price(price)),
         ]  # fmt: skip  # a line each
+        if result.tier:
+            flex = price.tiers.get(result.tier)
+            notes.append(("flex", _price(flex) if flex else "booked in full: no price is known"))
     called = [task for task in result.tasks if task.calls]
     notes += _grouped("calls", [(task, task.calls_from) for task in result.tasks])
     if called:
@@ -129,6 +136,10 @@ def _notes(result: Estimate) -> list[tuple[str, str]]:
         notes.append(("tokens in", f"prompts of {built} (seed {result.seed}), {how}"))
     notes += _grouped("tokens out", [(task, task.completion_from) for task in called])
     return notes
+
+
+def _price(price: Price) -> str:
+    return f"{price.input:g} USD for a million tokens in, {price.output:g} out ({price.stated})"
 
 
 def _grouped(name: str, notes: list[tuple[TaskEstimate, str]]) -> list[tuple[str, str]]:

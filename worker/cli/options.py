@@ -65,6 +65,11 @@ context_option = click.option(
     default="",
     help="Metadata key, such as title, whose value is added to each chunk's prompt.",
 )
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["standard", "flex"]),
+    help="flex: slower calls at half the price; default: RUIE_LLM_MODE.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -89,7 +94,7 @@ def model_option(default: str = "RUIE_LLM_MODEL") -> Decorator:
 
 
 def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
-    """Adds --model, --cap, --priority, --context and --parameters; the command takes `options`."""
+    """Adds --model, --cap, --priority, --context, --parameters and --mode, as `options`."""
     options = (
         model_option(default_model),
         click.option(
@@ -107,6 +112,7 @@ def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
             metavar="JSON",
             help='Parameters of each request: \'{"reasoning_effort": "low"}\'.',
         ),
+        mode_option,
     )
     return _gathered("options", options, _options)
 
@@ -117,6 +123,7 @@ def _options(
     priority: Literal["live", "normal", "backfill"],
     context: str,
     parameters: str | None,
+    mode: Literal["standard", "flex"] | None,
 ) -> Options:
     """Only what was given: a schedule stores it."""
     options: Options = {"priority": priority}
@@ -128,6 +135,8 @@ def _options(
         options["context"] = context
     if parameters is not None:
         options["parameters"] = _json_object(parameters)
+    if mode is not None:
+        options["mode"] = mode
     return options
 
 

@@ -44,6 +44,7 @@ def estimate(
     *,
     chunker: Chunker,
     context: str = "",
+    mode: str = "standard",
     sample: int = 200,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
@@ -86,6 +87,7 @@ def estimate(
         max_tokens=decoding.max_tokens,
         tokens_from=counter.method,
         price=price_of(model, config.llm_prices, config.llm_base_url),
+        mode=mode,
     )
 
 

@@ -51,22 +51,32 @@ class Estimate:
     """How prompt tokens were counted, in words."""
     price: Price | None
     """None where none is known."""
+    mode: str = "standard"
+    """standard or flex."""
 
     @property
     def cost_usd(self) -> float | None:
         """US dollars; None where no price is known."""
-        return self._cost(self.prompt_tokens, self.completion_tokens)
+        return self._cost(self.prompt_tokens, self.completion_tokens, self.tier)
 
     @property
     def most_usd(self) -> float | None:
         """Likewise, with the upper end of the prompt tokens and every answer at its longest. Calls
-        that fail and are made again are not included."""
-        return self._cost(self.prompt_tokens + self.prompt_spread, self.most_completion_tokens)
+        that fail and are made again are not included. A call in the tier flex may be charged in
+        full: the answer says so."""
+        tokens = self.prompt_tokens + self.prompt_spread, self.most_completion_tokens
+        costs = [self._cost(*tokens, tier) for tier in ("", self.tier)]
+        return max((cost for cost in costs if cost is not None), default=None)
 
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+    @property
+    def tier(self) -> str:
+        """The service tier, or ""."""
+        return "flex" if self.mode == "flex" else ""
+
+    def _cost(self, prompt_tokens: int, completion_tokens: int, tier: str) -> float | None:
         if self.price is None:
             return None
-        return cost_nusd(self.price, prompt_tokens, completion_tokens) / 1e9
+        return cost_nusd(self.price, prompt_tokens, completion_tokens, tier=tier) / 1e9
 
     @property
     def calls(self) -> int:

@@ -41,9 +41,9 @@ class FleetLimiter:
         self._script = redis.register_script(SCRIPT)
         self._endpoint = endpoint
         self._limits = limits
-        self._ttl_s = call_timeout_s + 30.0
+        self._timeout_s = call_timeout_s
         self._guarded = guarded
-        self._queues: dict[tuple[str, Priority], AdmissionQueue] = {}
+        self._queues: dict[tuple[str, Priority, float], AdmissionQueue] = {}
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -53,18 +53,22 @@ class FleetLimiter:
         """The hook for calls of jobs of this class."""
         return AdmissionHook(self, priority)
 
-    def queue(self, model: str, priority: Priority) -> AdmissionQueue:
-        """Where calls of this model and class wait."""
-        if (model, priority) not in self._queues:
+    def queue(
+        self, model: str, priority: Priority, timeout_s: float | None = None
+    ) -> AdmissionQueue:
+        """Where calls of this model and class wait, and of this patience (`Call.timeout_s`)."""
+        patience_s = max(self._timeout_s, timeout_s) if timeout_s else self._timeout_s
+        which = (model, priority, patience_s)
+        if which not in self._queues:
             names = [*keys(self._endpoint, model), MARKER]
 
             async def run_script(document: str) -> Sequence[int]:
                 return cast(Sequence[int], await self._script(keys=names, args=[document]))
 
-            self._queues[model, priority] = AdmissionQueue(
-                run_script, self._limits, priority, self._ttl_s, self._guarded
+            self._queues[which] = AdmissionQueue(
+                run_script, self._limits, priority, patience_s + 30.0, self._guarded
             )
-        return self._queues[model, priority]
+        return self._queues[which]
 
 
 class AdmissionHook:
@@ -78,13 +82,13 @@ class AdmissionHook:
     async def before(self, call: Call) -> Permit:
         """Wait until the call is admitted. Raises `RateLimitedError` where that takes
         longer than a call waits."""
-        queue = self._limiter.queue(call.model, self._priority)
+        queue = self._limiter.queue(call.model, self._priority, call.timeout_s)
         return await queue.admit(call.prompt_tokens, call.max_tokens)
 
     async def after(self, permit: Permit, call: Call, outcome: Completion | CallError) -> None:
         """Give back what was not used. A call that failed may still have been counted by the
         provider, so only its output's share is returned."""
-        queue = self._limiter.queue(call.model, self._priority)
+        queue = self._limiter.queue(call.model, self._priority, call.timeout_s)
         if isinstance(outcome, Completion):
             queue.succeeded()
             queue.settle(
