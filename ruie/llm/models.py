@@ -19,8 +19,9 @@ from ruie.llm.unreachable import unanswered_error
 if TYPE_CHECKING:
     import openai
 
-NO_LIST = frozenset({403, 404, 405, 501})
-"""How an endpoint says that it lists no models, at all or with this key."""
+NO_LIST = frozenset({403, 404, 405, 500, 501})
+"""How an endpoint says that it lists no models, at all or with this key. 500: transformers, for a
+model from a folder."""
 MOVED = frozenset({301, 302, 303})
 """Redirections that turn a POST into a GET: a list of models follows them, a call cannot."""
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")

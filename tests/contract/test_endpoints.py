@@ -7,8 +7,8 @@ import asyncio
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -25,6 +25,7 @@ from ruie.llm.usage import read_usage
 
 PROVIDERS = providers()
 TEXT = "person: Ada"
+T = TypeVar("T")
 
 each_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.key)
 
@@ -91,23 +92,34 @@ def test_the_endpoint_is_as_strict_as_the_provider(provider: Provider) -> None:
         assert endpoint.answered == 1
 
 
-def ask(endpoint: ProviderEndpoint, provider: Provider) -> Completion:
-    call = Call(provider.model, ({"role": "user", "content": "Ada?"},), 9, 3)
+def with_client(endpoint: ProviderEndpoint, use: Callable[[LLMClient], Awaitable[T]]) -> T:
+    transport = Transport(endpoint.base_url, Key(KEY), auth=endpoint.provider.auth)
 
-    async def run() -> Completion:
-        client = LLMClient(Transport(endpoint.base_url, Key(KEY), auth=provider.auth), timeout_s=10)
+    async def run() -> T:
+        client = LLMClient(transport, timeout_s=10)
         try:
-            return await client.complete(call)
+            return await use(client)
         finally:
             await client.close()
 
     return asyncio.run(run())
 
 
+def ask(endpoint: ProviderEndpoint) -> Completion:
+    call = Call(endpoint.provider.model, ({"role": "user", "content": "Ada?"},), 9, 3)
+    return with_client(endpoint, lambda client: client.complete(call))
+
+
+@each_provider
+def test_its_model_is_found(provider: Provider) -> None:
+    with ProviderEndpoint(provider) as endpoint:
+        with_client(endpoint, lambda client: client.check(provider.model))
+
+
 @each_provider
 def test_an_answer(provider: Provider) -> None:
     with ProviderEndpoint(provider, lambda _: TEXT) as endpoint:
-        got = ask(endpoint, provider)
+        got = ask(endpoint)
     assert (got.text, got.finish_reason) == (TEXT, "stop")
     assert got.prompt_tokens == provider.answer.usage.prompt
     assert got.completion_tokens == provider.answer.usage.completion
@@ -138,6 +150,6 @@ def test_an_error(provider: Provider, name: str) -> None:
     with ProviderEndpoint(provider, lambda _: TEXT) as endpoint:
         endpoint.fail(name, times=9)
         with pytest.raises(CallError) as caught:
-            ask(endpoint, provider)
+            ask(endpoint)
     assert isinstance(caught.value, expected.means), caught.value
     assert caught.value.retry_after == expected.retry_after
