@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai  # loading it takes longer than a batch may take to see that its job was paused
 import pytest
 from sqlalchemy import Engine, text
 from support.endpoint import Reply, ScriptedEndpoint, answer
@@ -53,6 +54,7 @@ def batch_of(engine: Engine, texts: list[str], **changes: Any) -> str:
 
 def process(engine: Engine, endpoint: ScriptedEndpoint, batch_id: str) -> Outcome:
     async def run() -> Outcome:
+        assert openai
         llm = LLMClient(endpoint.url, max_in_flight=1)
         lane = Lane(Priority.NORMAL, llm, None, "m", PRICES.get)
         runner = BatchRunner(
@@ -85,3 +87,17 @@ def test_a_cap_leaves_calls_in_flight_that_cost_nothing(engine: Engine) -> None:
     states = "SELECT id, state, attempts FROM work_items ORDER BY id"
     assert execute(engine, states) == [(1, "done", 1), (2, "pending", 0)]
     assert execute(engine, "SELECT state, paused_by FROM jobs") == [("paused", "job_cap")]
+
+
+def test_an_upgraded_database_pays_nothing_again(engine: Engine) -> None:
+    """The key is the one under which version 0.1 stored the answer."""
+    key_of_0_1 = "1bddf8198e1527eca78536a551923434f73039d4e713273e2de56f0540852b1d"
+    with ScriptedEndpoint(answer("person: Ada; person: Bo")) as endpoint:
+        process(engine, endpoint, batch_of(engine, ["Ada met Bo ."]))
+        assert execute(engine, "SELECT key FROM extractions") == [(key_of_0_1,)]
+        migrate.downgrade(engine, "0001")
+        migrate.upgrade(engine)
+        outcome = process(engine, endpoint, batch_of(engine, ["Ada met Bo ."]))
+        assert len(endpoint.requests) == 1
+    assert outcome == Outcome(leased=1, reused=1)
+    assert execute(engine, "SELECT COUNT(*) FROM entity_mentions") == [(4,)]
