@@ -40,7 +40,10 @@ def read_text(message: Any) -> AnswerText | None:
             break
     reasoned = bool(thoughts) or bool(message.get("reasoning_details"))
     text = said
-    if thought_block := THOUGHT.match(text) or THOUGHT_UNOPENED.match(text):
+    thought_block = THOUGHT.match(text)
+    if thought_block is None and "</think" in text:
+        thought_block = THOUGHT_UNOPENED.match(text)
+    if thought_block is not None:
         text, reasoned = text[thought_block.end() :], True
     refusal = message.get("refusal")
     return AnswerText(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from support.clients import failing
+from support.clients import CALL, failing
 from support.endpoint import CUT, Reply, answer, failure
+from support.replies import JSON
 
 from ruie.errors import (
     AccountError,
@@ -18,7 +21,10 @@ from ruie.errors import (
     RateLimitedError,
     RequestRefusedError,
     TransientCallError,
+    UnreachableError,
 )
+from ruie.llm import LLMClient
+from ruie.llm.response import MAX_RESPONSE_BYTES
 
 STATUSES = [
     (failure(429, retry_after="2"), RateLimitedError, 2.0),
@@ -98,3 +104,66 @@ NONSENSE = {
 @pytest.mark.parametrize("reply", NONSENSE.values(), ids=list(NONSENSE))
 def test_nonsense_is_worth_another_try(reply: Reply) -> None:
     assert type(failing(reply)) is TransientCallError
+
+
+def test_a_response_that_is_too_long_is_not_read() -> None:
+    long = b"x" * (MAX_RESPONSE_BYTES + 1)
+    packed = {**JSON, "Content-Encoding": "gzip"}
+    for reply in (Reply(long), Reply(long, 500), Reply(gzip.compress(long), headers=packed)):
+        error = failing(reply)
+        assert type(error) is TransientCallError
+        assert "more than 16,777,216 bytes" in error.message
+        assert error.maybe_charged
+
+
+def call(url: str) -> CallError:
+    async def run() -> CallError:
+        client = LLMClient(url, timeout_s=5)
+        try:
+            with pytest.raises(CallError) as caught:
+                await client.complete(CALL)
+        finally:
+            await client.close()
+        return caught.value
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9/v1", "nothing listens at 127.0.0.1:9"),
+        ("http://no-such-host.invalid/v1", "the host no-such-host.invalid is not found"),
+    ],
+)
+def test_no_request_reaches_an_endpoint(url: str, why: str) -> None:
+    error = call(url)
+    assert type(error) is UnreachableError
+    assert why in error.message
+    assert "RUIE_LLM_BASE_URL" in error.hint
+    assert not error.maybe_charged
+
+
+@pytest.mark.parametrize("said", [b"", b"garbage\r\n\r\n"])
+def test_what_is_not_http_may_have_been_charged(said: bytes) -> None:
+    async def run() -> CallError:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            writer.write(said)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        client = LLMClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        try:
+            with pytest.raises(CallError) as caught:
+                await client.complete(CALL)
+        finally:
+            await client.close()
+            server.close()
+            await server.wait_closed()
+        return caught.value
+
+    error = asyncio.run(run())
+    assert type(error) is TransientCallError
+    assert error.maybe_charged
+    assert "\n" not in error.message
