@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from sqlalchemy import text
 from support.scene import IN_FLIGHT, Scene
 from support.waiting import wait_until
 
@@ -40,6 +43,52 @@ def test_a_job_pauses_at_its_cap_and_continues_when_it_is_raised(scene: Scene) -
         job_states.set_cap(conn, scene.job_id, 10 * round(most))
     scene.until_closed(120)
     scene.audit(cap_nusd=10 * round(most))
+
+
+TARIFF = {
+    "input": 1.0, "output": 4.0, "cached": 0.1, "cache_write": 1.25,
+    "flex": {"input": 0.5, "output": 2.0, "cached": 0.05, "cache_write": 0.625},
+}  # fmt: skip  # USD for a million tokens
+_BOOKED = """SELECT ROUND(CAST(SUM(cost_usd) AS numeric) * 1000000000), SUM(cached_tokens),
+    SUM(cache_write_tokens), SUM(reasoning_tokens)
+FROM (SELECT job_id, cost_usd, cached_tokens, cache_write_tokens, reasoning_tokens FROM extractions
+    UNION ALL
+    SELECT job_id, cost_usd, cached_tokens, cache_write_tokens, reasoning_tokens FROM attempts) c
+WHERE job_id = :job"""
+
+
+@pytest.mark.scene("tariff")
+def test_the_books_equal_the_bill_with_caches_reasoning_and_flex(scene: Scene) -> None:
+    """A part of each prompt is cached or written, the model thinks, and a third of the calls for
+    flex is served, and charged, as others are; some calls fail, or their answers are cut off."""
+    for process in scene.alive("worker"):
+        process.terminate()
+    for _ in range(2):
+        scene.start("worker", RUIE_LLM_PRICES=json.dumps({"scripted": TARIFF}))
+    scene.behave(
+        faults=0.2, kinds=("500", "503", "429 seconds", "length"), caches=True,
+        input_nusd=1000, cached_nusd=100, cache_write_nusd=1250, output_nusd=4000, flex=2 / 3,
+    )  # fmt: skip  # faults, then the tariff
+    scene.enqueue(30, mode="flex")
+    scene.until_closed(120)
+    scene.audit()
+
+    mine = [entry for entry in scene.mine() if entry.nusd]
+    assert {entry.tier for entry in mine} == {"flex", "default"}
+    assert any(entry.fault == "length" for entry in mine)
+    bill = (
+        sum(entry.nusd for entry in mine),
+        sum(entry.cached_tokens for entry in mine),
+        sum(entry.cache_write_tokens for entry in mine),
+        sum(entry.reasoning_tokens for entry in mine),
+    )
+    with scene.engine.begin() as conn:
+        booked = conn.execute(text(_BOOKED), {"job": scene.job_id}).one()
+        committed = spend.committed_nusd(conn, scene.job_id)
+    assert tuple(int(amount) for amount in booked) == bill
+    assert committed == bill[0]
+    for process in scene.alive("worker"):
+        process.terminate()
 
 
 # Refunds of calls in flight are not yet taken off the account.

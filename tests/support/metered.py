@@ -38,6 +38,10 @@ class Entry:
     prompt_tokens: int
     max_tokens: int
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    tier: str = ""
     answer: str = ""
     status: int = 0
     fault: str = ""

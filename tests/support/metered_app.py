@@ -19,7 +19,7 @@ from pathlib import Path
 from aiohttp import web
 from support.corpus import POISON, parse_question, right_answer
 from support.metered import Entry, billed, read_plan
-from support.metering import Meter, Plan, answer_tokens, prompt_tokens
+from support.metering import Meter, Plan, Used, answer_tokens, prompt_tokens
 from support.peers import peer_process
 from support.replies import JSON, MODEL, Reply, answer, failure
 
@@ -87,8 +87,9 @@ class App:
         entry = replace(entry, fault=fault, answer=text, status=_status(fault))
         tokens = entry.max_tokens if fault == "length" else answer_tokens(text)
         if billed(entry):
-            cost = plan.cost(entry.prompt_tokens, tokens)
-            entry = replace(entry, completion_tokens=tokens, nusd=cost)
+            tier = body.get("service_tier", "")
+            used = plan.used(f"{prompt}:{nth}", entry.prompt_tokens, tokens, entry.max_tokens, tier)
+            entry = _charged(entry, used)
         self.entries[entry.number] = entry
         try:
             if fault == "poison":
@@ -108,6 +109,32 @@ class App:
         self.entries[entry.number] = replace(entry, ended=time.monotonic())
 
 
+def _charged(entry: Entry, used: Used) -> Entry:
+    return replace(
+        entry,
+        completion_tokens=used.completion,
+        cached_tokens=used.cached,
+        cache_write_tokens=used.written,
+        reasoning_tokens=used.reasoning,
+        tier=used.tier,
+        nusd=used.nusd,
+    )
+
+
+def _usage(entry: Entry) -> dict[str, object]:
+    """As OpenAI states it."""
+    return {
+        "prompt_tokens": entry.prompt_tokens,
+        "completion_tokens": entry.completion_tokens,
+        "total_tokens": entry.prompt_tokens + entry.completion_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": entry.cached_tokens,
+            "cache_write_tokens": entry.cache_write_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": entry.reasoning_tokens},
+    }
+
+
 def kill_peer(request: web.Request) -> None:
     """`kill -9` the process at the other end of the connection."""
     assert request.transport is not None
@@ -124,8 +151,12 @@ def _status(fault: str) -> int:
 async def _send(
     request: web.Request, fault: str, text: str, entry: Entry, plan: Plan, headers: dict[str, str]
 ) -> web.StreamResponse:
-    usage = (entry.prompt_tokens, entry.completion_tokens)
-    good = answer(text, usage=usage, finish_reason="length" if fault == "length" else "stop")
+    good = answer(
+        text,
+        usage=_usage(entry),
+        finish_reason="length" if fault == "length" else "stop",
+        service_tier=entry.tier or None,
+    )
     if fault == "cut":
         response = web.StreamResponse(headers=JSON)
         response.content_length = len(good.body)

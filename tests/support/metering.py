@@ -55,11 +55,27 @@ class Quota:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What one request used, by the endpoint's count, and what it is charged. cached, written: of
+    the prompt's tokens; reasoning: of the completion's."""
+
+    completion: int
+    cached: int = 0
+    written: int = 0
+    reasoning: int = 0
+    tier: str = ""
+    nusd: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """How the endpoint behaves. Times in seconds, prices in billionths of a dollar a token.
 
     faults: the share of requests that get one of `kinds`; the same prompt at most `most` times,
     so that no item is given up by bad luck (0: always). retry_after: what a scripted 429 asks for.
+    caches: whether a part of each prompt is read from a cache and another written to it, and the
+    model thinks in what an answer leaves of its limit. flex: the share of requests for that tier
+    that are served in it, at half the price.
     """
 
     quota: Quota = Quota()
@@ -72,6 +88,10 @@ class Plan:
     tell_limits: bool = False
     input_nusd: int = 0
     output_nusd: int = 0
+    caches: bool = False
+    cached_nusd: int = 0
+    cache_write_nusd: int = 0
+    flex: float = 0.0
 
     def fault(self, prompt: str, nth: int) -> str:
         """The fault of the `nth` request (from 0) for a prompt, or "": a function of the seed."""
@@ -83,8 +103,23 @@ class Plan:
     def delay(self, prompt: str, nth: int) -> float:
         return random.Random(f"delay:{self.seed}:{prompt}:{nth}").uniform(*self.delay_s)
 
-    def cost(self, prompt: int, completion: int) -> int:
-        return prompt * self.input_nusd + completion * self.output_nusd
+    def used(self, request: str, prompt: int, completion: int, most: int, tier: str) -> Used:
+        """What a request used that got an answer of `completion` tokens where `most` were allowed,
+        and the charge: a function of the seed and the request."""
+        draw = random.Random(f"used:{self.seed}:{request}")
+        cached = draw.randint(0, prompt // 2) if self.caches else 0
+        written = draw.randint(0, prompt // 2) if self.caches else 0
+        reasoning = draw.randint(0, most - completion) if self.caches and most > completion else 0
+        if tier:
+            tier = "flex" if tier == "flex" and draw.random() < self.flex else "default"
+        nusd = (
+            (prompt - cached - written) * self.input_nusd
+            + cached * self.cached_nusd
+            + written * self.cache_write_nusd
+            + (completion + reasoning) * self.output_nusd
+        )
+        charge = nusd // 2 if tier == "flex" else nusd
+        return Used(completion + reasoning, cached, written, reasoning, tier, charge)
 
 
 @dataclass
