@@ -13,12 +13,14 @@ one process, without queue and database, use `ruie.Extractor`.
 """
 
 from ruie.chunking import Chunker
+from ruie.db.endpoints import Away, ModelStanding
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
 from ruie.extractor import Decoding
+from ruie.llm.profile import RequestProfile
 from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
@@ -32,6 +34,7 @@ from ruie.worker.prices import Hours, Price
 from ruie.worker.schedules import Schedules
 
 __all__ = [
+    "Away",
     "Chunker",
     "Client",
     "ColumnMapping",
@@ -44,11 +47,13 @@ __all__ = [
     "Job",
     "JobProgress",
     "JobSettings",
+    "ModelStanding",
     "NewInputError",
     "Options",
     "OutputForm",
     "Price",
     "ProgressCallback",
+    "RequestProfile",
     "Schedule",
     "ScheduleRun",
     "Schedules",

@@ -9,6 +9,7 @@ from typing import Any
 
 import openai  # loading it takes longer than a batch may take to see that its job was paused
 import pytest
+from rich.console import Console
 from sqlalchemy import Engine, text
 from support.endpoint import Reply, ScriptedEndpoint, answer
 
@@ -16,6 +17,7 @@ from ruie.db import jobs, migrate, queue
 from ruie.db.engine import open_engine
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
+from ruie.db.progress import progress as job_progress
 from ruie.extractor import Decoding
 from ruie.llm import LLMClient
 from ruie.schema import Schema
@@ -24,6 +26,7 @@ from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BatchRunner
 from ruie.worker.batches.store import Store
+from ruie.worker.cli.status import detail
 from ruie.worker.prices import Price
 
 SCHEMA = Schema("names", entities={"person": ""})
@@ -101,3 +104,51 @@ def test_an_upgraded_database_pays_nothing_again(engine: Engine) -> None:
         assert len(endpoint.requests) == 1
     assert outcome == Outcome(leased=1, reused=1)
     assert execute(engine, "SELECT COUNT(*) FROM entity_mentions") == [(4,)]
+
+
+USAGE = {
+    "prompt_tokens": 100,
+    "completion_tokens": 30,
+    "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 20},
+    "completion_tokens_details": {"reasoning_tokens": 25},
+}
+BOOKED = """SELECT prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens,
+    reasoning_tokens, ROUND(cost_usd * 1000000000) FROM {}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "table"), [("person: Ada", "extractions"), ("I see nobody .", "attempts")]
+)
+def test_each_kind_of_token_is_stored_and_paid_for(engine: Engine, text: str, table: str) -> None:
+    batch_id = batch_of(engine, ["Ada met Bo ."], cap_nusd=10**12)
+    with ScriptedEndpoint(answer(text, usage=USAGE)) as endpoint:
+        process(engine, endpoint, batch_id)
+    assert execute(engine, BOOKED.format(table)) == [(100, 30, 60, 20, 25, 130 * 10**6)]
+    progress = execute(engine, "SELECT committed_nusd FROM spend_accounts")
+    refunds = execute(engine, "SELECT SUM(nusd) FROM spend_refunds GROUP BY account")
+    assert [c - r for (c,), (r,) in zip(progress, refunds, strict=True)] == [130 * 10**6] * 2
+    with engine.begin() as conn:
+        (job,) = jobs.list_jobs(conn)
+        shown = job_progress(conn, job.id)
+    assert (shown.cached_tokens, shown.cache_write_tokens, shown.reasoning_tokens) == (60, 20, 25)
+    console = Console(width=200, record=True)
+    console.print(detail(shown))
+    assert "100 tokens in, 30 out (60 cached, 25 reasoning), 0.1300 USD" in console.export_text()
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 100}, {"prompt_tokens": "100"}])
+def test_a_usage_that_cannot_be_read_costs_what_was_reserved(engine: Engine, usage: object) -> None:
+    batch_id = batch_of(engine, ["Ada met Bo ."], cap_nusd=10**12)
+    with ScriptedEndpoint(answer("person: Ada", usage=usage)) as endpoint:
+        process(engine, endpoint, batch_id)
+    ((cost,),) = execute(engine, "SELECT ROUND(cost_usd * 1000000000) FROM extractions")
+    reserved = execute(engine, "SELECT committed_nusd FROM spend_accounts")
+    assert reserved == [(cost,)] * 2
+    assert execute(engine, "SELECT COUNT(*) FROM spend_refunds") == [(0,)]
+
+
+def test_what_the_provider_says_that_it_charged_is_booked(engine: Engine) -> None:
+    batch_id = batch_of(engine, ["Ada met Bo ."], cap_nusd=10**12)
+    with ScriptedEndpoint(answer("person: Ada", usage={**USAGE, "cost": 0.0123})) as endpoint:
+        process(engine, endpoint, batch_id)
+    assert execute(engine, BOOKED.format("extractions"))[0][-1] == 12_300_000
