@@ -21,7 +21,7 @@ from ruie.llm.ledger import Failure, Standing, Target
 from ruie.llm.profile import RequestProfile
 
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 30.0
 DIFFERENT_ITEMS = 5
 """So many items that fail with no answer between make an endpoint away."""
 KEPT_ITEMS = 16
