@@ -43,7 +43,7 @@ def test_without_the_endpoint_there_is_a_warning(ruie: Run) -> None:
     nowhere = "http://127.0.0.1:9/v1"
     done = ruie(*ENQUEUE, "--model", "m", RUIE_LLM_BASE_URL=nowhere)
     assert done.returncode == 0
-    assert f"The LLM at {nowhere} does not answer" in done.stderr
+    assert f"{nowhere} cannot be reached" in done.stderr
     assert "Whether it has the model m is not known." in done.stderr
 
 

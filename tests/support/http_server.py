@@ -31,6 +31,18 @@ class Received:
     headers: Mapping[str, str] = field(repr=False)
 
 
+def body_of(request: BaseHTTPRequestHandler) -> bytes:
+    """What was sent with a request, also in chunks: the rest would be taken for the next one."""
+    if request.headers.get("Transfer-Encoding") != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    body = b""
+    while size := int(request.rfile.readline(), 16):
+        body += request.rfile.read(size)
+        request.rfile.readline()
+    request.rfile.readline()
+    return body
+
+
 class _Server:
     """A running server; a context manager. `received` has every request in order."""
 
@@ -53,7 +65,7 @@ class _Server:
                 pass
 
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = body_of(self)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 owner.received.append(Received(self.command, self.path, headers))
                 owner.answer(self, body)
