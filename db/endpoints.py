@@ -45,11 +45,14 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class ModelStanding:
-    """What is known of a model. refusals: in a row, with the provider's words."""
+    """What is known of a model. learned: how a request to it differs from one as ruie makes it at
+    first; description: the same in words, "" where nothing differs. refusals: in a row, with the
+    provider's words."""
 
     endpoint: str
     model: str
-    profile: RequestProfile
+    learned: dict[str, Any]
+    description: str
     proven_at: datetime | None
     refusals: int
     refusal: str | None
@@ -205,7 +208,8 @@ def list_models(conn: Connection, endpoint: str | None = None) -> list[ModelStan
         ModelStanding(
             row.endpoint,
             row.model,
-            RequestProfile.from_body(row.learned),
+            row.learned,
+            RequestProfile.from_body(row.learned).describe(),
             row.proven_at,
             row.refusals,
             row.refusal,

@@ -20,7 +20,6 @@ from ruie.db.progress import JobProgress, TaskProgress
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
 from ruie.extractor import Decoding
-from ruie.llm.profile import RequestProfile
 from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
@@ -53,7 +52,6 @@ __all__ = [
     "OutputForm",
     "Price",
     "ProgressCallback",
-    "RequestProfile",
     "Schedule",
     "ScheduleRun",
     "Schedules",

@@ -26,7 +26,7 @@ def test_each_parameter_is_refused_once_in_the_whole_fleet(engine: Engine) -> No
     assert last["max_completion_tokens"] == CALL.max_tokens + 100, "with room to think"
     with engine.connect() as conn:
         (known,) = endpoints.list_models(conn)
-    assert known.profile.describe() == "limit as max_completion_tokens, no temperature, reasons"
+    assert known.description == "limit as max_completion_tokens, no temperature, reasons"
     assert known.proven_at is not None
 
 

@@ -39,8 +39,8 @@ def model_lines(models: Iterable[ModelStanding]) -> list[str]:
     """What was learned of each model, and how it was refused last; nothing where nothing was."""
     lines: dict[str, None] = {}
     for known in models:
-        if learned := known.profile.describe():
-            lines[f"{known.model} at {known.endpoint}: {learned} (learned)"] = None
+        if known.description:
+            lines[f"{known.model} at {known.endpoint}: {known.description} (learned)"] = None
         if known.refusals:
             times = "once" if known.refusals == 1 else f"{known.refusals} times in a row"
             lines[f"{known.model} at {known.endpoint} was refused {times}: {known.refusal}"] = None
@@ -53,7 +53,7 @@ def model_documents(models: Sequence[ModelStanding]) -> list[dict[str, Any]]:
         {
             "endpoint": known.endpoint,
             "model": known.model,
-            "learned": known.profile.body(),
+            "learned": known.learned,
             "proven_at": known.proven_at and known.proven_at.isoformat(),
             "refusals": known.refusals,
             "refusal": known.refusal,
