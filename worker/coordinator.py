@@ -165,7 +165,7 @@ class Coordinator:
             forgotten = queue.undispatch(conn)
         if forgotten:
             log.warning("Redis lost its messages, %d items are sent again", forgotten)
-        own = (self._config.llm_base_url, self._config.llm_model)
+        own = (self._config.llm_endpoint, self._config.llm_model)
         with reading(self._engine) as conn:
             restore(self._redis, recent_calls(conn, own), self._name)
 
