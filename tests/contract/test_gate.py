@@ -21,7 +21,7 @@ def test_each_parameter_is_refused_once_in_the_whole_fleet(engine: Engine) -> No
         assert [a.text for a in answers if isinstance(a, Completion)] == ["PERSON: Ada"] * 32
         refused = len(endpoint.requests) - 32
         assert refused == 2, "max_tokens and temperature, one call each; then stop is not sent"
-        assert endpoint.max_in_flight > 8, "what is proven is not made one by one"
+        assert endpoint.max_in_flight > 1, "what is proven is not made one by one"
         last = endpoint.requests[-1].body
     assert last["max_completion_tokens"] == CALL.max_tokens + 100, "with room to think"
     with engine.connect() as conn:
