@@ -172,7 +172,8 @@ def unchanged_sources(
     if last is None or (last.scope, last.question) != (scope, corpus_job.question):
         return {}
     before = positions(conn, last.id)
-    # A job that was cancelled or failed has not processed what it added.
+    # A job that was cancelled or failed has not processed what it added, and one whose question was
+    # changed later (db/job_changes.py) has processed it in another way.
     unprocessed = set(
         conn.scalars(
             select(origins.c.source)
@@ -180,7 +181,10 @@ def unchanged_sources(
             .join(jobs, jobs.c.id == origins.c.job_id)
             .where(
                 jobs.c.corpus == corpus_job.corpus,
-                jobs.c.state.not_in(_PROCESSED),
+                or_(
+                    jobs.c.state.not_in(_PROCESSED),
+                    jobs.c.question.is_distinct_from(corpus_job.question),
+                ),
                 origins.c.state == "current",
             )
         )

@@ -61,8 +61,7 @@ class NewJob:
     def question(self) -> str:
         """A hash of everything that shapes an answer, apart from the text: two jobs with the same
         question get the same answers."""
-        parts = [self.schema_digest, self.model, self.prompt_version, self.settings.question()]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return question_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,12 @@ class Job:
     created_at: datetime
     enqueued_at: datetime | None
     finished_at: datetime | None
+
+
+def question_of(job: NewJob | Job) -> str:
+    """See `NewJob.question`. That of a stored job may be another: see db/job_changes.py."""
+    parts = [job.schema_digest, job.model, job.prompt_version, job.settings.question()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

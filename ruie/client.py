@@ -14,6 +14,7 @@ one process, without queue and database, use `ruie.Extractor`.
 
 from ruie.chunking import Chunker
 from ruie.db.endpoints import Away, ModelStanding
+from ruie.db.job_changes import ChangedJob
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
@@ -24,7 +25,7 @@ from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings
-from ruie.worker.client import Client, Options, enqueue
+from ruie.worker.client import Changes, Client, Options, enqueue
 from ruie.worker.estimate.types import Estimate, TaskEstimate
 from ruie.worker.ingest.dry_run import DryRun
 from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress, ProgressCallback
@@ -34,6 +35,8 @@ from ruie.worker.schedules import Schedules
 
 __all__ = [
     "Away",
+    "ChangedJob",
+    "Changes",
     "Chunker",
     "Client",
     "ColumnMapping",

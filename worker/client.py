@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from ruie.db import endpoints, job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
+from ruie.db.job_changes import ChangedJob, change_job
 from ruie.db.job_settings import JobSettings
 from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
@@ -33,10 +34,18 @@ from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
 from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
-from ruie.worker.job_options import Options, check_cap, checked, chunker, decoding
+from ruie.worker.job_options import (
+    Changes,
+    Options,
+    check_cap,
+    checked,
+    chunker,
+    decoding,
+    job_change,
+)
 from ruie.worker.waiting import wait_for
 
-__all__ = ["Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
+__all__ = ["Changes", "Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
 
 
 class Client:
@@ -229,6 +238,21 @@ class Client:
                 f"{job_id} is still {last.state} after {timeout_s:g} s.", "Wait longer."
             )
         return last
+
+    def change_job(self, job_id: str, **changes: Unpack[Changes]) -> ChangedJob:
+        """Change a job that has begun, from the next batch of each worker on: what is done stays,
+        and items that wait are as if they were new. An unknown model is not noticed here.
+
+        Raises `UsageError`, and `DatabaseError` where there is no such job, or nothing to ask.
+        """
+        with self.engine.begin() as conn:
+            change = job_change(jobs.get_job(conn, job_id), changes, self.config)
+            return change_job(conn, job_id, change)
+
+    def job(self, job_id: str) -> jobs.Job:
+        """A job with its settings. Raises `DatabaseError` where there is no such job."""
+        with reading(self.engine) as conn:
+            return jobs.get_job(conn, job_id)
 
     def endpoints_away(self) -> list[endpoints.Away]:
         """The endpoints that no call reaches, since when and why."""

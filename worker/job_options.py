@@ -1,14 +1,18 @@
-"""The options of a job, and what the settings make of those that are not given."""
+"""The options of a job, which of them may be changed later, and what the settings make of those
+that are not given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from ruie.chunking import Chunker
+from ruie.db.job_changes import JobChange
+from ruie.db.jobs import Job, Priority
+from ruie.db.spend import NUSD
 from ruie.errors import UsageError
 from ruie.extractor import Decoding
-from ruie.request_parameters import refusal
+from ruie.request_parameters import FLEX, is_flex, refusal
 from ruie.settings import Settings
 from ruie.worker.prices import price_of
 
@@ -36,6 +40,48 @@ class Options(TypedDict, total=False):
     """flex: calls are slower and cost half, where the provider has that service tier."""
     new_job: bool
     """Make a new job even where an interrupted one could be continued."""
+
+
+class Changes(TypedDict, total=False):
+    """What may be changed of a job that has begun; what is not named stays."""
+
+    name: str
+    model: str
+    max_tokens: int
+    stop: Sequence[str]
+    parameters: Mapping[str, Any]
+    """In place of all that it has; the mode stays."""
+    mode: Literal["standard", "flex"]
+    priority: Literal["live", "normal", "backfill"]
+
+
+def job_change(job: Job, changes: Changes, config: Settings) -> JobChange:
+    """The change as the database makes it. Raises `UsageError` for what a job cannot have."""
+    for option in ("name", "model"):
+        if not changes.get(option, "given"):
+            raise UsageError(f"The {option} is empty.", f"Give a {option}.")
+    if changes.get("max_tokens", 1) < 1:
+        raise UsageError("An answer needs at least one token.", "Give a larger max_tokens.")
+    if "model" in changes and job.cap_nusd is not None:
+        check_cap(job.cap_nusd / NUSD, changes["model"], config)
+    parameters: Mapping[str, Any] | None = None
+    if "parameters" in changes or "mode" in changes:
+        has = job.settings.decoding.parameters
+        parameters = checked(changes.get("parameters", has))
+        mode = changes.get("mode", "flex" if is_flex(has) else "standard")
+        if mode == "flex":
+            parameters = {**parameters, **FLEX}
+        elif "mode" in changes and is_flex(parameters):
+            parameters = {name: parameters[name] for name in parameters if name not in FLEX}
+    priority = changes.get("priority")
+    return JobChange(
+        name=changes.get("name"),
+        model=changes.get("model"),
+        max_tokens=changes.get("max_tokens"),
+        stop=changes.get("stop"),
+        parameters=parameters,
+        priority=None if priority is None else Priority[priority.upper()],
+    )
 
 
 def check_cap(cap_usd: float, model: str, config: Settings) -> None:

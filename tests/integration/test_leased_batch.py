@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from support.endpoint import Reply, ScriptedEndpoint, answer
 
 from ruie.db import jobs, migrate, queue
 from ruie.db.engine import open_engine
+from ruie.db.job_changes import JobChange, change_job
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
 from ruie.db.progress import progress as job_progress
@@ -56,16 +57,26 @@ def batch_of(engine: Engine, texts: list[str], **changes: Any) -> str:
 
 
 def process(engine: Engine, endpoint: ScriptedEndpoint, batch_id: str) -> Outcome:
-    async def run() -> Outcome:
+    return process_all(engine, endpoint, [batch_id])[0]
+
+
+def process_all(
+    engine: Engine, endpoint: ScriptedEndpoint, batch_ids: Iterable[str]
+) -> list[Outcome]:
+    """One after another in one process; each is taken when the one before has ended."""
+
+    async def run() -> list[Outcome]:
         assert openai
         llm = LLMClient(endpoint.url, max_in_flight=1)
         lane = Lane(Priority.NORMAL, llm, None, "m", PRICES.get)
         runner = BatchRunner(
             Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )
-        outcome = await runner.run(batch_id, Priority.NORMAL, lambda: None)
+        outcomes = [
+            await runner.run(batch_id, Priority.NORMAL, lambda: None) for batch_id in batch_ids
+        ]
         await llm.close()
-        return outcome
+        return outcomes
 
     return asyncio.run(run())
 
@@ -152,3 +163,31 @@ def test_what_the_provider_says_that_it_charged_is_booked(engine: Engine) -> Non
     with ScriptedEndpoint(answer("person: Ada", usage={**USAGE, "cost": 0.0123})) as endpoint:
         process(engine, endpoint, batch_id)
     assert execute(engine, BOOKED.format("extractions"))[0][-1] == 12_300_000
+
+
+def test_a_process_asks_the_rest_of_a_job_that_was_changed_in_the_new_way(engine: Engine) -> None:
+    texts = ["Ada met Bo .", "Ada met Cy .", "Ada met Di ."]
+
+    def batches() -> Iterator[str]:
+        batch_of(engine, texts)
+        ((job,),) = execute(engine, "SELECT id FROM jobs")
+        for change in (
+            JobChange(),
+            JobChange(model="free", parameters={"seed": 1}),
+            JobChange(max_tokens=99, stop=["!"]),
+        ):
+            with engine.begin() as conn:
+                change_job(conn, job, change)
+                queue.undispatch(conn)
+                (batch,) = queue.dispatch(conn, job, 1, 1, 60)
+            yield batch.id
+
+    with ScriptedEndpoint(answer("person: Ada")) as endpoint:
+        assert process_all(engine, endpoint, batches()) == [Outcome(leased=1, saved=1)] * 3
+        names = ("model", "seed", "max_tokens", "stop")
+        assert [tuple(r.body.get(name) for name in names) for r in endpoint.requests] == [
+            ("dear", None, 256, ["\n"]),
+            ("free", 1, 256, ["\n"]),
+            ("free", 1, 99, ["!"]),
+        ]
+    assert execute(engine, "SELECT model FROM extractions") == [("dear",), ("free",), ("free",)]

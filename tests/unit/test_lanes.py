@@ -99,3 +99,19 @@ def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
             await asyncio.wait_for(slots.take(1), 1)
 
     asyncio.run(use())
+
+
+def test_a_job_that_was_changed_is_asked_with_its_new_settings() -> None:
+    one = lane()
+    first = one.extractor(JOB)
+    for changes in (
+        {"max_tokens": 512},
+        {"stop": ()},
+        {"parameters": {"seed": 1}},
+        {"parameters": {"service_tier": "flex"}},
+    ):
+        settings = JobSettings(replace(Decoding(), **changes))
+        changed = one.extractor(replace(JOB, settings=settings))
+        assert changed.decoding == settings.decoding
+    assert one.extractor(replace(JOB, model="large")).model == "large"
+    assert one.extractor(JOB) is first

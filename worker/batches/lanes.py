@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Decoding, Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.records import Query
 from ruie.worker.prices import Price
@@ -51,7 +51,7 @@ class Lane:
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
         self.default_model = default_model
-        self._extractors: dict[tuple[str, Overrides], Extractor] = {}
+        self._extractors: dict[tuple[str, Decoding, Overrides], Extractor] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
         # The next few are encoded while calls are in flight: a process never waits for its encoder
@@ -82,7 +82,7 @@ class Lane:
     def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
         """The extractor for a job's items that have these overrides."""
         overrides = replace(overrides, model=overrides.model or job.model or self.default_model)
-        key = (job.id, overrides)
+        key = (job.id, job.settings.decoding, overrides)  # `ruie job set` may change them
         if key not in self._extractors:
             if len(self._extractors) > KEPT_EXTRACTORS:
                 self._extractors.clear()

@@ -25,6 +25,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "coordinator": ("serve:coordinator", "Dispatch work to the workers until stopped."),
     "status": ("status:status", "Show how far the jobs are."),
     "wait": ("wait:wait", "Wait until jobs have ended; the exit code says how."),
+    "job": ("job:job", "Show or change the settings of a job."),
     "pause": ("jobs:pause", "Stop a job for now."),
     "resume": ("jobs:resume", "Continue a paused or failed job."),
     "cancel": ("jobs:cancel", "End a job for good; its records stay."),

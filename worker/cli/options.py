@@ -134,13 +134,13 @@ def _options(
     if context:
         options["context"] = context
     if parameters is not None:
-        options["parameters"] = _json_object(parameters)
+        options["parameters"] = json_object(parameters)
     if mode is not None:
         options["mode"] = mode
     return options
 
 
-def _json_object(written: str) -> dict[str, Any]:
+def json_object(written: str) -> dict[str, Any]:
     from ruie.worker.client import checked
 
     try:
