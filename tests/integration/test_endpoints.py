@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from support.databases import Server
+from support.documents import sections, table_rows, text_of
 from support.pipeline import work_off
 from support.provider import KEY, Provider, providers
 from support.provider_endpoint import ProviderEndpoint
 
+from ruie.llm.profile import RequestProfile
 from ruie.schema import Schema
 from ruie.settings import load
 from ruie.worker.client import Client
@@ -23,6 +25,8 @@ from ruie.worker.client import Client
 PROVIDERS = providers()
 CHOOSY = [p for p in PROVIDERS if any(r.parameter == "response_format" for r in p.refusals)]
 SCHEMA = Schema("names", entities={"person": "", "org": ""})
+WORKS = sections(text_of("docs/endpoints.md"))["What works"]
+LEARNED = {row[0]: row[3] for row in table_rows(WORKS)}
 ROWS = [{"id": name, "text": f"{name} met Nobody ."} for name in ("Ada", "Grace", "Joan")]
 
 
@@ -44,9 +48,16 @@ class Run:
     entities: list[tuple[str, str, str]]
     items: list[tuple[str, int]]
     cost: float | None
+    learned: str
 
 
 Works = Callable[..., Run]
+
+
+def profile(rows: Callable[[str], list[Any]]) -> RequestProfile | None:
+    """What was learned of the model."""
+    learned = rows("SELECT learned FROM request_profiles")
+    return RequestProfile.from_body(json.loads(learned[0][0])) if learned else None
 
 
 @pytest.fixture
@@ -82,6 +93,7 @@ def works(sqlite_server: Server, url: str, tmp_path: Path) -> Works:
                 sorted(rows("SELECT external_id, type, text FROM entity_mentions")),
                 rows("SELECT state, attempts FROM work_items"),
                 rows("SELECT SUM(cost_usd) FROM extractions")[0][0],
+                learned.describe() if (learned := profile(rows)) else "",
             )
         client.engine.dispose()
         return found
@@ -113,6 +125,7 @@ def test_rows_become_records(provider: Provider, works: Works) -> None:
     usage = provider.answer.usage
     charged = usage.cost_usd or usage.prompt * 1e-6 + usage.completion * 4e-6
     assert ran.cost == pytest.approx(len(ROWS) * charged)
+    assert ran.learned == LEARNED[provider.name].replace("nothing", "")
 
 
 @pytest.mark.parametrize("provider", CHOOSY, ids=lambda p: p.key)

@@ -14,7 +14,7 @@ from ruie.worker.client import Client
 from ruie.worker.coordinator import Coordinator
 
 
-def work_off(config: Settings, job_id: str, timeout_s: float = 10) -> str:
+def work_off(config: Settings, job_id: str, timeout_s: float = 60) -> str:
     """Work until the job runs no more, and return its state."""
     client, app, process = Client(config), create_app(config), Process(config)
     deadline = time.monotonic() + timeout_s

@@ -5,7 +5,8 @@ the documentation, or an issue that quotes a response), and `unconfirmed` marks 
 word for word.
 
 `[request]`
-    base: the path of the base URL; model, any_model: whether another name is served as well.
+    url: the base URL as a user sets it; base: the path of it. model, any_model: whether another
+    name is served as well.
     header, scheme, query: how a request authenticates, `header: scheme KEY`. roles. parameters:
     what is taken beside `model` and `messages`; ignored: what has no effect ("*": all else).
 `[[request.refused]]`
@@ -103,6 +104,11 @@ class Provider:
     @property
     def model(self) -> str:
         return str(self.request["model"])
+
+    @property
+    def public_url(self) -> str:
+        """The base URL as a user sets it."""
+        return str(self.request["url"])
 
     @property
     def base(self) -> str:
