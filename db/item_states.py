@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
 
 from ruie.db.models import ITEM_STATES, work_items
 from ruie.db.types import utcnow
@@ -51,3 +51,9 @@ def cancel_waiting(conn: Connection, of_jobs: ColumnElement[bool]) -> None:
             .where(of_jobs, work_items.c.state == state)
             .values(state=CANCELLED, updated_at=utcnow(), **NOT_SENT)
         )
+
+
+def any_done(conn: Connection, job_id: str) -> bool:
+    """Whether any item of the job is done."""
+    done = select(work_items.c.id).where(work_items.c.job_id == job_id, work_items.c.state == DONE)
+    return conn.execute(done.limit(1)).first() is not None

@@ -36,7 +36,8 @@ class RuieError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        ended = self.message.endswith((".", "!", "?", ":", "…")) or not self.hint
+        return f"{self.message}{'' if ended else '.'} {self.hint}".strip()
 
     @property
     def kind(self) -> str:
@@ -184,9 +185,13 @@ class RequestRefusedError(CallError):
 
 
 class FatalCallError(CallError):
-    """No call of this job can succeed until somebody mends what the message says."""
+    """No call of this job can succeed until somebody mends what the message says.
+
+    That is so unless others are answered: then it is this item that is refused.
+    """
 
     concern = Concern.REQUEST
+    others_answered = False
 
 
 class AccountError(FatalCallError):

@@ -215,8 +215,7 @@ class Extractor:
                 complete = linear.ended_in_a_loop(text)
             if complete is None:
                 raise TruncatedError(
-                    f"The answer did not end within {question.call.max_tokens} tokens.",
-                    "Raise RUIE_LLM_MAX_TOKENS.",
+                    *_truncated(question.call, completion),
                     raw_output=text,
                     usage=completion.usage,
                 )
@@ -259,3 +258,18 @@ class Extractor:
             return await extract_all(self, texts, schema)
         finally:
             await self.llm.close()
+
+
+def _truncated(call: Call, completion: Completion) -> tuple[str, str]:
+    """What is wrong with an answer that ended at the output limit, and what to do."""
+    if completion.reasoned and not completion.text.strip():
+        return (
+            f"The model thought for {completion.usage.completion:,} tokens and did not come to an "
+            "answer.",
+            "Raise RUIE_LLM_REASONING_TOKENS, or ask for less thinking (reasoning_effort in "
+            "RUIE_LLM_PARAMETERS).",
+        )
+    return (
+        f"The answer did not end within {call.max_tokens} tokens.",
+        "Raise RUIE_LLM_MAX_TOKENS.",
+    )

@@ -37,6 +37,8 @@ async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
     extractor = Extractor(None, client, model, decoding)
     (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
     completion = await client.complete(question.call)
+    if not completion.text.strip():  # what this answer taught may give the next one its room
+        completion = await client.complete(question.call)
     try:
         readable = bool(extractor.read(question, completion))
     except OutputError:

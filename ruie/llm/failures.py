@@ -61,13 +61,16 @@ MESSAGES: dict[type[CallError], tuple[str, str]] = {
         "Lower RUIE_PROMPT_TOKENS, RUIE_CHUNK_TOKENS or RUIE_LLM_MAX_TOKENS.",
     ),
     RateLimitedError: ("limits the rate", ""),
-    AccountError: ("refuses the key or the account", "Set RUIE_LLM_API_KEY, then resume the job."),
+    AccountError: (
+        "refuses the key or the account",
+        "Check the key (RUIE_LLM_API_KEY) and what the account may call.",
+    ),
     ModelError: ("has no model '{model}' for this key", "Set RUIE_LLM_MODEL."),
     UnreachableError: ("is behind a proxy that wants a password", "Set it in the proxy's URL."),
     RequestRefusedError: ("refuses the request", ""),
     TransientCallError: ("failed to answer", ""),
 }
-SPENT = ("says that the account's credit is spent", "Raise it, then resume the job.")
+SPENT = ("says that the account's credit is spent", "Add credit, or raise the account's limit.")
 NO_SUCH_PAGE = (
     "has no page /chat/completions",
     "Is RUIE_LLM_BASE_URL right? It usually ends in /v1, the address without /chat/completions.",
@@ -155,6 +158,8 @@ def _message(
     if refusal is not None:
         about = "the value of " if refusal.about_value else ""
         hint = f"It says to use '{refusal.suggested}'." if refusal.suggested else ""
+        if refusal.about_value and refusal.name in ("max_tokens", "max_completion_tokens"):
+            hint = "Lower RUIE_LLM_MAX_TOKENS, or RUIE_LLM_REASONING_TOKENS where the model thinks."
         return f"does not take {about}the parameter '{refusal.name}'", hint
     if kind is AccountError and (status == 402 or says_credit_is_spent(body.codes, body.text)):
         return SPENT

@@ -161,6 +161,8 @@ class Gate:
     async def _adapted(self, passed: Pass, call: Call, error: ParameterRefusedError) -> bool:
         profile = passed.profile.after_refusal(call, error)
         if profile is None:
+            if error.parameter in call.parameters:
+                error.hint = "It is set by RUIE_LLM_PARAMETERS, or by the job's --parameters."
             return False
         await self._ledger.learn(passed.target, passed.profile, profile)
         self._known[passed.target].standing = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -15,6 +16,10 @@ OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of the output limit."""
 OPTIONAL = ("temperature", "stop")
 """What a request can do without. The answer is cut at a stop sequence that was not sent."""
+TOO_LARGE = re.compile(r"too (?:large|high|big)|at most|maximum|up to|less than|exceed|<=|must be")
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?![\w])")
+LEAST_LIMIT = 16
+"""A smaller number in a refusal is no output limit."""
 RESPONSE_FORMATS = ("json_schema", "json_object", "")
 """From the strictest to none: the prompt asks for JSON in any case."""
 
@@ -25,13 +30,15 @@ class RequestProfile:
 
     output_limit: the name of the output limit, or "" where none is taken. omitted: parameters that
     are left out. response_format: the strictest kind that is taken. reasons: the model thinks
-    before it answers, and its thoughts count as output.
+    before it answers, and its thoughts count as output. most_output: the highest output limit that
+    is taken, tokens; 0: any.
     """
 
     output_limit: str = OUTPUT_LIMITS[0]
     omitted: frozenset[str] = frozenset()
     response_format: str = RESPONSE_FORMATS[0]
     reasons: bool = False
+    most_output: int = 0
 
     def body(self) -> dict[str, Any]:
         """What differs from a request as ruie makes it at first, as plain JSON values."""
@@ -44,6 +51,8 @@ class RequestProfile:
             values["response_format"] = self.response_format
         if self.reasons:
             values["reasons"] = True
+        if self.most_output:
+            values["most_output"] = self.most_output
         return values
 
     @classmethod
@@ -61,14 +70,17 @@ class RequestProfile:
             words.append(f"response format {self.response_format or 'none'}")
         if self.reasons:
             words.append("reasons")
+        if self.most_output:
+            words.append(f"at most {self.most_output:,} tokens out")
         return ", ".join(words)
 
     def limited(self, call: Call) -> Call:
         """The call with the output limit that is sent: with room for thoughts where the model has
         any."""
-        if not (self.reasons and call.reasoning_tokens):
-            return call
-        return replace(call, max_tokens=call.max_tokens + call.reasoning_tokens)
+        most = call.max_tokens + (call.reasoning_tokens if self.reasons else 0)
+        if self.most_output:
+            most = min(most, self.most_output)
+        return call if most == call.max_tokens else replace(call, max_tokens=most)
 
     def request(self, call: Call) -> dict[str, Any]:
         """The JSON document of a request."""
@@ -96,6 +108,8 @@ class RequestProfile:
         name = refusal.parameter.removesuffix(".type").split(".json_schema")[0]
         if name in call.parameters:
             return None  # somebody wants it so
+        if name in OUTPUT_LIMITS and refusal.about_value:
+            return self._lower_limit(call, refusal)
         if name in OUTPUT_LIMITS:
             return self._other_limit(name, refusal)
         if name in OPTIONAL and name not in self.omitted:
@@ -106,15 +120,26 @@ class RequestProfile:
         return None
 
     def _other_limit(self, name: str, refusal: ParameterRefusedError) -> Self | None:
-        if refusal.about_value or name != self.output_limit:
+        if name != self.output_limit:
             return None
         first = OUTPUT_LIMITS.index(name) == 0
-        if refusal.suggested == OUTPUT_LIMITS[1] or (first and not refusal.suggested):
-            # Hosted models that take only this name are models that think: it limits both.
+        if refusal.suggested == OUTPUT_LIMITS[1]:
+            # Hosted models that ask for this name are models that think: it limits both.
             return replace(self, output_limit=OUTPUT_LIMITS[1], reasons=True)
+        if first and not refusal.suggested:
+            return replace(self, output_limit=OUTPUT_LIMITS[1])
         if refusal.suggested == OUTPUT_LIMITS[0]:
             return replace(self, output_limit=OUTPUT_LIMITS[0])
         return replace(self, output_limit="")
+
+    def _lower_limit(self, call: Call, refusal: ParameterRefusedError) -> Self | None:
+        """With the bound that the endpoint states, where it says that the limit is too large."""
+        sent = self.limited(call).max_tokens
+        if not TOO_LARGE.search(refusal.message):
+            return None
+        stated = [int(n.replace(",", "")) for n in NUMBER.findall(refusal.message)]
+        lower = [number for number in stated if LEAST_LIMIT <= number < sent]
+        return replace(self, most_output=max(lower)) if lower else None
 
     def after_answer(self, completion: Completion, *, first: bool) -> Self:
         """The profile with what an answer shows. first: none of its kind was answered before."""

@@ -44,6 +44,12 @@ UNSUPPORTED = _patterns(
     r"NAME: extra inputs are not permitted",  # Anthropic
     r"'loc': [\[(]'body', NAME",  # vLLM before 0.6, Python's notation as the message
 )
+ANY_NAME = re.compile(
+    r"(?:unrecognized request arguments? supplied|unknown parameter|unsupported parameter):"
+    r" [`'\"]?(?P<name>[a-z][a-z0-9_.]{1,60})",  # OpenAI
+    re.IGNORECASE,
+)
+"""Words that stand before a parameter's name alone, whichever it is."""
 VALUE = _patterns(
     r"NAME(?: value)? (?:is too \w+|must be|should be|cannot (?:be|exceed)|can only be|exceeds"
     r"|is invalid|is out of range|does not support)",  # OpenAI, Groq, LM Studio
@@ -104,6 +110,8 @@ def refused_parameter(body: ErrorBody) -> Refusal | None:
         for pattern in patterns:
             if match := pattern.search(text):
                 return Refusal(_name(match), suggested, about_value)
+    if match := ANY_NAME.search(text):
+        return Refusal(_name(match).rstrip("."))
     if FORMAT.search(text):
         return Refusal("response_format", about_value=True)
     return Refusal(SYSTEM) if NO_SYSTEM.search(text) else None

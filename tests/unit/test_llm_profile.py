@@ -63,7 +63,9 @@ def test_what_somebody_set_takes_the_place_of_ours_and_is_never_left_out() -> No
     [
         (DEFAULT, refused("temperature"), RequestProfile(omitted=frozenset({"temperature"}))),
         (DEFAULT, refused("stop"), RequestProfile(omitted=frozenset({"stop"}))),
-        (DEFAULT, refused("max_tokens"), RequestProfile("max_completion_tokens", reasons=True)),
+        (DEFAULT, refused("max_tokens"), RequestProfile("max_completion_tokens")),
+        (DEFAULT, refused("max_tokens", suggested="max_completion_tokens"),
+         RequestProfile("max_completion_tokens", reasons=True)),
         (DEFAULT, refused("max_tokens", about_value=True), None),
         (DEFAULT, refused("max_completion_tokens"), None),  # that was not sent
         (RequestProfile("max_completion_tokens"), refused("max_completion_tokens"),
@@ -79,6 +81,24 @@ def test_what_a_refusal_teaches(
     profile: RequestProfile, refusal: ParameterRefusedError, expected: RequestProfile | None
 ) -> None:
     assert profile.after_refusal(CALL, refusal) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "bound"),
+    [
+        ("max_tokens is too large: 9. This model supports at most 8,192 tokens.", 0),
+        ("max_tokens is too large: 300. This model supports at most 128 tokens.", 128),
+        ("max_tokens must be less than or equal to `64`", 64),
+        ("max_tokens 300 is odd, see page 120", 0),
+    ],
+)
+def test_a_limit_that_is_too_large_is_lowered_to_the_stated_bound(message: str, bound: int) -> None:
+    call = replace(CALL, max_tokens=300)
+    error = ParameterRefusedError(message, parameter="max_tokens", about_value=True)
+    lowered = DEFAULT.after_refusal(call, error)
+    assert (lowered.most_output if lowered else 0) == bound
+    if lowered:
+        assert lowered.request(call)["max_tokens"] == bound
 
 
 def test_what_an_answer_teaches() -> None:

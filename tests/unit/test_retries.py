@@ -85,8 +85,8 @@ def test_decisions(error: CallError, attempts: int, expected: object) -> None:
 @pytest.mark.parametrize(
     ("error", "alike", "attempts", "expected"),
     [
-        (AccountError("x"), 1, 1, Retry(1.0, counts=False)),
-        (ModelError("x"), 2, 9, Retry(1.0, counts=False)),
+        (AccountError("x"), 1, 1, Retry(1.0)),
+        (ModelError("x"), 2, 9, Retry(1.0)),
         (ParameterRefusedError("x", parameter="seed"), 3, 1, PauseJob()),
         (RequestRefusedError("x"), None, 1, Retry(1.0)),
         (RequestRefusedError("x"), 1, 2, Quarantine()),  # others are answered: it is the item
@@ -100,6 +100,13 @@ def test_refusals_are_judged_by_how_many_are_alike(
 ) -> None:
     error.alike = alike
     assert decide(error, made(attempts), POLICY, Highest()) == expected
+
+
+def test_an_item_that_is_refused_while_others_are_answered_is_given_up() -> None:
+    error = AccountError("x")
+    error.alike, error.others_answered = 3, True
+    assert decide(error, made(1), POLICY) == PauseJob()
+    assert decide(error, made(2), POLICY) == Quarantine()
 
 
 @pytest.mark.parametrize("attempts", [1, 99])

@@ -8,24 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ruie.db import jobs, queue, results, spend
+from ruie.db import item_states, jobs, queue, results, spend
 from ruie.db.sql import pieces
-from ruie.errors import CallError, Concern, EndpointAwayError, TransientCallError
+from ruie.errors import (
+    CallError,
+    EndpointAwayError,
+    FatalCallError,
+    TransientCallError,
+)
 from ruie.extractor import Extractor
 from ruie.llm import Call
 from ruie.questions import Answer, Question
 from ruie.schema import Schema
 from ruie.worker.batches import settlement
+from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import (
     Attempt,
-    AwaitEndpoint,
-    Decision,
-    PauseJob,
-    Retry,
     RetryPolicy,
     decide,
 )
@@ -74,6 +76,7 @@ class LeasedBatch:
         self._day_cap = day_cap_nusd
         self._encoder = encoder
         self._items = [self._item(each, contexts.get(each.document_id, "")) for each in leased]
+        self._aftermath = Aftermath(store, lane, job.id, policy, self.call_off)
         self._feeding: asyncio.Task[None] | None = None
         self._called_off = False
 
@@ -218,14 +221,14 @@ class LeasedBatch:
             except _NotSentError:
                 return
             except EndpointAwayError:
-                await self._await_endpoint()
+                await self._aftermath.await_endpoint()
                 return
             except Exception as error:
                 if item.held:
                     await self._fail(item, question, error)
                 return
             if saved:
-                self._lane.failed_since_answer.clear()
+                self._aftermath.answered()
                 self.outcome.saved += 1
             elif item.held:
                 self.outcome.lost += 1
@@ -260,6 +263,9 @@ class LeasedBatch:
             error = TransientCallError(
                 f"{type(error).__name__}: {error}", maybe_charged=item.state is State.SENT
             )
+        if isinstance(error, FatalCallError):
+            answered = partial(item_states.any_done, job_id=self.job.id)
+            error.others_answered = await self._store.read(answered)
         attempt = Attempt(
             leased.attempts,
             question.call.max_tokens,
@@ -269,30 +275,12 @@ class LeasedBatch:
         decision = decide(error, attempt, self._policy)
         log.info("%s of document %d: %s, %s", leased.task, leased.document_id, error.kind, decision)
         self.outcome.failed += 1
-        await self._account(item, error, decision)
         fail = partial(
             settlement.fail, item=item, question=question, error=error, decision=decision
         )
         await self._store.write(fail)
         item.state = State.ENDED
-
-    async def _account(self, item: BatchItem, error: CallError, decision: Decision) -> None:
-        """Whose failure it was, and whether anything more is to be sent."""
-        if isinstance(decision, PauseJob):
-            self.call_off()
-        elif isinstance(decision, AwaitEndpoint):
-            await self._await_endpoint()
-        elif error.concern is Concern.ENDPOINT and isinstance(decision, Retry):
-            self._lane.failed_since_answer.append(item.leased.id)
-
-    async def _await_endpoint(self) -> None:
-        """Nothing more is sent to an endpoint that is away. Items that failed only because it was
-        going away have their attempts back."""
-        self.call_off()
-        failed = self._lane.failed_since_answer
-        uncounted, failed[:] = list(failed), []
-        if uncounted:
-            await self._store.write(partial(queue.give_back_attempts, ids=uncounted))
+        await self._aftermath.after(item, error, decision)
 
 
 class _NotSentError(Exception):

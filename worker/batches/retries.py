@@ -82,6 +82,8 @@ class RetryPolicy:
     max_refused_items: int = 5
     """Different items in a row whose requests are refused with no word why, that pause a job."""
     max_refused_attempts: int = 2
+    max_unusable: int = 20
+    """Items in a row, in one process, whose answers could not be used, that pause a job."""
     refused_delay_s: float = 1.0
     lengthen: int = 2
     """By how much `max_tokens` is multiplied after an answer that was cut off."""
@@ -104,9 +106,11 @@ def decide(
         case TransientCallError(systemic=True):
             return AwaitEndpoint()
         case FatalCallError():
+            if error.others_answered and attempt.number >= policy.max_refused_attempts:
+                return Quarantine()
             if error.alike is None or error.alike >= policy.max_refusals:
                 return PauseJob()
-            return Retry(policy.refused_delay_s, counts=False)
+            return Retry(policy.refused_delay_s)
         case RequestRefusedError():
             return _refused(error, attempt, policy)
         case RateLimitedError():

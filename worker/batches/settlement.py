@@ -102,7 +102,7 @@ def fail(
         case Quarantine():
             held = _quarantine(conn, leased, question, error)
         case PauseJob():
-            held = queue.retry(conn, leased, 0.0, error, counts=False)
+            held = queue.retry(conn, leased, 0.0, error, counts=True)
             _pause(conn, leased.job_id, str(error), "error")
     if held and isinstance(decision, PauseEndpoint):
         _settle(conn, item, 0)
@@ -163,6 +163,12 @@ def refuse_all(conn: Connection, leased: Sequence[queue.LeasedItem], reason: str
     """A batch of which no call can succeed goes back, and its job pauses."""
     queue.release(conn, leased)
     _pause(conn, leased[0].job_id, reason, "error")
+
+
+def refuse_unusable(conn: Connection, job_id: str, number: int, error: CallError) -> None:
+    """The model answers, and nothing that it says can be used: the job pauses."""
+    reason = f"none of the last {number} answers could be used; the last: {error}"
+    _pause(conn, job_id, reason, "error")
 
 
 def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:

@@ -104,6 +104,9 @@ def _report(trial: Trial, config: Settings) -> Iterator[Check]:
     yield Check("model", True, f"{trial.model} answers in {trial.latency_s:.2f} s")
     if trial.readable:
         yield Check("answer", True, _short(trial.answer))
+    elif not trial.answer.strip():
+        hint = "Raise RUIE_LLM_REASONING_TOKENS if it thinks, or try another model."
+        yield Check("answer", False, "empty, twice", hint)
     else:
         said = f"not in the form that was asked for: {_short(trial.answer)!r}"
         hint = "A small model needs demonstrations; RUIE_OUTPUT_FORM=json may help."
