@@ -11,7 +11,7 @@ import openai  # loading it takes longer than a batch may take to see that its j
 import pytest
 from rich.console import Console
 from sqlalchemy import Engine, text
-from support.endpoint import Reply, ScriptedEndpoint, answer
+from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
 from ruie.db import jobs, migrate, queue
 from ruie.db.engine import open_engine
@@ -191,3 +191,32 @@ def test_a_process_asks_the_rest_of_a_job_that_was_changed_in_the_new_way(engine
             ("free", 1, 99, ["!"]),
         ]
     assert execute(engine, "SELECT model FROM extractions") == [("dear",), ("free",), ("free",)]
+
+
+def test_a_model_that_says_nothing_useful_is_not_paid_for_a_whole_corpus(engine: Engine) -> None:
+    batch_id = batch_of(engine, [f"Ada met number {n} ." for n in range(30)])
+    with ScriptedEndpoint(answer("As an AI I cannot help with that.")) as endpoint:
+        process(engine, endpoint, batch_id)
+        assert len(endpoint.requests) == 20
+    ((state, reason),) = execute(engine, "SELECT state, reason FROM jobs")
+    assert state == "paused"
+    assert "none of the last 20 answers could be used" in reason
+    assert execute(engine, "SELECT COUNT(*) FROM quarantine") == [(0,)]
+
+
+def test_one_document_that_is_refused_as_a_bad_key_is_given_up_alone(engine: Engine) -> None:
+    """A firewall that answers 403, say: the job does not stand still for it."""
+
+    def script(body: dict[str, Any], _: int) -> Reply:
+        blocked = "DROP TABLE" in body["messages"][-1]["content"]
+        return failure(403, message="Blocked by WAF") if blocked else answer("person: Ada")
+
+    texts = ["Ada met Bo .", "Ada said DROP TABLE .", "Ada met Cy ."]
+    with ScriptedEndpoint(script) as endpoint:
+        process(engine, endpoint, batch_of(engine, texts))
+        execute(engine, "UPDATE work_items SET state = 'pending', not_before = NULL, batch = 'b'"
+                " WHERE state = 'retry'")  # fmt: skip  # its time has come
+        process(engine, endpoint, "b")
+        assert len(endpoint.requests) == 4
+    assert execute(engine, "SELECT state FROM jobs") == [("running",)]
+    assert execute(engine, "SELECT error_class FROM quarantine") == [("account",)]
