@@ -137,7 +137,7 @@ def learn(conn: Connection, target: Target, old: RequestProfile, new: RequestPro
         )
 
 
-def refused(conn: Connection, target: Target, failure: Failure) -> int:
+def refused(conn: Connection, target: Target, failure: Failure, *, by_item: bool) -> int:
     """Count a refusal; see `ruie.llm.ledger.Ledger.refused`. Nobody has the turn for a moment: by
     then those who wait know whether their job was paused."""
     row = conn.execute(_row(target).with_for_update()).one_or_none()
@@ -145,7 +145,8 @@ def refused(conn: Connection, target: Target, failure: Failure) -> int:
         return 1
     alike = row.refusal_kind == failure.kind
     items = sorted({*(row.refused_items if alike else ()), *failure.items})[:KEPT_ITEMS]
-    count = len(items) if failure.items else 1 + (row.refusals if alike else 0)
+    before = row.refusals if alike else 0
+    count = len(items) if by_item else max(before + 1, len(items))
     conn.execute(
         update(request_profiles)
         .where(*_is(target))

@@ -37,6 +37,8 @@ DIFFERENT_ITEMS = 5
 """So many items that fail alike with no success between them: it is not the items."""
 UNREACHED_ITEMS = 3
 """So many whose calls do not reach the endpoint at all: not one lost connection of many."""
+REFUSED_ITEMS = 3
+"""So many that are refused for account or model: not one document that a firewall refuses."""
 
 
 class Pass(NamedTuple):
@@ -171,14 +173,16 @@ class Gate:
     async def _refused(
         self, passed: Pass, known: _Known, call: Call, error: FatalCallError | RequestRefusedError
     ) -> None:
-        """Count the refusal; what was proven is not any more, so that the next call goes alone."""
+        """Count the refusal. Once several items were refused with no answer between, nothing is
+        proven any more, and the next call goes alone."""
         items = known.failed.setdefault(error.kind, set())
         items.add(call.key)
         by_item = isinstance(error, RequestRefusedError)
-        if by_item and not passed.turn and len(items) < DIFFERENT_ITEMS:
+        error.alike = len(items)
+        if not passed.turn and len(items) < (DIFFERENT_ITEMS if by_item else REFUSED_ITEMS):
             return
-        failure = Failure(error.kind, error.message, tuple(items) if by_item else ())
-        error.alike = await self._ledger.refused(passed.target, failure)
+        failure = Failure(error.kind, error.message, tuple(items))
+        error.alike = await self._ledger.refused(passed.target, failure, by_item=by_item)
         known.standing = None
 
     async def _suspect(self, passed: Pass, known: _Known, call: Call, error: CallError) -> None:

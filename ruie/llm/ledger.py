@@ -56,9 +56,9 @@ class Ledger(Protocol):
         """A request of the old profile was refused: unless another process knew it first, the
         target has the new one, and is to answer it."""
 
-    async def refused(self, target: Target, failure: Failure) -> int:
+    async def refused(self, target: Target, failure: Failure, *, by_item: bool) -> int:
         """Count a refusal, and make the target answer again; returns how often it was refused in
-        this way with no answer between. With items: how many different ones were."""
+        this way with no answer between. by_item: how many different items were."""
 
     async def failed(self, endpoint: str, failure: Failure, *, certain: bool) -> bool:
         """Calls failed. Returns whether the endpoint is away: if that is certain, or was being
@@ -72,7 +72,7 @@ class LocalLedger:
     def __init__(self) -> None:
         self._standings: dict[Target, Standing] = {}
         self._turns: dict[Target, tuple[str, float]] = {}
-        self._refusals: dict[Target, tuple[str, int]] = {}
+        self._refusals: dict[Target, tuple[str, int, frozenset[str]]] = {}
 
     async def standing(self, target: Target) -> Standing:
         if target not in self._standings:
@@ -100,10 +100,13 @@ class LocalLedger:
         if (await self.standing(target)).profile == old:
             self._standings[target] = Standing(new)
 
-    async def refused(self, target: Target, failure: Failure) -> int:
-        kind, count = self._refusals.get(target, (failure.kind, 0))
-        count = max(count + 1 if kind == failure.kind else 1, len(failure.items))
-        self._refusals[target] = (failure.kind, count)
+    async def refused(self, target: Target, failure: Failure, *, by_item: bool) -> int:
+        kind, count, items = self._refusals.get(target, (failure.kind, 0, frozenset()))
+        if kind != failure.kind:
+            count, items = 0, frozenset()
+        items |= set(failure.items)
+        count = len(items) if by_item else max(count + 1, len(items))
+        self._refusals[target] = (failure.kind, count, items)
         self._standings[target] = replace(await self.standing(target), proven=False)
         return count
 

@@ -56,7 +56,21 @@ def test_an_answer_begins_the_count_anew(engine: Engine) -> None:
         return [error.alike for error in outcomes if isinstance(error, CallError)]
 
     with ScriptedEndpoint([bad, bad, answer("None"), bad]) as endpoint:
-        assert fleet(endpoint.url, engine, use) == [1, 2, None]
+        assert fleet(endpoint.url, engine, use) == [1, 2, 1]
+
+
+def test_one_document_that_is_refused_as_a_bad_key_holds_up_no_other(engine: Engine) -> None:
+    refused = Reply(b'{"error": {"message": "Blocked by WAF"}}', 403, dict(JSON))
+
+    async def use(clients: list[LLMClient]) -> list[int | None]:
+        outcomes = [await ask(clients[0], different(n)) for n in range(4)]
+        await all_at_once(clients)
+        return [error.alike for error in outcomes if isinstance(error, CallError)]
+
+    replies = [answer("None"), refused, refused, answer("None", delay_s=0.05)]
+    with ScriptedEndpoint(replies) as endpoint:
+        assert fleet(endpoint.url, engine, use) == [1, 2]
+        assert endpoint.max_in_flight > 1, "what is proven stays so"
 
 
 def test_an_endpoint_that_no_call_reaches_is_away_at_once(engine: Engine) -> None:

@@ -40,8 +40,8 @@ class FleetLedger:
         learn = partial(endpoints.learn, target=target, old=old, new=new)
         await self._store.write(learn, urgent=True)
 
-    async def refused(self, target: Target, failure: Failure) -> int:
-        refused = partial(endpoints.refused, target=target, failure=failure)
+    async def refused(self, target: Target, failure: Failure, *, by_item: bool) -> int:
+        refused = partial(endpoints.refused, target=target, failure=failure, by_item=by_item)
         return await self._store.write(refused, urgent=True)
 
     async def failed(self, endpoint: str, failure: Failure, *, certain: bool) -> bool:
