@@ -159,7 +159,9 @@ def _message(
         about = "the value of " if refusal.about_value else ""
         hint = f"It says to use '{refusal.suggested}'." if refusal.suggested else ""
         if refusal.about_value and refusal.name in ("max_tokens", "max_completion_tokens"):
-            hint = "Lower RUIE_LLM_MAX_TOKENS, or RUIE_LLM_REASONING_TOKENS where the model thinks."
+            hint = (
+                "Lower RUIE_LLM_MAX_TOKENS (a job that has begun: `ruie job set JOB --max-tokens`)."
+            )
         return f"does not take {about}the parameter '{refusal.name}'", hint
     if kind is AccountError and (status == 402 or says_credit_is_spent(body.codes, body.text)):
         return SPENT
