@@ -53,7 +53,7 @@ def test_a_document_that_kills_its_worker(scene: Scene) -> None:
 
 
 @pytest.mark.scene("endpoint away")
-@pytest.mark.parametrize("kind", ["500", "hang"])
+@pytest.mark.parametrize("kind", ["500", pytest.param("hang", marks=pytest.mark.slow)])
 def test_an_endpoint_that_is_away_in_mid_job(scene: Scene, kind: str) -> None:
     """All calls fail for some seconds: the fleet waits, no attempt is used up, nothing is given up,
     and it goes on by itself."""
