@@ -99,6 +99,7 @@ def _kill_while_it_distils(workspace: Path) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
     workspace: Path, ruie: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert same["distillation"] == again["distillation"]
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_run(workspace: Path) -> None:
     """As `accelerate launch` starts them on two GPUs: each scores its share, both train, one
     writes."""
