@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from support.command_server import CommandServer
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.redis_keys import assert_keys_expire
 
@@ -69,22 +69,21 @@ def upgraded(sqlite_server: Server, tmp_path: Path) -> Path:
     return Path(shutil.move(made, tmp_path / "ruie.db"))
 
 
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    with CommandServer() as server:
+        yield server
+
+
 @pytest.fixture
-def ruie(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def ruie(
+    tmp_path: Path, command_server: CommandServer
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command in an empty folder, with a schema in it, and a clean environment."""
     (tmp_path / "news.yaml").write_text("name: news\nentities: [person, place]\n")
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-        return subprocess.run(
-            [sys.executable, "-m", "ruie.worker.cli", *arguments],
-            cwd=tmp_path,
-            env={**clean, **settings},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return command_server.run(arguments, tmp_path, {**clean, **settings}, timeout_s=60)
 
     return run
