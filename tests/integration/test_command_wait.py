@@ -172,13 +172,22 @@ def test_ctrl_c_ends_with_130(ruie: Run, database: JobDatabase, upgraded: Path) 
     command = [sys.executable, "-m", "ruie.worker.cli", "wait", job]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
     waiting = subprocess.Popen(
-        command, cwd=upgraded.parent, env=clean, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=upgraded.parent,
+        env=clean,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background job, which this test run may be, ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert waiting.stderr is not None
     with waiting:
-        assert waiting.stderr.readline().startswith(f"{job} running")
-        waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(timeout=30) == 130
+        try:
+            assert waiting.stderr.readline().startswith(f"{job} running")
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.wait(timeout=30) == 130
+        finally:
+            waiting.kill()
 
 
 def test_the_client_waits_until_a_job_has_ended(database_url: str) -> None:
