@@ -181,6 +181,7 @@ class Gate:
         error.alike = len(items)
         if not passed.turn and len(items) < (DIFFERENT_ITEMS if by_item else REFUSED_ITEMS):
             return
+        known.standing = None  # at once: no other call is sent meanwhile as if it were proven
         failure = Failure(error.kind, error.message, tuple(items))
         error.alike = await self._ledger.refused(passed.target, failure, by_item=by_item)
         known.standing = None
@@ -192,6 +193,7 @@ class Gate:
         unreached = isinstance(error, UnreachableError)
         if not passed.turn and len(items) < (UNREACHED_ITEMS if unreached else DIFFERENT_ITEMS):
             return
+        known.standing = None
         failure = Failure(error.kind, error.message, tuple(items))
         if await self._ledger.failed(passed.target.endpoint, failure, certain=unreached):
             error.systemic = True

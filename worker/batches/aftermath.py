@@ -34,6 +34,7 @@ class Aftermath:
     def answered(self) -> None:
         """A call was answered, and its answer could be used."""
         self._lane.failed_since_answer.clear()
+        self._lane.endpoint_away = False
         self._lane.unusable.pop(self._job_id, None)
 
     async def after(self, item: BatchItem, error: CallError, decision: Decision) -> None:
@@ -44,6 +45,8 @@ class Aftermath:
             await self.await_endpoint()
         elif error.concern is Concern.ENDPOINT and isinstance(decision, Retry):
             self._lane.failed_since_answer.append(item.leased.id)
+            if self._lane.endpoint_away:  # it was found out while this failure was recorded
+                await self.await_endpoint()
         elif isinstance(error, OutputError):
             await self._count_unusable(item, error)
 
@@ -51,6 +54,7 @@ class Aftermath:
         """Nothing more is sent to an endpoint that is away. Items that failed only because it was
         going away have their attempts back."""
         self._call_off()
+        self._lane.endpoint_away = True
         failed = self._lane.failed_since_answer
         uncounted, failed[:] = list(failed), []
         if uncounted:

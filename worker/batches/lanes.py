@@ -63,6 +63,7 @@ class Lane:
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
         self.failed_since_answer: list[int] = []
         """Items with an attempt used up by what may be the endpoint's failure."""
+        self.endpoint_away = False
         self.unusable: dict[str, set[int]] = {}
         """For each job the items whose answers could not be used, since one could."""
 
