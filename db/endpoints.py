@@ -14,9 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
+from ruie.db.lease import give_back_attempts
 from ruie.db.models import endpoints, request_profiles
 from ruie.db.sql import changed, insert_new
 from ruie.db.types import utcnow
+from ruie.errors import TransientCallError, UnreachableError
 from ruie.llm.ledger import Failure, Standing, Target
 from ruie.llm.profile import RequestProfile
 
@@ -25,6 +27,8 @@ LONGEST_PAUSE_S = 30.0
 DIFFERENT_ITEMS = 5
 """So many items that fail with no answer between make an endpoint away."""
 KEPT_ITEMS = 16
+OUTAGE_CLASSES = (TransientCallError("").kind, UnreachableError("").kind)
+"""Errors of items that failed only because the endpoint was going away."""
 REFUSED_S = 1.5
 """From a refusal to the next call: longer than workers take to see that a job was paused."""
 _NOBODY = "refused"
@@ -165,8 +169,18 @@ def failed(conn: Connection, endpoint: str, failure: Failure, *, certain: bool) 
     values: dict[str, Any] = {"failed_items": items, "updated_at": utcnow()}
     if away and (row.away_since is None or row.trying):
         values |= _away(row, failure.reason)
+    if away and row.away_since is None:
+        give_back_attempts(conn, OUTAGE_CLASSES)
     conn.execute(update(endpoints).where(endpoints.c.url == endpoint).values(values))
     return away
+
+
+def is_away(conn: Connection, endpoint: str) -> bool:
+    """Whether no call reaches the endpoint. Locked, so that it stays so in this transaction."""
+    away = select(endpoints.c.url).where(
+        endpoints.c.url == endpoint, endpoints.c.away_since.is_not(None)
+    )
+    return conn.execute(away.with_for_update()).first() is not None
 
 
 def probed(conn: Connection, endpoint: str, error: str | None) -> None:

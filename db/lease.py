@@ -16,8 +16,10 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    func,
     insert,
     select,
+    true,
     update,
 )
 
@@ -25,7 +27,7 @@ from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import extractions, jobs, quarantine, work_items
-from ruie.db.sql import changed, pieces
+from ruie.db.sql import changed
 from ruie.db.types import utcnow
 
 
@@ -162,15 +164,18 @@ def count_throttled(conn: Connection, item: LeasedItem) -> int:
     return int(conn.execute(select(counted).where(work_items.c.id == item.id)).scalar_one())
 
 
-def give_back_attempts(conn: Connection, ids: Sequence[int]) -> None:
-    """Items that wait for another attempt have one more, at once: what failed was not theirs."""
-    for some in pieces(sorted(set(ids))):
+def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
+    """Items that failed in these ways since the last answer have the attempt back, in all jobs:
+    what failed was not theirs."""
+    last = select(extractions.c.created_at).order_by(extractions.c.id.desc()).limit(1)
+    for state in (PENDING, RETRY, LEASED):  # each has a small index of its own
         conn.execute(
             update(work_items)
             .where(
-                work_items.c.id.in_(some),
-                work_items.c.state.in_((PENDING, RETRY)),
+                work_items.c.state == state,
+                work_items.c.error_class.in_(error_classes),
                 work_items.c.attempts > 0,
+                func.coalesce(work_items.c.updated_at > last.scalar_subquery(), true()),
             )
             .values(attempts=work_items.c.attempts - 1)
         )

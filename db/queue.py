@@ -20,7 +20,6 @@ from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
 from ruie.db.lease import (
     count_throttled,
     defer_batch,
-    give_back_attempts,
     lease,
     other_class_waits,
     release,
@@ -48,7 +47,6 @@ __all__ = [
     "defer_batch",
     "dispatch",
     "enqueue_documents",
-    "give_back_attempts",
     "in_flight",
     "lease",
     "other_class_waits",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ruie.db import queue
-from ruie.errors import CallError, Concern, OutputError
+from ruie.errors import CallError, OutputError
 from ruie.worker.batches import settlement
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.retries import AwaitEndpoint, Decision, PauseJob, Retry, RetryPolicy
+from ruie.worker.batches.retries import AwaitEndpoint, Decision, PauseJob, RetryPolicy
 from ruie.worker.batches.store import Store
 
 
@@ -33,32 +32,14 @@ class Aftermath:
 
     def answered(self) -> None:
         """A call was answered, and its answer could be used."""
-        self._lane.failed_since_answer.clear()
-        self._lane.endpoint_away = False
         self._lane.unusable.pop(self._job_id, None)
 
     async def after(self, item: BatchItem, error: CallError, decision: Decision) -> None:
         """A call failed, and the decision was carried out."""
-        if isinstance(decision, PauseJob):
+        if isinstance(decision, PauseJob | AwaitEndpoint):
             self._call_off()
-        elif isinstance(decision, AwaitEndpoint):
-            await self.await_endpoint()
-        elif error.concern is Concern.ENDPOINT and isinstance(decision, Retry):
-            self._lane.failed_since_answer.append(item.leased.id)
-            if self._lane.endpoint_away:  # it was found out while this failure was recorded
-                await self.await_endpoint()
         elif isinstance(error, OutputError):
             await self._count_unusable(item, error)
-
-    async def await_endpoint(self) -> None:
-        """Nothing more is sent to an endpoint that is away. Items that failed only because it was
-        going away have their attempts back."""
-        self._call_off()
-        self._lane.endpoint_away = True
-        failed = self._lane.failed_since_answer
-        uncounted, failed[:] = list(failed), []
-        if uncounted:
-            await self._store.write(partial(queue.give_back_attempts, ids=uncounted))
 
     async def _count_unusable(self, item: BatchItem, error: CallError) -> None:
         """A model of which nothing can be used is not paid for a whole corpus of answers."""

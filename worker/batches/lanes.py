@@ -61,9 +61,6 @@ class Lane:
         # A call is in flight until its result is saved. So a crash never costs more calls than
         # this, also where the database is slower than the endpoint.
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
-        self.failed_since_answer: list[int] = []
-        """Items with an attempt used up by what may be the endpoint's failure."""
-        self.endpoint_away = False
         self.unusable: dict[str, set[int]] = {}
         """For each job the items whose answers could not be used, since one could."""
 

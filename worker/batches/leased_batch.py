@@ -221,7 +221,7 @@ class LeasedBatch:
             except _NotSentError:
                 return
             except EndpointAwayError:
-                await self._aftermath.await_endpoint()
+                self.call_off()
                 return
             except Exception as error:
                 if item.held:

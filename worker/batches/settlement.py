@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from ruie.db import job_states, jobs, queue, results, spend
+from ruie.db import endpoints, job_states, jobs, queue, results, spend
 from ruie.db.usage_columns import usage_columns
-from ruie.errors import CallError, TransientCallError
+from ruie.errors import CallError, Concern, TransientCallError
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
 from ruie.usage import Usage
@@ -90,6 +90,8 @@ def fail(
     leased = item.leased
     match decision:
         case Retry(delay_s, counts, overrides):
+            if error.concern is Concern.ENDPOINT and endpoints.is_away(conn, item.call.endpoint):
+                counts = False  # found out while this failure was recorded
             held = queue.retry(conn, leased, delay_s, error, counts=counts, overrides=overrides)
         case AwaitEndpoint():
             held = queue.retry(conn, leased, AWAY_S, error, counts=False)
