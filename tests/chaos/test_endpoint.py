@@ -87,8 +87,8 @@ def test_a_key_that_is_refused_in_mid_job(scene: Scene) -> None:
     wait_until(lambda: client.progress(scene.job_id).state == "paused", 30)
     time.sleep(2)
     sent = scene.endpoint.count() - before
-    # Those in flight; two more in each process, which a first refusal and a second one make room for
-    # (it is the third that counts); and a few that are made alone until the pause is seen.
+    # Those in flight; two more in each process, for which the first two refusals make room (it is
+    # the third that counts); and a few that are made alone until the pause is seen.
     assert sent <= (IN_FLIGHT + REFUSED_ITEMS - 1) * len(scene.alive("worker")) + 4
     assert "Incorrect API key provided." in str(client.progress(scene.job_id).reason)
     scene.behave()
