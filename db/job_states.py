@@ -83,10 +83,10 @@ def set_job_state(
     )
     if not matched:
         job = get_job(conn, job_id)
-        raise DatabaseError(
-            f"The job {job_id} is {job.state} and cannot become {state}.",
-            "`ruie status` shows the jobs' states.",
-        )
+        hint = "`ruie status` shows the jobs' states."
+        if (job.state, state) == ("done", "running"):
+            hint = f"`ruie retry {job_id}` tries what was given up again."
+        raise DatabaseError(f"The job {job_id} is {job.state} and cannot become {state}.", hint)
     if state == "cancelled":
         cancel_waiting(conn, work_items.c.job_id == job_id)
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
 
-from ruie.db.models import jobs, schedule_runs, schedules
+from ruie.db.item_states import QUARANTINED
+from ruie.db.models import jobs, schedule_runs, schedules, work_items
 from ruie.db.schedules import Schedule, get
 from ruie.db.sql import changed, pieces
 from ruie.db.types import utcnow
@@ -20,7 +21,8 @@ PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRun:
-    """A run as it is stored. counts: of documents, when it is done. job_state: of its job."""
+    """A run as it is stored. counts: of documents, when it is done. job_state: of its job, of which
+    so many items were given up (job_quarantined)."""
 
     id: int
     due_at: datetime
@@ -31,6 +33,7 @@ class ScheduleRun:
     finished_at: datetime | None
     job_id: str | None
     job_state: str | None
+    job_quarantined: int
     counts: dict[str, int] | None
     error: str | None
 
@@ -46,10 +49,18 @@ class ClaimedRun:
     owner: str
 
 
-_RUN = [schedule_runs.c[name] for name in ScheduleRun.__slots__ if name != "job_state"]
-_RUNS = select(*_RUN, jobs.c.state.label("job_state")).outerjoin(
-    jobs, jobs.c.id == schedule_runs.c.job_id
+_RUN = [schedule_runs.c[name] for name in ScheduleRun.__slots__ if not name.startswith("job_")]
+_QUARANTINED = (
+    select(func.count())
+    .where(work_items.c.job_id == schedule_runs.c.job_id, work_items.c.state == QUARANTINED)
+    .scalar_subquery()
 )
+_RUNS = select(
+    *_RUN,
+    schedule_runs.c.job_id,
+    jobs.c.state.label("job_state"),
+    _QUARANTINED.label("job_quarantined"),
+).outerjoin(jobs, jobs.c.id == schedule_runs.c.job_id)
 
 
 def list_runs(conn: Connection, schedule_id: int, limit: int = 20) -> list[ScheduleRun]:

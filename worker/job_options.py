@@ -89,9 +89,14 @@ def check_cap(cap_usd: float, model: str, config: Settings) -> None:
     if cap_usd <= 0:
         raise UsageError(f"A cap of {cap_usd:g} USD allows nothing.", "Give a positive amount.")
     if price_of(model, config.llm_prices, config.llm_base_url) is None:
+        if not model:
+            raise UsageError(
+                "A cap needs a price, and no model is named whose price it could be.",
+                "Name one with --model or RUIE_LLM_MODEL.",
+            )
         raise UsageError(
-            f"A cap needs a price, and none is known for {model or 'an unnamed model'}.",
-            """Name the model, and set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """
+            f"A cap needs a price, and none is known for {model}.",
+            """Set RUIE_LLM_PRICES='{"MODEL": [USD in, USD out]}', for a """
             "million tokens.",
         )
 

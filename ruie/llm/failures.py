@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ruie.endpoint_settings import without_secrets
 from ruie.errors import (
     AccountError,
     CallError,
@@ -80,6 +81,8 @@ NO_SUCH_PAGE = (
 def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
     """The error of a call to `url` that was answered with an HTTP status of 400 or more."""
     response = error.response
+    if response.history:
+        url = f"{url} (which redirects to {without_secrets(str(response.url))})"
     secrets = tuple(
         value.split(" ")[-1]  # without "Bearer"
         for name, value in response.request.headers.items()

@@ -103,12 +103,16 @@ def read_document(content: bytes, url: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        page = content[:200].lstrip()[:1] == b"<"
+        start, hint = content[:200].lstrip(), ""
+        what = f"{error or 'not JSON'}."
+        if not start:
+            what = "it is empty."
+        elif start.startswith(b"<"):
+            what, hint = "it is a web page.", "Is RUIE_LLM_BASE_URL right? It usually ends in /v1."
+        elif start.startswith((b"data:", b"event:", b":")):
+            what = "it is a stream of events, for which ruie did not ask."
         raise TransientCallError(
-            f"{url} sent a response that cannot be read: "
-            + ("a web page." if page else f"{error or 'not JSON'}."),
-            "Is RUIE_LLM_BASE_URL right? It usually ends in /v1." if page else "",
-            maybe_charged=True,
+            f"{url} sent a response that cannot be read: {what}", hint, maybe_charged=True
         ) from None
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+MAX_REDIRECTS = 3
+"""A chain that is longer leads nowhere."""
 AZURE = (
     ".openai.azure.com",
     ".openai.azure.us",
@@ -85,6 +87,7 @@ class Transport:
             ),
             verify=self._certificates(),
             proxy=self._proxy(),
+            max_redirects=MAX_REDIRECTS,
             trust_env=False,  # the two lines above read the environment
             event_hooks={"request": [self._authentication()], "response": [read_bounded]},
         )

@@ -86,6 +86,8 @@ def _unreachable(causes: list[BaseException], url: str) -> tuple[str, str] | Non
             case httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
                 hint = "Write RUIE_LLM_BASE_URL as http://host:port/v1 or https://host/v1."
                 return "that is not the address of an HTTP server", hint
+            case httpx2.TooManyRedirects():
+                return "it redirects again and again", CHECK
             case httpx2.ProxyError():
                 return f"the proxy does not let it through ({cause})", "Check HTTPS_PROXY."
             case aiohttp.ClientConnectorError() | httpx2.ConnectError():

@@ -17,7 +17,7 @@ from support.endpoint import ScriptedEndpoint
 from support.fleet import Fleet
 
 CORPUS = ROOT / "benchmarks" / "corpora" / "crossner_ai"
-CORRECTED, SIMILAR = 300, 100
+CORRECTED, SIMILAR = 150, 50
 
 
 def gold(part: str, count: int) -> dict[str, dict[str, Any]]:

@@ -41,7 +41,7 @@ def int8_path(
     from ruie.exporter.build import build_bundle
 
     output = tmp_path_factory.mktemp("int8") / "bundle"
-    build_bundle(minilm, some_demonstrations, output, quantisation=Quantisation.INT8)
+    build_bundle(minilm, some_demonstrations[::3], output, quantisation=Quantisation.INT8)
     return output
 
 

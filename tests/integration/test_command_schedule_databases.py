@@ -11,7 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from support.waiting import wait_until
+
+from ruie.db.engine import open_engine
+from ruie.db.models import work_items
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ADD = ("--cron", "0 2 1 1 *", "--tz", "Europe/Berlin", "--schema", "news.yaml")
@@ -40,7 +44,17 @@ def coordinator(tmp_path: Path, url: str, database_url: str) -> Iterator[Path]:
     process.wait()
 
 
-def test_from_add_to_remove(run: Run, coordinator: Path) -> None:
+def give_up(database_url: str, job: str) -> int:
+    """Give up all items of a job; returns how many."""
+    engine = open_engine(database_url)
+    with engine.begin() as conn:
+        given_up = update(work_items).where(work_items.c.job_id == job)
+        number = conn.execute(given_up.values(state="quarantined")).rowcount
+    engine.dispose()
+    return number
+
+
+def test_from_add_to_remove(run: Run, coordinator: Path, database_url: str) -> None:
     wait_until(lambda: "leading" in coordinator.read_text(), 40)
     for name in ("news", "other"):
         made = run("schedule", "add", name, "--source", "in.jsonl", *ADD)
@@ -59,6 +73,8 @@ def test_from_add_to_remove(run: Run, coordinator: Path) -> None:
     shown = run("schedule", "list").stdout
     assert job in shown
     assert "Europe/Berlin" in shown
+    assert give_up(database_url, job) == 1
+    assert ", 1 item given up: 1 documents" in run("schedule", "list", COLUMNS="200").stdout
     printed = json.loads(run("schedule", "show", "news", "--json").stdout)
     assert [(r["state"], r["attempts"]) for r in printed["runs"]] == [("done", 1)]
     assert "0 2 1 1 * (Europe/Berlin)" in run("schedule", "show", "news").stdout

@@ -55,9 +55,9 @@ def job_of(database: JobDatabase, items: int, given_up: int, *, closed: bool = T
     return job
 
 
-def pause(engine: Engine, job: str, by: PausedBy) -> None:
+def pause(engine: Engine, job: str, by: PausedBy, reason: str = "The key is refused.") -> None:
     with engine.begin() as conn:
-        job_states.set_job_state(conn, job, "paused", "The key is refused.", by=by)
+        job_states.set_job_state(conn, job, "paused", reason, by=by)
 
 
 def test_the_share_that_is_tolerated_is_the_settings() -> None:
@@ -97,6 +97,7 @@ def test_more_than_the_tolerated_share_given_up_ends_with_1(
     done = ruie("wait", job, *options, **settings)
     assert done.returncode == code, done.stderr
     assert (f"25 % of the items of {job} were given up" in done.stderr) == (code == 1)
+    assert ("(output 2)" in done.stderr) == (code == 1)
 
 
 def test_status_shows_the_share(ruie: Run, database: JobDatabase) -> None:
@@ -128,19 +129,18 @@ def test_json_has_the_last_progress_of_each(ruie: Run, database: JobDatabase) ->
     assert (printed["quarantined"], printed["tolerated_share"]) == (2, 0.05)
 
 
-@pytest.mark.parametrize("by", ["error", "job_cap"])
+@pytest.mark.parametrize(
+    ("by", "reason"), [("error", "The key is refused."), ("job_cap", "`ruie cap` raises it.")]
+)
 def test_a_job_that_somebody_must_mend_ends_the_wait_at_once(
-    ruie: Run, database: JobDatabase, by: PausedBy
+    ruie: Run, database: JobDatabase, by: PausedBy, reason: str
 ) -> None:
     job, other = (job_of(database, 4, 0, closed=False) for _ in range(2))
-    pause(database.engine, job, by)
+    pause(database.engine, job, by, reason)
     done = ruie("wait", other, job)
     assert done.returncode == 1
-    assert f"ruie: {job} is paused: The key is refused." in done.stderr
-    assert ("ruie resume" in done.stderr, "ruie cap" in done.stderr) == (
-        by == "error",
-        by == "job_cap",
-    )
+    assert f"ruie: {job} is paused: {reason}" in done.stderr
+    assert ("ruie resume" in done.stderr) == (by == "error")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
         f"{other} running",
         f"{job} paused",

@@ -200,8 +200,32 @@ def test_a_model_that_says_nothing_useful_is_not_paid_for_a_whole_corpus(engine:
         assert len(endpoint.requests) == 20
     ((state, reason),) = execute(engine, "SELECT state, reason FROM jobs")
     assert state == "paused"
-    assert "none of the last 20 answers could be used" in reason
+    assert "none of the last 20 items got a usable answer" in reason
     assert execute(engine, "SELECT COUNT(*) FROM quarantine") == [(0,)]
+
+
+def test_a_corpus_is_not_given_up_item_by_item_for_what_its_settings_ask(engine: Engine) -> None:
+    """As where `max_tokens` alone is more than the account may use in a minute."""
+    batch_id = batch_of(engine, [f"Ada met number {n} ." for n in range(40)])
+    with ScriptedEndpoint(failure(413, message="Request too large: Limit 6000")) as endpoint:
+        process(engine, endpoint, batch_id)
+    ((state, reason),) = execute(engine, "SELECT state, reason FROM jobs")
+    assert state == "paused"
+    assert "none of the last 20 items got a usable answer" in reason
+    assert "Request too large: Limit 6000" in reason
+    assert execute(engine, "SELECT COUNT(*) >= 20, COUNT(*) < 40 FROM quarantine") == [(1, 1)]
+
+
+def test_among_documents_that_are_answered_many_in_a_row_may_be_filtered(engine: Engine) -> None:
+    def script(body: dict[str, Any], _: int) -> Reply:
+        fine = "number 0 " in body["messages"][-1]["content"]
+        return answer("person: Ada") if fine else failure(400, code="content_filter")
+
+    texts = [f"Ada met number {n} ." for n in range(26)]
+    with ScriptedEndpoint(script) as endpoint:
+        process(engine, endpoint, batch_of(engine, texts))
+    assert execute(engine, "SELECT state FROM jobs") == [("running",)]
+    assert execute(engine, "SELECT COUNT(*) FROM quarantine") == [(25,)]
 
 
 def test_one_document_that_is_refused_as_a_bad_key_is_given_up_alone(engine: Engine) -> None:

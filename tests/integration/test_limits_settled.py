@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,25 @@ def test_a_throttled_call_pauses_every_process_and_slows_them_down(url: str) -> 
     # the highest rate was about 40 a second: half of it, and growing
     assert 5 <= admitted <= 30
     assert state(url, "a") < 0.6 * state(url, "m")
+
+
+def test_where_the_tier_flex_has_no_room_others_go_on(url: str) -> None:
+    async def use(limiter: FleetLimiter) -> tuple[float, float]:
+        hook, backfill = limiter.hook(), limiter.hook(Priority.BACKFILL)
+        flex = replace(call(), parameters={"service_tier": "flex"})
+        permit = await backfill.before(flex)
+        await backfill.after(permit, flex, RateLimitedError("x", retry_after=2.0))
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        waiting = asyncio.create_task(backfill.before(flex))
+        for _ in range(20):
+            await hook.before(call())
+        others = time.monotonic() - started
+        await waiting
+        return others, time.monotonic() - started
+
+    others, held = limited(url, Limits(requests_per_minute=60_000), use)
+    assert held > 1.0 > 2 * others
 
 
 def test_without_a_retry_after_the_pause_grows(url: str) -> None:

@@ -138,6 +138,23 @@ def test_secrets_leave_for_the_endpoint_alone() -> None:
     assert not {"api-key", "x-team", "authorization"} & set(outside)
 
 
+def test_a_refusal_after_a_redirection_names_where_it_came_from() -> None:
+    with HttpServer({}) as other, HttpServer({}) as server:
+        location = {"Location": f"{other.url}/login?token=SECRET"}
+        server.answers[CHAT] = Reply(status=302, headers=location)
+        with pytest.raises(CallError) as caught:
+            complete(f"{server.url}/v1")
+    assert f"{server.url}/v1 (which redirects to {other.url}/login)" in caught.value.message
+
+
+def test_redirections_without_end_reach_nothing() -> None:
+    with HttpServer({}) as server:
+        server.answers[CHAT] = Reply(status=307, headers={"Location": CHAT})
+        with pytest.raises(UnreachableError, match="redirects again and again"):
+            complete(f"{server.url}/v1")
+        assert len(server.received) == 4
+
+
 def test_nothing_of_them_is_shown() -> None:
     transport = Transport(
         "https://u:SECRET@llm.test/v1?key=SECRET", Key("SECRET"), headers={"a": "SECRET"}

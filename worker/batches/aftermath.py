@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from ruie.db import item_states
 from ruie.errors import CallError, OutputError
 from ruie.worker.batches import settlement
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.retries import AwaitEndpoint, Decision, PauseJob, RetryPolicy
+from ruie.worker.batches.retries import (
+    AwaitEndpoint,
+    Decision,
+    PauseJob,
+    Quarantine,
+    RetryPolicy,
+)
 from ruie.worker.batches.store import Store
 
 
@@ -32,23 +39,30 @@ class Aftermath:
 
     def answered(self) -> None:
         """A call was answered, and its answer could be used."""
-        self._lane.unusable.pop(self._job_id, None)
+        self._lane.fruitless.pop(self._job_id, None)
 
     async def after(self, item: BatchItem, error: CallError, decision: Decision) -> None:
         """A call failed, and the decision was carried out."""
         if isinstance(decision, PauseJob | AwaitEndpoint):
             self._call_off()
-        elif isinstance(error, OutputError):
-            await self._count_unusable(item, error)
+        elif isinstance(error, OutputError) or isinstance(decision, Quarantine):
+            await self._count_fruitless(item, error)
 
-    async def _count_unusable(self, item: BatchItem, error: CallError) -> None:
-        """A model of which nothing can be used is not paid for a whole corpus of answers."""
-        unusable = self._lane.unusable.setdefault(self._job_id, set())
-        unusable.add(item.leased.id)
-        number = len(unusable)
-        if number < self._policy.max_unusable:
+    async def _count_fruitless(self, item: BatchItem, error: CallError) -> None:
+        """A whole corpus is neither paid for answers of which nothing can be used, nor given up
+        item by item for what may be a matter of its settings."""
+        fruitless = self._lane.fruitless.setdefault(self._job_id, set())
+        fruitless.add(item.leased.id)
+        number = len(fruitless)
+        if number < self._policy.max_fruitless:
             return
-        unusable.clear()
+        fruitless.clear()
+        if not isinstance(error, OutputError) and await self._store.read(
+            partial(item_states.any_done, job_id=self._job_id)
+        ):
+            return  # a long document that the provider filters, among others that it takes
         self._call_off()
-        pause = partial(settlement.refuse_unusable, job_id=self._job_id, number=number, error=error)
+        pause = partial(
+            settlement.refuse_fruitless, job_id=self._job_id, number=number, error=error
+        )
         await self._store.write(pause)

@@ -61,8 +61,8 @@ class Lane:
         # A call is in flight until its result is saved. So a crash never costs more calls than
         # this, also where the database is slower than the endpoint.
         self.in_flight = asyncio.Semaphore(llm.max_in_flight)
-        self.unusable: dict[str, set[int]] = {}
-        """For each job the items whose answers could not be used, since one could."""
+        self.fruitless: dict[str, set[int]] = {}
+        """For each job the items without a usable answer, since one had one."""
 
     async def resolve_model(self) -> None:
         """Find the model of jobs that name none, if it is not known yet. Raises

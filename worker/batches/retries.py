@@ -82,8 +82,8 @@ class RetryPolicy:
     max_refused_items: int = 5
     """Different items in a row whose requests are refused with no word why, that pause a job."""
     max_refused_attempts: int = 2
-    max_unusable: int = 20
-    """Items in a row, in one process, whose answers could not be used, that pause a job."""
+    max_fruitless: int = 20
+    """Items in a row, in one process, without a usable answer, that pause a job."""
     refused_delay_s: float = 1.0
     lengthen: int = 2
     """By how much `max_tokens` is multiplied after an answer that was cut off."""

@@ -15,6 +15,7 @@ from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
+from ruie.request_parameters import is_flex
 from ruie.usage import Usage
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.retries import (
@@ -95,6 +96,8 @@ def fail(
             held = queue.retry(conn, leased, delay_s, error, counts=counts, overrides=overrides)
         case AwaitEndpoint():
             held = queue.retry(conn, leased, AWAY_S, error, counts=False)
+        case PauseEndpoint(delay_s) if is_flex(question.call.parameters):  # there was no room
+            held = queue.retry(conn, leased, delay_s, error, counts=False)
         case PauseEndpoint(delay_s):
             throttled = queue.count_throttled(conn, leased)
             if throttled < MOST_THROTTLED:
@@ -167,9 +170,9 @@ def refuse_all(conn: Connection, leased: Sequence[queue.LeasedItem], reason: str
     _pause(conn, leased[0].job_id, reason, "error")
 
 
-def refuse_unusable(conn: Connection, job_id: str, number: int, error: CallError) -> None:
-    """The model answers, and nothing that it says can be used: the job pauses."""
-    reason = f"none of the last {number} answers could be used; the last: {error}"
+def refuse_fruitless(conn: Connection, job_id: str, number: int, error: CallError) -> None:
+    """Many items in a row came to nothing: the job pauses."""
+    reason = f"none of the last {number} items got a usable answer; the last: {error}"
     _pause(conn, job_id, reason, "error")
 
 

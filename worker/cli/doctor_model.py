@@ -127,7 +127,7 @@ def _report(trial: Trial, config: Settings) -> Iterator[Check]:
         rates = f"${price.input:g} in, ${price.output:g} out for a million tokens"
         yield Check("price", True, f"{rates} ({price.stated})")
     kinds = {"r": "requests", "t": "tokens"}
-    limits = [f"{limit.limit:,.0f} {kinds[limit.dimension]} a minute" for limit in trial.limits]
+    limits = [f"{limit.refill:,.0f} {kinds[limit.dimension]} a minute" for limit in trial.limits]
     yield Check("limits", True, ", ".join(limits) or "the endpoint states none")
 
 

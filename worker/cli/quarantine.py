@@ -67,7 +67,7 @@ def _table(items: list[QuarantinedItem], *, with_job: bool) -> object:
         columns.insert(1, "job")
         for row, item in zip(rows, items, strict=True):
             row.insert(1, item.job_id)
-    return table(columns, rows)
+    return table(columns, rows, wrap="error")
 
 
 @quarantine.command()

@@ -200,8 +200,12 @@ def _local(at: datetime, zone: str) -> str:
 
 def _outcome(run: ScheduleRun, zone: str) -> list[Any]:
     """When it was due, its state, its job, the job's state and counts, the error."""
+    from ruie.worker.terminal import counted
+
     numbers = (run.counts or {}).items()
     counts = ", ".join(f"{n:,} {what}" for what, n in numbers if n or what == "documents")
-    outcome = ": ".join(part for part in (run.job_state, counts) if part)
+    given_up = f", {counted(run.job_quarantined, 'item')} given up" if run.job_quarantined else ""
+    job = f"{run.job_state}{given_up}" if run.job_state else ""
+    outcome = ": ".join(part for part in (job, counts) if part)
     state = "retry" if run.state == "due" and run.error else run.state
     return [_local(run.due_at, zone), state, run.job_id, outcome, run.error]

@@ -11,6 +11,7 @@ from ruie.worker.cli.options import json_option, share
 
 if TYPE_CHECKING:
     from ruie.db.progress import JobProgress
+    from ruie.worker.client import Client
 
 
 @click.command()
@@ -60,7 +61,7 @@ def wait(
             click.echo(line(progress))
     failed = [progress for progress in ended if progress.ok is False]
     for progress in failed:
-        click.echo(f"ruie: {_why(progress)}", err=True)
+        click.echo(f"ruie: {_why(progress, client)}", err=True)
     if failed:
         ctx.exit(int(ExitCode.FAILED))
     if waiting := [progress.job_id for progress in ended if progress.ok is None]:
@@ -70,20 +71,23 @@ def wait(
         )
 
 
-def _why(progress: JobProgress) -> str:
+def _why(progress: JobProgress, client: Client) -> str:
     """Why a job does not count as a success, and what to do."""
+    from ruie.db.engine import reading
+    from ruie.db.quarantine import count_quarantined
     from ruie.worker.terminal import percent
 
     job = progress.job_id
     if progress.state == "done":
         given_up, tolerated = percent(progress.quarantined_share), percent(progress.tolerated_share)
+        with reading(client.engine) as conn:
+            classes = count_quarantined(conn, job)
+        most = ", ".join(f"{name} {count:,}" for name, count in list(classes.items())[:3])
         return (
-            f"{given_up} of the items of {job} were given up, more than {tolerated}.\n"
+            f"{given_up} of the items of {job} were given up, more than {tolerated} ({most}).\n"
             f"      `ruie quarantine list {job}` shows them, `ruie retry {job}` tries them again."
         )
     reason = f": {progress.reason}" if progress.reason else ""
-    mended = f"`ruie resume {job}`" if progress.paused_by != "job_cap" else f"`ruie cap {job} USD`"
-    hint = (
-        "" if progress.state == "cancelled" else f"\n      Once that is mended, {mended} goes on."
-    )
+    goes_on = progress.state == "paused" and progress.paused_by == "error"
+    hint = f"\n      `ruie resume {job}` goes on once that is mended." if goes_on else ""
     return f"{job} is {progress.state}{reason}{hint}"

@@ -54,10 +54,17 @@ class _Waiting(NamedTuple):
 
 
 class AdmissionQueue:
-    """run_script runs the script on this queue's keys with one JSON document."""
+    """run_script runs the script on this queue's keys with one JSON document. tier: of its calls,
+    where that is throttled apart from others."""
 
     def __init__(
-        self, run_script: RunScript, limits: Limits, priority: Priority, ttl_s: float, guarded: bool
+        self,
+        run_script: RunScript,
+        limits: Limits,
+        priority: Priority,
+        ttl_s: float,
+        guarded: bool,
+        tier: str = "",
     ) -> None:
         self._run_script = run_script
         classes = sorted(WEIGHTS, reverse=True)
@@ -74,6 +81,7 @@ class AdmissionQueue:
             "class": 1 + classes.index(priority),
             "weights": [WEIGHTS[each] for each in classes],
             "owner": self._owner,
+            "tier": tier,
         }
         self._runs = itertools.count()
         self._waiting: deque[_Waiting] = deque()

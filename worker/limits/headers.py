@@ -10,21 +10,31 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+SHARE_OF_REST = 0.1
+"""How much of what is left of an hour's or a day's limit may be used in a minute."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderLimit:
-    """One limit: `dimension` is "r" (requests) or "t" (tokens); amounts are for a minute."""
+    """One limit: `dimension` is "r" (requests) or "t" (tokens); amounts are for a minute.
+
+    refill: what comes back in a minute. Where that is less than `limit`, a limit of an hour or a
+    day is meant.
+    """
 
     dimension: str
     limit: float
     remaining: float
     reset_s: float
+    refill: float
 
 
 def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
     """The limits that the headers state; what is missing or unreadable is left out.
 
     A limit that takes longer than two minutes to refill is one of an hour or a day. How long it
-    takes follows from what is used of it and when it will be whole again.
+    takes follows from what is used of it and when it will be whole again. A tenth of what is left
+    of it may be used in a minute, so that it lasts and does not slow down what it has room for.
     """
     limits = []
     for dimension, word in (("r", "requests"), ("t", "tokens")):
@@ -35,14 +45,13 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
             continue
         remaining = min(limit, max(0.0, remaining))
         period = reset_s * limit / (limit - remaining) if remaining < limit else 60.0
+        refill = limit * 60.0 / period
         if period > 120.0:
-            # Its even share of a minute; how much of that was used in this minute is not known.
-            share = limit * 60.0 / period
-            limits.append(
-                ProviderLimit(dimension, max(1.0, share), min(remaining, max(1.0, share)), 60.0)
-            )
+            most = max(1.0, refill, remaining * SHARE_OF_REST)
+            # how much was used in this minute is not known
+            limits.append(ProviderLimit(dimension, most, min(remaining, most), 60.0, refill))
         else:
-            limits.append(ProviderLimit(dimension, limit, remaining, reset_s))
+            limits.append(ProviderLimit(dimension, limit, remaining, reset_s, limit))
     return limits
 
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
+from ruie.request_parameters import is_flex
 from ruie.worker.limits.admission_queue import AdmissionQueue
 from ruie.worker.limits.headers import provider_limits
 from ruie.worker.limits.script import SCRIPT
@@ -43,7 +44,7 @@ class FleetLimiter:
         self._limits = limits
         self._timeout_s = call_timeout_s
         self._guarded = guarded
-        self._queues: dict[tuple[str, Priority, float], AdmissionQueue] = {}
+        self._queues: dict[tuple[str, Priority, float, str], AdmissionQueue] = {}
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -53,20 +54,19 @@ class FleetLimiter:
         """The hook for calls of jobs of this class."""
         return AdmissionHook(self, priority)
 
-    def queue(
-        self, model: str, priority: Priority, timeout_s: float | None = None
-    ) -> AdmissionQueue:
-        """Where calls of this model and class wait, and of this patience (`Call.timeout_s`)."""
-        patience_s = max(self._timeout_s, timeout_s) if timeout_s else self._timeout_s
-        which = (model, priority, patience_s)
+    def queue(self, call: Call, priority: Priority) -> AdmissionQueue:
+        """Where calls wait that are of this class, and of this call's model, tier and patience."""
+        patience_s = max(self._timeout_s, call.timeout_s or self._timeout_s)
+        tier = "flex" if is_flex(call.parameters) else ""
+        which = (call.model, priority, patience_s, tier)
         if which not in self._queues:
-            names = [*keys(self._endpoint, model), MARKER]
+            names = [*keys(self._endpoint, call.model), MARKER]
 
             async def run_script(document: str) -> Sequence[int]:
                 return cast(Sequence[int], await self._script(keys=names, args=[document]))
 
             self._queues[which] = AdmissionQueue(
-                run_script, self._limits, priority, patience_s + 30.0, self._guarded
+                run_script, self._limits, priority, patience_s + 30.0, self._guarded, tier
             )
         return self._queues[which]
 
@@ -82,13 +82,13 @@ class AdmissionHook:
     async def before(self, call: Call) -> Permit:
         """Wait until the call is admitted. Raises `RateLimitedError` where that takes
         longer than a call waits."""
-        queue = self._limiter.queue(call.model, self._priority, call.timeout_s)
+        queue = self._limiter.queue(call, self._priority)
         return await queue.admit(call.prompt_tokens, call.max_tokens)
 
     async def after(self, permit: Permit, call: Call, outcome: Completion | CallError) -> None:
         """Give back what was not used. A call that failed may still have been counted by the
         provider, so only its output's share is returned."""
-        queue = self._limiter.queue(call.model, self._priority, call.timeout_s)
+        queue = self._limiter.queue(call, self._priority)
         if isinstance(outcome, Completion):
             queue.succeeded()
             queue.settle(

@@ -13,6 +13,7 @@
 --   flight    calls in flight, 0: any number; ttl: seconds after which a permit is lost
 --   class     1 live, 2 normal, 3 backfill; weights of the classes
 --   settle    {{permit, slot, requests, input, output}}: what is given back
+--   tier      names what is throttled apart from others: "flex", or ""
 --   throttle  seconds the provider asked us to wait, -1: it named none; absent: no throttling
 --   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
 --   good      calls that succeeded since the last run
@@ -21,9 +22,10 @@
 -- Returns {admitted, microseconds to wait, slot, 1 where no limit applies, 1 where closed}.
 --
 -- state: sec: slot of the last eviction; w<d>: sum of the window; at, b<d>: buckets;
---   L<d>: learned limits; pause: until when; a, g, c: ceiling in requests a second, its growth a
---   second, since when; ba: its bucket; cut, p: the last throttling, how many more in a row;
---   e, et: decayed count of admissions; m: the highest recent rate, calls a second;
+--   L<d>: learned limits;
+--   for each tier: pause: until when; a, g, c: ceiling in requests a second, its growth a second,
+--   since when; ba: its bucket; cut, p: the last throttling, how many more in a row; e, et: decayed
+--   count of admissions; m: the highest recent rate, calls a second;
 --   v<class>, u<class>, vnow: virtual time, waiting until.
 
 local ask = cjson.decode(ARGV[1])
@@ -107,39 +109,44 @@ for _, back in ipairs(ask.settle or {}) do
   end
 end
 
+-- What each tier has of its own: where one has no room, another may have.
+local PAUSE, A, G, C = 'pause' .. ask.tier, 'a' .. ask.tier, 'g' .. ask.tier, 'c' .. ask.tier
+local CUT, P = 'cut' .. ask.tier, 'p' .. ask.tier
+local E, ET, M = 'e' .. ask.tier, 'et' .. ask.tier, 'm' .. ask.tier
+
 -- The rate of admissions, over about two seconds, and its highest value in about the last minute;
 -- pauses do not count.
 local function count(n)
-  local passed = math.max(0, now - (state.et or now))
-  state.e = (state.e or 0) * math.exp(-passed / 2) + n
-  state.m = math.max(state.e / 2, (state.m or 0) * math.exp(-passed / 60))
-  state.et = math.max(now, state.et or now)
+  local passed = math.max(0, now - (state[ET] or now))
+  state[E] = (state[E] or 0) * math.exp(-passed / 2) + n
+  state[M] = math.max(state[E] / 2, (state[M] or 0) * math.exp(-passed / 60))
+  state[ET] = math.max(now, state[ET] or now)
 end
 count(ask.tally or 0)
 
 -- Throttled: every process pauses, then half the former rate, then faster by degrees (AIMD).
 local function ceiling()
-  if not state.c then return nil end
-  return state.a + state.g * math.max(0, now - state.c)
+  if not state[C] then return nil end
+  return state[A] + state[G] * math.max(0, now - state[C])
 end
-if (ask.good or 0) > 0 and (state.pause or 0) <= now then state.p = -1 end
+if (ask.good or 0) > 0 and (state[PAUSE] or 0) <= now then state[P] = -1 end
 if ask.throttle then
   local wait = ask.throttle
-  local paused = (state.pause or 0) > now  -- a call sent before the pause proves nothing new
-  if not paused and now - (state.cut or 0) > 1 then
-    local base = math.min(state.m, ceiling() or math.huge)
-    if wait < 0 then state.p = now - (state.pause or 0) < 30 and (state.p or -1) + 1 or 0 end
+  local paused = (state[PAUSE] or 0) > now  -- a call sent before the pause proves nothing new
+  if not paused and now - (state[CUT] or 0) > 1 then
+    local base = math.min(state[M], ceiling() or math.huge)
+    if wait < 0 then state[P] = now - (state[PAUSE] or 0) < 30 and (state[P] or -1) + 1 or 0 end
     -- back at the limit, or at the highest recent rate, in about ten seconds
-    local usual = limit.r and limit.r / WINDOW or state.m
-    state.g, state.cut = math.max(usual / 10, 0.1), now
-    state.a = math.max(base / 2, state.g)
+    local usual = limit.r and limit.r / WINDOW or state[M]
+    state[G], state[CUT] = math.max(usual / 10, 0.1), now
+    state[A] = math.max(base / 2, state[G])
   end
-  if wait < 0 then wait = paused and 0 or math.min(60, 2 ^ (state.p or 0)) end
-  state.pause = math.max(state.pause or 0, now + wait)
-  state.c, state.et = state.pause, state.pause
+  if wait < 0 then wait = paused and 0 or math.min(60, 2 ^ (state[P] or 0)) end
+  state[PAUSE] = math.max(state[PAUSE] or 0, now + wait)
+  state[C], state[ET] = state[PAUSE], state[PAUSE]
 end
-if state.c and now - state.c > 300 then state.c = nil; redis.call('HDEL', KEYS[1], 'c') end
-if state.c then bucket('a', ceiling()) end
+if state[C] and now - state[C] > 300 then state[C] = nil; redis.call('HDEL', KEYS[1], C) end
+if state[C] then bucket(A, ceiling()) end
 
 local flying = 0
 if ask.flight > 0 then
@@ -170,18 +177,20 @@ local function until_free(d, amount)
 end
 
 local admitted, wait = 0, 0
-local binds = bound or ask.flight > 0 or state.c ~= nil
+local own = 0  -- what of the wait is the tier's, for which no other call waits
+local binds = bound or ask.flight > 0 or state[C] ~= nil
 local leaves = slot + SLOTS * WINDOW + 1
 for k, tokens in ipairs(ask.ask or {}) do
-  local cost = {r = 1, i = tokens[1], o = tokens[2], t = tokens[1] + tokens[2], a = 1}
+  local cost = {r = 1, i = tokens[1], o = tokens[2], t = tokens[1] + tokens[2], [A] = 1}
   local share = 0
-  if (state.pause or 0) > now then wait = state.pause - now end
+  if (state[PAUSE] or 0) > now then wait = state[PAUSE] - now; own = wait end
   if binds and ahead and state[mine] > ahead then wait = math.max(wait, 0.1) end
   for d in pairs(rate) do
     -- A call larger than the bucket goes when the bucket is full, and leaves it in debt.
     local needed = math.min(cost[d], size[d])
     if state['b' .. d] < needed - 1e-6 then
       wait = math.max(wait, (needed - state['b' .. d]) / rate[d])
+      if d == A then own = math.max(own, (needed - state['b' .. d]) / rate[d]) end
     end
     if limit[d] then
       local over = (state['w' .. d] or 0) + math.min(cost[d], limit[d]) - limit[d]
@@ -207,7 +216,9 @@ for k, tokens in ipairs(ask.ask or {}) do
   state.vnow = state[mine]
 end
 count(admitted)
-if wait > 0 then state['u' .. ask.class] = now + wait + 0.3 end
+if wait > 0 and (ask.tier == '' or wait > own) then
+  state['u' .. ask.class] = now + wait + 0.3
+end
 
 state.at = now
 local written = {}
@@ -217,5 +228,5 @@ for name, value in pairs(state) do
 end
 redis.call('HSET', KEYS[1], unpack(written))
 for k = 1, 3 do redis.call('EXPIRE', KEYS[k], ask.expire) end
-local free = not binds and (state.pause or 0) <= now
+local free = not binds and (state[PAUSE] or 0) <= now
 return {admitted, math.ceil(wait * 1e6), leaves, free and 1 or 0, 0}

@@ -1,0 +1,66 @@
+"""What is read from the headers in which providers state their limits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ruie.worker.limits.headers import ProviderLimit, provider_limits, seconds
+
+NAMES = [
+    f"x-ratelimit-{what}-{of}"
+    for what in ("limit", "remaining", "reset")
+    for of in ("requests", "tokens")
+]
+
+
+def requests(limit: str, remaining: str, reset: str) -> list[ProviderLimit]:
+    return provider_limits(dict(zip(NAMES[::2], (limit, remaining, reset), strict=True)))
+
+
+def test_a_limit_of_a_minute() -> None:
+    assert requests("600", "480", "12s") == [ProviderLimit("r", 600, 480, 12, 600)]
+    assert requests("600", "600", "0s") == [ProviderLimit("r", 600, 600, 0, 600)]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "most"),
+    [
+        ("14370", "2m59.56s", 1437),  # of a day's limit, most is left: it slows nothing down
+        ("150", "1424m50s", 15),
+        ("20", "1436m48s", 10),  # no less than what comes back
+        ("0", "24h0m0s", 10),
+    ],
+)
+def test_of_a_day_s_limit_a_tenth_of_the_rest_may_be_used(
+    remaining: str, reset: str, most: float
+) -> None:
+    (limit,) = requests("14400", remaining, reset)
+    assert limit.limit == pytest.approx(most, rel=0.01)
+    assert limit.remaining == pytest.approx(min(float(remaining), most), rel=0.01)
+    assert limit.refill == pytest.approx(10, rel=0.01)
+
+
+def test_a_day_s_limit_lasts() -> None:
+    """However many minutes are called as fast as is allowed, something is left."""
+    left = 14400.0
+    for _ in range(24 * 60):
+        (limit,) = requests("14400", str(left - 1), f"{(14400 - left + 1) * 6}s")
+        left = min(14400.0, left - limit.limit + 10)
+        assert left > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("6m0s", 360), ("120ms", 0.12), ("1.5", 1.5), ("1h2m", 3720), ("soon", None), ("", None)],
+)
+def test_spans_of_time(text: str, value: float | None) -> None:
+    assert seconds(text) == value
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12) | st.floats().map(str)))
+def test_no_headers_break_it(headers: dict[str, str]) -> None:
+    for limit in provider_limits(headers):
+        assert limit.limit >= 1
+        assert 0 <= limit.remaining <= limit.limit
