@@ -22,6 +22,8 @@ def requests(limit: str, remaining: str, reset: str) -> list[ProviderLimit]:
 def test_a_limit_of_a_minute() -> None:
     assert requests("600", "480", "12s") == [ProviderLimit("r", 600, 480, 12, 600)]
     assert requests("600", "600", "0s") == [ProviderLimit("r", 600, 600, 0, 600)]
+    # as Groq's documentation has it: of 3 tokens, no time can be told
+    assert requests("18000", "17997", "7.66s") == [ProviderLimit("r", 18000, 17997, 7.66, 18000)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SHARE_OF_REST = 0.1
 """How much of what is left of an hour's or a day's limit may be used in a minute."""
 
+TELLING_SHARE = 0.01
+"""From so much of a limit on, the time until it is whole again tells how long it takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderLimit:
@@ -33,7 +36,8 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
     """The limits that the headers state; what is missing or unreadable is left out.
 
     A limit that takes longer than two minutes to refill is one of an hour or a day. How long it
-    takes follows from what is used of it and when it will be whole again. A tenth of what is left
+    takes follows from what is used of it and when it will be whole again, unless so little is used
+    that a rounded time says nothing. A tenth of what is left
     of it may be used in a minute, so that it lasts and does not slow down what it has room for.
     """
     limits = []
@@ -44,7 +48,9 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
         if limit is None or remaining is None or reset_s is None or limit < 1:
             continue
         remaining = min(limit, max(0.0, remaining))
-        period = reset_s * limit / (limit - remaining) if remaining < limit else 60.0
+        used = limit - remaining
+        tells = used >= limit * TELLING_SHARE or reset_s > 60.0
+        period = reset_s * limit / used if used and tells else 60.0
         refill = limit * 60.0 / period
         if period > 120.0:
             most = max(1.0, refill, remaining * SHARE_OF_REST)
