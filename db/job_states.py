@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, update
 
-from ruie.db.item_states import LEASED, PENDING, RETRY, cancel_waiting
+from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY, cancel_waiting
 from ruie.db.jobs import Job, JobState, PausedBy, get_job
 from ruie.db.models import JOB_STATES, jobs, work_items
 from ruie.db.sql import changed
@@ -89,6 +89,10 @@ def set_job_state(
         raise DatabaseError(f"The job {job_id} is {job.state} and cannot become {state}.", hint)
     if state == "cancelled":
         cancel_waiting(conn, work_items.c.job_id == job_id)
+    elif state == "running":
+        # messages that came while it was paused were taken for nothing: all are sent again
+        sent = update(work_items).where(work_items.c.job_id == job_id)
+        conn.execute(sent.where(work_items.c.batch.is_not(None)).values(**NOT_SENT))
 
 
 def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:

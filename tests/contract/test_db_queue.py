@@ -90,6 +90,21 @@ class TestLease:
         ids = [item.id for items in got for item in items]
         assert len(ids) == len(set(ids)) == 40
 
+    def test_what_was_sent_before_a_pause_is_sent_again_at_once(
+        self, database: JobDatabase
+    ) -> None:
+        job = database.job()
+        database.enqueue(job, ["a", "b"])
+        (early,) = database.dispatch(ttl_s=120)
+        with database.engine.begin() as conn:
+            job_states.set_job_state(conn, job, "paused")
+        assert database.lease(early.id) == []  # its message is gone with that
+        with database.engine.begin() as conn:
+            job_states.set_job_state(conn, job, "running")
+        (again,) = database.dispatch()
+        assert database.lease(early.id) == []
+        assert len(database.lease(again.id)) == 2
+
     def test_a_job_paused_after_sending_is_not_leased(self, database: JobDatabase) -> None:
         job = database.job()
         database.enqueue(job, ["a"])
