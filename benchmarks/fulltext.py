@@ -35,7 +35,7 @@ from ruie.db.engine import open_engine, reading
 from ruie.db.job_settings import JobSettings
 from ruie.db.search import search
 from ruie.db.search_index import count_waiting, index_documents, index_for
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.words import words
 from ruie.worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
 

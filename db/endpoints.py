@@ -233,6 +233,17 @@ def list_models(conn: Connection, endpoint: str | None = None) -> list[ModelStan
     ]
 
 
+def constraint(conn: Connection, endpoint: str, model: str) -> str:
+    """To what answers of a model were proved to be held; "" where nothing is known."""
+    query = select(request_profiles.c.learned).where(
+        request_profiles.c.endpoint == endpoint,
+        request_profiles.c.model == model,
+        request_profiles.c.proven_at.is_not(None),
+    )
+    held = (learned.get("constraint", "") for learned in conn.scalars(query))
+    return next(filter(None, held), "")
+
+
 def forget(conn: Connection, endpoint: str, model: str | None = None) -> int:
     """Forget what was learned of a model, or of all models of an endpoint; returns how many rows.
     The next call to it goes alone, as ruie makes it at first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ruie.chunking import Chunker
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.request_parameters import ordered
 
 

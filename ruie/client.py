@@ -20,7 +20,7 @@ from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema

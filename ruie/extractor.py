@@ -14,20 +14,22 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from ruie import linear, prompts
+from ruie import prompts
 from ruie.chunking import Chunker
+from ruie.cut_off import exhausted
+from ruie.decoding import Decoding
 from ruie.errors import OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
+from ruie.grammar import CUT_OFF, grammar
 from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query
-from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex, shaping
+from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex
 from ruie.schema import Schema
 
 
@@ -42,49 +44,6 @@ class Retriever(Protocol):
     def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
         """For each query at most k demonstrations, the best first."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """What determines an answer besides model and query; part of every idempotency key.
-
-    parameters: added to each request; those that do not shape an answer are in no key.
-    reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
-    room makes no other answer.
-    """
-
-    demonstrations: int = 8
-    max_tokens: int = 256
-    prompt_tokens: int = prompts.MAX_PROMPT_TOKENS
-    form: OutputForm = OutputForm.LINEAR
-    stop: tuple[str, ...] = ("\n",)
-    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    reasoning_tokens: int = 4096
-
-    def body(self) -> dict[str, Any]:
-        """As plain JSON values, in a fixed order: what is part of a key."""
-        shaped = shaping(self.parameters)
-        return {
-            "demonstrations": self.demonstrations,
-            "max_tokens": self.max_tokens,
-            "prompt_tokens": self.prompt_tokens,
-            "form": str(self.form),
-            "stop": list(self.stop),
-            "temperature": 0,
-            **({"parameters": shaped} if shaped else {}),
-        }
-
-    @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> Self:
-        """The inverse of `body`."""
-        return cls(
-            demonstrations=body["demonstrations"],
-            max_tokens=body["max_tokens"],
-            prompt_tokens=body["prompt_tokens"],
-            form=OutputForm(body["form"]),
-            stop=tuple(body["stop"]),
-            parameters=body.get("parameters", {}),
-        )
 
 
 class Extractor:
@@ -186,11 +145,25 @@ class Extractor:
             response_format=response_format if as_json else None,
             # those of the parameters take their place
             stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
+            grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
+            constraint=decoding.constraint,
             reasoning_tokens=decoding.reasoning_tokens,
             parameters=decoding.parameters,
             timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
         )
         return Question(query, prompt.demonstrations, call)
+
+    async def resolve(self) -> None:
+        """Find the model, if none is named, and the form, if it is to be proved. Raises
+        `CallError`, `UnavailableError`."""
+        if not self.model:
+            self.model = await self.llm.resolve_model()
+        if not self.decoding.proved:
+            decoding = self.decoding
+            constraint = await self.llm.constraint(
+                self.model, decoding.parameters, decoding.reasoning_tokens
+            )
+            self.decoding = decoding.resolved(constraint)
 
     async def ask(
         self, question: Question, sending: Callable[[Call], Awaitable[object]] | None = None
@@ -206,17 +179,19 @@ class Extractor:
         """Parse and ground a completion.
 
         Raises `OutputError` if nothing in it can be parsed, `TruncatedError` if it ended at the
-        output limit, unless it only repeated itself there.
+        output limit, or with as many items as its grammar admits, unless it had nothing more to
+        say.
         """
         text = completion.text
-        if completion.finish_reason == "length":
+        bounded = bool(question.call.grammar) and text.endswith(CUT_OFF)
+        if completion.finish_reason == "length" or bounded:
             complete = None
-            if self.decoding.form is OutputForm.LINEAR:
-                complete = linear.ended_in_a_loop(text)
+            if self.decoding.form is not OutputForm.JSON:
+                complete = exhausted(text, question.query)
             if complete is None:
                 raise TruncatedError(
                     *_truncated(question.call, completion),
-                    raw_output=text,
+                    raw_output=completion.text,
                     usage=completion.usage,
                 )
             text = complete
@@ -253,8 +228,7 @@ class Extractor:
 
     async def _closing(self, texts: Sequence[str], schema: Schema) -> list[Result]:
         try:
-            if not self.model:
-                self.model = await self.llm.resolve_model()
+            await self.resolve()
             return await extract_all(self, texts, schema)
         finally:
             await self.llm.close()
@@ -262,6 +236,11 @@ class Extractor:
 
 def _truncated(call: Call, completion: Completion) -> tuple[str, str]:
     """What is wrong with an answer that ended at the output limit, and what to do."""
+    if completion.finish_reason != "length":
+        return (
+            f"The answer has as many items as one of {call.max_tokens} tokens may have.",
+            "Raise RUIE_LLM_MAX_TOKENS.",
+        )
     if completion.reasoned and not completion.text.strip():
         return (
             f"The model thought for {completion.usage.completion:,} tokens and did not come to an "

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from ruie.records import Item
 
 NOTHING = "None"
-LOOP_ITEMS = 3
-"""Repeated items from which an answer counts as a loop."""
 MAX_CUTS = 64
 """Up to so many semicolons every way to cut is considered; above that, each is a cut."""
 MAX_JOINED = 16
@@ -152,17 +150,3 @@ class _SegmentReader:
         if part not in self.known:
             self.known[part] = self.contains(part)
         return self.known[part]
-
-
-def ended_in_a_loop(output: str) -> str | None:
-    """The complete items of an answer that was cut off in a loop; None if it was not in a loop.
-
-    Small models that decode greedily may repeat the same items until the length limit. If the
-    second half of the complete items has no item that is not in the first half, more tokens would
-    not add any, so the answer without its last, incomplete item counts as the whole answer.
-    """
-    complete = [" ".join(item.split()) for item in output.split(";")[:-1]]
-    half = len(complete) // 2
-    if half < LOOP_ITEMS or not set(complete[half:]) <= set(complete[:half]):
-        return None
-    return output.rpartition(";")[0]

@@ -19,8 +19,10 @@ from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span,
 class OutputForm(StrEnum):
     """How the model is asked to answer."""
 
-    LINEAR = "linear"  # `type: span; type: span`
+    AUTO = "auto"  # the best of these that the endpoint was proved to hold answers to
+    GRAMMAR = "grammar"  # the linear form, held to a grammar
     JSON = "json"  # an object that follows a JSON Schema, for endpoints with `response_format`
+    LINEAR = "linear"  # `type: span; type: span`
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def build(
 
 def render(items: Sequence[Item], task: Task, form: OutputForm) -> str:
     """The gold answer in the given output form."""
-    if form is OutputForm.LINEAR:
+    if form is not OutputForm.JSON:
         return linear.render(items)
     name = "role" if task is Task.EAE else "type"
     keys = ("head", "tail") if task is Task.RE else ("span",)
@@ -145,7 +145,7 @@ def _instruction(query: Query, form: OutputForm) -> str:
         lines += [f"- {k}: {v}" if v else f"- {k}" for k, v in query.labels.items()]
     else:
         lines.append(f"{types}: {', '.join(query.labels)}.")
-    if form is OutputForm.LINEAR:
+    if form is not OutputForm.JSON:
         lines.append(
             f"Answer in one line as `{_FORMS[query.task]}`, or `{linear.NOTHING}` if there are "
             "none. Copy each piece of text exactly from the sentence."

@@ -12,7 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -130,8 +138,10 @@ class Settings(BaseSettings):
     )
 
     # Extraction
-    output_form: OutputForm = Field(
-        OutputForm.LINEAR, description="linear, or json (constrained by a JSON schema)"
+    output_form: Annotated[OutputForm | None, BeforeValidator(lambda form: form or None)] = Field(
+        None,
+        description="of answers: auto, grammar, json or linear; empty: auto with the local model, "
+        "else linear",
     )
     demonstrations: int = Field(8, ge=0, description="demonstrations in a prompt (k)")
     prompt_tokens: int = Field(1792, ge=1, description="longest prompt, estimated tokens")
@@ -194,6 +204,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{' and '.join(given)} are set: leave one of them")
         return self
 
+    @property
+    def form(self) -> OutputForm:
+        """The output form of jobs."""
+        if self.output_form:
+            return self.output_form
+        return OutputForm.LINEAR if self.llm_base_url else OutputForm.AUTO
+
     def environment(self) -> dict[str, str]:
         """These settings as `RUIE_*` variables, for child processes."""
         values: dict[str, str] = {}
@@ -202,7 +219,7 @@ class Settings(BaseSettings):
                 value = _plain(getattr(self, name))
             if isinstance(value, list | dict):
                 value = json.dumps(value)
-            values[f"RUIE_{name.upper()}"] = str(value)
+            values[f"RUIE_{name.upper()}"] = "" if value is None else str(value)
         return values
 
 

@@ -30,3 +30,17 @@ class Usage:
     def tokens(self) -> tuple[int, int]:
         """Of the input and of the output."""
         return self.prompt, self.completion
+
+    def __add__(self, other: Usage) -> Usage:
+        """Of two calls in the same tier."""
+        costs = (self.cost_usd, other.cost_usd)
+        return Usage(
+            prompt=self.prompt + other.prompt,
+            completion=self.completion + other.completion,
+            cached=self.cached + other.cached,
+            cache_written=self.cache_written + other.cache_written,
+            reasoning=self.reasoning + other.reasoning,
+            cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+            service_tier=self.service_tier,
+            counted=self.counted and other.counted,
+        )

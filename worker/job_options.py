@@ -10,8 +10,8 @@ from ruie.chunking import Chunker
 from ruie.db.job_changes import JobChange
 from ruie.db.jobs import Job, Priority
 from ruie.db.spend import NUSD
+from ruie.decoding import Decoding
 from ruie.errors import UsageError
-from ruie.extractor import Decoding
 from ruie.request_parameters import FLEX, is_flex, refusal
 from ruie.settings import Settings
 from ruie.worker.prices import price_of
@@ -114,7 +114,7 @@ def decoding(config: Settings) -> Decoding:
         demonstrations=config.demonstrations,
         max_tokens=config.llm_max_tokens,
         prompt_tokens=config.prompt_tokens,
-        form=config.output_form,
+        form=config.form,
         stop=tuple(config.llm_stop),
         parameters=config.llm_parameters,
         reasoning_tokens=config.llm_reasoning_tokens,

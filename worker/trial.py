@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ruie.decoding import Decoding
 from ruie.errors import OutputError
-from ruie.extractor import Decoding, Extractor
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient, Usage
 from ruie.llm.profile import RequestProfile
 from ruie.schema import Schema
@@ -20,7 +21,7 @@ SCHEMA = Schema.from_body(
 @dataclass(frozen=True, slots=True)
 class Trial:
     """How a call went. estimated_tokens: of the prompt; usage: as the provider counted. readable:
-    whether the answer has the form that is asked for."""
+    whether the answer has the form that is asked for. decoding: with that form."""
 
     model: str
     answer: str
@@ -30,11 +31,13 @@ class Trial:
     profile: RequestProfile
     limits: list[ProviderLimit]
     readable: bool
+    decoding: Decoding
 
 
 async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
     """Ask about one sentence, without demonstrations. Raises `CallError`."""
     extractor = Extractor(None, client, model, decoding)
+    await extractor.resolve()
     (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
     completion = await client.complete(question.call)
     if not completion.text.strip():  # what this answer taught may give the next one its room
@@ -52,4 +55,5 @@ async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
         client.gate.profile(client.base_url, question.call),
         provider_limits(completion.headers),
         readable,
+        extractor.decoding,
     )

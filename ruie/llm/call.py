@@ -28,6 +28,10 @@ class Call:
     does."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the request's JSON document."""
+    grammar: str = ""
+    """What the answer is held to, in the notation of `ruie.grammar`."""
+    constraint: str = ""
+    """How the endpoint takes the grammar (`ruie.llm.profile.GRAMMARS`)."""
     timeout_s: float | None = None
     """The answer is waited for at least so long, seconds; None: as the client waits."""
 

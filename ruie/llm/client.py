@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ruie.errors import CallError, TransientCallError, UnavailableError
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
+from ruie.llm.constraint import proved_constraint
 from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
 from ruie.llm.keys import Key
@@ -23,6 +24,7 @@ from ruie.llm.profile import RequestProfile
 from ruie.llm.response import read_completion, read_document
 from ruie.llm.transport import Transport
 from ruie.llm.unreachable import unanswered_error
+from ruie.usage import Usage
 
 if TYPE_CHECKING:
     import httpx2
@@ -58,6 +60,8 @@ class LLMClient:
         self.max_in_flight = max_in_flight
         self._slots: asyncio.Semaphore | None = None
         self._client: openai.AsyncOpenAI | None = None
+        self._unbooked: dict[str, Usage] = {}
+        """Of each model, what it used to find out to what it holds its answers."""
 
     def _open(self) -> openai.AsyncOpenAI:
         if self._client is None:
@@ -96,12 +100,32 @@ class LLMClient:
                     try:
                         await self._prepare()
                         completion = await self._admitted(passed.profile, call, sending)
+                        completion = self._booked(completion, call.model)
                     except CallError as error:
                         if await self.gate.failed(passed, call, error):
                             continue
                         raise
                     await self.gate.answered(passed, completion)
                     return completion
+
+    async def send(self, profile: RequestProfile, call: Call) -> Completion:
+        """One request as the profile has it, to find out what the endpoint takes; the hook admits
+        it. What it used is added to the next answer of the model. Raises `CallError`."""
+        await self._prepare()
+        completion = await self._admitted(profile, call, None)
+        used = self._unbooked.get(call.model)
+        self._unbooked[call.model] = completion.usage + used if used else completion.usage
+        return completion
+
+    def _booked(self, completion: Completion, model: str) -> Completion:
+        used = self._unbooked.pop(model, None)
+        return replace(completion, usage=completion.usage + used) if used else completion
+
+    async def constraint(
+        self, model: str, parameters: Mapping[str, Any], reasoning_tokens: int = 0
+    ) -> str:
+        """To what the endpoint holds answers of this model; see `ruie.llm.constraint`."""
+        return await proved_constraint(self, model, parameters, reasoning_tokens)
 
     async def _admitted(
         self,

@@ -104,6 +104,12 @@ class Gate:
             known.standing = Standing(profile, proven=True)
             known.read_at = time.monotonic()
 
+    async def settle(self, passed: Pass, profile: RequestProfile) -> None:
+        """What was asked has been found out."""
+        await self._ledger.prove(passed.target, profile)
+        known = self._known[passed.target]
+        known.standing, known.read_at = Standing(profile, proven=True), time.monotonic()
+
     async def failed(self, passed: Pass, call: Call, error: CallError) -> bool:
         """The call failed. Says in the error how often it failed alike, and whether it concerns
         more than this item. True: the request was adapted, and is to be repeated."""
@@ -140,7 +146,11 @@ class Gate:
                 if standing.proven:
                     return Pass(target, standing.profile)
                 if not standing.taken and await self._ledger.claim(target, turn, TURN_S):
-                    return Pass(target, standing.profile, turn)
+                    standing = await self._read(target, known)
+                    if not standing.proven and not standing.away:
+                        return Pass(target, standing.profile, turn)
+                    await self._ledger.release(target, turn)  # found out just before
+                    continue
                 await asyncio.sleep(pause_s)
                 pause_s = min(POLL_S[1], pause_s * 1.2)
 

@@ -16,6 +16,11 @@ OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of the output limit."""
 OPTIONAL = ("temperature", "stop")
 """What a request can do without. The answer is cut at a stop sequence that was not sent."""
+GRAMMARS = ("structured_outputs.grammar", "grammar", "ebnf")
+"""The fields in which servers take a grammar: vLLM, and the local LLM; llama.cpp; SGLang."""
+JSON_SCHEMA = "json_schema"
+NO_CONSTRAINT = ""
+"""Answers are held to nothing."""
 TOO_LARGE = re.compile(r"too (?:large|high|big)|at most|maximum|up to|less than|exceed|<=|must be")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?![\w])")
 LEAST_LIMIT = 16
@@ -31,7 +36,8 @@ class RequestProfile:
     output_limit: the name of the output limit, or "" where none is taken. omitted: parameters that
     are left out. response_format: the strictest kind that is taken. reasons: the model thinks
     before it answers, and its thoughts count as output. most_output: the highest output limit that
-    is taken, tokens; 0: any.
+    is taken, tokens; 0: any. constraint: to which answers were proved to be held
+    (`ruie.llm.constraint`).
     """
 
     output_limit: str = OUTPUT_LIMITS[0]
@@ -39,6 +45,7 @@ class RequestProfile:
     response_format: str = RESPONSE_FORMATS[0]
     reasons: bool = False
     most_output: int = 0
+    constraint: str = NO_CONSTRAINT
 
     def body(self) -> dict[str, Any]:
         """What differs from a request as ruie makes it at first, as plain JSON values."""
@@ -53,6 +60,8 @@ class RequestProfile:
             values["reasons"] = True
         if self.most_output:
             values["most_output"] = self.most_output
+        if self.constraint:
+            values["constraint"] = self.constraint
         return values
 
     @classmethod
@@ -72,6 +81,8 @@ class RequestProfile:
             words.append("reasons")
         if self.most_output:
             words.append(f"at most {self.most_output:,} tokens out")
+        if self.constraint:
+            words.append(f"held to {self.constraint}")
         return ", ".join(words)
 
     def limited(self, call: Call) -> Call:
@@ -94,6 +105,9 @@ class RequestProfile:
             body["response_format"] = call.response_format if strict else {"type": "json_object"}
         if call.stop and self.sends_stop:
             body["stop"] = call.stop
+        if call.grammar and not self.refuses(call):
+            field, _, part = call.constraint.partition(".")
+            body[field] = {part: call.grammar} if part else call.grammar
         body.update(call.parameters)
         return body
 
@@ -102,6 +116,12 @@ class RequestProfile:
         """Whether stop sequences are sent. To a model that thinks they are not: its thoughts would
         end there."""
         return "stop" not in self.omitted and not self.reasons
+
+    def refuses(self, call: Call) -> bool:
+        """Whether what the call's answer is to be held to is not taken."""
+        if call.response_format is not None:
+            return self.response_format != RESPONSE_FORMATS[0]
+        return bool(call.grammar) and call.constraint in self.omitted
 
     def after_refusal(self, call: Call, refusal: ParameterRefusedError) -> Self | None:
         """The profile without what was refused; None where ruie has nothing else to try."""
@@ -114,6 +134,10 @@ class RequestProfile:
             return self._other_limit(name, refusal)
         if name in OPTIONAL and name not in self.omitted:
             return replace(self, omitted=self.omitted | {name})
+        if call.grammar and name.split(".")[0] == call.constraint.split(".")[0]:
+            if self.refuses(call):
+                return None
+            return replace(self, omitted=self.omitted | {call.constraint})
         if name == "response_format" and self.response_format:
             weaker = RESPONSE_FORMATS[RESPONSE_FORMATS.index(self.response_format) + 1]
             return replace(self, response_format=weaker)
@@ -163,5 +187,6 @@ def shape(call: Call) -> str:
         call.response_format is not None,
         bool(call.stop),
         [(name, call.parameters[name]) for name in sorted(call.parameters)],
+        *([call.constraint] if call.constraint else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.settings import load
 from ruie.worker.demo import gold
 from ruie.worker.embedded.stack import LocalLLM

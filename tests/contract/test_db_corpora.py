@@ -12,7 +12,7 @@ from ruie.db import corpora, job_states, jobs, queue
 from ruie.db.corpora import CorpusJob, Position
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import origins
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.records import Item, Task
 
 

@@ -12,8 +12,8 @@ from ruie.db.corpora import CorpusJob, Position
 from ruie.db.job_changes import ChangedJob, JobChange, change_job
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import question_of
+from ruie.decoding import Decoding
 from ruie.errors import DatabaseError, OutputError, TransientCallError
-from ruie.extractor import Decoding
 from ruie.records import Task
 
 LARGE = JobChange(model="large")

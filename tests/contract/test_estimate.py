@@ -14,7 +14,8 @@ from ruie.bundle import Bundle
 from ruie.chunking import Chunker
 from ruie.db import jobs, queue
 from ruie.db.call_statistics import calls_by_task, count_events
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.records import Item, Task
 from ruie.schema import Schema

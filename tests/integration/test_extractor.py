@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
+from ruie.decoding import Decoding
 from ruie.errors import (
     CallError,
     ContextTooLongError,
@@ -19,7 +20,7 @@ from ruie.errors import (
     UnavailableError,
 )
 from ruie.extraction import Result
-from ruie.extractor import Decoding, Extractor
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.records import Argument, Demonstration, Grounding, Item, Query, Span, Task
 from ruie.schema import Schema

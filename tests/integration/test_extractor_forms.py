@@ -6,7 +6,8 @@ import json
 
 from support.endpoint import ScriptedEndpoint, answer
 
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.schema import Schema

@@ -6,7 +6,8 @@ from typing import Any
 
 from support.endpoint import ScriptedEndpoint, answer
 
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient, Transport
 from ruie.llm.keys import Key
 from ruie.schema import Schema

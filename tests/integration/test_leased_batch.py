@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import openai  # loading it takes longer than a batch may take to see that its j
 import pytest
 from rich.console import Console
 from sqlalchemy import Engine, text
+from support.constrained import ignores, vllm
+from support.constrained import openai as openai_like
 from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
 from ruie.db import jobs, migrate, queue
@@ -19,8 +21,9 @@ from ruie.db.job_changes import JobChange, change_job
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
 from ruie.db.progress import progress as job_progress
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.llm import LLMClient
+from ruie.parsing import OutputForm
 from ruie.schema import Schema
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
@@ -42,12 +45,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     opened.dispose()
 
 
-def batch_of(engine: Engine, texts: list[str], **changes: Any) -> str:
+def batch_of(
+    engine: Engine, texts: list[str], form: OutputForm = OutputForm.LINEAR, **changes: Any
+) -> str:
     """The id of a batch with an item for each text."""
+    settings = JobSettings(Decoding(form=form))
     new = jobs.NewJob(
-        "n", "names", SCHEMA.body(), SCHEMA.digest, "dear", "", "5", JobSettings(Decoding()),
-        **changes,
-    )  # fmt: skip  # a row
+        "n", "names", SCHEMA.body(), SCHEMA.digest, "dear", "", "5", settings, **changes
+    )
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)
         rows = [queue.NewDocument(each, each) for each in texts]
@@ -202,6 +207,46 @@ def test_a_model_that_says_nothing_useful_is_not_paid_for_a_whole_corpus(engine:
     assert state == "paused"
     assert "none of the last 20 items got a usable answer" in reason
     assert execute(engine, "SELECT COUNT(*) FROM quarantine") == [(0,)]
+
+
+NAMES = answer("person: Ada")
+NAMES_AS_JSON = answer('{"items": [{"type": "person", "span": "Ada"}]}')
+
+
+@pytest.mark.parametrize(
+    ("script", "field", "proofs"),
+    [(vllm, "structured_outputs", 1), (openai_like, "response_format", 1), (ignores, "", 4)],
+)
+def test_the_form_is_the_best_that_the_endpoint_holds(
+    engine: Engine, script: Callable[[dict[str, Any], int], Reply], field: str, proofs: int
+) -> None:
+    def says(body: dict[str, Any], n: int) -> Reply:
+        if "Ada" not in body["messages"][-1]["content"]:
+            return script(body, n)  # it is to prove what it holds
+        return NAMES_AS_JSON if "response_format" in body else NAMES
+
+    with ScriptedEndpoint(says) as endpoint:
+        batch_id = batch_of(engine, ["Ada met Bo .", "Ada met Cy ."], OutputForm.AUTO)
+        assert process(engine, endpoint, batch_id) == Outcome(leased=2, saved=2)
+        asked = [r.body for r in endpoint.requests if "Ada" in r.prompt]
+    assert len(asked) == 2
+    fields = {"structured_outputs", "grammar", "ebnf", "response_format"}
+    assert all(fields & body.keys() == ({field} if field else set()) for body in asked)
+    assert execute(engine, "SELECT text FROM entities") == [("Ada",)] * 2
+    # what the proofs used is in the books
+    (tokens,) = execute(
+        engine, "SELECT SUM(prompt_tokens), SUM(completion_tokens) FROM extractions"
+    )
+    assert tokens == (11 * (2 + proofs), 7 * (2 + proofs))
+
+
+def test_a_job_that_wants_a_grammar_pauses_where_there_is_none(engine: Engine) -> None:
+    with ScriptedEndpoint(ignores) as endpoint:
+        batch_id = batch_of(engine, ["Ada met Bo ."], OutputForm.GRAMMAR)
+        assert process(engine, endpoint, batch_id) == Outcome(leased=1, returned=1)
+    ((state, reason),) = execute(engine, "SELECT state, reason FROM jobs")
+    assert state == "paused"
+    assert "does not hold the model's answers to a grammar" in reason
 
 
 def test_a_corpus_is_not_given_up_item_by_item_for_what_its_settings_ask(engine: Engine) -> None:

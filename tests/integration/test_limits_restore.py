@@ -16,8 +16,8 @@ from ruie.db.engine import open_engine, reading
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import work_items
 from ruie.db.types import utcnow
+from ruie.decoding import Decoding
 from ruie.errors import TransientCallError
-from ruie.extractor import Decoding
 from ruie.records import Task
 from ruie.usage import Usage
 from ruie.worker.limits import MARKER, FleetLimiter, Limits

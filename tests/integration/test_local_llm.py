@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,7 +21,11 @@ import openai  # after the skip
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from ruie.errors import UnavailableError
+from ruie.grammar import grammar
+from ruie.llm import LLMClient
 from ruie.packaged import packaged_llm
+from ruie.parsing import RejectReason, parse
+from ruie.schema import Schema
 
 try:
     packaged_llm()
@@ -176,6 +181,49 @@ def test_a_schema_that_cannot_be_followed_is_refused_and_harms_nobody(
     assert ask(client, model).choices[0].message.content
 
 
+def test_an_answer_is_held_to_a_grammar(client: openai.OpenAI, model: str) -> None:
+    text = "Ada Lovelace met Charles Babbage in London; it was 1833."
+    schema = Schema("s", entities={"a person": "", 'a "place": x': "", "日期": ""})
+    query = schema.query(schema.tasks[0], text)
+    bounded = grammar(query)
+    said = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": f"Tell me a story about this: {text}"}],
+        temperature=0,
+        max_tokens=200,
+        extra_body={"structured_outputs": {"grammar": bounded}},
+    )
+    parsed = parse(said.choices[0].message.content or "", query)
+    assert parsed.readable
+    assert {item.type for item in parsed.items} <= set(query.labels)
+    assert not any(reject.reason is RejectReason.MALFORMED for reject in parsed.rejects)
+
+
+def test_a_grammar_that_is_none_is_refused_and_harms_nobody(
+    client: openai.OpenAI, model: str
+) -> None:
+    for wrong in ("root ::= ", "root ::= missing", "no grammar at all", 'root ::= "open'):
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(
+                model=model,
+                messages=ASK,
+                max_tokens=5,
+                extra_body={"structured_outputs": {"grammar": wrong}},
+            )
+    assert ask(client, model).choices[0].message.content
+
+
+def test_it_proves_that_it_holds_answers_to_a_grammar(client: openai.OpenAI, model: str) -> None:
+    async def prove() -> str:
+        asking = LLMClient(str(client.base_url))
+        try:
+            return await asking.constraint(model, {})
+        finally:
+            await asking.close()
+
+    assert asyncio.run(prove()) == "structured_outputs.grammar"
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
@@ -185,6 +233,7 @@ def test_a_schema_that_cannot_be_followed_is_refused_and_harms_nobody(
         ({"temperature": -1}, "temperature"),
         ({"n": 2}, "n"),
         ({"stream": True}, "stream"),
+        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.grammar"),
     ],
 )
 def test_a_bad_request_is_named_in_openais_shape(

@@ -17,8 +17,8 @@ from ruie.db import jobs, queue, spend
 from ruie.db.engine import open_engine
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
+from ruie.decoding import Decoding
 from ruie.errors import CallError
-from ruie.extractor import Decoding
 from ruie.llm import Call, CallHook, Completion, LLMClient
 from ruie.records import Task
 from ruie.schema import Schema

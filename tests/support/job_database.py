@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from ruie.db import jobs, queue, results
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import FTS
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.records import Item, Task
 from ruie.schema import Schema
 

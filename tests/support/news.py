@@ -17,8 +17,8 @@ from sqlalchemy import Engine, text
 from ruie.db import job_states, jobs, queue, results
 from ruie.db.canonical import map_names
 from ruie.db.job_settings import JobSettings
+from ruie.decoding import Decoding
 from ruie.errors import OutputError
-from ruie.extractor import Decoding
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
 from ruie.usage import Usage

@@ -40,7 +40,7 @@ def setting_rows() -> list[Row]:
     for name, field in Settings.model_fields.items():
         value = field.default.get_secret_value() if name == "llm_api_key" else field.default
         written = json.dumps(value) if isinstance(value, list) else str(value)
-        if value == packaged_bundle():  # wherever ruie is installed
+        if value is None or value == packaged_bundle():  # wherever ruie is installed
             written = ""
         if isinstance(value, float):
             written = f"{value:g}"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.records import Demonstration, Grounding, Query, Span, Task, Trigger

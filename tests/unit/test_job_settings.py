@@ -9,7 +9,7 @@ import pytest
 from ruie.chunking import Chunker
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import NewJob
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.parsing import OutputForm
 
 DECODING = (

@@ -11,7 +11,7 @@ import pytest
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
-from ruie.extractor import Decoding
+from ruie.decoding import Decoding
 from ruie.llm import LLMClient
 from ruie.schema import Schema
 from ruie.worker.batches.lanes import Lane

@@ -162,21 +162,3 @@ def test_a_model_gone_astray_costs_few_looks_into_the_text(
 
     linear.split(line, ("r", "s"), arity, contains)
     assert len(looked) <= most, len(looked)
-
-
-@pytest.mark.parametrize(
-    ("output", "complete"),
-    [
-        ("a: x; b: y; c: z; a: x; b: y; c: z; a: x; b", "a: x; b: y; c: z; a: x; b: y; c: z; a: x"),
-        ("a: x; a: x; a: x;  a:   x; a: x; a: x; a", "a: x; a: x; a: x;  a:   x; a: x; a: x"),
-        ("a: x; b: y; c: z; d: u; e: v; f: w; g: t; h", None),
-        ("a: x; b: y; c: z; a: x; b: y; d: new; a", None),
-        ("a: x; a: x; a: x; a", None),
-        ("one long span that never ends", None),
-        ("", None),
-    ],
-)
-def test_an_answer_that_ran_into_its_limit_is_whole_if_it_only_repeats(
-    output: str, complete: str | None
-) -> None:
-    assert linear.ended_in_a_loop(output) == complete

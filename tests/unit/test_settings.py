@@ -27,7 +27,7 @@ def test_defaults() -> None:
     config = load()
     assert config.database_url == "sqlite:///ruie.db"
     assert (config.demonstrations, config.llm_max_tokens) == (8, 256)
-    assert config.output_form is OutputForm.LINEAR
+    assert config.form is OutputForm.AUTO
     assert config.llm_stop == ["\n"]
     assert config.bundle == packaged_bundle()
 
@@ -75,7 +75,7 @@ WRONG = [
     ("RUIE_WINDOW", "", "RUIE_WINDOW: "),
     ("RUIE_WINDOW", "0", "greater than or equal to 1"),
     ("RUIE_LEASE_S", "-1", "RUIE_LEASE_S: "),
-    ("RUIE_OUTPUT_FORM", "xml", "'linear' or 'json'"),
+    ("RUIE_OUTPUT_FORM", "xml", "'json' or 'linear'."),
     ("RUIE_LLM_STOP", "abc", "llm_stop"),
     ("RUIE_LLM_PRICES", '{"m": [0.15]}', "RUIE_LLM_PRICES: "),
     ("RUIE_LLM_PRICES", '{"m": [-1, 0]}', "greater than or equal to 0"),

@@ -7,7 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.questions import Question
@@ -33,7 +34,7 @@ def test_a_token_for_each_byte_is_covered(text: str) -> None:
 
 
 def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
-    linear, as_json = (question("Ada met Bo .", form) for form in OutputForm)
+    linear, as_json = (question("Ada met Bo .", form) for form in (OutputForm.LINEAR, OutputForm.JSON))
     assert as_json.call.response_format is not None
     sizes = [
         sum(len(m["content"].encode()) + 16 for m in each.call.messages)

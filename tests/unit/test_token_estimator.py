@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from ruie.db.call_statistics import CallStatistics
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.records import Demonstration, Item, Query, Span, Task
 from ruie.schema import Schema

@@ -8,13 +8,14 @@ its own, never those of a live job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
-from ruie.extractor import Decoding, Extractor, Retriever
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor, Retriever
 from ruie.llm import LLMClient
 from ruie.records import Query
 from ruie.worker.prices import Price
@@ -51,7 +52,8 @@ class Lane:
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
         self.default_model = default_model
-        self._extractors: dict[tuple[str, Decoding, Overrides], Extractor] = {}
+        self._extractors: dict[tuple[str, Decoding, Overrides, str], Extractor] = {}
+        self._constraints: dict[str, str] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
         # The next few are encoded while calls are in flight: a process never waits for its encoder
@@ -70,6 +72,26 @@ class Lane:
         if not self.default_model:
             self.default_model = await self.llm.resolve_model()
 
+    async def resolve_form(self, job: Job, models: Iterable[str]) -> None:
+        """Find out to what the endpoint holds the answers of these models ("": the job's), if the
+        job's form depends on it. Raises `CallError`."""
+        decoding = self._decoding(job)
+        for model in set() if decoding.proved else {self._model(job, each) for each in models}:
+            self._constraints[model] = await self.llm.constraint(
+                model, decoding.parameters, decoding.reasoning_tokens
+            )
+            decoding.resolved(self._constraints[model])
+
+    def _model(self, job: Job, override: str | None = None) -> str:
+        return override or job.model or self.default_model
+
+    def _decoding(self, job: Job) -> Decoding:
+        return replace(
+            job.settings.decoding,
+            parameters={**self._parameters, **job.settings.decoding.parameters},
+            reasoning_tokens=self._reasoning_tokens,
+        )
+
     @property
     def bundle_digest(self) -> str:
         """Of the bundle that its demonstrations are from; "" without one."""
@@ -81,19 +103,23 @@ class Lane:
 
     def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
         """The extractor for a job's items that have these overrides."""
-        overrides = replace(overrides, model=overrides.model or job.model or self.default_model)
-        key = (job.id, job.settings.decoding, overrides)  # `ruie job set` may change them
+        asked = self._model(job, overrides.model)
+        overrides = replace(overrides, model=asked)
+        constraint = self._constraints.get(asked, "")
+        key = (
+            job.id,
+            job.settings.decoding,
+            overrides,
+            constraint,
+        )  # `ruie job set` may change them
         if key not in self._extractors:
             if len(self._extractors) > KEPT_EXTRACTORS:
                 self._extractors.clear()
             changes = overrides.given()
             model = changes.pop("model")
-            decoding = replace(
-                job.settings.decoding,
-                parameters={**self._parameters, **job.settings.decoding.parameters},
-                reasoning_tokens=self._reasoning_tokens,
-                **changes,
-            )
+            decoding = replace(self._decoding(job), **changes)
+            if not decoding.proved:
+                decoding = decoding.resolved(constraint)
             salt = job.id if job.forced else ""
             self._extractors[key] = Extractor(self._retriever, self.llm, model, decoding, salt)
         return self._extractors[key]

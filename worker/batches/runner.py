@@ -17,7 +17,13 @@ from functools import partial
 from ruie.db import job_states, jobs, queue
 from ruie.db.chunks import contexts
 from ruie.db.jobs import Priority
-from ruie.errors import FatalCallError, TransientCallError, UnavailableError
+from ruie.errors import (
+    CallError,
+    EndpointAwayError,
+    RateLimitedError,
+    TransientCallError,
+    UnavailableError,
+)
 from ruie.worker.batches import settlement
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
@@ -113,10 +119,11 @@ class BatchRunner:
         if not leased:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
-        if not await self._resolve_model(lane, leased):
+        job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+        if not await self._resolve(lane, leased, job):
             return Outcome(len(leased), returned=len(leased))
         try:
-            batch = await self._open(lane, leased, leases)
+            batch = await self._open(lane, leased, leases, job)
         except BaseException:
             await self._store.write(lambda conn: queue.release(conn, leased))
             raise
@@ -126,15 +133,22 @@ class BatchRunner:
             await batch.give_back()
         return batch.outcome
 
-    async def _resolve_model(self, lane: Lane, leased: Sequence[queue.LeasedItem]) -> bool:
-        """Whether the model of jobs that name none is known. If not, the items go back: until the
-        endpoint answers, or, where it refuses, until somebody resumes the job."""
+    async def _resolve(self, lane: Lane, leased: Sequence[queue.LeasedItem], job: jobs.Job) -> bool:
+        """Whether the model is known, where the job names none, and the form of its answers. If
+        not, the items go back: until the endpoint answers, or, where it refuses, until somebody
+        resumes the job."""
         try:
             await lane.resolve_model()
+            await lane.resolve_form(job, {item.overrides.model or "" for item in leased})
+        except RateLimitedError as error:
+            wait_s = DEFER_S if error.retry_after is None else error.retry_after
+            await self._store.write(lambda conn: queue.release(conn, leased, wait_s))
+        except EndpointAwayError:
+            await self._store.write(lambda conn: queue.release(conn, leased))
         except (UnavailableError, TransientCallError) as error:
             await lane.llm.gate.unreachable(lane.llm.base_url, error.message)
             await self._store.write(lambda conn: queue.release(conn, leased))
-        except FatalCallError as error:
+        except CallError as error:
             refuse = partial(settlement.refuse_all, leased=leased, reason=str(error))
             await self._store.write(refuse)
         else:
@@ -142,9 +156,8 @@ class BatchRunner:
         return False
 
     async def _open(
-        self, lane: Lane, leased: Sequence[queue.LeasedItem], leases: Leases
+        self, lane: Lane, leased: Sequence[queue.LeasedItem], leases: Leases, job: jobs.Job
     ) -> LeasedBatch:
-        job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
         if not job.bundle_digest and (digest := lane.bundle_digest):
             await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
         by_document: dict[int, str] = {}

@@ -109,8 +109,10 @@ def _report(trial: Trial, config: Settings) -> Iterator[Check]:
         yield Check("answer", False, "empty, twice", hint)
     else:
         said = f"not in the form that was asked for: {_short(trial.answer)!r}"
-        hint = "A small model needs demonstrations; RUIE_OUTPUT_FORM=json may help."
+        hint = "A small model needs demonstrations; RUIE_OUTPUT_FORM=auto may help."
         yield Check("answer", True, said, hint)
+    held = f", held by {trial.decoding.constraint}" if trial.decoding.constraint else ""
+    yield Check("form", True, f"{trial.decoding.form}{held}")
     usage = trial.usage
     thought = f", {usage.reasoning:,} of them thought" if usage.reasoning else ""
     yield Check(

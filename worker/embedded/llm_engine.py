@@ -33,6 +33,12 @@ class Sampling:
     seed: int = 0
     stop: tuple[str, ...] = ()
     json_schema: str | None = None  # JSON text; the output then follows it
+    grammar: str | None = None  # EBNF; likewise, and instead of a schema
+
+    @property
+    def constraint(self) -> tuple[str | None, str | None]:
+        """What the engine compiles before the first token."""
+        return self.json_schema, self.grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """The engine refuses the request, for example for its JSON schema."""
+    """The engine refuses the request, for example for its JSON schema or its grammar."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +73,7 @@ class Engine:
         self._tokenizer = openvino_genai.Tokenizer(folder)
         self._pipeline = self._load()
         self._end = self._tokenizer.get_eos_token_id()
-        self._compiled: set[str | None] = {None}  # schemas that the engine has accepted
+        self._compiled = {Sampling(1).constraint}  # what the engine has accepted
         self._numbers = itertools.count(1)
         self._inbox: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="llm-engine", daemon=True).start()
@@ -104,7 +110,7 @@ class Engine:
                     running.append(job)
             try:
                 self._pipeline.step()
-                self._compiled.update(job.sampling.json_schema for job in running)
+                self._compiled.update(job.sampling.constraint for job in running)
                 running = [job for job in running if not self._settle(job)]
             except RuntimeError as error:
                 running = self._recover(running, error)
@@ -123,10 +129,10 @@ class Engine:
     def _recover(self, running: list[_Request], error: RuntimeError) -> list[_Request]:
         """A new pipeline after a failed step: the old one keeps the request that failed.
 
-        A schema is compiled in the first step, so requests with a new schema are the cause, if
-        there are any, and the others begin again. Returns the requests that run now.
+        A schema, or a grammar, is compiled in the first step, so requests with a new one are the
+        cause, if there are any, and the others begin again. Returns the requests that run now.
         """
-        suspects = [job for job in running if job.sampling.json_schema not in self._compiled]
+        suspects = [job for job in running if job.sampling.constraint not in self._compiled]
         for job in suspects or running:
             _fail(job, RefusedError(_reason(error)) if suspects else error)
         self._pipeline = None  # first: memory may not hold two
@@ -145,7 +151,11 @@ class Engine:
             config.temperature = sampling.temperature
             config.top_p = sampling.top_p
             config.rng_seed = sampling.seed
-        if sampling.json_schema is not None:
+        if sampling.grammar is not None:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(
+                grammar=sampling.grammar
+            )
+        elif sampling.json_schema is not None:
             config.structured_output_config = openvino_genai.StructuredOutputConfig(
                 json_schema=sampling.json_schema
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ruie.worker.embedded.llm_engine import Sampling
 
@@ -44,6 +44,14 @@ class PlainFormat(BaseModel):
     type: Literal["text", "json_object"]
 
 
+class StructuredOutputs(BaseModel):
+    """What vLLM has beside `response_format`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grammar: Text
+
+
 class CommonBody(BaseModel):
     """Fields of both kinds of completion. `None` is the API's default."""
 
@@ -58,6 +66,7 @@ class CommonBody(BaseModel):
     stream: Literal[False] | None = None
     logprobs: Literal[False, 0] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    structured_outputs: StructuredOutputs | None = None
 
     def sampling(self, room: int, json_schema: str | None) -> Sampling:
         """How to decode; without a limit in the request the answer may fill `room` (tokens)."""
@@ -68,6 +77,7 @@ class CommonBody(BaseModel):
             seed=self.seed or 0,
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             json_schema=json_schema,
+            grammar=self.structured_outputs.grammar if self.structured_outputs else None,
         )
 
 

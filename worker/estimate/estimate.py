@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
+from ruie.db import endpoints
 from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
-from ruie.extractor import Decoding, Extractor
+from ruie.decoding import Decoding
+from ruie.extractor import Extractor
 from ruie.llm import connect
+from ruie.llm.profile import GRAMMARS
 from ruie.packaged import packaged_llm
+from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings
@@ -56,6 +61,7 @@ def estimate(
     """
     counter = token_counter(model, config.llm_tokenizer)
     bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+    decoding = _proved(decoding, config, engine, model)
     extractor = Extractor(bundle, connect(config), model, decoding)
     surveyed = survey(
         rows,
@@ -89,6 +95,20 @@ def estimate(
         price=price_of(model, config.llm_prices, config.llm_base_url),
         mode=mode,
     )
+
+
+def _proved(decoding: Decoding, config: Settings, engine: Engine, model: str) -> Decoding:
+    """With the form that the endpoint is known to hold answers to; the linear one where nothing is
+    known."""
+    if decoding.proved:
+        return decoding
+    constraint = GRAMMARS[0]  # the local LLM's
+    if config.llm_base_url:
+        with reading(engine) as conn:
+            constraint = endpoints.constraint(conn, config.llm_endpoint, model)
+    if not constraint:
+        return replace(decoding, form=OutputForm.LINEAR)
+    return decoding.resolved(constraint)
 
 
 def first_model(config: Settings) -> str:

@@ -91,6 +91,8 @@ async def run(
     llm = connect(config)
     try:
         model = await llm.resolve_model(config.llm_model)
+        first = Extractor(None, llm, model, decoding(config))
+        await first.resolve()
         parts = []
         for corpus, gold in corpora.items():
             for name, retriever in retrievers.items():
@@ -101,7 +103,7 @@ async def run(
                     progress(1)
 
                 saved = predictions.completions if predictions is not None else None
-                extractor = Extractor(retriever, llm, model, decoding(config))
+                extractor = Extractor(retriever, llm, model, first.decoding)
                 outcome = await predict(extractor, gold, saved=saved, on_prediction=save)
                 parts.append(Part(corpus, name, outcome))
         return model, parts
