@@ -130,6 +130,8 @@ def _check(
     # two types that differ only in case are distinguished where the model writes them exactly
     known = {normalise(label): label for label in reversed(query.labels)}
     shown: set[str] | None = None
+    # an item that is written again takes what the same item before it has left
+    turns: dict[tuple[str, ...], Iterator[tuple[Span, ...]]] = {}
     for candidate in candidates:
         exact = candidate.type in query.labels
         label = candidate.type if exact else known.get(normalise(candidate.type))
@@ -146,7 +148,8 @@ def _check(
             reason = RejectReason.LEAKED if leaked else RejectReason.NOT_IN_TEXT
             rejects.append(Reject(reason, candidate.raw))
             continue
-        for spans in _choices(occurrences, query):
+        turn = (label, *candidate.parts)
+        for spans in turns.setdefault(turn, _choices(occurrences, query)):
             key = (label, *((span.start, span.end) for span in spans))
             if key not in seen:
                 seen.add(key)
@@ -157,7 +160,7 @@ def _check(
     return items, rejects
 
 
-def _choices(occurrences: Sequence[list[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
+def _choices(occurrences: Sequence[Sequence[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
     """The occurrences that may be meant, in order (the rule is in ruie/grounding.py)."""
     if query.task is Task.RE:
         yield nearest_pair(occurrences[0], occurrences[1])

@@ -1,0 +1,118 @@
+"""Grounding: from a string that the model wrote to character offsets in the document.
+
+The first of three steps that succeeds decides:
+
+1. exact: the string as it is.
+2. normalised: both sides in Unicode's compatibility form (NFKD), case folded, typographic quotes
+   and dashes as their ASCII forms, invisible characters dropped, HTML's character references
+   (`&amp;`) as what they stand for, white space collapsed and removed beside punctuation (corpora
+   are often tokenised: `OPEC 's` for `OPEC's`). All of it is in ruie/grounding/normal.py.
+3. fuzzy: the window of whole words, each of which is the same word as one of the string, in the
+   same order, but may be spelt or inflected differently (ruie/grounding/spelling.py). Numbers with
+   their sign and decimal mark, number words, short words and symbols (`$`, `%`) are equal, and so
+   is every character of a script without spaces; nothing is missing but `the`, `an`, `of`, `'s` or
+   a title. Of several windows the most similar one is taken, and none whose similarity (rapidfuzz's
+   `ratio`, the normalised Indel similarity) is under `FUZZY_THRESHOLD`. Strings of fewer than
+   `FUZZY_MIN_CHARS` characters are not compared.
+
+Which of several occurrences is meant: whole words and numbers are preferred to parts of longer ones
+(what a word is, is in ruie/scripts.py). Of the remaining ones, an entity or a trigger that is
+predicted for the n-th time is the n-th in the text; a relation takes the pair of head and tail with
+the fewest characters between them (the earlier on a tie); an argument takes the occurrence nearest
+to its trigger.
+
+Each string is located once, however often it is written. The third step's work is bounded for each
+string (ruie/grounding/fuzzy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from ruie.grounding.choice import nearest, nearest_pair
+from ruie.grounding.fuzzy import FUZZY_MIN_CHARS, FUZZY_THRESHOLD, FuzzyFinder
+from ruie.grounding.normal import Normal, find_all, normalise
+from ruie.records import Grounding, Span
+from ruie.scripts import same_word
+
+__all__ = [
+    "FUZZY_MIN_CHARS",
+    "FUZZY_THRESHOLD",
+    "MAX_OCCURRENCES",
+    "Grounder",
+    "nearest",
+    "nearest_pair",
+    "normalise",
+]
+
+MAX_OCCURRENCES = 200
+"""Occurrences considered of one string: bounds the number of pairs in a pathological document."""
+
+
+class Grounder:
+    """Finds strings in one text. `contains` and `occurrences` never raise."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._known: dict[str, tuple[Span, ...]] = {}
+
+    @cached_property
+    def _normal(self) -> Normal:
+        return Normal(self.text)
+
+    @cached_property
+    def _fuzzy(self) -> FuzzyFinder:
+        return FuzzyFinder(self._normal)
+
+    def contains(self, piece: str) -> bool:
+        """Whether the text contains the piece, exactly or in normalised form."""
+        if not piece.strip():
+            return False
+        if piece in self.text:
+            return True
+        return any(True for _ in self._normal.find(normalise(piece)))
+
+    def occurrences(self, piece: str) -> tuple[Span, ...]:
+        """Every occurrence of the piece, in text order, all found by the same step.
+
+        Occurrences do not overlap each other. There are none if no step finds the piece.
+        """
+        piece = piece.strip()
+        if piece not in self._known:
+            self._known[piece] = tuple(self._located(piece))
+        return self._known[piece]
+
+    def _located(self, piece: str) -> Iterator[Span]:
+        form = ""
+        ranges, step = self._whole_words(find_all(self.text, piece)), Grounding.EXACT
+        if not ranges and (form := normalise(piece)):
+            ranges, step = self._whole_words(self._normal.find(form)), Grounding.NORMALISED
+        if not ranges and form and (window := self._fuzzy.find(form, Normal(piece))):
+            ranges, step = [self._normal.span(*window)], Grounding.FUZZY
+        for start, end in ranges:
+            yield Span(self.text[start:end], start, end, step)
+
+    def _whole_words(self, ranges: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The occurrences that are whole words; if there are none, all."""
+        whole: list[tuple[int, int]] = []
+        parts: list[tuple[int, int]] = []
+        for start, end in ranges:
+            if not self._inside(start) and not self._inside(end):
+                whole.append((start, end))
+                if len(whole) == MAX_OCCURRENCES:
+                    break
+            elif len(parts) < MAX_OCCURRENCES:
+                parts.append((start, end))
+        return whole or parts
+
+    def _inside(self, at: int) -> bool:
+        """Whether position `at` is inside a word, or inside a number: `5` in `1.5`."""
+        if not 0 < at < len(self.text):
+            return False
+        before, after = self.text[at - 1], self.text[at]
+        if same_word(before, after):
+            return True
+        if before in ".,":
+            return after.isdecimal() and at > 1 and self.text[at - 2].isdecimal()
+        return after in ".," and before.isdecimal() and self.text[at + 1 : at + 2].isdecimal()

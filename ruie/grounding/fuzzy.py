@@ -1,0 +1,195 @@
+"""The third step: a piece whose words are in the text, but spelt or inflected differently.
+
+Only windows of whole words are considered, in which each word, number and symbol of the piece has
+its own (the rule is in ruie/grounding/spelling.py), in the same order. What may be missing on
+either side is in `SKIPPED`, and a title on one side. Of these windows the most similar one is taken
+(rapidfuzz's `ratio`, the normalised Indel similarity), if it is similar enough.
+
+The work is bounded: a piece is looked up word by word in an index of the text's words, and
+nothing more is done if a word has no counterpart. Otherwise the windows around at most
+`MAX_WINDOWS` places of its rarest word are compared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from rapidfuzz import fuzz
+
+from ruie.grounding.normal import Normal
+from ruie.grounding.spelling import DOUBLED, LONG, base_forms, plain, same_word
+from ruie.grounding.tokens import MAX_WORD, Token, tokens
+from ruie.scripts import same_word as in_one_word
+
+FUZZY_THRESHOLD = 0.85
+FUZZY_MIN_CHARS = 5
+MAX_WINDOWS = 64
+"""Windows that are compared with one piece."""
+MAX_CANDIDATES = 200
+"""Words of the text that are compared with one word, for each way to look them up."""
+MAX_SKIPPED = 4
+"""Tokens that may be missing on either side of a word."""
+
+SKIPPED = frozenset(("the", "an", "of", "'s"))
+TITLES = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"))
+
+
+class FuzzyFinder:
+    """Finds pieces in one text by their words."""
+
+    def __init__(self, normal: Normal) -> None:
+        self.normal = normal
+        self.tokens = tokens(normal)
+        # where each form is, as ranges of tokens; words joined by a hyphen also as one
+        self.places: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for at, token in enumerate(self.tokens):
+            self.places[token.form].append((at, at + 1))
+            if token.joined:
+                glued = self.tokens[at - 1].form + token.form
+                self.places[glued].append((at - 1, at + 1))
+        self.index: dict[tuple[object, ...], list[str]] = defaultdict(list)
+        for form in self.places:
+            for key in _keys(form):
+                self.index[key].append(form)
+        self.known: dict[str, frozenset[str]] = {}
+
+    def find(self, form: str, piece: Normal) -> tuple[int, int] | None:
+        """The range of the normalised text that is most similar to the piece."""
+        if len(form) < FUZZY_MIN_CHARS:
+            return None
+        cutoff = 100 * FUZZY_THRESHOLD
+        best: tuple[float, int, int] | None = None
+        for reading in _readings(tokens(piece)):
+            for start, end in self._windows(reading):
+                score = fuzz.ratio(form, self.normal.text[start:end], score_cutoff=cutoff)
+                if score and (best is None or (-score, start, end) < best):
+                    best = (-score, start, end)
+        return best and best[1:]
+
+    def _windows(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """The windows in which each of the words has its counterpart."""
+        carrying = [word for word in words if word not in SKIPPED and word not in TITLES]
+        alike = [self._alike(word, alone=len(carrying) == 1) for word in words]
+        if any(not forms and word in carrying for word, forms in zip(words, alike, strict=True)):
+            return
+        counts = [
+            (sum(len(self.places[form]) for form in forms), at)
+            for at, forms in enumerate(alike)
+            if forms and words[at] not in SKIPPED and words[at] not in TITLES
+        ]
+        if not counts:
+            return
+        _, rarest = min(counts)
+        anchors = sorted(place for form in alike[rarest] for place in self.places[form])
+        for first, last in anchors[:MAX_WINDOWS]:
+            left = self._extend(words[:rarest][::-1], alike[:rarest][::-1], first, -1)
+            right = self._extend(words[rarest + 1 :], alike[rarest + 1 :], last, 1)
+            if left is None or right is None or (left[1] and right[1] and left[1] != right[1]):
+                continue
+            start, end = self.tokens[left[0]].start, self.tokens[right[0] - 1].end
+            if not self._cuts_a_word(start) and not self._cuts_a_word(end):
+                yield start, end
+
+    def _extend(
+        self, words: Sequence[str], alike: Sequence[frozenset[str]], at: int, step: int
+    ) -> tuple[int, str] | None:
+        """Where the counterparts of the words end, from a position between tokens.
+
+        Also the side on which titles are missing, `piece` or `text`, or an empty string.
+        """
+        skipped, side = 0, ""
+        i = 0
+        while i < len(words):
+            if taken := self._counterpart(alike[i], at, step):
+                at, i, skipped = at + taken * step, i + 1, 0
+                continue
+            token = self._token(at, step)
+            in_text = token is not None and (token.form in SKIPPED or token.form in TITLES)
+            in_piece = words[i] in SKIPPED or words[i] in TITLES
+            if not (in_text or in_piece) or skipped == MAX_SKIPPED:
+                return None
+            form = words[i] if in_piece else token.form if token else ""
+            missing = "text" if in_piece else "piece"
+            if form in TITLES:
+                if side not in ("", missing):
+                    return None
+                side = missing
+            at, i, skipped = (at, i + 1, skipped + 1) if in_piece else (at + step, i, skipped + 1)
+        return at, side
+
+    def _counterpart(self, alike: frozenset[str], at: int, step: int) -> int:
+        """How many tokens from here on are one of the forms: 0, 1, or 2 with a hyphen between."""
+        token = self._token(at, step)
+        if token is None:
+            return 0
+        if token.form in alike:
+            return 1
+        beyond = self._token(at + step, step)
+        if beyond is None:
+            return 0
+        a, b = (token, beyond) if step > 0 else (beyond, token)
+        return 2 if b.joined and a.form + b.form in alike else 0
+
+    def _token(self, at: int, step: int) -> Token | None:
+        index = at if step > 0 else at - 1
+        return self.tokens[index] if 0 <= index < len(self.tokens) else None
+
+    def _cuts_a_word(self, at: int) -> bool:
+        text = self.normal.text
+        if not 0 < at < len(text):
+            return False
+        return self.normal.cuts(at) or in_one_word(text[at - 1], text[at])
+
+    def _alike(self, word: str, *, alone: bool) -> frozenset[str]:
+        """The forms in the text that are the same word.
+
+        A short word's accents may be missing only if there are other words, which confirm it.
+        """
+        if word not in self.known:
+            self.known[word] = frozenset(self._same(word))
+        forms = self.known[word]
+        short = len(word) <= MAX_WORD and len(plain(word)) < LONG
+        return forms & {word} if alone and short else forms
+
+    def _same(self, word: str) -> Iterator[str]:
+        if word in self.places:
+            yield word
+        # a word that is in the text itself is no slip of the pen
+        for key in _keys(word, slips=None if word in self.places else 1):
+            for form in self.index.get(key, ())[:MAX_CANDIDATES]:
+                if same_word(word, form):
+                    yield form
+
+
+def _keys(word: str, slips: int | None = 0) -> Iterator[tuple[object, ...]]:
+    """Under what a word is looked up: two that are the same have one of these in common.
+
+    A slip of the pen leaves the first letters or the last ones as they are, and changes the length
+    by at most `slips` letters; with None, slips are not looked for.
+    """
+    if len(word) > MAX_WORD or (word.isascii() and not word.isalpha()):
+        return
+    bare = plain(word)
+    if len(bare) < LONG:
+        yield ("=", bare)
+        return
+    for base in base_forms(word):
+        yield ("=", base)
+    if slips is not None and len(bare) >= DOUBLED:
+        for size in range(len(bare) - slips, len(bare) + slips + 1):
+            yield ("<", bare[:5], size)
+            yield (">", bare[0], bare[-3:], size)
+
+
+def _readings(found: Sequence[Token]) -> Iterator[list[str]]:
+    """The forms of a piece, and the same with words joined by a hyphen as one."""
+    yield [token.form for token in found]
+    if any(token.joined for token in found):
+        glued: list[str] = []
+        for token in found:
+            if token.joined:
+                glued[-1] += token.form
+            else:
+                glued.append(token.form)
+        yield glued
