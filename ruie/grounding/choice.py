@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from math import inf
 
 from ruie.records import Span
 
@@ -19,16 +20,24 @@ def nearest_pair(heads: Sequence[Span], tails: Sequence[Span]) -> tuple[Span, Sp
     Both lists are in text order, so the best tail of a head is one of its neighbours: those that
     begin just before and after it begins, or the first that begins after it ends.
     """
-    starts = [tail.start for tail in tails]
-    pairs: list[tuple[bool, int, int, Span, Span]] = []
+    places = [(tail.start, tail.end) for tail in tails]
+    starts = [start for start, _ in places]
+    best: tuple[bool, float, float] = (True, inf, inf)
+    pair = heads[0], tails[0]
     for head in heads:
-        after = bisect_right(starts, head.start)
-        beyond = bisect_left(starts, head.end)
-        for tail in (*tails[max(0, after - 2) : after + 2], *tails[beyond : beyond + 1]):
-            overlap = head.start < tail.end and tail.start < head.end
-            pairs.append((overlap, _gap(head, tail), min(head.start, tail.start), head, tail))
-    best = min(pairs, key=lambda pair: pair[:3])
-    return best[3], best[4]
+        start, end = head.start, head.end
+        after = bisect_right(starts, start)
+        beyond = bisect_left(starts, end)
+        for at in (*range(max(0, after - 2), min(after + 2, len(tails))), beyond):
+            if at == len(tails):
+                continue
+            a, b = places[at]
+            gap = a - end if a >= end else start - b
+            # an overlap has no gap; empty spans are no occurrences
+            cost = (gap < 0, max(0, gap), min(start, a))
+            if cost < best:
+                best, pair = cost, (head, tails[at])
+    return pair
 
 
 def _gap(a: Span, b: Span) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from rapidfuzz import fuzz
 
 from ruie.grounding.normal import Normal
-from ruie.grounding.spelling import DOUBLED, LONG, base_forms, plain, same_word
+from ruie.grounding.spelling import DOUBLED, LONG, base_forms, is_slip, plain, same_word
 from ruie.grounding.tokens import MAX_WORD, Token, tokens
 from ruie.scripts import same_word as in_one_word
 
@@ -26,11 +26,13 @@ FUZZY_THRESHOLD = 0.85
 FUZZY_MIN_CHARS = 5
 MAX_WINDOWS = 64
 """Windows that are compared with one piece."""
-MAX_CANDIDATES = 200
+MAX_CANDIDATES = 100
 """Words of the text that are compared with one word, for each way to look them up."""
 MAX_SKIPPED = 4
 """Tokens that may be missing on either side of a word."""
 
+SAME, BEGINNING, END = range(3)
+"""What words are looked up by: what they are forms of, their first letters, their last ones."""
 SKIPPED = frozenset(("the", "an", "of", "'s"))
 TITLES = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"))
 
@@ -112,6 +114,8 @@ class FuzzyFinder:
             form = words[i] if in_piece else token.form if token else ""
             missing = "text" if in_piece else "piece"
             if form in TITLES:
+                if in_piece and token and token.form in TITLES:  # `Mr` is not `Mrs`
+                    return None
                 if side not in ("", missing):
                     return None
                 side = missing
@@ -158,7 +162,8 @@ class FuzzyFinder:
         # a word that is in the text itself is no slip of the pen
         for key in _keys(word, slips=None if word in self.places else 1):
             for form in self.index.get(key, ())[:MAX_CANDIDATES]:
-                if same_word(word, form):
+                slip = key[0] != SAME
+                if (not slip or is_slip(plain(word), plain(form))) and same_word(word, form):
                     yield form
 
 
@@ -172,14 +177,14 @@ def _keys(word: str, slips: int | None = 0) -> Iterator[tuple[object, ...]]:
         return
     bare = plain(word)
     if len(bare) < LONG:
-        yield ("=", bare)
+        yield (SAME, bare)
         return
     for base in base_forms(word):
-        yield ("=", base)
+        yield (SAME, base)
     if slips is not None and len(bare) >= DOUBLED:
         for size in range(len(bare) - slips, len(bare) + slips + 1):
-            yield ("<", bare[:5], size)
-            yield (">", bare[0], bare[-3:], size)
+            yield (BEGINNING, bare[:5], size)
+            yield (END, bare[0], bare[-3:], size)
 
 
 def _readings(found: Sequence[Token]) -> Iterator[list[str]]:

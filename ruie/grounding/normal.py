@@ -99,9 +99,12 @@ class _Kept:
         """The space removed before the `&` at an index: it returns if a letter takes its place."""
 
     def extend(self, read: Iterator[tuple[str, int, int]]) -> None:
+        chars, starts, ends = self.chars, self.starts, self.ends
         for char, start, end in read:
-            if char.isalnum():
-                self._append(char, start, end)
+            if char.isalnum():  # most characters
+                chars.append(char)
+                starts.append(start)
+                ends.append(end)
             elif char.isspace():
                 self._space(start, end)
             else:

@@ -55,6 +55,8 @@ _BRITISH = (
     (re.compile(r"gramme(?=s?$)"), "gram"),
 )
 
+_MAYBE_BRITISH = re.compile("[ao]e|our|[iy]s[aei]|[bt]re|ence|ogue|ll|dge|sulph|alumini|gramme")
+
 
 @lru_cache(maxsize=16_384)
 def marked(word: str) -> tuple[str, ...]:
@@ -103,6 +105,8 @@ def _endings(word: str) -> Iterator[str]:
 
 def american(word: str) -> str:
     """A word with American spelling, where British has one of its own."""
+    if not _MAYBE_BRITISH.search(word):
+        return word
     for british, here in _BRITISH:
         word = british.sub(here, word)
     return word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Literal, get_args
@@ -14,9 +15,61 @@ from ruie.records import Grounding
 
 SAMPLES = (
     "aA1 \t\n.,;'’“-–éÉßſİıﬁﬃ½Ａｶﾞガ한하국\u1112\u1161\u11ab中国ไทยกำहिन्दी"
-    "\u0301\u0323\u0345\u200b\u00ad👍🏽\ud800"
+    "\u0301\u0323\u0345\u200b\u00ad👍🏽\ud800&#;\\"
 )
-TEXTS = st.text(st.one_of(st.sampled_from(SAMPLES), st.characters(codec=None)), max_size=30)
+REFERENCES = (
+    "&amp;",
+    "&amp;amp;",
+    "&lt;",
+    "&nbsp;",
+    "&shy;",
+    "&#39;",
+    "&#769;",
+    "&eacute;",
+    "amp;",
+)
+PIECES = st.one_of(st.sampled_from(SAMPLES), st.characters(codec=None), st.sampled_from(REFERENCES))
+TEXTS = st.lists(PIECES, max_size=30).map("".join)
+WORDS = st.sampled_from(
+    [
+        "the",
+        "of",
+        "Mr",
+        "Dr",
+        "'s",
+        "bank",
+        "government",
+        "Governments",
+        "goverment",
+        "Aristotle",
+        "Aristotel",
+        "café",
+        "cafe",
+        "colour",
+        "color",
+        "13",
+        "18",
+        "1.5",
+        "-1.5",
+        "15",
+        "$",
+        "%",
+        "&",
+        "-",
+        ",",
+        ".",
+        "non",
+        "un",
+        "hypotension",
+        "hypertension",
+        "中",
+        "国",
+        "three",
+        "thirteen",
+        "thirty",
+    ]
+)
+SENTENCES = st.lists(WORDS, max_size=12).map(" ".join)
 
 
 @st.composite
@@ -84,3 +137,32 @@ def test_contains_agrees_with_occurrences(text: str, piece: str) -> None:
     steps = {span.grounding for span in Grounder(text).occurrences(piece)}
     contained = Grounder(text).contains(piece)
     assert contained is bool(steps & {Grounding.EXACT, Grounding.NORMALISED})
+
+
+def numbers(text: str) -> list[str]:
+    return re.findall(r"[0-9]+", text)
+
+
+@given(SENTENCES, SENTENCES)
+def test_numbers_and_symbols_of_what_is_found_are_those_of_the_piece(text: str, piece: str) -> None:
+    for span in Grounder(text).occurrences(piece):
+        assert text[span.start : span.end] == span.text
+        if span.grounding is Grounding.FUZZY:
+            assert numbers(span.text) == numbers(piece)
+            assert [c for c in span.text if c in "$%&中国"] == [c for c in piece if c in "$%&中国"]
+
+
+@given(st.one_of(st.tuples(TEXTS, TEXTS), st.tuples(SENTENCES, SENTENCES)))
+def test_what_was_found_is_found_again(case: tuple[str, str]) -> None:
+    text, piece = case
+    for span in Grounder(text).occurrences(piece):
+        again = Grounder(text).occurrences(span.text)
+        assert {found.grounding for found in again} == {Grounding.EXACT}
+        assert {found.text for found in again} == {span.text.strip()}
+
+
+@given(SENTENCES, st.lists(SENTENCES, max_size=4))
+def test_what_was_looked_for_before_changes_nothing(text: str, pieces: list[str]) -> None:
+    grounder = Grounder(text)
+    for piece in (*pieces, *pieces):
+        assert grounder.occurrences(piece) == Grounder(text).occurrences(piece)
