@@ -83,7 +83,7 @@ class FuzzyFinder:
         if not counts:
             return
         _, rarest = min(counts)
-        anchors = sorted(place for form in alike[rarest] for place in self.places[form])
+        anchors = sorted(p for form in alike[rarest] for p in self.places[form][:MAX_WINDOWS])
         for first, last in anchors[:MAX_WINDOWS]:
             left = self._extend(words[:rarest][::-1], alike[:rarest][::-1], first, -1)
             right = self._extend(words[rarest + 1 :], alike[rarest + 1 :], last, 1)
