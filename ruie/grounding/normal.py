@@ -176,10 +176,10 @@ class _Kept:
         at = 0
         while at < len(self.chars):
             end = _cluster_end(self.chars, at)
-            classes = [unicodedata.combining(char) for char in self.chars[at + 1 : end]]
+            first = at if unicodedata.combining(self.chars[at]) else at + 1
+            classes = [unicodedata.combining(char) for char in self.chars[first:end]]
             if classes != sorted(classes):
-                marks = sorted(self.chars[at + 1 : end], key=unicodedata.combining)
-                self.chars[at + 1 : end] = marks
+                self.chars[first:end] = sorted(self.chars[first:end], key=unicodedata.combining)
                 size = end - at
                 self.starts[at:end] = [min(self.starts[at:end])] * size
                 self.ends[at:end] = [max(self.ends[at:end])] * size
