@@ -67,7 +67,8 @@ class Grounder:
 
     def contains(self, piece: str) -> bool:
         """Whether the text contains the piece, exactly or in normalised form."""
-        if not piece.strip():
+        piece = piece.strip()
+        if not piece:
             return False
         if piece in self.text:
             return True
