@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ruie.errors import (
     CallError,
@@ -22,10 +22,8 @@ from ruie.errors import (
     UnreachableError,
 )
 from ruie.llm.call import Call, Completion
+from ruie.llm.gate import Gate
 from ruie.llm.profile import GRAMMARS, JSON_SCHEMA, NO_CONSTRAINT, RequestProfile
-
-if TYPE_CHECKING:
-    from ruie.llm.client import LLMClient
 
 WORD = "quixovarn"
 GRAMMAR = f'root ::= "{WORD}"'
@@ -49,8 +47,17 @@ FORMAT = {
 MAX_TOKENS, PROMPT_TOKENS = 32, 64
 
 
+class Sender(Protocol):
+    """What is needed of an `LLMClient`."""
+
+    base_url: str
+    gate: Gate
+
+    async def send(self, profile: RequestProfile, call: Call) -> Completion: ...
+
+
 async def proved_constraint(
-    client: LLMClient, model: str, parameters: Mapping[str, Any], reasoning_tokens: int
+    sender: Sender, model: str, parameters: Mapping[str, Any], reasoning_tokens: int
 ) -> str:
     """The best constraint that the endpoint holds answers of this model to: one of `GRAMMARS`,
     `JSON_SCHEMA`, or `NO_CONSTRAINT`. Raises `CallError` where it cannot be found out now."""
@@ -63,26 +70,26 @@ async def proved_constraint(
         parameters=parameters,
         constraint=PROVING,
     )
-    async with client.gate.passing(client.base_url, asked) as passed:
+    async with sender.gate.passing(sender.base_url, asked) as passed:
         if not passed.turn:
             return passed.profile.constraint
         profile = passed.profile
         try:
             for name in (*GRAMMARS, JSON_SCHEMA):
-                profile, held = await _try(client, profile, asked, name)
+                profile, held = await _try(sender, profile, asked, name)
                 if held:
                     break
             else:
                 name = NO_CONSTRAINT
         except CallError as error:
-            await client.gate.failed(passed, asked, error)
+            await sender.gate.failed(passed, asked, error)
             raise
-        await client.gate.settle(passed, replace(profile, constraint=name))
+        await sender.gate.settle(passed, replace(profile, constraint=name))
         return name
 
 
 async def _try(
-    client: LLMClient, profile: RequestProfile, asked: Call, name: str
+    sender: Sender, profile: RequestProfile, asked: Call, name: str
 ) -> tuple[RequestProfile, bool]:
     """Whether the constraint holds, and the profile with what else was learned."""
     as_json = name == JSON_SCHEMA
@@ -92,7 +99,7 @@ async def _try(
         call = replace(asked, grammar=GRAMMAR, constraint=name)
     while True:
         try:
-            completion = await client.send(profile, call)
+            completion = await sender.send(profile, call)
         except ParameterRefusedError as error:
             adapted = profile.after_refusal(call, error)
             if adapted is None or adapted.refuses(call):
@@ -105,7 +112,7 @@ async def _try(
         except TransientCallError:
             # is it the constraint? Then the same without it is answered, or refused with words
             with suppress(ParameterRefusedError, RequestRefusedError):
-                await client.send(profile, replace(asked, constraint=""))
+                await sender.send(profile, replace(asked, constraint=""))
             return profile, False
         else:
             return profile, _says(completion, as_json)

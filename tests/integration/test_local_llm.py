@@ -24,7 +24,8 @@ from ruie.errors import UnavailableError
 from ruie.grammar import grammar
 from ruie.llm import LLMClient
 from ruie.packaged import packaged_llm
-from ruie.parsing import RejectReason, parse
+from ruie.parsing import parse
+from ruie.records import RejectReason
 from ruie.schema import Schema
 
 try:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ruie import linear
 from ruie.grammar import MAX_ITEMS, exactly, grammar, literal, most_items
-from ruie.parsing import RejectReason, parse
-from ruie.records import Grounding, Item, Query, Span, Task, Trigger
+from ruie.parsing import parse
+from ruie.records import Grounding, Item, Query, RejectReason, Span, Task, Trigger
 
 TEXT = "Ada met Bo in Rome, Italy; Cy: none."
 

@@ -34,7 +34,8 @@ def test_a_token_for_each_byte_is_covered(text: str) -> None:
 
 
 def test_the_schema_of_the_json_form_is_a_part_of_the_prompt() -> None:
-    linear, as_json = (question("Ada met Bo .", form) for form in (OutputForm.LINEAR, OutputForm.JSON))
+    forms = (OutputForm.LINEAR, OutputForm.JSON)
+    linear, as_json = (question("Ada met Bo .", form) for form in forms)
     assert as_json.call.response_format is not None
     sizes = [
         sum(len(m["content"].encode()) + 16 for m in each.call.messages)
