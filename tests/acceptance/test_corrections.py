@@ -53,6 +53,7 @@ def f1(fleet: Fleet, job: str) -> float:
     return float(entities["f1"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_corrected_rows_make_the_next_run_better(
     tmp_path: Path, database_url: str, bundle_path: Path

@@ -57,7 +57,17 @@ KINDS: dict[str, tuple[Callable[[Path, str], None], str, float]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=list(KINDS))
+IN_THE_GATE = ("a.jsonl", "a.parquet")
+"""One that is read line by line and one that is read in pages; the others run on demand."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, id=name, marks=() if name in IN_THE_GATE else pytest.mark.slow)
+        for name, kind in KINDS.items()
+    ],
+)
 def test_a_huge_document_is_refused_and_does_not_fill_the_memory(
     tmp_path: Path, name: str, kind: tuple[Callable[[Path, str], None], str, float]
 ) -> None:

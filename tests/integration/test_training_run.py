@@ -198,6 +198,7 @@ def test_the_ranking_alone_may_be_learned(workspace: Path) -> None:
     assert bundle.manifest.training == {"llm": "llm"}
 
 
+@pytest.mark.slow
 def test_the_llm_itself_may_teach(workspace: Path) -> None:
     config = (workspace / "whole.toml").read_text().replace("whole", "direct")
     changed = config.replace("[distillation]\n", '[distillation]\nteacher = "llm"\n')
