@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import regex
 
-from ruie.linear import one_line
+from ruie.output.linear import one_line
 from ruie.tokens import estimate_tokens
 
 Range = tuple[int, int]

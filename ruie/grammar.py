@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ruie import linear
+from ruie.output import linear
 from ruie.records import Query, Task
 
 MAX_ITEMS = 12

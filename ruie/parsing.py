@@ -1,18 +1,24 @@
 """From the model's output to items, without ever raising, whatever the model wrote.
 
 What cannot be used is returned as a `Reject` with its reason. `parse` reads the linear form or the
-JSON form into candidates, and checks each: is its type known, is it in the text, is it new?
+JSON form into candidates, and checks each: is its type known, is it in the text, is it new? An
+answer in the form that was not asked for is read in its own.
+
+An output is readable if it names a known type, or says that there is nothing. Silence says nothing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ruie import linear
 from ruie.grounding import Grounder, nearest, nearest_pair, normalise
+from ruie.output.candidates import Candidate, Reading
+from ruie.output.json_form import read_json
+from ruie.output.labels import Labels
+from ruie.output.linear_form import LinearReader
+from ruie.output.marks import plain
 from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span, Task
 
 
@@ -27,20 +33,15 @@ class OutputForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The contents of an output. `readable` is False if nothing in it has the requested form."""
+    """The contents of an output. `readable` is False if nothing in it is an answer."""
 
     items: tuple[Item, ...]
     rejects: tuple[Reject, ...]
     readable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An item as written, before it is checked. `parts` has `Task.arity` strings."""
-
-    type: str
-    parts: tuple[str, ...]
-    raw: str
+MAX_SPAN = 4
+"""A span that is so many times as long as the text is not in it, in any spelling."""
 
 
 def parse(
@@ -50,76 +51,55 @@ def parse(
     form: OutputForm = OutputForm.LINEAR,
 ) -> Parsed:
     """Items grounded in `query.text`, and rejects. Never raises."""
-    grounder = Grounder(query.text)
-    read = _read_json if form is OutputForm.JSON else _read_linear
-    candidates, malformed, none_stated = read(output, query, grounder)
-    readable = none_stated or bool(candidates)
-    items, rejects = _check(candidates, query, grounder, demonstrations)
-    return Parsed(tuple(items), (*malformed, *rejects), readable)
+    text = _Text(query)
+    labels = Labels(query.labels)
+    linear = LinearReader(query, text.contains)
+
+    def as_json(output: str) -> Reading:
+        return read_json(output, query, labels, text, linear.read)
+
+    readers: list[Callable[[str], Reading]] = [linear.read, as_json]
+    if (form is OutputForm.JSON) or output.strip()[:1] + output.strip()[-1:] in ("{}", "[]"):
+        readers.reverse()
+    outcomes: list[Parsed] = []
+    for read in readers:
+        outcome = _judged(read(output), query, labels, text, demonstrations)
+        if outcome.items or (outcome.readable and not outcome.rejects):
+            return outcome
+        outcomes.append(outcome)
+    return next((outcome for outcome in outcomes if outcome.readable), outcomes[0])
 
 
-def _read_linear(
-    output: str, query: Query, grounder: Grounder
-) -> tuple[list[Candidate], list[Reject], bool]:
-    if linear.is_none(output):
-        return [], [], True
-    candidates: list[Candidate] = []
-    rejects: list[Reject] = []
-    none_stated = False
-    labels = tuple(query.labels)
-    for line in output.splitlines():
-        for segment in linear.split(line, labels, query.task.arity, grounder.contains):
-            if segment.parts and segment.label is not None:
-                candidates.append(Candidate(segment.label, segment.parts, segment.raw))
-            elif linear.is_none(segment.raw):
-                none_stated = True
-            else:
-                rejects.append(Reject(RejectReason.MALFORMED, segment.raw))
-    return candidates, rejects, none_stated
+class _Text(Grounder):
+    """The text of a query. What is far longer than it is not looked for."""
+
+    def __init__(self, query: Query) -> None:
+        super().__init__(query.text)
+        self.longest = MAX_SPAN * len(query.text) + 100
+
+    def contains(self, piece: str) -> bool:
+        return len(piece) <= self.longest and super().contains(piece)
+
+    def occurrences(self, piece: str) -> tuple[Span, ...]:
+        return super().occurrences(piece) if len(piece) <= self.longest else ()
 
 
-def _unfenced(output: str) -> str:
-    """The contents of a Markdown code fence, or the output if it is none."""
-    first, _, rest = output.strip().partition("\n")
-    name = first.removeprefix("```").strip()
-    fenced = first.startswith("```") and (not name or name.isalnum()) and rest.endswith("```")
-    return rest.removesuffix("```") if fenced else output
-
-
-def _read_json(
-    output: str, query: Query, grounder: Grounder
-) -> tuple[list[Candidate], list[Reject], bool]:
-    try:
-        answer = json.loads(_unfenced(output))
-    except (ValueError, RecursionError):
-        return [], [Reject(RejectReason.MALFORMED, output)], False
-    entries = answer.get("items") if isinstance(answer, dict) else answer
-    if not isinstance(entries, list):
-        return [], [Reject(RejectReason.MALFORMED, output)], False
-    keys = ("head", "tail") if query.task is Task.RE else ("span",)
-    name = "role" if query.task is Task.EAE else "type"
-    candidates: list[Candidate] = []
-    rejects: list[Reject] = []
-    for entry in entries:
-        raw = _as_written(entry)
-        fields = [entry.get(key) for key in (name, *keys)] if isinstance(entry, dict) else []
-        values = [value.strip() for value in fields if isinstance(value, str) and value.strip()]
-        if len(values) == 1 + len(keys):
-            candidates.append(Candidate(values[0], tuple(values[1:]), raw))
-        else:
-            rejects.append(Reject(RejectReason.MALFORMED, raw))
-    return candidates, rejects, not entries
-
-
-def _as_written(entry: object) -> str:
-    try:
-        return json.dumps(entry, ensure_ascii=False)
-    except RecursionError:  # the depth at which JSON can be parsed is not always one to write
-        return "nested too deeply"
+def _judged(
+    reading: Reading,
+    query: Query,
+    labels: Labels,
+    text: Grounder,
+    demonstrations: Sequence[Demonstration],
+) -> Parsed:
+    known = [(labels.find(candidate.type), candidate) for candidate in reading.candidates]
+    named = any(label is not None for label, _ in known)
+    items, rejects = _check(known, query, text, demonstrations)
+    readable = reading.none_stated or named
+    return Parsed(tuple(items), (*reading.rejects, *rejects), readable)
 
 
 def _check(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[tuple[str | None, Candidate]],
     query: Query,
     grounder: Grounder,
     demonstrations: Sequence[Demonstration],
@@ -127,37 +107,47 @@ def _check(
     items: list[Item] = []
     rejects: list[Reject] = []
     seen: set[tuple[object, ...]] = set()
-    # two types that differ only in case are distinguished where the model writes them exactly
-    known = {normalise(label): label for label in reversed(query.labels)}
+    left: dict[tuple[str, tuple[str, ...]], Iterator[tuple[Span, ...]]] = {}
     shown: set[str] | None = None
-    # an item that is written again takes what the same item before it has left
-    turns: dict[tuple[str, ...], Iterator[tuple[Span, ...]]] = {}
-    for candidate in candidates:
-        exact = candidate.type in query.labels
-        label = candidate.type if exact else known.get(normalise(candidate.type))
+    for label, candidate in candidates:
         if label is None:
             rejects.append(Reject(RejectReason.UNKNOWN_TYPE, candidate.raw))
             continue
-        occurrences = [grounder.occurrences(part) for part in candidate.parts]
-        if not all(occurrences):
-            if shown is None:
-                shown = _shown(demonstrations)
-            parts = zip(candidate.parts, occurrences, strict=True)
-            missing = [part for part, spans in parts if not spans]
-            leaked = any(normalise(part) in shown for part in missing)
-            reason = RejectReason.LEAKED if leaked else RejectReason.NOT_IN_TEXT
-            rejects.append(Reject(reason, candidate.raw))
-            continue
-        turn = (label, *candidate.parts)
-        for spans in turns.setdefault(turn, _choices(occurrences, query)):
-            key = (label, *((span.start, span.end) for span in spans))
-            if key not in seen:
-                seen.add(key)
-                items.append(Item(label, spans))
-                break
-        else:
-            rejects.append(Reject(RejectReason.REPEATED, candidate.raw))
+        for parts in _separate(candidate.parts, grounder):
+            occurrences = [grounder.occurrences(part) for part in parts]
+            if not all(occurrences):
+                if shown is None:
+                    shown = _shown(demonstrations)
+                absent = [part for part, spans in zip(parts, occurrences, strict=True) if not spans]
+                reason = _reason(absent, shown)
+                rejects.append(Reject(reason, candidate.raw))
+                continue
+            if (label, parts) not in left:
+                left[label, parts] = _choices(occurrences, query)
+            for spans in left[label, parts]:
+                key = (label, *((span.start, span.end) for span in spans))
+                if key not in seen:
+                    seen.add(key)
+                    items.append(Item(label, spans))
+                    break
+            else:
+                rejects.append(Reject(RejectReason.REPEATED, candidate.raw))
     return items, rejects
+
+
+def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...]]:
+    """The parts of an item, or of several that were listed as one: `PERSON: Ada, Grace`."""
+    if len(parts) == 1 and not grounder.occurrences(parts[0]):
+        listed = [piece.strip() for piece in plain(parts[0]).replace(";", ",").split(",")]
+        if len(listed) > 1 and all(map(grounder.contains, listed)):
+            return [(piece,) for piece in listed]
+    return [parts]
+
+
+def _reason(absent: Iterable[str], shown: set[str]) -> RejectReason:
+    longest = max(map(len, shown), default=0)
+    leaked = any(len(p) <= MAX_SPAN * longest + 100 and normalise(p) in shown for p in absent)
+    return RejectReason.LEAKED if leaked else RejectReason.NOT_IN_TEXT
 
 
 def _choices(occurrences: Sequence[Sequence[Span]], query: Query) -> Iterator[tuple[Span, ...]]:

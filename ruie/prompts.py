@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ruie import linear
+from ruie.output import linear
 from ruie.parsing import OutputForm
 from ruie.records import Demonstration, Item, Query, Task, Trigger
 from ruie.tokens import MESSAGE_TOKENS, estimate_messages, estimate_tokens

@@ -7,13 +7,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_TAGS = r"(?:\w{1,20}[:_])?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)"
 THOUGHT = re.compile(
-    r"\s*(?:<(?P<tag>think|thinking|thought|reasoning)>|\[THINK\])"
-    r".*?(?:</(?P=tag)>|\[/THINK\]|\Z)\s*",
+    rf"\s*(?:<(?P<tag>{_TAGS})>|(?P<bracket>\[THINK\])|(?P<kimi>◁think▷)"
+    r"|(?P<cohere><\|START_THINKING\|>))"
+    r".*?(?:(?(tag)</(?P=tag)>|(?(bracket)\[/THINK\]|(?(kimi)◁/think▷|<\|END_THINKING\|>)))"
+    r"|\Z)\s*",
     re.DOTALL | re.IGNORECASE,
 )
-THOUGHT_UNOPENED = re.compile(r"(?:(?!<think).)*?(?:\A|\n)</think(?:ing)?>\s*", re.DOTALL)
-"""Where the chat template opens the thought, the answer only closes it, on a line of its own."""
+_END = rf"(?:</{_TAGS}>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>)"
+THOUGHT_ENDS = re.compile(_END, re.IGNORECASE)
+THOUGHT_UNOPENED = re.compile(
+    rf"(?:(?!<think).)*?(?:(?:\A|\n)[ \t]*{_END}\s*|{_END}[ \t]*\r?\n[ \t]*\r?\n\s*)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Where the chat template opens the thought, the answer only closes it, on a line of its own or
+before an empty one."""
+THOUGHT_LATER = re.compile(
+    rf"\n[ \t]*<(?P<tag>{_TAGS})>[ \t]*\r?\n.*?(?:</(?P=tag)>|\Z)", re.DOTALL | re.IGNORECASE
+)
+"""A thought of several lines after a first answer."""
+CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<said>.*?)"
+    r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
+    re.DOTALL,
+)
+"""A message of gpt-oss, where the server does not take its format apart."""
+CHANNELS_RUN_TOGETHER = re.compile(r"\s*analysis(?=[A-Z\s]).*assistant\s?final", re.DOTALL)
+"""The same where it has dropped the marks."""
+WRAPPER = re.compile(
+    r"\s*(?:<answer>|<\|START_RESPONSE\|>)(?P<said>.*?)(?:</answer>|<\|END_RESPONSE\|>|\Z)\s*",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +64,8 @@ def read_text(message: Any) -> AnswerText | None:
             thoughts.append(thought)
             break
     reasoned = bool(thoughts) or bool(message.get("reasoning_details"))
-    text = said
-    thought_block = THOUGHT.match(text)
-    if thought_block is None and "</think" in text:
-        thought_block = THOUGHT_UNOPENED.match(text)
-    if thought_block is not None:
-        text, reasoned = text[thought_block.end() :], True
+    text = without_thoughts(said)
+    reasoned = reasoned or text != said
     refusal = message.get("refusal")
     return AnswerText(
         text=text,
@@ -52,6 +73,26 @@ def read_text(message: Any) -> AnswerText | None:
         everything="\n".join([*thoughts, said]) if thoughts else said,
         refusal=" ".join(refusal.split())[:300] if isinstance(refusal, str) else "",
     )
+
+
+def without_thoughts(said: str) -> str:
+    """What was said, without what was only thought; "" if there was nothing else."""
+    if channels := {found["name"]: found["said"] for found in CHANNEL.finditer(said)}:
+        return channels.get("final", "")
+    if said.lstrip().startswith("<|channel|>"):
+        return ""
+    if together := CHANNELS_RUN_TOGETHER.match(said):
+        return said[together.end() :]
+    start = 0
+    while start < len(said) and (thought := THOUGHT.match(said, start)) is not None:
+        start = thought.end()
+    if not start and THOUGHT_ENDS.search(said):
+        unopened = THOUGHT_UNOPENED.match(said)
+        start = unopened.end() if unopened is not None else 0
+    text = THOUGHT_LATER.sub("", said[start:])
+    if text != said and (wrapped := WRAPPER.fullmatch(text)) is not None:
+        return wrapped["said"]
+    return text
 
 
 def _parts(content: Any) -> tuple[str | None, list[str]]:

@@ -109,7 +109,12 @@ def test_what_was_answered_is_not_asked_again_and_neither_is_a_question_that_com
             await llm.close()
 
     unreadable = answer("I see nothing", usage=(3, 4))
-    with ScriptedEndpoint([unreadable, *REPLIES.values()]) as endpoint:
+    replies = {**REPLIES, "Entities:": unreadable}
+
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        return replies[body["messages"][-1]["content"].rsplit("\n", 1)[-1]]
+
+    with ScriptedEndpoint(reply) as endpoint:
         first = asyncio.run(evaluation({}))
         assert endpoint.count == 3
         saved = {one.key: one.completion for one in first if one.completion}

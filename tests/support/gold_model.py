@@ -11,8 +11,8 @@ from typing import Any
 from support.endpoint import ScriptedEndpoint
 from support.replies import Reply, answer
 
-from ruie import linear
 from ruie.evaluation import gold_queries
+from ruie.output import linear
 from ruie.prompts import build
 from ruie.records import Item, Span
 from ruie.worker.demo import gold

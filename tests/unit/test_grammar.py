@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie import linear
 from ruie.grammar import MAX_ITEMS, exactly, grammar, literal, most_items
+from ruie.output import linear
 from ruie.parsing import parse
 from ruie.records import Grounding, Item, Query, RejectReason, Span, Task, Trigger
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ruie import linear
 from ruie.grounding import Grounder
+from ruie.output import linear
 from ruie.records import Item, Span
 
 

@@ -74,11 +74,13 @@ def test_the_linear_form(
         ("Ada; Grace", False),
         ("None", True),
         ("None\nI found nothing", True),
-        ("ORG: Ada", True),
+        ("ORG: Ada", False),
+        ("ORG: Ada; None", True),
+        ("ORG: Ada; PER: Ida", True),
         ("PER: Ada", True),
     ],
 )
-def test_readable_means_that_something_has_the_form(output: str, readable: bool) -> None:
+def test_readable_means_a_known_type_or_a_statement_of_none(output: str, readable: bool) -> None:
     assert parse(output, query()).readable is readable
 
 

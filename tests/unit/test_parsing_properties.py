@@ -4,6 +4,7 @@ round trip from items to text and back must give the same items."""
 from __future__ import annotations
 
 import json
+import re
 import string
 
 from hypothesis import given
@@ -64,6 +65,14 @@ def json_outputs(draw: st.DrawFn, query: Query) -> str:
     return draw(st.sampled_from(["{}", "```json\n{}\n```"])).replace("{}", json.dumps(answer))
 
 
+def states_none(output: str) -> bool:
+    """Whether there is a word or a list in an output that can mean that there is nothing."""
+    return (
+        re.search(r"\bno\b|none|\bnot\b|n't|null|\[\s*\]|\"\s*\"", output, re.IGNORECASE)
+        is not None
+    )
+
+
 def assert_sound(output: str, query: Query, form: OutputForm) -> None:
     demonstration = Demonstration("d", query.task, "s", (), "t", (Item("x", (Span("ab"),)),))
     parsed = parse(output, query, [demonstration], form)
@@ -79,6 +88,21 @@ def assert_sound(output: str, query: Query, form: OutputForm) -> None:
     assert len(places) == len(parsed.items), "two items equal in type and offsets"
     if not parsed.readable:
         assert not parsed.items
+    elif not parsed.items and not parsed.rejects:
+        assert states_none(output), "silence is no statement"
+
+
+MARKS = st.sampled_from(
+    ["- ", "* ", "**", "`", "1. ", "### ", '"', "[", "]", "(", ")", "{", "}", '{"', '": "', '"}',
+     "<", ">", "|", "：", "；", "，", "\\", "\\f", "//", "```json\n", "```", "->", "=", "Answer: "]
+)  # fmt: skip
+
+
+@given(st.data(), st.sampled_from(OutputForm))
+def test_any_output_among_any_marks(data: st.DataObject, form: OutputForm) -> None:
+    query = data.draw(queries())
+    pieces = st.one_of(MARKS, outputs(query), json_outputs(query))
+    assert_sound("".join(data.draw(st.lists(pieces, max_size=12))), query, form)
 
 
 @given(st.data())

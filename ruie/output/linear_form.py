@@ -1,0 +1,81 @@
+"""An answer in the linear form: its lines, lists under headings, and statements of none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ruie.output import linear, marks
+from ruie.output.candidates import Candidate, Reading
+from ruie.output.nothing import is_none, says_none
+from ruie.output.segments import Segment, SegmentReader
+from ruie.records import Query, Reject, RejectReason
+
+
+class LinearReader:
+    """Reads outputs about one text. contains: whether the text has a piece."""
+
+    def __init__(self, query: Query, contains: Callable[[str], bool]) -> None:
+        self.text = query.text
+        self.segments = SegmentReader(query.labels, query.task.arity, contains)
+        self.labels = self.segments.labels
+
+    def read(self, output: str) -> Reading:
+        """What is written in an output. Headings are no items and are not rejected, unless there is
+        nothing else."""
+        reading = Reading()
+        headings: list[Reject] = []
+        heading: Segment | None = None  # a line that names a type, for the list below it
+        for line in output.splitlines():
+            if marks.empty(line):
+                continue
+            if heading is not None and self._below(line, heading, reading):
+                continue
+            heading = None
+            found = linear.cut(line, self.segments)
+            if len(found) == 1 and self._is_heading(found[0]):
+                heading = found[0]
+                headings.append(Reject(RejectReason.MALFORMED, heading.raw))
+                continue
+            for segment in found:
+                self._take(segment, reading, headings)
+        if not (reading.candidates or reading.none_stated):
+            reading.rejects += headings
+        return reading
+
+    def _take(self, segment: Segment, reading: Reading, headings: list[Reject]) -> None:
+        known = segment.label is not None and self.labels.find(segment.label)
+        if segment.label is not None and self._nothing(segment):
+            reading.none_stated = True
+        elif segment.label is not None and (known or not says_none(segment.raw, self.labels)):
+            reading.candidates.append(Candidate(segment.label, segment.parts, segment.raw))
+        elif says_none(segment.raw, self.labels):
+            reading.none_stated = True
+        else:
+            heads = marks.opens(segment.raw) and not self._is_heading(segment)
+            place = headings if heads else reading.rejects
+            place.append(Reject(RejectReason.MALFORMED, segment.raw))
+
+    def _nothing(self, segment: Segment) -> bool:
+        """`PERSON: None`, `Entities: None`; a span `None` that the text has is one."""
+        said = segment.parts[-1] if segment.parts else ""
+        return len(segment.parts) == 1 and is_none(said) and said not in self.text
+
+    def _is_heading(self, segment: Segment) -> bool:
+        return segment.label is None and self.labels.find(segment.raw) is not None
+
+    def _below(self, line: str, heading: Segment, reading: Reading) -> bool:
+        """Whether a line belongs to the heading above it. Its item is then taken."""
+        label = self.labels.find(heading.raw)
+        written = line.strip()
+        if label is None or (self.labels.find(written) and written not in self.text):
+            return False
+        item = self.segments.under(label, written, written)
+        if not item.good and any(s.good for s in linear.cut(line, self.segments)):
+            return False
+        if not item.good and says_none(written, self.labels):
+            reading.none_stated = True
+        elif item.parts and (item.good or marks.listed(written)):
+            reading.candidates.append(Candidate(label, item.parts, item.raw))
+        else:
+            return False
+        return True

@@ -1,0 +1,101 @@
+"""Marks that a model sets around what it says: lists, headings, emphasis, quotes, brackets.
+
+They are the door of the linear form: whatever reads a label or a span takes it as written first,
+and without its marks only where that is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LONGEST = 40
+"""Characters of marks before a label, at most."""
+MAX_PEELS = 16
+"""Marks taken from one span."""
+
+_PLAIN = str.maketrans(
+    {**dict.fromkeys("：︰﹕", ":"), **dict.fromkeys("；﹔\u037e؛", ";"),
+     **dict.fromkeys("，、﹐﹑､،", ","), "｜": "|"}
+)  # fmt: skip
+_OPENING = "-‐–—−*+•·∙▪▫◦‣●○■□►▶→✓#>_`'\"“”„‘’«»[({<|【「『（［｛〈《"
+_CLOSING = ".,:!*_`'\"“”‘’«»])}>|】」』）］｝〉》。，；、"
+_PAIRS = frozenset(
+    ["**", "__", "``", "''", '""', "“”", "„“", "”“", "‘’", "«»", "»«", "[]", "()", "{}", "<>",
+     "||", "【】", "「」", "『』", "（）", "［］", "｛｝", "〈〉", "《》"]
+)  # fmt: skip
+_NUMBER = r"\(?(?:\d{1,4}[.)\]、](?=\D)|[A-Za-z]\)|\[[ xX✓]?\])"
+_LEADING = re.compile(rf"(?:{_NUMBER}|\s|[{re.escape(_OPENING)}]){{1,{LONGEST}}}")
+_NUMBERED = re.compile(rf"{_NUMBER}\s*")
+_LISTED = re.compile(rf"[-–—*+•·∙▪▫◦‣●○■□►▶✓]|{_NUMBER}")
+_NO_CONTENT = re.compile(r"(?:```|~~~) ?[\w+-]{0,20}|[-=*_|:+~`#<>{}\[\]()\s]*")
+_NOTE = re.compile(r"\s[-–—]{1,2}\s|\s//|\t")
+
+BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
+"""Where, within a line, an item may begin without a semicolon before it."""
+
+
+def plain(text: str) -> str:
+    """The text with the colon, semicolon, comma and bar of every script as the ASCII ones.
+
+    As long as the text, so that positions are the same.
+    """
+    return text if text.isascii() else text.translate(_PLAIN)
+
+
+def bare(label: str) -> str:
+    """What is written for a label, without the marks around it; as it is if nothing else is."""
+    found = _LEADING.match(label)
+    inner = label[found.end() :] if found else label
+    return inner.rstrip(_OPENING + _CLOSING + " \t") or label
+
+
+def opens(line: str) -> bool:
+    """Whether a line is a heading, `Answer:` or `**Answer:**`."""
+    return plain(line).rstrip("*_`#\"' ").endswith(":")
+
+
+def empty(line: str) -> bool:
+    """Whether a line only divides others: a code fence, a rule, the line below a table's head."""
+    return _NO_CONTENT.fullmatch(line.strip()) is not None
+
+
+def listed(line: str) -> bool:
+    """Whether a line is an entry of a list."""
+    return _LISTED.match(line.strip()) is not None
+
+
+def peeled(part: str) -> Iterator[str]:
+    """The part with one mark or note less each time, the longest first."""
+    for _ in range(MAX_PEELS):
+        part = _without_one(part)
+        if not part:
+            return
+        yield part
+
+
+def unwrapped(part: str) -> str:
+    """A span that is not in the text, without emphasis and the quotes or brackets around it; "" if
+    there is nothing else."""
+    inner = part.strip("*_` \t")
+    while len(inner) > 2 and inner[0] + inner[-1] in _PAIRS:
+        inner = inner[1:-1].strip("*_` \t")
+    return inner
+
+
+def _without_one(part: str) -> str:
+    if len(part) < 2:
+        return ""
+    if part[0] + part[-1] in _PAIRS:
+        return part[1:-1].strip()
+    if part[-1] in ")）]" and (at := max(part.rfind("("), part.rfind("（"), part.rfind("["))) > 0:
+        return part[:at].rstrip()  # an explanation
+    if part[-1] in _CLOSING:
+        return part[:-1].rstrip()
+    if part[0] in _OPENING:
+        return part[1:].lstrip()
+    if found := _NUMBERED.match(part):
+        return part[found.end() :]
+    if found := _NOTE.search(part):
+        return part[: found.start()].rstrip()
+    return ""

@@ -1,0 +1,61 @@
+"""Whether a model said that there is nothing to extract. Silence is no such statement.
+
+`None` says so, and a short sentence that can mean nothing else: it denies (`no`, `none`, `not`),
+and each of its words is one of those below or of the schema's types. Any other word makes it a
+sentence about something ("No entities apart from Orvane."), and the answer is then unreadable
+rather than empty: to ask again costs less than records that nobody misses.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ruie.output import marks
+from ruie.output.labels import Labels
+
+NOTHING = "None"
+MAX_STATEMENT = 160
+"""Characters of a sentence that may state it."""
+
+_AROUND = " \t\r\n.`'\"“”‘’«»*_()[]{}<>-–—•!#。（）［］【】「」"
+_EXPLAINED = re.compile(r"none(?:[.!,;]\s|\s*\(|\s+[-–—]{1,2}\s)", re.IGNORECASE)
+_THINGS = frozenset(
+    [
+     "entity", "entities", "relation", "relations", "relationship", "relationships", "event",
+     "events", "argument", "arguments", "trigger", "triggers", "item", "items", "mention",
+     "mentions", "role", "roles", "type", "types"]
+)  # fmt: skip
+_OTHERS = frozenset(
+    [
+     "there", "are", "is", "were", "was", "have", "has", "been", "can", "could", "be", "i",
+     "found", "find", "any", "of", "the", "these", "those", "this", "them", "that", "in", "a",
+     "an", "and", "or", "nor", "for", "to", "from", "given", "provided", "above", "specified",
+     "listed", "requested", "relevant", "matching", "match", "such", "named", "entity's", "kind",
+     "kinds", "sentence", "text", "passage", "document", "context", "paragraph", "present",
+     "mentioned", "identified", "detected", "extracted", "extract", "exist", "exists", "here",
+     "it", "contains", "contain", "does", "do", "did"]
+)  # fmt: skip
+_DENIALS = frozenset(["no", "none", "not", "don't", "doesn't", "didn't", "isn't", "aren't"])
+
+
+def is_none(output: str) -> bool:
+    """Whether the output is the word `None`, in any case, quotes or brackets."""
+    return output.strip(_AROUND).lower() == NOTHING.lower()
+
+
+def says_none(sentence: str, labels: Labels) -> bool:
+    """Whether a sentence states that there are no items."""
+    if is_none(sentence):
+        return True
+    sentence = marks.bare(sentence.strip())
+    if _EXPLAINED.match(sentence):
+        return True
+    if len(sentence) > MAX_STATEMENT:
+        return False
+    words = re.findall(r"[^\s,.;:!?()\[\]\"`*/]+", sentence.lower().replace("’", "'"))
+    if not _DENIALS & set(words):
+        return False
+    known = [word in _THINGS or labels.find(word) is not None for word in words]
+    others = [word in _OTHERS or word in _DENIALS for word in words]
+    states = any(known) or "none" in words
+    return states and all(a or b for a, b in zip(known, others, strict=True))

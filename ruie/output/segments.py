@@ -1,0 +1,141 @@
+"""One segment of the linear form: a label and its parts, read as the text bears them out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ruie.output import marks
+from ruie.output.labels import Labels
+
+MAX_COMMAS = 64
+"""Commas at which head and tail of a relation may be divided; later ones are not considered."""
+
+_JOINT = re.compile(r"=>|->|→|=|\||\t|\s[-–—]\s")
+"""What may stand for the colon, or for the comma between head and tail."""
+_CALL = re.compile(r"([^()]+)\((.*)\)\s*[.,]?")
+_COMMA = re.compile(",")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the output: a label and its parts, or, with `label` None, text of another form."""
+
+    raw: str
+    label: str | None
+    parts: tuple[str, ...]
+    good: bool
+    """The label is known and every part occurs in the text."""
+
+
+class SegmentReader:
+    """Reads segments of one output: `label: part` or `label: part, part`."""
+
+    def __init__(self, labels: Iterable[str], arity: int, contains: Callable[[str], bool]) -> None:
+        self.labels = Labels(labels)
+        self.arity = arity
+        self.contains = contains
+        self.found: dict[str, bool] = {}
+
+    def segment(self, raw: str) -> Segment:
+        raw = raw.strip()
+        known: Segment | None = None
+        for label, rest in self._labelled(raw):
+            reading = self.under(label, rest, raw)
+            if reading.good:
+                return reading
+            known = known or reading
+        if known is not None:
+            return known
+        head, colon, rest = _divided(raw)
+        if not colon or not head or not (parts := self._cut(rest)[0]):
+            return Segment(raw, None, (), False)
+        return Segment(raw, head, parts, False)
+
+    def under(self, label: str, rest: str, raw: str) -> Segment:
+        """What is written for a known label."""
+        parts, good = self._cut(rest.strip().rstrip("。"))
+        return Segment(raw, label if parts else None, parts, good)
+
+    def _labelled(self, raw: str) -> Iterator[tuple[str, str]]:
+        """Each label that the segment may begin with, the longest first, and what follows it."""
+        plain = marks.plain(raw)
+        colons: list[int] = []
+        while len(colons) <= self.labels.colons and (
+            (at := plain.find(":", colons[-1] + 1 if colons else 0)) >= 0
+        ):
+            colons.append(at)
+        labelled = False
+        for at in reversed(colons):
+            if label := self.labels.find(raw[:at]):
+                labelled = True
+                yield label, raw[at + 1 :]
+        if labelled:
+            return
+        row = plain.lstrip("| ")
+        joint = _JOINT.search(row, 0, 4 * self.labels.longest + marks.LONGEST)
+        if joint and (label := self.labels.find(row[: joint.start()])):
+            yield label, raw[len(raw) - len(row) + joint.end() :]
+        elif raw.rstrip(" .,").endswith(")") and (call := _CALL.fullmatch(raw)):
+            if label := self.labels.find(call[1]):
+                yield label, call[2]
+            elif (label := self.labels.find(call[2])) and self._barest(call[1].strip()):
+                yield label, call[1]
+
+    def _cut(self, rest: str) -> tuple[tuple[str, ...], bool]:
+        """The parts, () if there are too few, and whether all are in the text."""
+        if self.arity == 1:
+            if (found := self._barest(rest)) is not None:
+                return (found,), True
+            return ((inner,) if (inner := marks.unwrapped(rest)) else ()), False
+        plain = marks.plain(rest)
+        cuts = _pairs(rest, _COMMA.finditer(plain))
+        # first as written: a mark may belong to a span
+        for look in (self._as_written, self._barest):
+            if (pair := _first(cuts, look)) is not None:
+                return pair, True
+        others = _pairs(rest, _JOINT.finditer(plain))
+        if (pair := _first(others, self._barest)) is not None:
+            return pair, True
+        chosen = (cuts or others)[:1]
+        return (tuple(map(marks.unwrapped, chosen[0])) if chosen else ()), False
+
+    def _as_written(self, part: str) -> str | None:
+        return part if self._in_text(part) else None
+
+    def _barest(self, part: str) -> str | None:
+        """The part, with as few of its marks taken off as it takes for the text to have it."""
+        if self._in_text(part):
+            return part
+        return next((inner for inner in marks.peeled(part) if self._in_text(inner)), None)
+
+    def _in_text(self, part: str) -> bool:
+        if part not in self.found:
+            self.found[part] = self.contains(part)
+        return self.found[part]
+
+
+def _divided(raw: str) -> tuple[str, bool, str]:
+    at = marks.plain(raw).find(":")
+    return raw[:at].strip(), at >= 0, raw[at + 1 :].strip()
+
+
+def _pairs(rest: str, between: Iterator[re.Match[str]]) -> list[tuple[str, str]]:
+    divided = []
+    for _, mark in zip(range(MAX_COMMAS), between, strict=False):
+        head, tail = rest[: mark.start()].strip(), rest[mark.end() :].strip()
+        if head and tail:
+            divided.append((head, tail))
+    return divided
+
+
+def _first(
+    cuts: list[tuple[str, str]], look: Callable[[str], str | None]
+) -> tuple[str, str] | None:
+    for head, tail in cuts:
+        if (first := look(head)) is None:
+            return None  # then neither is a longer head in the text
+        if (second := look(tail)) is not None:
+            return first, second
+    return None
