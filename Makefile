@@ -28,7 +28,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -m "not slow and not chaos" -n 6 $(SPREAD)
-	$(BIN)/pytest tests/chaos -m "chaos and not slow" -n 4
+	$(BIN)/pytest tests/chaos -m "chaos and not slow" -n 3
 
 check: lint types contracts test
 
