@@ -14,7 +14,7 @@ from ruie.packaged import packaged_bundle
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.demo import gold, report
-from ruie.worker.embedded.stack import LocalLLM, Stack
+from ruie.worker.embedded.stack import LocalLLM, Stack, with_endpoint
 from ruie.worker.terminal import console
 
 LONGEST_S = 1800.0
@@ -56,7 +56,7 @@ def run(config: Settings) -> bool:
         llm = None if config.llm_base_url else running.enter_context(LocalLLM(config))
         clock.print("starting Redis, the local LLM, the coordinator and a worker")
         if llm is not None:
-            config = config.model_copy(update={"llm_base_url": llm.url()})
+            config = with_endpoint(config, llm.url())
         stack = running.enter_context(Stack(config, report=lambda line: clock.print(f"  {line}")))
         client = Client(stack.settings)
         job_ids = enqueue(client, clock)

@@ -50,7 +50,7 @@ class Stack:
         if not config.llm_base_url:
             llm = LocalLLM(config)
             self._children.append(llm.child)
-            config = _with_endpoint(config, llm.url())
+            config = with_endpoint(config, llm.url())
         self.settings = config
         environment = config.environment()
         for name in ("coordinator", "worker"):
@@ -109,9 +109,9 @@ def local_llm(config: Settings) -> Iterator[Settings]:
         yield config
         return
     with LocalLLM(config) as llm:
-        yield _with_endpoint(config, llm.url())
+        yield with_endpoint(config, llm.url())
 
 
-def _with_endpoint(config: Settings, url: str) -> Settings:
+def with_endpoint(config: Settings, url: str) -> Settings:
     """Settings that name the local LLM, and still mean its output form."""
     return config.model_copy(update={"llm_base_url": url, "output_form": config.form})
