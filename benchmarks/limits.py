@@ -26,17 +26,17 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from redis.asyncio import Redis  # noqa: E402  # after the path above
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from support.audit import fullest  # noqa: E402
-from support.corpus import rows  # noqa: E402
-from support.metered import MeteredEndpoint  # noqa: E402
-from support.metering import Plan, Quota  # noqa: E402
+from rich.console import Console  # noqa: E402  # likewise
+from rich.table import Table  # noqa: E402  # likewise
+from support.audit import fullest  # noqa: E402  # likewise
+from support.corpus import rows  # noqa: E402  # likewise
+from support.metered import MeteredEndpoint  # noqa: E402  # likewise
+from support.metering import Plan, Quota  # noqa: E402  # likewise
 
-from ruie.errors import CallError  # noqa: E402
-from ruie.llm import Call, CallHook, Completion, LLMClient, Usage  # noqa: E402
-from ruie.tokens import estimate_messages  # noqa: E402
-from ruie.worker.embedded.redis_server import RedisServer  # noqa: E402
+from ruie.errors import CallError  # noqa: E402  # likewise
+from ruie.llm import Call, CallHook, Completion, LLMClient, Usage  # noqa: E402  # likewise
+from ruie.tokens import estimate_messages  # noqa: E402  # likewise
+from ruie.worker.embedded.redis_server import RedisServer  # noqa: E402  # likewise
 
 MODEL = "scripted"
 MAX_TOKENS = 48

@@ -52,8 +52,8 @@ def parse(
 ) -> Parsed:
     """Items grounded in `query.text`, and rejects. Never raises."""
     text = _Text(query)
-    labels = Labels(query.labels)
     linear = LinearReader(query, text.contains)
+    labels = linear.labels
 
     def as_json(output: str) -> Reading:
         return read_json(output, query, labels, text, linear.read)
@@ -151,7 +151,7 @@ def _reason(absent: Iterable[str], shown: set[str]) -> RejectReason:
 
 
 def _choices(occurrences: Sequence[Sequence[Span]], query: Query) -> Iterator[tuple[Span, ...]]:
-    """The occurrences that may be meant, in order (the rule is in ruie/grounding.py)."""
+    """The occurrences that may be meant, in order (the rule is in ruie/grounding/__init__.py)."""
     if query.task is Task.RE:
         yield nearest_pair(occurrences[0], occurrences[1])
     elif query.task is Task.EAE and query.trigger is not None and query.trigger.span.grounded:

@@ -21,12 +21,12 @@ from ruie.errors import (
     TransientCallError,
     UnreachableError,
 )
+from ruie.grammar import exactly
 from ruie.llm.call import Call, Completion
 from ruie.llm.gate import Gate
 from ruie.llm.profile import GRAMMARS, JSON_SCHEMA, NO_CONSTRAINT, RequestProfile
 
 WORD = "quixovarn"
-GRAMMAR = f'root ::= "{WORD}"'
 PROVING = "?"
 """The constraint of a call that is to find out which one holds."""
 MESSAGES = ({"role": "user", "content": "Say hello. Answer with that one word."},)
@@ -96,7 +96,7 @@ async def _try(
     if as_json:
         call = replace(asked, messages=AS_JSON, response_format=FORMAT, constraint="")
     else:
-        call = replace(asked, grammar=GRAMMAR, constraint=name)
+        call = replace(asked, grammar=exactly(WORD), constraint=name)
     while True:
         try:
             completion = await sender.send(profile, call)

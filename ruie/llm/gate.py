@@ -100,12 +100,10 @@ class Gate:
         profile = passed.profile.after_answer(completion, first=bool(passed.turn))
         known.failed.clear()
         if passed.turn or profile != passed.profile:
-            await self._ledger.prove(passed.target, profile)
-            known.standing = Standing(profile, proven=True)
-            known.read_at = time.monotonic()
+            await self.settle(passed, profile)
 
     async def settle(self, passed: Pass, profile: RequestProfile) -> None:
-        """What was asked has been found out."""
+        """The target is proven, as the profile says."""
         await self._ledger.prove(passed.target, profile)
         known = self._known[passed.target]
         known.standing, known.read_at = Standing(profile, proven=True), time.monotonic()

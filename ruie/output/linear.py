@@ -7,7 +7,7 @@ way, the cut is chosen whose pieces are known types and spans of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ruie.output import marks
 from ruie.output.nothing import NOTHING, is_none
@@ -33,13 +33,6 @@ def render(items: Iterable[Item]) -> str:
 def one_line(text: str) -> str:
     """White space collapsed: the output form is one line, so the spans shown must be, too."""
     return " ".join(text.split())
-
-
-def split(
-    line: str, labels: Sequence[str], arity: int, contains: Callable[[str], bool]
-) -> list[Segment]:
-    """Cut one line of output into segments; see `cut`."""
-    return cut(line, SegmentReader(labels, arity, contains))
 
 
 def cut(line: str, reader: SegmentReader) -> list[Segment]:

@@ -6,6 +6,7 @@ import pytest
 
 from ruie.grounding import Grounder
 from ruie.output import linear
+from ruie.output.segments import SegmentReader
 from ruie.records import Item, Span
 
 
@@ -17,7 +18,7 @@ def cut(
     line: str, text: str, labels: tuple[str, ...], arity: int = 1
 ) -> list[tuple[str | None, ...]]:
     """Each segment as (label, *parts); an unreadable one as (None, raw)."""
-    segments = linear.split(line, labels, arity, Grounder(text).contains)
+    segments = linear.cut(line, SegmentReader(labels, arity, Grounder(text).contains))
     return [(s.label, *(s.parts or (s.raw,))) for s in segments]
 
 
@@ -160,5 +161,5 @@ def test_a_model_gone_astray_costs_few_looks_into_the_text(
         looked.append(piece)
         return Grounder(text).contains(piece)
 
-    linear.split(line, ("r", "s"), arity, contains)
+    linear.cut(line, SegmentReader(("r", "s"), arity, contains))
     assert len(looked) <= most, len(looked)

@@ -119,10 +119,10 @@ class BatchRunner:
         if not leased:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
-        job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
-        if not await self._resolve(lane, leased, job):
-            return Outcome(len(leased), returned=len(leased))
         try:
+            job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
+            if not await self._resolve(lane, leased, job):
+                return Outcome(len(leased), returned=len(leased))
             batch = await self._open(lane, leased, leases, job)
         except BaseException:
             await self._store.write(lambda conn: queue.release(conn, leased))
