@@ -12,6 +12,9 @@ from ruie.llm.profile import GRAMMARS, JSON_SCHEMA
 from ruie.parsing import OutputForm
 from ruie.request_parameters import shaping
 
+LENGTHEN = 2
+"""By how much `max_tokens` is multiplied, once, for an answer that was cut off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:

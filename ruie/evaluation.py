@@ -167,10 +167,11 @@ async def predict(
 async def _answer(
     extractor: Extractor, question: Question, completion: Completion | None
 ) -> tuple[Completion | None, Parsed, CallError | None]:
-    """Call the model, unless there is a completion, and parse its answer."""
+    """Call the model, unless there is a completion, and parse its answer; one that is cut off is
+    asked for again with twice the limit, as a worker does."""
     try:
         if completion is None:
-            completion = await extractor.llm.complete(question.call)
+            completion = await extractor.complete(question)
         return completion, extractor.read(question, completion).parsed, None
     except FatalCallError:
         raise

@@ -24,7 +24,7 @@ class Asker(Protocol):
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]: ...
 
-    async def ask(self, question: Question) -> Answer: ...
+    async def answer(self, question: Question) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ async def _ask_all(asker: Asker, queries: Sequence[Query]) -> list[Answer | Call
 
     async def ask(question: Question) -> Answer | CallError:
         try:
-            return await asker.ask(question)
+            return await asker.answer(question)
         except FatalCallError:
             raise
         except CallError as error:

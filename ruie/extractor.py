@@ -15,14 +15,15 @@ import hashlib
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self
 
 from ruie import prompts
 from ruie.chunking import Chunker
 from ruie.cut_off import exhausted
-from ruie.decoding import Decoding
-from ruie.errors import OutputError, TruncatedError
+from ruie.decoding import LENGTHEN, Decoding
+from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
 from ruie.grammar import CUT_OFF, grammar
 from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
@@ -175,6 +176,38 @@ class Extractor:
         completion = await self.llm.complete(question.call, sending)
         return self.read(question, completion)
 
+    async def answer(self, question: Question) -> Answer:
+        """As `ask`, but an answer that is cut off is asked for again, as in `complete`."""
+        return self.read(question, await self.complete(question))
+
+    async def complete(self, question: Question) -> Completion:
+        """Make the call, and once more with room for a longer answer where the first was cut off,
+        as a worker does. The usage is that of both. Raises `CallError`."""
+        first = await self.llm.complete(question.call)
+        if self._whole(question, first) is not None:
+            return first
+        try:
+            longer = await self.llm.complete(self._longer(question))
+        except FatalCallError:
+            raise
+        except CallError:
+            return first
+        return replace(longer, usage=first.usage + longer.usage)
+
+    def _longer(self, question: Question) -> Call:
+        tokens = question.call.max_tokens * LENGTHEN
+        held = grammar(question.query, tokens) if question.call.grammar else ""
+        return replace(question.call, max_tokens=tokens, grammar=held)
+
+    def _whole(self, question: Question, completion: Completion) -> str | None:
+        """The answer, if it is complete; of one that was cut off what is complete, if the model had
+        nothing more to say. None for any other."""
+        text = completion.text
+        bounded = bool(question.call.grammar) and text.endswith(CUT_OFF)
+        if completion.finish_reason != "length" and not bounded:
+            return text
+        return None if self.decoding.form is OutputForm.JSON else exhausted(text, question.query)
+
     def read(self, question: Question, completion: Completion) -> Answer:
         """Parse and ground a completion.
 
@@ -182,19 +215,13 @@ class Extractor:
         output limit, or with as many items as its grammar admits, unless it had nothing more to
         say.
         """
-        text = completion.text
-        bounded = bool(question.call.grammar) and text.endswith(CUT_OFF)
-        if completion.finish_reason == "length" or bounded:
-            complete = None
-            if self.decoding.form is not OutputForm.JSON:
-                complete = exhausted(text, question.query)
-            if complete is None:
-                raise TruncatedError(
-                    *_truncated(question.call, completion),
-                    raw_output=completion.text,
-                    usage=completion.usage,
-                )
-            text = complete
+        text = self._whole(question, completion)
+        if text is None:
+            raise TruncatedError(
+                *_truncated(question.call, completion),
+                raw_output=completion.text,
+                usage=completion.usage,
+            )
         parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
         if not parsed.readable:
             raise OutputError(

@@ -133,3 +133,28 @@ def test_a_charged_call_without_an_answer_counts_its_tokens() -> None:
     assert found[Task.NER] == Evaluation(
         Task.NER, 2, 2, Score(2, 0, 0), Score(2, 0, 0), 18, 2, Counter({Mistake.MISSED: 2})
     )
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_once_more_with_twice_the_limit() -> None:
+    """And both are counted, as for a worker's item."""
+
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        task = body["messages"][-1]["content"].rsplit("\n", 1)[-1]
+        if task == "Entities:" and body["max_tokens"] == 256:
+            return answer("PER: Ada; PER: Gr", finish_reason="length", usage=(10, 256))
+        return REPLIES[task]
+
+    with ScriptedEndpoint(reply) as endpoint:
+        found = run(endpoint, [])
+        asked = [each.body["max_tokens"] for each in endpoint.requests]
+    assert set(asked) == {256, 512}
+    assert found[Task.NER].failed == 0
+    assert found[Task.NER].completion_tokens == asked.count(512) * (256 + 5)
+
+
+def test_what_is_cut_off_again_fails_and_both_calls_are_counted() -> None:
+    cut_off = answer("PER: Ada; PER: Gr", finish_reason="length", usage=(10, 4))
+    with ScriptedEndpoint(cut_off) as endpoint:
+        found = run(endpoint, [])
+    assert found[Task.NER].failed == found[Task.NER].queries == 2
+    assert found[Task.NER].completion_tokens == 2 * (4 + 4)

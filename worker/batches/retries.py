@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from ruie.db.queue import NO_OVERRIDES, Overrides
+from ruie.decoding import LENGTHEN
 from ruie.errors import (
     CallError,
     ContextTooLongError,
@@ -85,8 +86,6 @@ class RetryPolicy:
     max_fruitless: int = 20
     """Items in a row, in one process, without a usable answer, that pause a job."""
     refused_delay_s: float = 1.0
-    lengthen: int = 2
-    """By how much `max_tokens` is multiplied after an answer that was cut off."""
 
 
 def decide(
@@ -118,7 +117,7 @@ def decide(
                 error.retry_after if error.retry_after is not None else draw(1.0, 5.0)
             )
         case TruncatedError() if not attempt.lengthened:
-            longer = Overrides(max_tokens=attempt.max_tokens * policy.lengthen)
+            longer = Overrides(max_tokens=attempt.max_tokens * LENGTHEN)
             return Retry(0.0, counts=False, overrides=longer)
         case ContextTooLongError() if attempt.demonstrations > 0:
             fewer = Overrides(demonstrations=attempt.demonstrations // 3)

@@ -1,0 +1,239 @@
+"""What a prompt can give: variants of it with the local model, whose answers are held to a grammar.
+
+    python benchmarks/prompts.py --bundle POOL --output FOLDER GOLD... VARIANT...
+
+GOLD are annotated rows that are not in the pool; a VARIANT is one of those below (what ruie does is
+`8 demonstrations`). Of each corpus and task: F1 of strings, and the difference to the first variant
+that is named, with the 95 % interval of a paired bootstrap. Scores are kept in the folder, one file
+for each variant: the same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ruie.annotations import Corpus
+from ruie.bootstrap import interval, resampled_f1
+from ruie.bundle import Bundle
+from ruie.evaluation import Prediction, predict
+from ruie.extractor import Extractor, Retriever
+from ruie.llm import connect
+from ruie.questions import Question
+from ruie.records import Demonstration, Query
+from ruie.scoring import Score
+from ruie.settings import Settings, load
+from ruie.worker.client import decoding
+from ruie.worker.embedded.stack import local_llm
+from ruie.worker.evaluation.corpora import load_corpora
+
+DEFINITIONS = Path(__file__).with_name("definitions.toml")
+
+Choice = Callable[[list[Demonstration], int], list[Demonstration]]
+Rewording = Callable[[Question], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """choice: of twice as many retrieved demonstrations as there are to be, the best first, those
+    that are shown. rewording: the contents of the messages."""
+
+    demonstrations: int = 8
+    choice: Choice = lambda found, k: found[:k]
+    rewording: Rewording = lambda question: contents(question)
+    defined: bool = False
+
+
+def contents(question: Question) -> list[str]:
+    return [message["content"] for message in question.call.messages]
+
+
+def only_answered(found: list[Demonstration], k: int) -> list[Demonstration]:
+    """Without those whose answer is `None`."""
+    return [one for one in found if one.items][:k]
+
+
+def one_unanswered(found: list[Demonstration], k: int) -> list[Demonstration]:
+    """At most one whose answer is `None`."""
+    nothing = [one for one in found if not one.items][1:]
+    return [one for one in found if one not in nothing][:k]
+
+
+def without_repetition(found: list[Demonstration], k: int) -> list[Demonstration]:
+    """Each type and text once in an answer."""
+
+    def once(one: Demonstration) -> Demonstration:
+        items = {(i.type, *(s.text for s in i.spans)): i for i in reversed(one.items)}
+        return replace(one, items=tuple(reversed(items.values())))
+
+    return [once(one) for one in found[:k]]
+
+
+def types_at_the_end(question: Question) -> list[str]:
+    """The types once more, just before the answer."""
+    *before, last = contents(question)
+    sentence, _, asked = last.rpartition("\n")
+    return [*before, f"{sentence}\nTypes: {', '.join(question.query.labels)}.\n{asked}"]
+
+
+def without_types(question: Question) -> list[str]:
+    """No list of types: the demonstrations and the grammar have them."""
+    first, *rest = contents(question)
+    instruction, _, message = first.partition("\n\n")
+    lines = [line for line in instruction.split("\n") if " types: " not in line[:20]]
+    lines = [line for line in lines if not line.startswith("Argument roles: ")]
+    return ["\n".join(lines) + "\n\n" + message, *rest]
+
+
+def without_instruction(question: Question) -> list[str]:
+    """Nothing but the demonstrations and the sentence."""
+    first, *rest = contents(question)
+    return [first.partition("\n\n")[2], *rest]
+
+
+VARIANTS = {
+    "8 demonstrations": Variant(),
+    "4 demonstrations": Variant(4),
+    "12 demonstrations": Variant(12),
+    "16 demonstrations": Variant(16),
+    "most similar first": Variant(choice=lambda found, k: found[:k][::-1]),
+    "no None": Variant(choice=only_answered),
+    "one None": Variant(choice=one_unanswered),
+    "no repetition": Variant(choice=without_repetition),
+    "types at the end": Variant(rewording=types_at_the_end),
+    "no types": Variant(rewording=without_types),
+    "no instruction": Variant(rewording=without_instruction),
+    "definitions": Variant(defined=True),
+}
+
+
+class Chosen:
+    """A retriever of a variant's demonstrations."""
+
+    def __init__(self, retriever: Retriever, choice: Choice) -> None:
+        self._retriever, self._choice = retriever, choice
+        self.digest = ""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
+        found = self._retriever.retrieve(queries, 2 * k)
+        return [self._choice(each, k) for each in found]
+
+
+class Reworded(Extractor):
+    """Asks in a variant's words."""
+
+    rewording: Rewording = staticmethod(contents)
+
+    def prepare(self, queries: Sequence[Query]) -> list[Question]:
+        questions = []
+        for question in super().prepare(queries):
+            words = self.rewording(question)
+            messages = tuple(
+                {**message, "content": content}
+                for message, content in zip(question.call.messages, words, strict=True)
+            )
+            questions.append(replace(question, call=replace(question.call, messages=messages)))
+        return questions
+
+
+def defined(corpus: Corpus, definitions: Mapping[str, str]) -> Corpus:
+    """The corpus with a description of each type."""
+    schema = corpus.schema
+
+    def described(types: Mapping[str, str]) -> dict[str, str]:
+        return {name: definitions[name] for name in types}
+
+    schema = replace(
+        schema, entities=described(schema.entities), relations=described(schema.relations)
+    )
+    return replace(corpus, schema=schema)
+
+
+async def answers(
+    config: Settings, variant: Variant, pool: Bundle, corpora: Mapping[str, Corpus]
+) -> dict[str, list[Prediction]]:
+    """By corpus."""
+    llm = connect(config)
+    try:
+        settings = replace(decoding(config), demonstrations=variant.demonstrations)
+        extractor = Reworded(Chosen(pool, variant.choice), llm, "", settings)
+        extractor.rewording = variant.rewording
+        await extractor.resolve()
+        return {name: await predict(extractor, corpus) for name, corpus in corpora.items()}
+    finally:
+        await llm.close()
+
+
+def scores(predictions: Mapping[str, list[Prediction]]) -> dict[str, list[list[int]]]:
+    """By corpus and task, of each sentence: row, gold, predicted, matched, tokens out, failed."""
+    by_part: dict[str, list[list[int]]] = {}
+    for name, made in predictions.items():
+        for one in made:
+            s = one.strings
+            row = [one.gold.row, s.gold, s.predicted, s.matched, one.usage.completion]
+            part = by_part.setdefault(f"{name} {one.gold.query.task}", [])
+            part.append([*row, int(one.error is not None)])
+    return by_part
+
+
+def by_sentence(part: Sequence[Sequence[int]]) -> list[Score]:
+    sums: dict[int, Score] = {}
+    for row, gold, predicted, matched, *_ in part:
+        sums[row] = sums.get(row, Score()) + Score(gold, predicted, matched)
+    return [sums[row] for row in sorted(sums)]
+
+
+def compare(
+    first: Mapping[str, list[list[int]]], other: Mapping[str, list[list[int]]], name: str
+) -> None:
+    """A row of the table for each corpus and task, in percent."""
+    for part, rows in other.items():
+        drawn, base = (resampled_f1(by_sentence(each)) for each in (rows, first[part]))
+        total, before = (sum(by_sentence(each), Score()) for each in (rows, first[part]))
+        low, high = interval(drawn - base)
+        print(
+            f"| {part} | {name} | {100 * total.f1:.1f} | {100 * (total.f1 - before.f1):+.1f} "
+            f"({100 * low:+.1f} … {100 * high:+.1f}) | {sum(each[4] for each in rows):,} | "
+            f"{sum(each[5] for each in rows)} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("given", nargs="+", metavar="GOLD or VARIANT")
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=60, help="sentences of each GOLD")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    files = [Path(each) for each in arguments.given if each not in VARIANTS]
+    corpora = load_corpora(files, None, arguments.limit, 0)
+    definitions = tomllib.loads(DEFINITIONS.read_text(encoding="utf-8"))
+    pool = Bundle.open(arguments.bundle)
+    print("| corpus and task | variant | F1 | difference | tokens out | failed |")
+    print("|---|---|---|---|---|---|")
+    first: dict[str, list[list[int]]] = {}
+    with local_llm(load()) as config:
+        for name in [each for each in arguments.given if each in VARIANTS]:
+            variant, file = VARIANTS[name], arguments.output / f"{name}.json"
+            asked = {
+                corpus: defined(gold, definitions[corpus]) if variant.defined else gold
+                for corpus, gold in corpora.items()
+                if not variant.defined or corpus in definitions
+            }
+            if not file.exists():
+                made = scores(asyncio.run(answers(config, variant, pool, asked)))
+                file.write_text(json.dumps(made), encoding="utf-8")
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            first = first or kept
+            compare(first, kept, name)
+
+
+if __name__ == "__main__":
+    main()
