@@ -14,16 +14,18 @@ import argparse
 import asyncio
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from prompt_variants import VARIANTS, Choice, Variant
 
 from ruie.annotations import Corpus
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
 from ruie.evaluation import Prediction, predict
 from ruie.extractor import Extractor, Retriever
-from ruie.llm import connect
+from ruie.llm import Call, connect
 from ruie.questions import Question
 from ruie.records import Demonstration, Query
 from ruie.scoring import Score
@@ -33,83 +35,6 @@ from ruie.worker.embedded.stack import local_llm
 from ruie.worker.evaluation.corpora import load_corpora
 
 DEFINITIONS = Path(__file__).with_name("definitions.toml")
-
-Choice = Callable[[list[Demonstration], int], list[Demonstration]]
-Rewording = Callable[[Question], list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """choice: of twice as many retrieved demonstrations as there are to be, the best first, those
-    that are shown. rewording: the contents of the messages."""
-
-    demonstrations: int = 8
-    choice: Choice = lambda found, k: found[:k]
-    rewording: Rewording = lambda question: contents(question)
-    defined: bool = False
-
-
-def contents(question: Question) -> list[str]:
-    return [message["content"] for message in question.call.messages]
-
-
-def only_answered(found: list[Demonstration], k: int) -> list[Demonstration]:
-    """Without those whose answer is `None`."""
-    return [one for one in found if one.items][:k]
-
-
-def one_unanswered(found: list[Demonstration], k: int) -> list[Demonstration]:
-    """At most one whose answer is `None`."""
-    nothing = [one for one in found if not one.items][1:]
-    return [one for one in found if one not in nothing][:k]
-
-
-def without_repetition(found: list[Demonstration], k: int) -> list[Demonstration]:
-    """Each type and text once in an answer."""
-
-    def once(one: Demonstration) -> Demonstration:
-        items = {(i.type, *(s.text for s in i.spans)): i for i in reversed(one.items)}
-        return replace(one, items=tuple(reversed(items.values())))
-
-    return [once(one) for one in found[:k]]
-
-
-def types_at_the_end(question: Question) -> list[str]:
-    """The types once more, just before the answer."""
-    *before, last = contents(question)
-    sentence, _, asked = last.rpartition("\n")
-    return [*before, f"{sentence}\nTypes: {', '.join(question.query.labels)}.\n{asked}"]
-
-
-def without_types(question: Question) -> list[str]:
-    """No list of types: the demonstrations and the grammar have them."""
-    first, *rest = contents(question)
-    instruction, _, message = first.partition("\n\n")
-    lines = [line for line in instruction.split("\n") if " types: " not in line[:20]]
-    lines = [line for line in lines if not line.startswith("Argument roles: ")]
-    return ["\n".join(lines) + "\n\n" + message, *rest]
-
-
-def without_instruction(question: Question) -> list[str]:
-    """Nothing but the demonstrations and the sentence."""
-    first, *rest = contents(question)
-    return [first.partition("\n\n")[2], *rest]
-
-
-VARIANTS = {
-    "8 demonstrations": Variant(),
-    "4 demonstrations": Variant(4),
-    "12 demonstrations": Variant(12),
-    "16 demonstrations": Variant(16),
-    "most similar first": Variant(choice=lambda found, k: found[:k][::-1]),
-    "no None": Variant(choice=only_answered),
-    "one None": Variant(choice=one_unanswered),
-    "no repetition": Variant(choice=without_repetition),
-    "types at the end": Variant(rewording=types_at_the_end),
-    "no types": Variant(rewording=without_types),
-    "no instruction": Variant(rewording=without_instruction),
-    "definitions": Variant(defined=True),
-}
 
 
 class Chosen:
@@ -125,20 +50,29 @@ class Chosen:
 
 
 class Reworded(Extractor):
-    """Asks in a variant's words."""
+    """Asks in a variant's words, for an answer in its grammar."""
 
-    rewording: Rewording = staticmethod(contents)
+    variant = Variant()
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
         questions = []
         for question in super().prepare(queries):
-            words = self.rewording(question)
+            words = self.variant.rewording(question)
             messages = tuple(
                 {**message, "content": content}
                 for message, content in zip(question.call.messages, words, strict=True)
             )
-            questions.append(replace(question, call=replace(question.call, messages=messages)))
+            call = replace(
+                question.call,
+                messages=messages,
+                grammar=self.variant.grammar(question.query, question.call.max_tokens),
+            )
+            questions.append(replace(question, call=call))
         return questions
+
+    def _longer(self, question: Question) -> Call:
+        call = super()._longer(question)
+        return replace(call, grammar=self.variant.grammar(question.query, call.max_tokens))
 
 
 def defined(corpus: Corpus, definitions: Mapping[str, str]) -> Corpus:
@@ -162,7 +96,7 @@ async def answers(
     try:
         settings = replace(decoding(config), demonstrations=variant.demonstrations)
         extractor = Reworded(Chosen(pool, variant.choice), llm, "", settings)
-        extractor.rewording = variant.rewording
+        extractor.variant = variant
         await extractor.resolve()
         return {name: await predict(extractor, corpus) for name, corpus in corpora.items()}
     finally:
