@@ -180,4 +180,4 @@ def test_what_is_no_reference_stays(text: str) -> None:
 def test_whole_numbers_come_before_parts_of_longer_ones() -> None:
     assert [span.start for span in Grounder("1.5 and 5").occurrences("5")] == [8]
     assert [span.start for span in Grounder("12,500 and 12").occurrences("12")] == [11]
-    assert [span.start for span in Grounder("1.5").occurrences("5")] == [2]
+    assert Grounder("1.5").occurrences("5") == ()

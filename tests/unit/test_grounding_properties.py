@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ruie.grounding import FUZZY_MIN_CHARS, Grounder, normalise
 from ruie.records import Grounding
+from ruie.scripts import is_word_char
 
 SAMPLES = (
     "aA1 \t\n.,;'’“-–éÉßſİıﬁﬃ½Ａｶﾞガ한하국\u1112\u1161\u11ab中国ไทยกำहिन्दी"
@@ -95,13 +96,37 @@ def test_any_text_and_any_piece(text: str, piece: str) -> None:
     assert len({span.grounding for span in spans}) <= 1
 
 
+def within_a_word(text: str, at: int) -> bool:
+    """Whether a position may be within a word or number, in whatever script."""
+    if not 0 < at < len(text):
+        return False
+    near = text[max(0, at - 2) : at + 2]
+    if any(char in ".," for char in near) and any(char.isdecimal() for char in near):
+        return True
+    return all(is_word_char(char) for char in text[at - 1 : at + 1])
+
+
 @given(texts_and_slices())
 def test_what_is_in_the_text_is_found_exactly(case: tuple[str, str]) -> None:
     text, piece = case
+    at = text.find(piece.strip())
     spans = Grounder(text).occurrences(piece)
-    assert bool(spans) is bool(piece.strip())
-    assert all(span.grounding is Grounding.EXACT for span in spans)
-    assert Grounder(text).contains(piece) is bool(piece.strip())
+    assert bool(piece.strip()) or not spans
+    if piece.strip() and not any(within_a_word(text, e) for e in (at, at + len(piece.strip()))):
+        assert spans
+        assert all(span.grounding is Grounding.EXACT for span in spans)
+        assert Grounder(text).contains(piece)
+
+
+@given(st.one_of(texts_and_slices(), st.tuples(SENTENCES, SENTENCES)))
+def test_nothing_begins_or_ends_inside_a_word_or_number(case: tuple[str, str]) -> None:
+    text, piece = case
+    for span in Grounder(text).occurrences(piece):
+        for at in (span.start, span.end):
+            beside = text[max(0, at - 1) : at + 1]
+            assert not re.fullmatch("[A-Za-z0-9]{2}", beside), "inside a word"
+            assert not re.search(r"[0-9][.,]$", text[:at]) or not re.match("[0-9]", text[at:])
+            assert not re.search(r"[0-9]$", text[:at]) or not re.match("[.,][0-9]", text[at:])
 
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
