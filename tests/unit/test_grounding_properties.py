@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -146,9 +147,27 @@ def test_the_whole_text_is_found_in_any_form_and_case(
     assert span.grounding in (Grounding.EXACT, Grounding.NORMALISED)
 
 
+def raises_a_digit(text: str) -> bool:
+    """Whether a digit or fraction that is no plain one may follow a digit: NFKC makes `102` of
+    `10²`."""
+    form = unicodedata.normalize("NFC", html.unescape(text))
+    return any(char.isnumeric() and not char.isdecimal() for char in form)
+
+
 @given(TEXTS)
+@example("10²")
 def test_unicode_forms_are_one(text: str) -> None:
-    assert len({normalise(unicodedata.normalize(form, text)) for form in FORMS}) == 1
+    forms: tuple[Form, ...] = ("NFC", "NFD") if raises_a_digit(text) else FORMS
+    assert len({normalise(unicodedata.normalize(form, text)) for form in forms}) == 1
+
+
+RAISED = st.text(st.sampled_from("01²³₂½①a ^"), max_size=6)
+
+
+@given(RAISED, RAISED)
+def test_a_raised_digit_is_no_digit_of_the_number_before_it(text: str, piece: str) -> None:
+    for span in Grounder(text).occurrences(piece):
+        assert re.findall("[01]+", span.text) == re.findall("[01]+", piece)
 
 
 @given(TEXTS)
