@@ -24,7 +24,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from ruie.bundle import Bundle
 from ruie.decoding import Decoding
 from ruie.errors import CallError
 from ruie.evaluation import GoldQuery, gold_queries
@@ -75,17 +74,13 @@ async def _draw(extractor: Extractor, options: argparse.Namespace, known: set[st
                 constraint=constraint if form is OutputForm.GRAMMAR else "",
             )
             asked = list(_questions(options.each, form, temperature))
-            rows = await asyncio.gather(
-                *(_row(extractor, decoding, *one, known) for one in asked)
-            )
+            rows = await asyncio.gather(*(_row(extractor, decoding, *one, known) for one in asked))
             with options.file.open("a", encoding="utf-8") as file:
                 for row in filter(None, rows):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _questions(
-    each: int, form: OutputForm, temperature: float
-) -> Iterator[tuple[GoldQuery, int]]:
+def _questions(each: int, form: OutputForm, temperature: float) -> Iterator[tuple[GoldQuery, int]]:
     """So many queries of each task, other ones for each form and temperature, each with the number
     of its demonstrations."""
     shift = each * (FORMS.index(form) * len(TEMPERATURES) + TEMPERATURES.index(temperature))
@@ -101,7 +96,7 @@ def _of(task: Task) -> Iterator[GoldQuery]:
     pools = [
         [gold for gold in gold_queries(corpus) if _fits(gold, task)] for corpus in corpora.values()
     ]
-    for several in zip(*filter(None, pools)):
+    for several in zip(*filter(None, pools), strict=False):
         yield from several
 
 

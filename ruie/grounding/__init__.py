@@ -103,7 +103,7 @@ class Grounder:
             yield Span(self.text[start:end], start, end, step)
 
     def _whole_words(self, ranges: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The occurrences that are whole words; if there are none, those in words with particles."""
+        """The occurrences that are whole words; if there are none, those beside particles."""
         whole: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
         for start, end in ranges:

@@ -27,7 +27,7 @@ ESCAPED = frozenset("&%$#_{}")
 """What LaTeX wants a backslash before."""
 
 _RAISED = {"<super>": "\u2061", "<sub>": "\u2062", "<fraction>": "\u2063", "<circle>": "\u2063"}
-"""What begins the form of a digit of such a kind; no character of the normalised form is like it."""
+"""What begins the form of a digit of such a kind; nothing else of a normalised form is like it."""
 _APART = {"\u2061": "^", "\u2062": "_", "\u2063": " "}
 """What stands for it after a digit; elsewhere (`H₂O`, `m²`) nothing does."""
 

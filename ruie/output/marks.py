@@ -29,7 +29,11 @@ _LEADING = re.compile(rf"(?:{_NUMBER}|\s|[{re.escape(_OPENING)}]){{1,{LONGEST}}}
 _NUMBERED = re.compile(rf"{_NUMBER}\s*")
 _LISTED = re.compile(rf"[-–—*+•·∙▪▫◦‣●○■□►▶✓]|{_NUMBER}")
 _NO_CONTENT = re.compile(r"(?:```|~~~) ?[\w+-]{0,20}|[-=*_|:+~`#<>{}\[\]()\s]*")
-_NOTE = re.compile(r"\s[-–—]{1,2}\s|\s//|\t")
+_NOTE = re.compile(
+    r"\s[-–—]{1,2}\s|\s//|\t|\s#\s|[.!]\s|\sbecause\s"
+    r"|,?\s(?:who|whom|whose|which|where|since|as|because)\s"
+)
+"""Where an explanation of a span begins."""
 
 BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
 """Where, within a line, an item may begin without a semicolon before it."""
@@ -63,6 +67,12 @@ def empty(line: str) -> bool:
 def listed(line: str) -> bool:
     """Whether a line is an entry of a list."""
     return _LISTED.match(line.strip()) is not None
+
+
+def unlisted(line: str) -> str:
+    """An entry of a list without its number."""
+    found = _NUMBERED.match(line)
+    return line[found.end() :] if found else line
 
 
 def peeled(part: str) -> Iterator[str]:
