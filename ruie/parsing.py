@@ -19,7 +19,7 @@ from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_form import read_json
 from ruie.output.labels import Labels
 from ruie.output.linear_form import LinearReader
-from ruie.output.marks import peeled, plain
+from ruie.output.marks import barest, plain
 from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span, Task
 
 
@@ -146,8 +146,7 @@ def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...
     if len(parts) == 1 and not grounder.occurrences(parts[0]):
         for between in _LISTED:
             listed = [
-                next(filter(grounder.contains, (piece.strip(), *peeled(piece.strip()))), None)
-                for piece in between.split(plain(parts[0]))
+                barest(piece.strip(), grounder.contains) for piece in between.split(plain(parts[0]))
             ]
             if len(listed) > 1 and None not in listed:
                 return [(piece,) for piece in listed if piece]

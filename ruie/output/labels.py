@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ruie.grounding import normalise
 from ruie.output import marks
+from ruie.output.json_names import LISTS
 
 _JOINTS = re.compile(r"[\s_-]+")
 _COUNTED = re.compile(r"(.*[^\W\d_])[\s_-]*(?:[#(\[]\s*)*\d{1,3}[\s)\]]*", re.DOTALL)
@@ -14,8 +15,9 @@ _COUNTED = re.compile(r"(.*[^\W\d_])[\s_-]*(?:[#(\[]\s*)*\d{1,3}[\s)\]]*", re.DO
 
 
 class Labels:
-    """Finds the label that is meant: as written, in another case or width (`normalise`), or with
-    other joints (`org-name` for `ORG_NAME`).
+    """Finds the label that is meant: as written, in another case or width (`normalise`), with other
+    joints (`org-name` for `ORG_NAME`), in the plural or the singular; but `items` is no `Item`, for
+    any list is called that.
 
     A number after a label counts its items (`PERSON 1`, `PERSON (1)`), unless labels of the schema
     themselves are told apart by such numbers.
@@ -37,7 +39,8 @@ class Labels:
         self.plurals: dict[str, str | None] = {}
         for spelled, one in self.joined.items():
             for other in (spelled + "s", spelled.removesuffix("s")):
-                self.plurals[other] = None if other in self.plurals else one
+                named = other not in self.plurals and other not in LISTS
+                self.plurals[other] = one if named else None
         stems = (_COUNTED.fullmatch(label) for label in listed)
         self.numbered = {normalise(stem[1]) for stem in stems if stem}
         """What labels of the schema begin with that end in a number."""

@@ -51,7 +51,8 @@ class LinearReader:
 
     def _listed(self, line: str, found: list[Segment]) -> Iterator[Segment]:
         """The segments of a line. A span without a label after a semicolon, as the text has it,
-        belongs to the label before it: `PERSON: Mara Quill; John`."""
+        belongs to the label before it: `PERSON: Mara Quill; John`. One that is as long as half of
+        the text is the sentence once more."""
         plain = marks.plain(line)
         label: str | None = None
         at = 0
@@ -62,7 +63,8 @@ class LinearReader:
                 label = self.labels.find(segment.label)
             elif after and label is not None and not self.labels.find(segment.raw):
                 item = self.segments.under(label, segment.raw, segment.raw)
-                if item.good and all(part in self.text for part in item.parts):
+                short = 2 * len(segment.raw) < len(self.text)
+                if item.good and short and all(part in self.text for part in item.parts):
                     segment = item
             at += len(segment.raw)
             yield segment

@@ -7,7 +7,7 @@ and without its marks only where that is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 LONGEST = 40
 """Characters of marks before a label, at most."""
@@ -34,6 +34,7 @@ _NOTE = re.compile(
     r"|,?\s(?:who|whom|whose|which|where|since|as|because)\s"
 )
 """Where an explanation of a span begins."""
+_ON = re.compile(r"\W*\w+")
 
 BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
 """Where, within a line, an item may begin without a semicolon before it."""
@@ -82,6 +83,18 @@ def peeled(part: str) -> Iterator[str]:
         if not part:
             return
         yield part
+
+
+def barest(part: str, contains: Callable[[str], bool]) -> str | None:
+    """The part, with as few of its marks taken off as it takes for the text to have it."""
+    if contains(part):
+        return part
+    inner = next(filter(contains, peeled(part)), None)
+    if inner is None:
+        return None
+    # no explanation, but more of the text: a span that is not copied rightly to its end
+    on = _ON.match(part, part.find(inner) + len(inner))
+    return None if on and contains(inner + on[0]) else inner
 
 
 def unwrapped(part: str) -> str:

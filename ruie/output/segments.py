@@ -110,9 +110,7 @@ class SegmentReader:
 
     def barest(self, part: str) -> str | None:
         """The part, with as few of its marks taken off as it takes for the text to have it."""
-        if self._in_text(part):
-            return part
-        return next((inner for inner in marks.peeled(part) if self._in_text(inner)), None)
+        return marks.barest(part, self._in_text)
 
     def _in_text(self, part: str) -> bool:
         if part not in self.found:
