@@ -1,4 +1,4 @@
-"""Answers of a real model, drawn for tests/support/real_answers.jsonl.
+"""Answers of a real model, drawn for tests/support/real_answers.jsonl.gz.
 
     python benchmarks/real_answers.py FILE [--each 7] [--max-tokens 128] [--model NAME]
 
@@ -9,8 +9,9 @@ sequence: what a model goes on to say after its answer is to be read as well. Th
 RUIE_LLM_BASE_URL, or a local model that is started for the run. Rows are added to FILE, so that it
 may hold answers of several models, and none is asked for twice.
 
-`python -m support.real_answers` (in tests/) then writes the reading of each new answer beside it.
-Those are to be gone through by eye: a wrong one is a mistake in ruie/output or ruie/grounding.
+`PYTHONPATH=tests python -m support.real_answers FILE` then adds them to those that are kept, each
+with its reading, which is to be gone through by eye: a wrong one is a mistake in ruie/output or
+ruie/grounding.
 """
 
 from __future__ import annotations

@@ -103,11 +103,15 @@ class Grounder:
             yield Span(self.text[start:end], start, end, step)
 
     def _whole_words(self, ranges: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The occurrences that are whole words; if there are none, those beside particles."""
+        """The occurrences that are whole words; if there are none, those beside particles. None of
+        them overlaps an earlier one."""
         whole: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
         for start, end in ranges:
             limit = self._limit(start, end)
+            before = whole if limit == WHOLE else parts
+            if before and start < before[-1][1]:
+                continue
             if limit == WHOLE:
                 whole.append((start, end))
                 if len(whole) == MAX_OCCURRENCES:

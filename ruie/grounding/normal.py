@@ -21,6 +21,8 @@ from ruie.scripts import is_word_char
 MAX_MARKS = 30
 """Marks on one letter that are sorted together, as in Unicode's Stream-Safe Text Format (UAX 15):
 sorting is quadratic, and a text may hold nothing but marks."""
+MAX_OVERLAPS = 200
+"""Occurrences of one piece that overlap: bounds the time for a text that repeats itself."""
 MAX_REFERENCE = 34
 """Characters of the longest character reference of HTML."""
 ESCAPED = frozenset("&%$#_{}")
@@ -83,11 +85,18 @@ class Normal:
 
 
 def find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
-    """The occurrences of `piece` that do not overlap an earlier one."""
+    """The occurrences of `piece`, in order.
+
+    Also those that overlap an earlier one, which may be inside a word where they are not: the first
+    `MAX_OVERLAPS` of them.
+    """
     at = text.find(piece) if piece else -1
+    overlaps = 0
     while at >= 0:
         yield at, at + len(piece)
-        at = text.find(piece, at + len(piece))
+        following = text.find(piece, at + (1 if overlaps < MAX_OVERLAPS else len(piece)))
+        overlaps += following < at + len(piece)
+        at = following
 
 
 class _Kept:

@@ -68,8 +68,7 @@ def _tagged(line: str, reader: SegmentReader) -> list[Segment]:
             if len(around) < MAX_OPEN:
                 around.append(_Element(name, tag.start()))
             continue
-        key = name.split()[0] if name else name
-        if not around or (around[-1].name != name and around[-1].name.split()[:1] != [key]):
+        if not around or around[-1].name.split()[:1] != name.split()[:1]:
             continue
         element = around.pop()
         raw = line[element.start : tag.end()]
@@ -85,8 +84,8 @@ def _tagged(line: str, reader: SegmentReader) -> list[Segment]:
 
 def _element(element: _Element, raw: str, reader: SegmentReader) -> Segment | None:
     value = _VALUE.search(element.name)
-    names = [value[1] if value else "", element.name, element.name.split()[0]]
-    label = next((found for name in names if name and (found := reader.labels.find(name))), None)
+    names = [*([value[1]] if value else []), element.name, *element.name.split()[:1]]
+    label = next(filter(None, map(reader.labels.find, names)), None)
     text = "".join(element.text)
     if label is not None:
         return reader.under(label, text, raw)

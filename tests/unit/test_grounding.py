@@ -119,6 +119,8 @@ WORDS = {
     "a possessive": ("Orvane's firm", "Orvane", [0]),
     "an underscore ends a word": ("the max_len here", "max", [4]),
     "a slash ends a word": ("the and/or here", "or", [8]),
+    "overlapping one inside a word": ("110, 10, 10 x", "10, 10", [5]),
+    "overlapping another": ("aa aa aa", "aa aa", [0]),
     "capitals": ("the ARTs PARTY", "art", []),
     "Cyrillic": ("Ивановский", "Иван", []),
     "Greek": ("Αθηναίος", "Αθην", []),
