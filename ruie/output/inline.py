@@ -83,14 +83,16 @@ def _tagged(line: str, reader: SegmentReader) -> list[Segment]:
 
 
 def _element(element: _Element, raw: str, reader: SegmentReader) -> Segment | None:
+    if reader.contains(raw):
+        return None  # an element of the text itself
     value = _VALUE.search(element.name)
     names = [*([value[1]] if value else []), element.name, *element.name.split()[:1]]
     label = next(filter(None, map(reader.labels.find, names)), None)
     text = "".join(element.text)
     if label is not None:
         return reader.under(label, text, raw)
-    if element.known or not text.strip() or reader.contains(raw):
-        return None  # an element around others, or one that the text itself has
+    if element.known or not text.strip():
+        return None  # an element around others
     return Segment(raw, element.name, (text.strip(),), False)
 
 
@@ -100,6 +102,8 @@ def _grouped(line: str, reader: SegmentReader) -> list[Segment]:
     beside: list[str] = []
     at = 0
     for group in _GROUP.finditer(line):
+        if reader.contains(group[0]):
+            continue  # brackets of the text itself
         segment = _linked(group, reader) if group[2] is not None else _inside(group, reader)
         if segment is not None and segment.good:
             segments.append(segment)

@@ -34,7 +34,8 @@ _NOTE = re.compile(
     r"|,?\s(?:who|whom|whose|which|where|since|as|because)\s"
 )
 """Where an explanation of a span begins."""
-_ON = re.compile(r"\W*\w+")
+_ON = re.compile(r"(\W*)(\w+)")
+_STOP = re.compile(r"[.!]?\s+")
 
 BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
 """Where, within a line, an item may begin without a semicolon before it."""
@@ -94,7 +95,11 @@ def barest(part: str, contains: Callable[[str], bool]) -> str | None:
         return None
     # no explanation, but more of the text: a span that is not copied rightly to its end
     on = _ON.match(part, part.find(inner) + len(inner))
-    return None if on and contains(inner + on[0]) else inner
+    if on and (
+        contains(inner + on[0]) or (_STOP.fullmatch(on[1]) and contains(f"{inner} {on[2]}"))
+    ):
+        return None
+    return inner
 
 
 def unwrapped(part: str) -> str:

@@ -48,7 +48,8 @@ class SegmentReader:
             if reading.good:
                 return reading
             known = known or reading
-        if found := self.fields.read(raw):
+        # what the text itself has says nothing about types
+        if (found := self.fields.read(raw)) and not self._in_text(raw):
             return Segment(raw, *found, True)
         if known is not None:
             return known
