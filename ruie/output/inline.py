@@ -79,7 +79,7 @@ def _tagged(line: str, reader: SegmentReader) -> list[Segment]:
                 outer.known = True
             beside.append("")
     beside[-1] += line[at:]
-    return [*segments, *_rest(beside, reader)]
+    return [*segments, *_rest(beside, reader)] if segments else []
 
 
 def _element(element: _Element, raw: str, reader: SegmentReader) -> Segment | None:
@@ -110,7 +110,7 @@ def _grouped(line: str, reader: SegmentReader) -> list[Segment]:
             beside.append(line[at : group.start()])
             at = group.end()
     beside.append(line[at:])
-    return [*segments, *_rest(beside, reader)]
+    return [*segments, *_rest(beside, reader)] if segments else []
 
 
 def _linked(group: re.Match[str], reader: SegmentReader) -> Segment | None:

@@ -48,8 +48,10 @@ class SegmentReader:
             if reading.good:
                 return reading
             known = known or reading
+        # a label that stands first is no other field's, but in a table with more columns
+        fields = ";" not in raw and (known is None or "|" in raw or "\t" in raw)
         # what the text itself has says nothing about types
-        if (found := self.fields.read(raw)) and not self._in_text(raw):
+        if fields and (found := self.fields.read(raw)) and not self._in_text(raw):
             return Segment(raw, *found, True)
         if known is not None:
             return known
