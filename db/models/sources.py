@@ -86,6 +86,7 @@ class Document(Created, Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the text, hex
     text: Mapped[str] = mapped_column(StorableText)
     chars: Mapped[int] = mapped_column(Integer)
+    forgotten_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # db/forget.py
 
 
 class Origin(Base):

@@ -39,6 +39,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "review": ("review:review", "Import, list, score and export people's corrections."),
     "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("convert:convert", "Convert annotated data of other formats to JSONL."),
+    "forget": ("forget:forget", "Remove a document and everything made of it."),
     "db": ("database:database", "Bring the database up to date, or check it."),
     "doctor": ("doctor:doctor", "Check everything, and say how to fix it."),
 }

@@ -49,6 +49,11 @@ def repeated_id(document: NewDocument) -> NewInputError:
     return NewInputError(document.source, document.line, reason, begin)
 
 
+def was_forgotten(document: NewDocument) -> NewInputError:
+    """The refusal of a document that was to be forgotten: nothing of its text is kept."""
+    return NewInputError(document.source, document.line, "was forgotten (`ruie forget --list`)")
+
+
 def read_jsonl(
     stream: BinaryIO, source: str, max_chars: int, mapper: RowMapper | None = None, start: int = 0
 ) -> Iterator[DocumentOrError]:
