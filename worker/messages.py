@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from celery.app.amqp import AMQP
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.transport import redis
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -130,20 +130,20 @@ def _waited_for(answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | N
     return None if ours is None else (key, ours)
 
 
-class _Channel(redis.Channel):  # type: ignore[misc]  # kombu ships no types
+class _Channel(redis.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         """A client to which a message that is not ours is as none."""
-        client = super()._create_client(asynchronous)
+        client: Any = super()._create_client(asynchronous)  # type: ignore[no-untyped-call]  # kombu ships few types
         client.set_response_callback("RPOP", _popped)
         client.set_response_callback("BRPOP", _waited_for)
         return client
 
 
-class _Transport(redis.Transport):  # type: ignore[misc]  # kombu ships no types
+class _Transport(redis.Transport):
     Channel = _Channel
 
 
-class _Connection(Connection):  # type: ignore[misc]  # kombu ships no types
+class _Connection(Connection):
     def get_transport_cls(self) -> type[_Transport]:
         return _Transport
 

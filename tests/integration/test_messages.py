@@ -109,7 +109,7 @@ def test_a_worker_and_its_coordinator_outlive_them(fleet: Fleet) -> None:
         with Redis.from_url(fleet.redis.url) as client:
             for n, message in enumerate(part):
                 client.lpush(lists[n % len(lists)], message)
-        job = fleet.client.enqueue([{"text": f"Ada {len(part)}"}], SCHEMA, new=True).job_id
+        job = fleet.client.enqueue([{"text": f"Ada {len(part)}"}], SCHEMA).job_id
         fleet.wait_done(job)
     wait_until(lambda: worker.output().count(" that is not ours: ") == len(messages), 60)
     assert worker.alive

@@ -31,7 +31,7 @@ def sent(url: str) -> dict[str, Any]:
     app.send_task(BATCH_TASK, args=[BATCH, 1], queue=QUEUE, priority=0, ignore_result=True)
     app.close()
     with Redis.from_url(url) as client:
-        message: dict[str, Any] = json.loads(client.rpop(LIST))  # type: ignore[arg-type]
+        message: dict[str, Any] = json.loads(client.rpop(LIST))
     return message
 
 
@@ -79,7 +79,13 @@ def _without(part: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _bodies() -> list[str]:
-    callback = {"task": "ruie.batch", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
+    callback: dict[str, Any] = {
+        "task": "ruie.batch",
+        "args": [],
+        "kwargs": {},
+        "options": {},
+        "subtask_type": None,
+    }
     return [
         body(),
         body([BATCH, 1], {}),
