@@ -6,7 +6,7 @@ import io
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 import click
 
@@ -42,6 +42,7 @@ def query(sql: str, form: str, output: Path | None) -> None:
     from ruie.db.query import run_readonly
     from ruie.files import replacing
     from ruie.settings import settings
+    from ruie.shown import raw_output
 
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
@@ -51,13 +52,14 @@ def query(sql: str, form: str, output: Path | None) -> None:
     engine.dispose()
     answer = run_readonly(url, sql)
     if output is None:
-        _write(answer, form, sys.stdout.buffer)
+        _write(answer, form, raw_output().buffer)
     else:
         with replacing(output) as partial, partial.open("wb") as file:
             _write(answer, form, file)
 
 
 def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
+    from ruie.shown import ShownStream
     from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
@@ -65,10 +67,11 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
         return
     out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     try:
+        text = cast(TextIO, ShownStream(out)) if out.isatty() else out
         if form == "csv":
-            write_csv(answer, out)
+            write_csv(answer, text)
         elif form == "json":
-            write_json(answer, out)
+            write_json(answer, text)
         else:
             _print_table(answer, out)
         out.flush()
@@ -77,8 +80,7 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
 
 
 def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.worker.terminal import LOG_WIDTH, counted, table
 
     shown = list(islice(answer.rows, SHOWN))
