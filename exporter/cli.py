@@ -74,9 +74,8 @@ def build(
 
     The exported encoder is compared with the original; if it differs too much, nothing is written.
     """
-    from ruie.console import Console
-
     from ruie.bundle.manifest import Quantisation
+    from ruie.console import Console
     from ruie.exporter.build import build_bundle, read_demonstrations
 
     rows = read_demonstrations([*first, *more], schema)
@@ -123,7 +122,6 @@ def add(
     Nothing is trained. Rows replace demonstrations of the same text, task and labels.
     """
     from ruie.console import Console
-
     from ruie.exporter.add import add_demonstrations
     from ruie.exporter.build import read_demonstrations
 
@@ -184,7 +182,6 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
     check_libraries()
     silence_transformers()
     from ruie.console import Console
-
     from ruie.exporter.training import distributed
     from ruie.exporter.training.config import TrainConfig
     from ruie.exporter.training.pipeline import Training

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ruie.errors import SettingsError, UnavailableError
+from ruie.secrets import masked
 
 log = logging.getLogger("ruie.servers")
 
@@ -24,7 +25,7 @@ def check_redis(url: str) -> str:
         raise SettingsError(
             f"RUIE_REDIS_URL is wrong: {error}.", "It looks like redis://host:6379/0."
         ) from None
-    server = _without_password(url)
+    server = masked(url).partition("://")[2]
     try:
         client.ping()
     except AuthenticationError:
@@ -50,7 +51,3 @@ def check_redis(url: str) -> str:
             "Set it: redis-cli CONFIG SET maxmemory-policy noeviction",
         )
     return policy
-
-
-def _without_password(url: str) -> str:
-    return url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")

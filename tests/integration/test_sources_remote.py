@@ -16,9 +16,9 @@ from support.web import WebServer
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
-from ruie.worker.ingest.sources.remote import without_credentials
 
 LINES = b"".join(b'{"text": "document %07d of a large file"}\n' % n for n in range(200_000))
 CUT = 7_000_000  # after the first block that is asked for, 5 MiB and what is wanted of it

@@ -15,6 +15,7 @@ from stat import S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.sources import formats
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
@@ -28,7 +29,7 @@ from ruie.worker.ingest.sources.html import (
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
-from ruie.worker.ingest.sources.remote import remote, without_credentials
+from ruie.worker.ingest.sources.remote import remote
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,
