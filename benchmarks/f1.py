@@ -55,7 +55,9 @@ class Model:
         if gguf:
             options |= {"gguf_file": gguf, "quantization_config": GgufConfig(dequantize=True)}
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        network: Any = AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=False, **options
+        ).eval()
         self._network = network.to(self._device)
         tokenizer = self.tokenise.tokenizer
         self._lines = {i for i in range(len(tokenizer)) if "\n" in tokenizer.decode([i])}

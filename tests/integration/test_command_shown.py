@@ -130,4 +130,4 @@ def test_data_is_harmless_on_a_terminal_and_as_it_is_in_a_file(
         f"Ada oil {EVIL} 0"
     )
     ruie("query", "--format", "csv", "-o", "out.csv", sql)
-    assert EVIL in (tmp_path / "out.csv").read_text(newline="")
+    assert EVIL in (tmp_path / "out.csv").read_bytes().decode()

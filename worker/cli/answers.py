@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -13,15 +14,30 @@ from ruie.errors import DatabaseError
 if TYPE_CHECKING:
     from ruie.db.query import QueryResult
 
+_FORMULA = re.compile(r"[\s\x00-\x1f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠|%]|[\t\r\n]")
+"""How a text begins that one spreadsheet or another takes for a formula."""
+
 GROUP_ROWS = 10_000
 """Rows of a Parquet row group; the types of columns are those of the first group."""
 
 
-def write_csv(result: QueryResult, out: TextIO) -> None:
-    """A header, and a line for each row."""
+def write_csv(result: QueryResult, out: TextIO, *, spreadsheet: bool = False) -> None:
+    """A header, and a line for each row. spreadsheet: texts that a spreadsheet would compute are
+    written so that it shows them."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows(result.rows)
+    if not spreadsheet:
+        writer.writerow(result.columns)
+        writer.writerows(result.rows)
+        return
+    writer.writerow(map(_as_text, result.columns))
+    writer.writerows(map(_as_text, row) for row in result.rows)
+
+
+def _as_text(value: Any) -> Any:
+    """A text that would begin a formula, with an apostrophe before it. (OWASP, CSV Injection.)"""
+    if isinstance(value, str) and _FORMULA.match(value):
+        return "'" + value
+    return value
 
 
 def write_json(result: QueryResult, out: TextIO) -> None:

@@ -27,12 +27,17 @@ SHOWN = 10_000
     help="json prints one object a line.",
 )
 @click.option(
+    "--spreadsheet",
+    is_flag=True,
+    help="With csv: texts that a spreadsheet would compute begin with an apostrophe.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, complete or not at all; default: standard output.",
 )
-def query(sql: str, form: str, output: Path | None) -> None:
+def query(sql: str, form: str, spreadsheet: bool, output: Path | None) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
     The connection is read-only, whatever the SQL.
@@ -44,6 +49,8 @@ def query(sql: str, form: str, output: Path | None) -> None:
     from ruie.settings import settings
     from ruie.shown import raw_output
 
+    if spreadsheet and form != "csv":
+        raise click.UsageError("--spreadsheet is for --format csv.")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
     url = settings().database_url
@@ -52,13 +59,13 @@ def query(sql: str, form: str, output: Path | None) -> None:
     engine.dispose()
     answer = run_readonly(url, sql)
     if output is None:
-        _write(answer, form, raw_output().buffer)
+        _write(answer, form, raw_output().buffer, spreadsheet)
     else:
         with replacing(output) as partial, partial.open("wb") as file:
-            _write(answer, form, file)
+            _write(answer, form, file, spreadsheet)
 
 
-def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
+def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) -> None:
     from ruie.shown import ShownStream
     from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
@@ -69,7 +76,7 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
     try:
         text = cast(TextIO, ShownStream(out)) if out.isatty() else out
         if form == "csv":
-            write_csv(answer, text)
+            write_csv(answer, text, spreadsheet=spreadsheet)
         elif form == "json":
             write_json(answer, text)
         else:

@@ -10,16 +10,17 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
 from ruie.secrets import without_credentials
-from ruie.worker.ingest.sources import formats
+from ruie.worker.ingest.sources import formats, links
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
-from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream
+from ruie.worker.ingest.sources.file_entry import Access, FileEntry, OpenStream
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
     html_min_chars,
@@ -45,6 +46,7 @@ SUFFIXES = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown",
     ".html": "html", ".htm": "html",
 }  # fmt: skip  # a table
+NOTHING_MORE = Access()
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -53,21 +55,22 @@ def find_sources(
     mapping: ColumnMapping = DEFAULT,
     max_chars: int = 200_000,
     input_format: str = "",
+    access: Access = NOTHING_MORE,
 ) -> list[FileSource]:
     """Files, folders, globs, `-` and URLs as sources. input_format: of standard input and of named
-    files whose name does not tell. Raises `UsageError`, `UnavailableError` before anything is
-    read."""
+    files whose name does not tell. access: what they may lead to. Raises `UsageError`,
+    `UnavailableError` before anything is read."""
     sources: dict[str, FileSource] = {}
     urls: dict[str, str] = {}
     archives = Archives()
     for name in map(str, named):
         any_known = False
-        for entry in _entries(name, urls):
+        for entry in _entries(name, urls, access):
             for file, format_, compression in _files(entry, input_format, archives):
                 any_known = True
                 if file.name not in sources:
                     sources[file.name] = FileSource(
-                        file.name, file.fingerprint, file.open, compression, FORMATS[format_],
+                        file.name, file.fingerprint, file.open, compression, _reader(file, format_),
                         mapping, max_chars, file.size,
                     )  # fmt: skip  # the file, how it is read
         if not any_known:
@@ -76,11 +79,18 @@ def find_sources(
     return list(sources.values())
 
 
+def _reader(file: FileEntry, format_: str) -> formats.Reader:
+    return links.refusing(file.refusal) if file.refusal else FORMATS[format_]
+
+
 def _files(
     entry: FileEntry, input_format: str, archives: Archives
 ) -> Iterator[tuple[FileEntry, str, str]]:
     """An entry, or an archive's members, with the format and the compression of each."""
     name = entry.name
+    if entry.refusal:
+        yield entry, "", ""
+        return
     path = name if "://" not in name else name.split("?")[0]
     if path.lower().endswith(".zip"):
         archive = archives.open(entry.open)
@@ -118,32 +128,48 @@ def _format(name: str) -> tuple[str, str]:
     return SUFFIXES.get((Path(path.stem) if compression else path).suffix, ""), compression
 
 
-def _entries(name: str, urls: dict[str, str]) -> Iterator[FileEntry]:
+def _entries(name: str, urls: dict[str, str], access: Access) -> Iterator[FileEntry]:
     if name == "-":
         yield FileEntry(STDIN, "", 0, lambda: nullcontext(sys.stdin.buffer), listed=False)
     elif re.match(r"[a-z][a-z0-9+.-]*://", name):
-        yield from remote(name, urls)
+        yield from remote(name, urls, access.hosts)
     else:
         path = Path(name)
         if path.is_dir():
-            for file in _walk(str(path)):
-                yield _local(file, listed=True)
+            yield from _walk(str(path), access.outside_links)
         elif path.exists():
             yield _local(str(path), listed=False)
         elif not (matches := sorted(glob.glob(name, recursive=True))):  # noqa: PTH207  # as written
             raise UsageError(f"There is no file {path}.", "Check the path.")
         else:
-            for match in matches:
-                if Path(match).is_file():
-                    yield _local(match, listed=True)
+            files = [match for match in matches if Path(match).is_file()]
+            yield from _listed(links.base_of(name), files, access.outside_links)
 
 
-def _walk(folder: str) -> list[str]:
+def _walk(folder: str, outside: bool) -> Iterator[FileEntry]:
     """Every file below, sorted. Strings rather than paths: there may be a million."""
     files = []
-    for parent, _, names in os.walk(folder):
-        files += [f"{parent.rstrip('/')}/{name}" for name in names]
-    return sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113  # strings, as above
+    for parent, refused, names in links.walk(folder, outside):
+        above = parent.rstrip("/")
+        files += [f"{above}/{name}" for name in names]
+        for name in refused:
+            yield _refused(f"{above}/{name}", links.refusal_of_folder(folder))
+    files = sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113  # strings
+    yield from _listed(folder, files, outside)
+
+
+def _listed(folder: str, files: list[str], outside: bool) -> Iterator[FileEntry]:
+    for file, reason in links.sorted_out(folder, files, outside, known):
+        yield _refused(file, reason) if reason else _local(file, listed=True)
+
+
+def _refused(path: str, reason: str) -> FileEntry:
+    return FileEntry(_printable(path), "", 0, lambda: nullcontext(BytesIO()), True, reason)
+
+
+def known(name: str) -> bool:
+    """Whether a file of this name is read where its folder is given."""
+    return bool(_format(name)[0]) or name.lower().endswith(".zip")
 
 
 def _local(path: str, *, listed: bool) -> FileEntry:
