@@ -270,6 +270,8 @@ def connection_error(engine: Engine, error: Exception) -> UnavailableError | Dat
         )
     return UnavailableError(
         f"The database at {shown_url(engine)} cannot be reached: {reason}.",
-        "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
+        "Name the host as its certificate does, and the authority that signed it (sslrootcert)."
+        if "certificate" in reason
+        else "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
         " name and password.",
     )

@@ -30,7 +30,8 @@ def checked_base_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"'{shown}' is not a URL: {error}") from None
+        said = "user and password must be percent-encoded" if "@" in url else str(error)
+        raise ValueError(f"'{shown}' is not a URL: {said}") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"'{shown}' does not begin with http:// or https://")
     if not host:

@@ -32,10 +32,9 @@ def check_redis(url: str) -> str:
         raise UnavailableError(
             f"Redis at {server} refuses the password.", "Correct RUIE_REDIS_URL."
         ) from None
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, ValueError) as error:
         raise UnavailableError(
-            f"Redis at {server} does not answer ({error}).",
-            "Start it, or correct RUIE_REDIS_URL.",
+            f"Redis at {server} does not answer ({str(error).rstrip('.')}).", _hint(str(error))
         ) from None
     try:
         policy = str(client.config_get("maxmemory-policy").get("maxmemory-policy", ""))
@@ -51,3 +50,12 @@ def check_redis(url: str) -> str:
             "Set it: redis-cli CONFIG SET maxmemory-policy noeviction",
         )
     return policy
+
+
+def _hint(said: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "Name the host as its certificate does, and the authority that signed it:"
+            " RUIE_REDIS_URL=rediss://HOST:PORT/0?ssl_ca_certs=FILE."
+        )
+    return "Start it, or correct RUIE_REDIS_URL."

@@ -110,9 +110,9 @@ class Transport:
         if (proxy := proxy_for(self.base_url)) is None:
             return None
         # as a header, which is what aiohttp takes from now on; it sends it with CONNECT
-        user = _basic(proxy)
-        headers = {"Proxy-Authorization": user} if user else {}
         try:
+            user = _basic(proxy)
+            headers = {"Proxy-Authorization": user} if user else {}
             return httpx2.Proxy(bare_url(proxy), headers=headers)
         except (ValueError, httpx2.InvalidURL) as error:
             raise UnreachableError(
