@@ -31,13 +31,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ruie import secret_files
+from ruie import secret_settings as secret
 from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
-    checked_headers,
     checked_parameters,
-    checked_secret,
 )
 from ruie.errors import SettingsError
 from ruie.hosts import checked_hosts
@@ -49,15 +47,6 @@ from ruie.token_prices import ModelPrices
 CONFIG_FILE = "ruie.toml"
 
 Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    return SecretStr(checked_secret(value.get_secret_value()))
-
-
-def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    shown = {name: value.get_secret_value() for name, value in headers.items()}
-    return {name: SecretStr(value) for name, value in checked_headers(shown).items()}
 
 
 class Settings(BaseSettings):
@@ -98,7 +87,7 @@ class Settings(BaseSettings):
     )
     llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
     llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
-    llm_api_key: Annotated[SecretStr, AfterValidator(_secret)] = Field(
+    llm_api_key: Annotated[SecretStr, AfterValidator(secret.checked)] = Field(
         SecretStr(""), description="API key of the endpoint"
     )
     llm_api_key_file: str = Field("", description="file that holds the key, instead of the key")
@@ -110,7 +99,7 @@ class Settings(BaseSettings):
         description="how the key is sent: bearer, api-key, x-api-key (the header of that name), "
         "none; auto: api-key to Azure, else bearer",
     )
-    llm_headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field(
+    llm_headers: Annotated[dict[str, SecretStr], AfterValidator(secret.checked_headers)] = Field(
         {}, description="headers added to each request (a JSON object); their values are secret"
     )
     llm_headers_file: str = Field("", description="file that holds the object, instead of it")
@@ -223,14 +212,14 @@ class Settings(BaseSettings):
     @classmethod
     def _read_files(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Secrets from files; from here on what is secret is masked, also in errors about it."""
-        read = secret_files.read(given)
-        secret_files.remember(read)
+        read = secret.read(given)
+        secret.remember(read)
         return read
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
         names = ("llm_api_key", "llm_api_key_file", "llm_api_key_command")
-        given = [f"RUIE_{name.upper()}" for name in names if _plain(getattr(self, name))]
+        given = [f"RUIE_{name.upper()}" for name in names if secret.plain(getattr(self, name))]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are set: leave one of them")
         return self
@@ -247,18 +236,11 @@ class Settings(BaseSettings):
         values: dict[str, str] = {}
         for name, value in self.model_dump(mode="json").items():
             if name in ("llm_api_key", "llm_headers"):
-                value = _plain(getattr(self, name))
+                value = secret.plain(getattr(self, name))
             if isinstance(value, list | dict):
                 value = json.dumps(value)
             values[f"RUIE_{name.upper()}"] = "" if value is None else str(value)
         return values
-
-
-def _plain(value: Any) -> Any:
-    """A setting with its secrets."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @cache
@@ -280,7 +262,7 @@ def load(**overrides: Any) -> Settings:
             f"There is no setting {unknown[0]}.", "The settings are listed in docs/settings.md."
         )
     try:
-        return Settings(**secret_files.replaced_by(overrides))
+        return Settings(**secret.replaced_by(overrides))
     except ValidationError as error:
         problems = "; ".join(_problem(details) for details in error.errors())
         raise SettingsError(

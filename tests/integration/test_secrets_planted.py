@@ -155,6 +155,7 @@ def test_an_endpoint_that_repeats_what_it_was_sent(
         for command in (("doctor",), ("doctor", "--json")):
             done = ruie(*command, **planted, RUIE_LLM_BASE_URL=at(endpoint), RUIE_LLM_MODEL="m")
             assert endpoint.received
+            assert "You sent" in done.stdout
             assert "***" in done.stdout
             assert_untold(done.stdout + done.stderr, f"{form} {status}")
 
@@ -189,6 +190,7 @@ def test_a_fleet_whose_calls_are_refused(
         for command in SHOWING:
             told(*(job if word == "JOB" else word for word in command))
     assert endpoint.received
+    assert any("You sent" in text for text in written)
     for text in written:
         assert_untold(text, "output")
     assert (tmp_path / "home/worker.log").exists()

@@ -54,25 +54,28 @@ def _wait(client: redis.Redis) -> None:
 
 
 class EchoingEndpoint(HttpServer):
-    """Answers everything with an error that has all that it was sent in it: keys, headers, URL.
+    """Lists a model, and answers a call with all that it was sent: keys, headers, URL.
 
     form: of the error: openai, text, html, answer (which is none, but 200 and a model's words).
     """
 
     def __init__(self, status: int = 401, form: str = "openai") -> None:
-        super().__init__({})
+        models = b'{"object": "list", "data": [{"id": "m"}]}'
+        super().__init__({"/v1/models": Reply(models, 200, dict(JSON))})
         self.status = status
         self.form = form
 
     def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        if request.command == "GET":
+            super().answer(request, body)
+            return
+        first = [request.headers[name] or "" for name in ("Authorization", "X-Gateway")]
         sent = " ".join(f"{name}: {value}" for name, value in request.headers.items())
-        said = f"Incorrect API key provided: {sent} at http://llm{request.path}"
-        if self.form == "answer" and "chat" in request.path:
+        said = f"You sent {' '.join(first)} to http://llm{request.path} and {sent}"
+        if self.form == "answer":
             choice = {"index": 0, "finish_reason": "stop", "message": {"content": said}}
             document: object = {"id": "1", "object": "chat.completion", "choices": [choice]}
             send(request, Reply(json.dumps(document).encode(), 200, dict(JSON)))
-        elif self.form == "answer":
-            send(request, Reply(b'{"object": "list", "data": [{"id": "m"}]}', 200, dict(JSON)))
         elif self.form == "html":
             page = f"<html><title>{said}</title><body>{said}</body></html>"
             send(request, Reply(page.encode(), self.status, {"Content-Type": "text/html"}))

@@ -1,5 +1,5 @@
-"""Settings that hold secrets, and the files from which they may come: `RUIE_…_FILE`, as Compose and
-Kubernetes mount secrets."""
+"""Settings that hold secrets, and the files from which they may come: `RUIE_…_FILE`, as Compose
+and Kubernetes mount secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ruie import secrets
+from ruie import endpoint_settings, secrets
 
 URLS = ("database_url", "redis_url", "llm_base_url")
 FROM_FILES = (*URLS, "llm_headers")
@@ -18,6 +18,24 @@ FROM_FILES = (*URLS, "llm_headers")
 refused."""
 LONGEST = 65_536
 """Bytes of a file that holds a secret."""
+
+
+def checked(value: SecretStr) -> SecretStr:
+    """A secret that can be sent in a header. Raises `ValueError`."""
+    return SecretStr(endpoint_settings.checked_secret(value.get_secret_value()))
+
+
+def checked_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Headers that can be sent. Raises `ValueError`."""
+    sent = endpoint_settings.checked_headers(plain(headers))
+    return {name: SecretStr(value) for name, value in sent.items()}
+
+
+def plain(value: Any) -> Any:
+    """A setting with its secrets."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def read(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,9 +65,8 @@ def remember(given: Mapping[str, Any]) -> None:
     headers = given.get("llm_headers")
     values = headers.values() if isinstance(headers, dict) else ()
     for value in (given.get("llm_api_key"), *values):
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if isinstance(plain, str):
-            secrets.remember(plain, plain.rpartition(" ")[2])  # without "Bearer"
+        if isinstance(secret := plain(value), str):
+            secrets.remember(secret, secret.rpartition(" ")[2])  # without "Bearer"
 
 
 def replaced_by(overrides: Mapping[str, Any]) -> dict[str, Any]:
