@@ -66,7 +66,7 @@ def licence(of: PackageMetadata) -> str:
         for text in of.get_all("Classifier") or ()
         if text.startswith("License ::") and not text.endswith("OSI Approved")
     ]
-    free = of["License"] if "License" in of else ""
+    free = of["License"] if "License" in of else ""  # noqa: SIM401  # a message, not a dict
     stated = classifiers or [line for line in free.splitlines()[:1] if line]
     return " AND ".join(SPDX.get(name, name) for name in stated)
 
