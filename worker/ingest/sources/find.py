@@ -18,6 +18,7 @@ from ruie.errors import UsageError
 from ruie.worker.ingest.sources import formats
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
+from ruie.worker.ingest.sources.docx import docx
 from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
@@ -28,6 +29,7 @@ from ruie.worker.ingest.sources.html import (
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
+from ruie.worker.ingest.sources.pdf import pdf
 from ruie.worker.ingest.sources.remote import remote, without_credentials
 
 FORMATS: dict[str, formats.Reader] = {
@@ -38,11 +40,13 @@ FORMATS: dict[str, formats.Reader] = {
     "text": formats.whole_file(formats.plain_text, 4),
     "markdown": formats.whole_file(markdown_text, 4, markdown_min_chars),
     "html": formats.whole_file(html_text, 6, html_min_chars),
+    "pdf": pdf,
+    "docx": docx,
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown",
-    ".html": "html", ".htm": "html",
+    ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip  # a table
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
