@@ -49,8 +49,8 @@ class Model:
             options |= {"gguf_file": gguf, "quantization_config": GgufConfig(dequantize=True)}
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch = BATCH[self._device]
-        network: Any = AutoModelForCausalLM.from_pretrained(folder, **options).eval()
-        self._network = network.to(self._device)
+        network: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
+        self._network = network.eval().to(self._device)
         tokenizer = self.tokenise.tokenizer
         self._lines = {i for i in range(len(tokenizer)) if "\n" in tokenizer.decode([i])}
         named = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")}
@@ -121,10 +121,12 @@ class Model:
     def _prefill(self, ids: Any, mask: Any, positions: Any) -> tuple[Any, Any]:
         """The logits of the first token of each answer and the keys and values of the prompts, a
         few prompts at a time: the attention of one long prompt fills a CPU's caches."""
-        parts, first = [], []
+        parts: list[Any] = []
+        first: list[Any] = []
+        rows: Any = torch.arange(len(ids))
         if self._device == "cpu":
             self._network.set_attn_implementation("eager")
-        for few in torch.arange(len(ids)).split(PREFILL_BATCH[self._device]):
+        for few in rows.split(PREFILL_BATCH[self._device]):
             past = DynamicCache(config=self._network.config)
             first.append(self._next(ids[few], mask[few], positions[few], past))
             parts.append(past)
