@@ -11,7 +11,7 @@ from pathlib import Path
 
 from f1_model import Model, Output, Request
 
-from ruie.decoding import Decoding
+from ruie.decoding import LENGTHEN, Decoding
 from ruie.errors import OutputError, TruncatedError
 from ruie.extractor import Extractor, Retriever
 from ruie.llm import Completion, LLMClient, Usage
@@ -19,7 +19,6 @@ from ruie.llm.profile import GRAMMARS
 from ruie.parsing import OutputForm
 from ruie.questions import Question
 from ruie.records import Item, Query
-from ruie.worker.batches.retries import RetryPolicy
 
 K = 8
 DECODING = {
@@ -60,7 +59,7 @@ class Answers:
         cut_off = [at for at, each in enumerate(found) if each.cut_off]
         if not cut_off:
             return found
-        longer = self._decoding.max_tokens * RetryPolicy().lengthen
+        longer = self._decoding.max_tokens * LENGTHEN
         decoding = replace(self._decoding, max_tokens=longer)
         again = self._ask(retriever, [queries[at] for at in cut_off], decoding)
         for at, second in zip(cut_off, again, strict=True):
