@@ -37,11 +37,9 @@ def read_brat(path: Path, whole_documents: bool = False) -> Iterator[RowOrProble
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [
-            path
-            if path.suffix.lower() == ".ann"
-            else beside(path, ".ann") or path.with_suffix(".ann")
-        ]
+        if path.suffix.lower() == ".ann":
+            return [path]
+        return [beside(path, ".ann") or path.with_suffix(".ann")]
     files = sorted(
         file for file in path.rglob("*") if file.suffix.lower() == ".ann" and file.is_file()
     )

@@ -11,7 +11,7 @@ MAX_DEPTH = 200
 """Lists and objects in each other: Python, SQLite and PostgreSQL all read as many."""
 MAX_DIGITS = 4300
 """Of a whole number: Python writes no longer one."""
-_MAX_BITS = 14_284
+_TOO_LONG = 10**MAX_DIGITS
 _EXACT = 2.0**53
 
 
@@ -42,7 +42,7 @@ def _storable(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        if value.bit_length() > _MAX_BITS:
+        if abs(value) >= _TOO_LONG:
             raise UnstorableError(f"has a number of more than {MAX_DIGITS} digits")
         return value
     if isinstance(value, float):
@@ -67,7 +67,7 @@ def id_text(value: object) -> str | None:
     if isinstance(value, str):
         return value or None
     if isinstance(value, int) and not isinstance(value, bool):
-        if value.bit_length() > _MAX_BITS:
+        if abs(value) >= _TOO_LONG:
             raise UnstorableError(f"'id' has more than {MAX_DIGITS} digits")
         return str(int(value))
     if isinstance(value, float):

@@ -44,6 +44,9 @@ class Archive:
         self._file = None
         self._resources.close()
 
+    def __del__(self) -> None:
+        self.close()  # where nothing was read, as when nothing has changed
+
     @contextmanager
     def member(self, name: str, before: int = 0) -> Iterator[BinaryIO]:
         """One member's bytes. before: members of the same name that come before it."""

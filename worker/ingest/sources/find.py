@@ -101,14 +101,10 @@ def _members(entry: FileEntry, archives: Archives) -> Iterator[tuple[FileEntry, 
     except Exception as error:  # a damaged list of members raises errors of every class
         yield lost_entry(entry.name, "the archive cannot be listed", error), "jsonl", ""
         return
-    taken = {info.filename for info, _ in members}
     for info, before in members:
-        name, count = info.filename, before + 1
-        while before and (name == info.filename or name in taken):
-            name, count = f"{info.filename} ({count})", count + 1
-        taken.add(name)
+        again = f" ({before + 1})" if before else ""  # no member of a known kind has such a name
         file = FileEntry(
-            name=f"{entry.name}!{name}",
+            name=f"{entry.name}!{info.filename}{again}",
             fingerprint=f"{info.CRC:08x}-{info.file_size}",
             size=info.file_size,
             open=partial(archive.member, info.filename, before),

@@ -26,7 +26,7 @@ def local(name: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
     except ValueError:  # a path cannot have NUL
         status = None
     except OSError as error:
-        if error.errno not in _ABSENT:
+        if error.errno not in _ABSENT and not glob.has_magic(name):
             reason = error.strerror or error
             raise UsageError(f"{_printable(name)} cannot be read: {reason}.", "Check it.") from None
         status = None
@@ -79,7 +79,7 @@ def _file(path: str, status: os.stat_result, *, listed: bool) -> FileEntry:
 
 
 def _lost_folders(errors: list[OSError]) -> Iterator[FileEntry]:
-    by_name = {_printable(str(error.filename)): error for error in errors}
+    by_name = {_printable(str(Path(error.filename))): error for error in errors}
     for name, error in sorted(by_name.items()):
         yield lost_entry(name, "the folder cannot be listed", error)
 
