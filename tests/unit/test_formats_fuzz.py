@@ -91,8 +91,7 @@ def check(folder: Path, files: dict[str, bytes], seed: int) -> int:
         try:
             corpus = load_corpus(folder / "jsonl" / "a.jsonl" if schema else place, schema)
             write_corpus(folder / "out.jsonl", corpus.rows, corpus.schema, overwrite=True)
-        except RuieError as error:
-            assert str(error).strip()
+        except RuieError:
             continue
         assert corpus.rows
         for row in corpus.rows:

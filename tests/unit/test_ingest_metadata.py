@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -126,6 +125,7 @@ def test_typed_ids_of_parquet(tmp_path: Path) -> None:
 
 
 def test_typed_ids_of_frames_and_programs() -> None:
+    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"text": ["a", "b", "c"], "id": [1.0, 2.0, None]})
     assert ids(of_rows(frame)) == ["1", "2", "row:3"]
     rows = [{"text": "a", "id": UUID_}, {"text": "b", "id": date(2026, 3, 2)}]
@@ -172,6 +172,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     (error,) = source.read()
     assert isinstance(error, NewInputError)
     assert error.reason == "cannot be read: it has two columns 'n'"
+    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame([["a", 1, 2]], columns=["text", "n", "n"])
     for given in (table, frame, iter_reader(table)):
         with pytest.raises(UsageError, match="Two columns are named 'n'"):

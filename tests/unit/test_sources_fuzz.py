@@ -120,7 +120,7 @@ def test_the_files_are_good_before_they_are_damaged(tmp_path: Path) -> None:
     assert len(rows) > 40
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(80))
 def test_no_damage_costs_a_neighbour(tmp_path: Path, seed: int) -> None:
     counted, refused = check(tmp_path, seed)
     assert counted > 4

@@ -102,7 +102,7 @@ def test_a_name_that_no_file_can_have(name: str) -> None:
         read(name)
 
 
-class Flaky(MemoryFileSystem):
+class Flaky(MemoryFileSystem):  # type: ignore[misc]  # it has no types
     """A file system that fails to list folders named `bad`."""
 
     protocol = "flaky"

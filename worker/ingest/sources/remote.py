@@ -92,8 +92,8 @@ def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
             yield FileEntry(name, _fingerprint(infos[key]), size, open_stream, listed)
     for key in sorted(lost):
         full = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
-        cause = OSError(without_credentials(str(lost[key].__cause__ or lost[key])))
-        yield lost_entry(without_credentials(full), "the folder cannot be listed", cause)
+        shown_error = OSError(without_credentials(str(lost[key].__cause__ or lost[key])))
+        yield lost_entry(without_credentials(full), "the folder cannot be listed", shown_error)
 
 
 def _list(fs: Any, method: str, path: str, lost: dict[str, Exception]) -> dict[str, Any]:
