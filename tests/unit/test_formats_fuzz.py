@@ -90,6 +90,8 @@ def check(folder: Path, files: dict[str, bytes], seed: int) -> int:
         schema = place if name == "schema.yaml" else None
         try:
             corpus = load_corpus(folder / "jsonl" / "a.jsonl" if schema else place, schema)
+            if not corpus.schema.tasks:  # nothing is annotated, and `ruie convert` says so
+                continue
             write_corpus(folder / "out.jsonl", corpus.rows, corpus.schema, overwrite=True)
         except RuieError:
             continue
