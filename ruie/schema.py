@@ -84,6 +84,10 @@ class Schema:
             raise SchemaError(
                 f"{file}, line {line}: {what}.", "Correct the YAML at this line."
             ) from None
+        except (ValueError, OverflowError):  # of an escape such as \\Uffffffff
+            raise SchemaError(
+                f"{file}: an escape that stands for no character.", "Correct it."
+            ) from None
         return cls(**fields)
 
     @classmethod
@@ -192,7 +196,7 @@ class _SchemaReader:
     def label(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
             raise self.fail(node, f"a {what} must be text.", "Write it as one word or phrase.")
-        value = " ".join(node.value.split())
+        value = " ".join(self.text(node, what).split())
         if not value:
             raise self.fail(node, f"a {what} is empty.", "Write a name or remove the line.")
         if len(value) > MAX_LABEL:
@@ -200,6 +204,17 @@ class _SchemaReader:
                 node,
                 f"a {what} of {len(value)} characters is too long (at most {MAX_LABEL}).",
                 "Give it a short name and put the rest into its description.",
+            )
+        return value
+
+    def text(self, node: yaml.ScalarNode, what: str) -> str:
+        """A text that UTF-8 can encode: JSON may have half of a surrogate pair (`"\\ud83d"`)."""
+        value: str = node.value
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise self.fail(
+                node,
+                f"a {what} has half of a surrogate pair.",
+                r"Write the character itself, rather than an escape such as \ud83d.",
             )
         return value
 
@@ -222,7 +237,8 @@ class _SchemaReader:
                     description, f"the description of '{label}' must be text.", "Write a phrase."
                 )
             absent = description.tag == "tag:yaml.org,2002:null"
-            types[label] = "" if absent else " ".join(description.value.split())
+            phrase = self.text(description, f"description of '{label}'")
+            types[label] = "" if absent else " ".join(phrase.split())
         return types
 
     def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:

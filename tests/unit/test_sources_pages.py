@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 import zipfile
 from bisect import bisect_right
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.office import docx_file, pdf_file
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
+from ruie.errors import UnavailableError
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.sources import ColumnMapping, find_sources
 from ruie.worker.ingest.sources.mapping import DEFAULT
@@ -108,6 +110,19 @@ def test_what_cannot_be_read_is_refused_with_a_reason(
     assert isinstance(row, NewInputError)
     assert row.reason.startswith(reason)
     assert row.source == str(tmp_path / name)
+
+
+def test_without_pdfium_a_named_file_is_an_error_and_one_in_a_folder_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    (tmp_path / "a.pdf").write_bytes(THREE)
+    (tmp_path / "b.docx").write_bytes(PAGED)
+    rows = [row for source in find_sources([tmp_path]) for row in source.read()]
+    assert [isinstance(row, NewDocument) for row in rows] == [False, True]
+    assert "ruie[pdf]" in str(rows[0])
+    with pytest.raises(UnavailableError, match=r"ruie\[pdf\]"):
+        find_sources([tmp_path / "a.pdf"])
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx"])

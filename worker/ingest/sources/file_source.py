@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
-from zipfile import BadZipFile
 
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import DocumentOrError
+from ruie.worker.ingest.refusal import cause_of
 from ruie.worker.ingest.sources.file_entry import OpenStream
-from ruie.worker.ingest.sources.formats import Reader, UnreadableError
+from ruie.worker.ingest.sources.formats import Reader
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 STDIN = "stdin"
-BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)
 
 
 @dataclass(slots=True, eq=False)
 class FileSource:
-    """Raises nothing while it is read: a failure is one refusal without a line."""
+    """Raises nothing while it is read: a failure, of whatever kind, is one refusal without a
+    line."""
 
     name: str
     fingerprint: str
@@ -59,11 +58,10 @@ class FileSource:
                 for row in self.reader(plain, self.name, self.mapping, self.max_chars, start):
                     last = row.line or last
                     yield row
-        except BROKEN as error:
+        except Exception as error:  # whatever a decoder raises costs this source alone
             self.unreadable = True
-            cause = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
             what = f"breaks off after record {last}" if last else "cannot be read"
-            yield NewInputError(self.name, None, f"{what}: {cause}")
+            yield NewInputError(self.name, None, f"{what}: {cause_of(error, self.name)}")
         finally:
             self._stream = None
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from stat import S_ISREG
-from typing import cast
 
 from ruie.errors import UsageError
 from ruie.worker.ingest.sources import formats
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
 from ruie.worker.ingest.sources.docx import docx
-from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream
+from ruie.worker.ingest.sources.encodings import page_of, text_of
+from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
     html_min_chars,
@@ -27,9 +23,10 @@ from ruie.worker.ingest.sources.html import (
     markdown_min_chars,
     markdown_text,
 )
+from ruie.worker.ingest.sources.local import local
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
-from ruie.worker.ingest.sources.pdf import pdf
+from ruie.worker.ingest.sources.pdf import check_installed, pdf
 from ruie.worker.ingest.sources.remote import remote, without_credentials
 
 FORMATS: dict[str, formats.Reader] = {
@@ -37,9 +34,9 @@ FORMATS: dict[str, formats.Reader] = {
     "csv": delimited(","),
     "tsv": delimited("\t"),
     "parquet": parquet,
-    "text": formats.whole_file(formats.plain_text, 4),
-    "markdown": formats.whole_file(markdown_text, 4, markdown_min_chars),
-    "html": formats.whole_file(html_text, 6, html_min_chars),
+    "text": formats.whole_file(formats.plain_text, 4, text_of),
+    "markdown": formats.whole_file(markdown_text, 4, text_of, markdown_min_chars),
+    "html": formats.whole_file(html_text, 6, page_of, html_min_chars),
     "pdf": pdf,
     "docx": docx,
 }
@@ -68,6 +65,8 @@ def find_sources(
         for entry in _entries(name, urls):
             for file, format_, compression in _files(entry, input_format, archives):
                 any_known = True
+                if format_ == "pdf" and not entry.listed:
+                    check_installed()
                 if file.name not in sources:
                     sources[file.name] = FileSource(
                         file.name, file.fingerprint, file.open, compression, FORMATS[format_],
@@ -84,25 +83,12 @@ def _files(
 ) -> Iterator[tuple[FileEntry, str, str]]:
     """An entry, or an archive's members, with the format and the compression of each."""
     name = entry.name
+    if entry.lost:  # it is refused when its turn comes, and by the reader of any format
+        yield entry, "jsonl", ""
+        return
     path = name if "://" not in name else name.split("?")[0]
     if path.lower().endswith(".zip"):
-        archive = archives.open(entry.open)
-        try:
-            members = archive.members(lambda member: bool(_format(member)[0]))
-        except (OSError, zipfile.BadZipFile):
-            unreadable = entry._replace(open=partial(archive.member, ""))
-            yield unreadable, "jsonl", ""  # the error is reported when it is read
-            return
-        for info in members:
-            format_, compression = _format(info.filename)
-            file = FileEntry(
-                name=f"{name}!{info.filename}",
-                fingerprint=f"{info.CRC:08x}-{info.file_size}",
-                size=info.file_size,
-                open=partial(archive.member, info.filename),
-                listed=entry.listed,
-            )
-            yield file, format_, compression
+        yield from _members(entry, archives)
         return
     format_, compression = _format(path)
     if not format_ and not entry.listed:
@@ -112,6 +98,25 @@ def _files(
             raise UsageError(f"{name} is of no known kind.", hint)
     if format_:
         yield entry, format_, compression
+
+
+def _members(entry: FileEntry, archives: Archives) -> Iterator[tuple[FileEntry, str, str]]:
+    archive = archives.open(entry.open)
+    try:
+        members = archive.members(lambda member: bool(_format(member)[0]))
+    except Exception as error:  # a damaged list of members raises errors of every class
+        yield lost_entry(entry.name, "the archive cannot be listed", error), "jsonl", ""
+        return
+    for info, before in members:
+        again = f" ({before + 1})" if before else ""  # no member of a known kind has such a name
+        file = FileEntry(
+            name=f"{entry.name}!{info.filename}{again}",
+            fingerprint=f"{info.CRC:08x}-{info.file_size}",
+            size=info.file_size,
+            open=partial(archive.member, info.filename, before),
+            listed=entry.listed,
+        )
+        yield file, *_format(info.filename)
 
 
 def _format(name: str) -> tuple[str, str]:
@@ -127,38 +132,12 @@ def _entries(name: str, urls: dict[str, str]) -> Iterator[FileEntry]:
     elif re.match(r"[a-z][a-z0-9+.-]*://", name):
         yield from remote(name, urls)
     else:
-        path = Path(name)
-        if path.is_dir():
-            for file in _walk(str(path)):
-                yield _local(file, listed=True)
-        elif path.exists():
-            yield _local(str(path), listed=False)
-        elif not (matches := sorted(glob.glob(name, recursive=True))):  # noqa: PTH207  # as written
-            raise UsageError(f"There is no file {path}.", "Check the path.")
-        else:
-            for match in matches:
-                if Path(match).is_file():
-                    yield _local(match, listed=True)
+        yield from local(name, known)
 
 
-def _walk(folder: str) -> list[str]:
-    """Every file below, sorted. Strings rather than paths: there may be a million."""
-    files = []
-    for parent, _, names in os.walk(folder):
-        files += [f"{parent.rstrip('/')}/{name}" for name in names]
-    return sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113  # strings, as above
-
-
-def _local(path: str, *, listed: bool) -> FileEntry:
-    stat = os.stat(path)  # noqa: PTH116  # a string: there may be a million
-    fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
-    open_stream = cast(OpenStream, partial(open, path, "rb"))
-    return FileEntry(_printable(path), fingerprint, stat.st_size, open_stream, listed)
-
-
-def _printable(name: str) -> str:
-    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def known(name: str) -> bool:
+    """Whether a file of this name is read where its folder is given."""
+    return bool(_format(name)[0]) or name.lower().endswith(".zip")
 
 
 def absolute(source: str | Path) -> str:

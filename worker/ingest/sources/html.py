@@ -6,10 +6,21 @@ import re
 from typing import Any
 
 from ruie.worker.ingest.sources.mapping import as_json
+from ruie.worker.ingest.sources.markdown import rendered
 
 DROPPED = ["head", "script", "style", "noscript", "template", "svg", "iframe"]
-PARAGRAPHS = "p,h1,h2,h3,h4,h5,h6,ul,ol,dl,table,blockquote,pre,section,article,header,footer"
-LINES = "li,tr,div,dt,dd,br"
+# What the HTML standard renders as a block (its section "Rendering": flow content, sections and
+# headings, lists, tables, form controls), and boxes in a line, such as buttons, which part words.
+PARAGRAPHS = (
+    "p,h1,h2,h3,h4,h5,h6,ul,ol,dl,table,blockquote,pre,section,article,header,footer,"
+    "address,aside,details,dialog,dir,fieldset,figure,form,hgroup,hr,listing,main,menu,nav,"
+    "plaintext,search,xmp"
+)
+LINES = (
+    "li,tr,div,dt,dd,br,"
+    "button,caption,center,figcaption,frame,frameset,input,legend,marquee,meter,optgroup,option,"
+    "progress,select,summary,textarea"
+)
 _HIDDEN = re.compile(rf"<!--.*?-->|<({'|'.join(DROPPED)})\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _ENTITY = re.compile(r"&#?\w+;")
 _NO_TEXT = re.compile(r"<[a-zA-Z/!?][^>]*>?|\s+")
@@ -65,10 +76,8 @@ def _break(match: re.Match[str]) -> str:
 
 def markdown_text(source: str) -> tuple[str, dict[str, Any]]:
     """The text without markup, and the scalars of the front matter."""
-    from markdown_it import MarkdownIt
-
     metadata, body = _front_matter(source)
-    text, _ = html_text(MarkdownIt("commonmark").enable("table").render(body))
+    text, _ = html_text(rendered(body))
     return text, metadata
 
 

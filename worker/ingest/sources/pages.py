@@ -9,12 +9,10 @@ from typing import Any, BinaryIO, cast
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import (
     READ_BYTES,
-    RESERVED_KEYS,
     DocumentOrError,
-    to_document,
     too_many_characters,
 )
-from ruie.worker.ingest.sources.formats import Reader
+from ruie.worker.ingest.sources.formats import Reader, whole_document
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 PAGES = "pages"
@@ -54,9 +52,7 @@ def paged(pages_of: Callable[[BinaryIO, dict[str, Any]], Iterator[str]]) -> Read
             yield NewInputError(name, 1, reason)
         else:
             metadata[PAGES] = starts
-            keys = metadata if mapping.metadata is None else mapping.metadata
-            kept = {k: metadata[k] for k in keys if k in metadata and k not in RESERVED_KEYS}
-            yield to_document({**kept, "text": text, "id": name}, name, 1, limit)
+            yield whole_document(text, metadata, name, mapping, limit)
 
     return read
 

@@ -14,7 +14,8 @@ from ruie.worker.ingest.documents import (
     too_many_bytes,
     too_many_characters,
 )
-from ruie.worker.ingest.sources.formats import UnreadableError, typed_document
+from ruie.worker.ingest.refusal import UnreadableError
+from ruie.worker.ingest.sources.formats import typed_document
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 BATCH_ROWS = 512
@@ -53,6 +54,8 @@ def _rows(
         names = file.schema_arrow.names
         if mapping.text not in names:
             raise UnreadableError(f"it has no column '{mapping.text}'")
+        if repeated := [n for n in names if names.count(n) > 1]:
+            raise UnreadableError(f"it has two columns '{repeated[0]}'")
         columns = names
         if mapping.metadata is not None:
             columns = [n for n in names if n in (mapping.text, mapping.id, *mapping.metadata)]
@@ -77,10 +80,39 @@ def _rows(
                     if number > start:
                         yield NewInputError(name, number, *refused[first])
                     continue
-                for row in batch.slice(first, step).to_pylist():
+                for row in _python_rows(batch.slice(first, step)):
                     number += 1
-                    if number > start:
+                    if number <= start:
+                        continue
+                    if isinstance(row, str):
+                        yield NewInputError(name, number, row)
+                    else:
                         yield typed_document(row, name, number, mapping, limit)
+
+
+def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """Each row, or why it is refused: a date of the year 10000, which Python has not, costs the row
+    that has it and no other."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except Exception:
+        for index in range(batch.num_rows):
+            row = batch.slice(index, 1)
+            try:
+                yield row.to_pylist()[0]
+            except Exception as error:  # of any class
+                yield f"has a value that JSON has not ({_culprit(row)}: {error})"
+    else:
+        yield from rows
+
+
+def _culprit(row: Any) -> str:
+    for name, values in zip(row.schema.names, row.columns, strict=True):
+        try:
+            values.to_pylist()
+        except Exception:
+            return f"'{name}'"
+    return "a column"
 
 
 def _rows_at_a_time(group: Any) -> int:

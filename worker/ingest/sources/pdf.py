@@ -18,14 +18,22 @@ PASSWORD = 4
 """PDFium's error code of a file that needs one."""
 
 
-def pages_of(stream: BinaryIO, metadata: dict[str, Any]) -> Iterator[str]:
-    """The text of each page; adds the title. Raises `UnavailableError` where PDFium is missing."""
+def check_installed() -> None:
+    """Raises `UnavailableError` where PDFium is missing."""
     try:
-        import pypdfium2
+        import pypdfium2  # noqa: F401
     except ImportError:
         raise UnavailableError(
             "Reading PDF is not installed.", "Install it: pip install 'ruie[pdf]'."
         ) from None
+
+
+def pages_of(stream: BinaryIO, metadata: dict[str, Any]) -> Iterator[str]:
+    """The text of each page; adds the title."""
+    try:
+        import pypdfium2
+    except ImportError:
+        raise NotReadableError("needs PDFium: pip install 'ruie[pdf]'") from None
     try:
         document = pypdfium2.PdfDocument(stream)
     except pypdfium2.PdfiumError as error:
