@@ -80,8 +80,10 @@ def _front_matter(source: str) -> tuple[dict[str, Any], str]:
         return {}, source
     import yaml
 
+    from ruie.worker.ingest.sources.front_matter import load
+
     try:
-        loaded = yaml.safe_load(match[1])
+        loaded = load(match[1])
         if not isinstance(loaded, dict):
             return {}, source
         scalars = {str(k): as_json(v) for k, v in loaded.items() if not isinstance(v, _NESTED)}
