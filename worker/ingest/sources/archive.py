@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
 from ruie.worker.ingest.documents import READ_BYTES
+from ruie.worker.ingest.sources.expansion import check_expansion
 from ruie.worker.ingest.sources.file_entry import OpenStream
 from ruie.worker.ingest.sources.formats import UnreadableError
 
@@ -48,6 +49,8 @@ class Archive:
             except (KeyError, NotImplementedError, RuntimeError) as error:
                 # it is gone, or compressed in an unknown way, or has a password
                 raise UnreadableError(str(error)) from error
+            info = self._zip_file().getinfo(name)
+            check_expansion(info.file_size, info.compress_size)
             with member:
                 yield cast(BinaryIO, member)
         except BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISBLK, S_ISCHR, S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
@@ -28,6 +28,7 @@ from ruie.worker.ingest.sources.html import (
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
+from ruie.worker.ingest.sources.pipes import is_pipe, opened_pipe
 from ruie.worker.ingest.sources.remote import remote, without_credentials
 
 FORMATS: dict[str, formats.Reader] = {
@@ -147,9 +148,22 @@ def _walk(folder: str) -> list[str]:
 
 def _local(path: str, *, listed: bool) -> FileEntry:
     stat = os.stat(path)  # noqa: PTH116  # a string: there may be a million
+    if S_ISBLK(stat.st_mode) or (S_ISCHR(stat.st_mode) and not _is_terminal(path)):
+        raise UsageError(f"{path} is a device.", "Name a file, a folder or a pipe.")
     fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
     open_stream = cast(OpenStream, partial(open, path, "rb"))
+    if is_pipe(stat):
+        open_stream = partial(opened_pipe, path)
     return FileEntry(_printable(path), fingerprint, stat.st_size, open_stream, listed)
+
+
+def _is_terminal(path: str) -> bool:
+    """Whether it is where somebody types, which `/dev/stdin` may be."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _printable(name: str) -> str:
