@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 MAX_NUMBER = 64
-"""Characters of a number: longer ones are text, as reading them takes the square of their length."""
+"""Characters of a number: reading one takes the square of its length, so longer ones are text."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,4 +31,4 @@ class _Loader(yaml.SafeLoader):
 
 def load(written: str) -> Any:
     """The value of a YAML document. Raises `yaml.YAMLError`, ValueError, RecursionError."""
-    return yaml.load(written, Loader=_Loader)  # noqa: S506  # a safe loader
+    return yaml.load(written, Loader=_Loader)  # a safe loader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 from ruie.db.jobs import NewInputError
@@ -47,9 +47,16 @@ def _rows(
                 spool.write(piece)
             spool.seek(0)
         # pre_buffer would hold all row groups that are read
-        file = pq.ParquetFile(
-            stream if stream.seekable() else spool, buffer_size=READ_BYTES, pre_buffer=False
-        )
+        opened = stream if stream.seekable() else spool
+        file = pq.ParquetFile(opened, buffer_size=READ_BYTES, pre_buffer=False)
+        if repeated := _repeated(file.metadata, file.schema_arrow):
+            file = pq.ParquetFile(
+                opened,
+                metadata=file.metadata,
+                read_dictionary=repeated,
+                buffer_size=READ_BYTES,
+                pre_buffer=False,
+            )
         names = file.schema_arrow.names
         if mapping.text not in names:
             raise UnreadableError(f"it has no column '{mapping.text}'")
@@ -69,18 +76,48 @@ def _rows(
             if number + batch.num_rows <= start:
                 number += batch.num_rows
                 continue
-            refused = _too_long(batch, mapping, limit)
-            step = 1 if refused else batch.num_rows
-            for first in range(0, batch.num_rows, step):
+            refused, sizes = _too_long(batch, mapping, limit)
+            first = 0
+            while first < batch.num_rows:
                 if first in refused:
                     number += 1
                     if number > start:
                         yield NewInputError(name, number, *refused[first])
+                    first += 1
                     continue
-                for row in batch.slice(first, step).to_pylist():
+                count = _rows_together(sizes, refused, first)
+                for row in batch.slice(first, count).to_pylist():
                     number += 1
                     if number > start:
                         yield typed_document(row, name, number, mapping, limit)
+                first += count
+
+
+def _repeated(metadata: Any, schema: Any) -> list[str]:
+    """The columns of texts with a dictionary: a value that a thousand rows have is stored once, and
+    is kept so until a row becomes a document."""
+    import pyarrow as pa
+
+    texts = {field.name for field in schema if any(is_text(field.type) for is_text in (
+        pa.types.is_string, pa.types.is_large_string, pa.types.is_binary
+    ))}  # fmt: skip  # one condition
+    found: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        columns = map(metadata.row_group(group).column, range(metadata.num_columns))
+        found.update(column.path_in_schema for column in columns if column.has_dictionary_page)
+    return sorted(texts & found)
+
+
+def _rows_together(sizes: Any, refused: Collection[int], first: int) -> int:
+    """As many rows from `first` on as have `BATCH_BYTES` in all, at least one, and none that is
+    refused."""
+    count, left = 1, BATCH_BYTES - int(sizes[first])
+    while first + count < len(sizes) and first + count not in refused:
+        left -= int(sizes[first + count])
+        if left < 0:
+            break
+        count += 1
+    return count
 
 
 def _rows_at_a_time(group: Any) -> int:
@@ -89,28 +126,37 @@ def _rows_at_a_time(group: Any) -> int:
     return max(1, min(BATCH_ROWS, rows))
 
 
-def _too_long(batch: Any, mapping: ColumnMapping, limit: int) -> dict[int, tuple[str, str | None]]:
+def _too_long(
+    batch: Any, mapping: ColumnMapping, limit: int
+) -> tuple[dict[int, tuple[str, str | None]], Any]:
     """Rows with a value that is too long, by index: the reason, and the beginning of the text. They
-    are found before a value becomes a Python object, which takes as much memory again."""
+    are found before a value becomes a Python object, which takes as much memory again. And the
+    bytes of the texts of each row."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     too_long: dict[int, tuple[str, str | None]] = {}
+    total = np.zeros(batch.num_rows, dtype=np.int64)
     for column, values in zip(batch.schema.names, batch.columns, strict=True):
+        distinct = values.dictionary if pa.types.is_dictionary(values.type) else values
         kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
-        if not any(is_kind(values.type) for is_kind in kinds):
+        if not any(is_kind(distinct.type) for is_kind in kinds):
             continue
-        sizes = pc.binary_length(values)
-        if (pc.max(sizes).as_py() or 0) <= 4 * limit:
-            continue
-        for index, size in enumerate(sizes.to_pylist()):
-            if (size or 0) <= 4 * limit:
-                continue
-            if column == mapping.text and not pa.types.is_binary(values.type):
+        sizes = pc.fill_null(pc.binary_length(distinct), 0)
+        if distinct is not values:
+            sizes = pc.fill_null(sizes.take(values.indices), 0)
+        counted = sizes.to_numpy(zero_copy_only=False).astype(np.int64)
+        total += counted
+        for index in np.flatnonzero(counted > 4 * limit).tolist():
+            if column == mapping.text and not pa.types.is_binary(distinct.type):
                 one = values.slice(index, 1)
+                if distinct is not values:
+                    one = distinct.slice(one.indices[0].as_py(), 1)
                 chars = pc.utf8_length(one)[0].as_py()
                 begin = pc.utf8_slice_codeunits(one, 0, EXCERPT_CHARS)[0].as_py()
                 too_long[index] = too_many_characters(chars, limit), begin
             else:
-                too_long.setdefault(index, (f"its '{column}' {too_many_bytes(size, limit)}", None))
-    return too_long
+                reason = f"its '{column}' {too_many_bytes(int(counted[index]), limit)}"
+                too_long.setdefault(index, (reason, None))
+    return too_long, total

@@ -22,7 +22,7 @@ def is_pipe(stat: os.stat_result) -> bool:
 def opened_pipe(path: str) -> Iterator[BinaryIO]:
     """A pipe to read from. Raises OSError if nobody writes to it for `WAIT_S` seconds."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         if not poll.poll(1000 * WAIT_S):  # neither a byte nor an end
