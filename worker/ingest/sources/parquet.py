@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ruie.db.jobs import NewInputError
@@ -19,6 +19,8 @@ from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 BATCH_ROWS = 512
 BATCH_BYTES = 4 << 20
+MOST_BYTES = 64 << 20
+"""Bytes of one column in a batch, decoded."""
 
 
 def parquet(
@@ -49,14 +51,6 @@ def _rows(
         # pre_buffer would hold all row groups that are read
         opened = stream if stream.seekable() else spool
         file = pq.ParquetFile(opened, buffer_size=READ_BYTES, pre_buffer=False)
-        if repeated := _repeated(file.metadata, file.schema_arrow):
-            file = pq.ParquetFile(
-                opened,
-                metadata=file.metadata,
-                read_dictionary=repeated,
-                buffer_size=READ_BYTES,
-                pre_buffer=False,
-            )
         names = file.schema_arrow.names
         if mapping.text not in names:
             raise UnreadableError(f"it has no column '{mapping.text}'")
@@ -72,6 +66,8 @@ def _rows(
             else:
                 groups.append(group)
         at_a_time = min((_rows_at_a_time(file.metadata.row_group(g)) for g in groups), default=1)
+        if repeated := _repeated(opened, file, groups, columns, at_a_time):
+            file = _reader(opened, file, repeated)
         for batch in file.iter_batches(at_a_time, row_groups=groups, columns=columns):
             if number + batch.num_rows <= start:
                 number += batch.num_rows
@@ -93,19 +89,50 @@ def _rows(
                 first += count
 
 
-def _repeated(metadata: Any, schema: Any) -> list[str]:
-    """The columns of texts with a dictionary: a value that a thousand rows have is stored once, and
-    is kept so until a row becomes a document."""
+def _reader(opened: Any, file: Any, repeated: Sequence[str]) -> Any:
+    """The same file, with these columns as indices into a dictionary."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(
+        opened,
+        metadata=file.metadata,
+        read_dictionary=repeated,
+        buffer_size=READ_BYTES,
+        pre_buffer=False,
+    )
+
+
+def _repeated(
+    opened: Any, file: Any, groups: Sequence[int], columns: Sequence[str], at_a_time: int
+) -> list[str]:
+    """The columns of texts with so long a value in a dictionary that a batch of it would be over
+    `MOST_BYTES`. A value that a thousand rows have is stored once there; it is to be kept so until
+    a row becomes a document."""
+    import pyarrow.compute as pc
+
+    texts = [f.name for f in file.schema_arrow if f.name in columns and _is_text(f.type)]
+    reader = _reader(opened, file, texts)
+    found: set[str] = set()
+    for group in groups:
+        row_group = file.metadata.row_group(group)
+        for column in map(row_group.column, range(row_group.num_columns)):
+            name = column.path_in_schema
+            if name not in texts or name in found or not column.has_dictionary_page:
+                continue
+            if column.total_uncompressed_size * at_a_time <= MOST_BYTES:
+                continue
+            first = next(reader.iter_batches(1, row_groups=[group], columns=[name])).column(0)
+            longest = pc.max(pc.binary_length(first.dictionary)).as_py() or 0
+            if longest * at_a_time > MOST_BYTES:
+                found.add(name)
+    return sorted(found)
+
+
+def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
-    texts = {field.name for field in schema if any(is_text(field.type) for is_text in (
-        pa.types.is_string, pa.types.is_large_string, pa.types.is_binary
-    ))}  # fmt: skip  # one condition
-    found: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        columns = map(metadata.row_group(group).column, range(metadata.num_columns))
-        found.update(column.path_in_schema for column in columns if column.has_dictionary_page)
-    return sorted(texts & found)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _rows_together(sizes: Any, refused: Collection[int], first: int) -> int:
@@ -140,8 +167,7 @@ def _too_long(
     total = np.zeros(batch.num_rows, dtype=np.int64)
     for column, values in zip(batch.schema.names, batch.columns, strict=True):
         distinct = values.dictionary if pa.types.is_dictionary(values.type) else values
-        kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
-        if not any(is_kind(distinct.type) for is_kind in kinds):
+        if not _is_text(distinct.type):
             continue
         sizes = pc.fill_null(pc.binary_length(distinct), 0)
         if distinct is not values:
