@@ -26,6 +26,9 @@ from ruie.records import Query, Span, Task, Trigger
 KEYS = ("name", "entities", "relations", "events", "demonstrations")
 MAX_LABEL = 100  # characters; a label is repeated in every prompt, so a sentence is a mistake
 
+MAX_LABELS = 100_000
+"""Of a whole file: with YAML's aliases a small one may stand for a list of any length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -158,6 +161,7 @@ class _SchemaReader:
     def __init__(self, file: str, folder: Path) -> None:
         self.file = file
         self.folder = folder
+        self.labels = 0
 
     def fail(self, node: yaml.Node | None, message: str, hint: str) -> SchemaError:
         line = node.start_mark.line + 1 if node is not None else 1
@@ -196,6 +200,11 @@ class _SchemaReader:
     def label(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
             raise self.fail(node, f"a {what} must be text.", "Write it as one word or phrase.")
+        self.labels += 1
+        if self.labels > MAX_LABELS:
+            raise self.fail(
+                node, f"it has more than {MAX_LABELS:,} names.", "Write a smaller schema."
+            )
         value = " ".join(self.text(node, what).split())
         if not value:
             raise self.fail(node, f"a {what} is empty.", "Write a name or remove the line.")
@@ -266,13 +275,13 @@ class _SchemaReader:
         return types
 
     def distinct(self, node: yaml.SequenceNode, what: str) -> list[str]:
-        labels: list[str] = []
+        labels: dict[str, None] = {}
         for child in node.value:
             label = self.label(child, what)
             if label in labels:
                 raise self.fail(child, f"'{label}' is written twice.", "Keep one of them.")
-            labels.append(label)
-        return labels
+            labels[label] = None
+        return list(labels)
 
     def path(self, node: yaml.Node) -> Path:
         path = self.folder / self.label(node, "path")

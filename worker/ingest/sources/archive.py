@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from ruie.worker.ingest.documents import READ_BYTES
 from ruie.worker.ingest.refusal import UnreadableError
+from ruie.worker.ingest.sources.expansion import check_expansion
 from ruie.worker.ingest.sources.file_entry import OpenStream
 
 
@@ -53,7 +54,9 @@ class Archive:
         try:
             archive = self._zip_file()
             try:
-                stream = archive.open(self._members[name][before])
+                info = self._members[name][before]
+                check_expansion(info.file_size, info.compress_size)
+                stream = archive.open(info)
             except (LookupError, NotImplementedError, RuntimeError) as error:
                 # it is gone, or compressed in an unknown way, or has a password
                 gone = "it is no longer in the archive"

@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
 from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream, lost_entry
+from ruie.worker.ingest.sources.pipes import is_pipe, opened_pipe
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
@@ -72,10 +73,23 @@ def _listed(path: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
 
 
 def _file(path: str, status: os.stat_result, *, listed: bool) -> FileEntry:
+    if S_ISBLK(status.st_mode) or (S_ISCHR(status.st_mode) and not _is_terminal(path)):
+        raise UsageError(f"{_printable(path)} is a device.", "Name a file, a folder or a pipe.")
     regular = S_ISREG(status.st_mode)
     fingerprint = f"{status.st_size}-{status.st_mtime_ns}" if regular else ""
     open_stream = cast(OpenStream, partial(open, path, "rb"))
+    if is_pipe(status):
+        open_stream = partial(opened_pipe, path)
     return FileEntry(_printable(path), fingerprint, status.st_size, open_stream, listed)
+
+
+def _is_terminal(path: str) -> bool:
+    """Whether it is where somebody types, which `/dev/stdin` may be."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lost_folders(errors: list[OSError]) -> Iterator[FileEntry]:
