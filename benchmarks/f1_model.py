@@ -49,7 +49,9 @@ class Model:
             options |= {"gguf_file": gguf, "quantization_config": GgufConfig(dequantize=True)}
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch = BATCH[self._device]
-        network: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=False, **options
+        )
         self._network = network.eval().to(self._device)
         tokenizer = self.tokenise.tokenizer
         self._lines = {i for i in range(len(tokenizer)) if "\n" in tokenizer.decode([i])}

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from ruie.db.models.search import FTS
 from ruie.db.outage import error_text
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
+from ruie.private import private_file
 
 BUSY_S = 30.0
 """Seconds a SQLite writer waits for the one that holds the file."""
@@ -66,6 +67,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def _sqlite(url: URL) -> Engine:
+    private_file(Path(url.database or ""))
     # isolation_level=None: the driver begins no transaction by itself, `begin` below does.
     engine = create_engine(url, connect_args={"isolation_level": None, "timeout": BUSY_S})
 

@@ -74,9 +74,8 @@ def build(
 
     The exported encoder is compared with the original; if it differs too much, nothing is written.
     """
-    from rich.console import Console
-
     from ruie.bundle.manifest import Quantisation
+    from ruie.console import Console
     from ruie.exporter.build import build_bundle, read_demonstrations
 
     rows = read_demonstrations([*first, *more], schema)
@@ -122,8 +121,7 @@ def add(
 
     Nothing is trained. Rows replace demonstrations of the same text, task and labels.
     """
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.exporter.add import add_demonstrations
     from ruie.exporter.build import read_demonstrations
 
@@ -183,8 +181,7 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
 
     check_libraries()
     silence_transformers()
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.exporter.training import distributed
     from ruie.exporter.training.config import TrainConfig
     from ruie.exporter.training.pipeline import Training

@@ -28,7 +28,7 @@ def print_bundle(
         }
         click.echo(json.dumps(document, indent=1))
         return
-    from rich.console import Console
+    from ruie.console import Console
 
     console = Console()
     console.print(_facts(directory, manifest, read))

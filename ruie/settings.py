@@ -38,6 +38,7 @@ from ruie.endpoint_settings import (
     without_secrets,
 )
 from ruie.errors import SettingsError
+from ruie.hosts import checked_hosts
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
 from ruie.token_prices import ModelPrices
@@ -73,6 +74,17 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         Path("~/.cache/ruie"), description="directory of converted local models"
+    )
+    allowed_hosts: Annotated[list[str], AfterValidator(checked_hosts)] = Field(
+        [],
+        description="hosts and networks that sources may be read from although their addresses "
+        'are not public (a JSON list, such as ["files.corp.example", "10.1.0.0/16"])',
+    )
+    outside_links: bool = Field(
+        False, description="read files that symbolic links in a folder or pattern find outside it"
+    )
+    model_code: bool = Field(
+        False, description="run the Python code that a model brings, in `ruie bundle`"
     )
 
     # The LLM

@@ -29,6 +29,7 @@ from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, fill_job, start_job
 from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
+from ruie.worker.ingest.sources.file_entry import Access
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.remote import without_credentials
@@ -121,7 +122,8 @@ class Client:
         options: Options,
     ) -> tuple[Schema, list[FileSource], jobs.NewJob]:
         loaded = _schema(schema)
-        files = find_sources(sources, mapping, self.config.max_document_chars, input_format)
+        limit = self.config.max_document_chars
+        files = find_sources(sources, mapping, limit, input_format, self._access())
         new = self._new_job(loaded, options)
         if not options.get("name"):
             names = (file.name.rsplit("/", 1)[-1] for file in files[:3])
@@ -132,6 +134,9 @@ class Client:
         if not options.get("new_job") and all(file.replayable for file in files):
             key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
         return loaded, files, replace(new, scope=scope, enqueue_key=key)
+
+    def _access(self) -> Access:
+        return Access(tuple(self.config.allowed_hosts), self.config.outside_links)
 
     def _enqueue(
         self,
@@ -205,7 +210,9 @@ class Client:
 
         loaded = _schema(schema)
         limit = self.config.max_document_chars
-        documents = read_sources(find_sources(sources, mapping, limit, input_format))
+        documents = read_sources(
+            find_sources(sources, mapping, limit, input_format, self._access())
+        )
         return estimate(
             self.config,
             self.engine,

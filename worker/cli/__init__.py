@@ -11,6 +11,7 @@ import click
 
 from ruie import __version__
 from ruie.errors import ExitCode, RuieError
+from ruie.shown import guard
 
 PLUGINS = "ruie.commands"
 """Entry points: commands of packages that worker may not import (`bundle`, of the exporter)."""
@@ -86,6 +87,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; every expected error is a message and an exit code."""
+    guard()
     try:
         # without standalone mode click returns the code of `ctx.exit`
         code = cli(standalone_mode=False)

@@ -6,7 +6,7 @@ import io
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 import click
 
@@ -27,12 +27,17 @@ SHOWN = 10_000
     help="json prints one object a line.",
 )
 @click.option(
+    "--spreadsheet",
+    is_flag=True,
+    help="With csv: texts that a spreadsheet would compute begin with an apostrophe.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, complete or not at all; default: standard output.",
 )
-def query(sql: str, form: str, output: Path | None) -> None:
+def query(sql: str, form: str, spreadsheet: bool, output: Path | None) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
     The connection is read-only, whatever the SQL.
@@ -42,7 +47,10 @@ def query(sql: str, form: str, output: Path | None) -> None:
     from ruie.db.query import run_readonly
     from ruie.files import replacing
     from ruie.settings import settings
+    from ruie.shown import raw_output
 
+    if spreadsheet and form != "csv":
+        raise click.UsageError("--spreadsheet is for --format csv.")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
     url = settings().database_url
@@ -51,13 +59,14 @@ def query(sql: str, form: str, output: Path | None) -> None:
     engine.dispose()
     answer = run_readonly(url, sql)
     if output is None:
-        _write(answer, form, sys.stdout.buffer)
+        _write(answer, form, raw_output().buffer, spreadsheet)
     else:
         with replacing(output) as partial, partial.open("wb") as file:
-            _write(answer, form, file)
+            _write(answer, form, file, spreadsheet)
 
 
-def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
+def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) -> None:
+    from ruie.shown import ShownStream
     from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
@@ -65,10 +74,11 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
         return
     out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     try:
+        text = cast(TextIO, ShownStream(out)) if out.isatty() else out
         if form == "csv":
-            write_csv(answer, out)
+            write_csv(answer, text, spreadsheet=spreadsheet)
         elif form == "json":
-            write_json(answer, out)
+            write_json(answer, text)
         else:
             _print_table(answer, out)
         out.flush()
@@ -77,8 +87,7 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
 
 
 def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.worker.terminal import LOG_WIDTH, counted, table
 
     shown = list(islice(answer.rows, SHOWN))

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from ruie.errors import UsageError
-from ruie.worker.ingest.sources import formats
+from ruie.worker.ingest.sources import formats, links
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
 from ruie.worker.ingest.sources.docx import docx
 from ruie.worker.ingest.sources.encodings import page_of, text_of
-from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
+from ruie.worker.ingest.sources.file_entry import Access, FileEntry, lost_entry
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
     html_min_chars,
@@ -45,6 +45,7 @@ SUFFIXES = {
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown",
     ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip  # a table
+NOTHING_MORE = Access()
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -53,23 +54,24 @@ def find_sources(
     mapping: ColumnMapping = DEFAULT,
     max_chars: int = 200_000,
     input_format: str = "",
+    access: Access = NOTHING_MORE,
 ) -> list[FileSource]:
     """Files, folders, globs, `-` and URLs as sources. input_format: of standard input and of named
-    files whose name does not tell. Raises `UsageError`, `UnavailableError` before anything is
-    read."""
+    files whose name does not tell. access: what they may lead to. Raises `UsageError`,
+    `UnavailableError` before anything is read."""
     sources: dict[str, FileSource] = {}
     urls: dict[str, str] = {}
     archives = Archives()
     for name in map(str, named):
         any_known = False
-        for entry in _entries(name, urls):
+        for entry in _entries(name, urls, access):
             for file, format_, compression in _files(entry, input_format, archives):
                 any_known = True
                 if format_ == "pdf" and not entry.listed:
                     check_installed()
                 if file.name not in sources:
                     sources[file.name] = FileSource(
-                        file.name, file.fingerprint, file.open, compression, FORMATS[format_],
+                        file.name, file.fingerprint, file.open, compression, _reader(file, format_),
                         mapping, max_chars, file.size,
                     )  # fmt: skip  # the file, how it is read
         if not any_known:
@@ -78,12 +80,16 @@ def find_sources(
     return list(sources.values())
 
 
+def _reader(file: FileEntry, format_: str) -> formats.Reader:
+    return links.refusing(file.refusal) if file.refusal else FORMATS[format_]
+
+
 def _files(
     entry: FileEntry, input_format: str, archives: Archives
 ) -> Iterator[tuple[FileEntry, str, str]]:
     """An entry, or an archive's members, with the format and the compression of each."""
     name = entry.name
-    if entry.lost:  # it is refused when its turn comes, and by the reader of any format
+    if entry.lost or entry.refusal:  # refused when its turn comes, by the reader of any format
         yield entry, "jsonl", ""
         return
     path = name if "://" not in name else name.split("?")[0]
@@ -126,13 +132,13 @@ def _format(name: str) -> tuple[str, str]:
     return SUFFIXES.get((Path(path.stem) if compression else path).suffix, ""), compression
 
 
-def _entries(name: str, urls: dict[str, str]) -> Iterator[FileEntry]:
+def _entries(name: str, urls: dict[str, str], access: Access) -> Iterator[FileEntry]:
     if name == "-":
         yield FileEntry(STDIN, "", 0, lambda: nullcontext(sys.stdin.buffer), listed=False)
     elif re.match(r"[a-z][a-z0-9+.-]*://", name):
-        yield from remote(name, urls)
+        yield from remote(name, urls, access.hosts)
     else:
-        yield from local(name, known)
+        yield from local(name, known, access.outside_links)
 
 
 def known(name: str) -> bool:

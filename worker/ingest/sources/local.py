@@ -13,15 +13,24 @@ from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
-from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream, lost_entry
+from ruie.worker.ingest.sources import links
+from ruie.worker.ingest.sources.file_entry import (
+    FileEntry,
+    OpenStream,
+    lost_entry,
+    refused_entry,
+)
 from ruie.worker.ingest.sources.pipes import is_pipe, opened_pipe
+
+Known = Callable[[str], bool]
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
-def local(name: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
+def local(name: str, known: Known, outside: bool = False) -> Iterator[FileEntry]:
     """The files that a path or a pattern names. known: whether a file is of a known kind, by its
-    name; others that cannot be looked at are no loss. Raises `UsageError`."""
+    name; others that cannot be looked at are no loss. outside: whether links in a folder may lead
+    out of it. Raises `UsageError`."""
     try:
         status = os.stat(name)  # noqa: PTH116  # as it is written: "a/" is not "a" where a is a link
     except ValueError:  # a path cannot have NUL
@@ -32,35 +41,45 @@ def local(name: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
             raise UsageError(f"{_printable(name)} cannot be read: {reason}.", "Check it.") from None
         status = None
     if status is None:
-        yield from _matches(name, known)
+        yield from _matches(name, known, outside)
     elif S_ISDIR(status.st_mode):
-        yield from _folder(str(Path(name)), known)
+        yield from _folder(str(Path(name)), known, outside)
     else:
         yield _file(str(Path(name)), status, listed=False)
 
 
-def _folder(folder: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
+def _folder(folder: str, known: Known, outside: bool) -> Iterator[FileEntry]:
     """Every file below, sorted. Strings rather than paths: there may be a million."""
     lost: list[OSError] = []
     files = []
-    for parent, _, names in os.walk(folder, onerror=lost.append):
-        files += [f"{parent.rstrip('/')}/{name}" for name in names]
-    for path in sorted(files):
-        yield from _listed(path, known)
+    for parent, refused, names in links.walk(folder, outside, lost.append):
+        above = parent.rstrip("/")
+        files += [f"{above}/{name}" for name in names]
+        for name in refused:
+            reason = links.refusal_of_folder(_printable(folder))
+            yield refused_entry(_printable(f"{above}/{name}"), reason)
+    yield from _among(folder, sorted(files), known, outside)
     yield from _lost_folders(lost)
 
 
-def _matches(pattern: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
+def _matches(pattern: str, known: Known, outside: bool) -> Iterator[FileEntry]:
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # as written
     lost = _unlisted(pattern) if glob.has_magic(pattern) else []
     if not matches and not lost:
         raise UsageError(f"There is no file {_printable(pattern)}.", "Check the path.")
-    for path in matches:
-        yield from _listed(path, known)
+    yield from _among(links.base_of(pattern), matches, known, outside)
     yield from _lost_folders(lost)
 
 
-def _listed(path: str, known: Callable[[str], bool]) -> Iterator[FileEntry]:
+def _among(folder: str, paths: list[str], known: Known, outside: bool) -> Iterator[FileEntry]:
+    for path, reason in links.sorted_out(folder, paths, outside, known):
+        if reason:
+            yield refused_entry(_printable(path), reason)
+        else:
+            yield from _listed(path, known)
+
+
+def _listed(path: str, known: Known) -> Iterator[FileEntry]:
     try:
         status = os.stat(path)  # noqa: PTH116  # a string: there may be a million
     except OSError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -14,9 +14,12 @@ from urllib.parse import unquote
 
 from ruie.errors import UnavailableError, UsageError
 from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
+from ruie.worker.ingest.sources.public_http import private_address, public_client
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
           "abfss": "azure", "http": "http", "https": "http"}  # fmt: skip  # a table
+KNOWN = f"Give a path, or a URL of {', '.join(f'{name}://' for name in EXTRAS)}."
+HINTS = {"file": "Give the path alone, without file://."}
 BUFFER = 1 << 18
 
 # Parameters that grant access and do not identify the object: those of signed URLs of S3, Google
@@ -56,18 +59,37 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
-    """The files that a URL names. urls: by name, of the entries so far; it is extended. Two objects
-    never have one name. Raises `UsageError`, `UnavailableError`."""
+def _file_system(
+    protocol: str, url: str, hosts: Sequence[str], *, fresh: bool = False
+) -> tuple[Any, str]:
+    """fsspec's file system and the path in it, by the protocol alone: in a URL for `url_to_fs`,
+    `::` would chain others, some of which read this machine's files or run programs. fresh: an
+    instance that no other call shares."""
     import fsspec
 
+    kind = fsspec.get_filesystem_class(protocol)
+    options = kind._get_kwargs_from_urls(url)
+    if fresh:
+        options["skip_instance_cache"] = True
+    if protocol in ("http", "https"):
+        options["get_client"] = public_client(hosts)
+        options["skip_instance_cache"] = True  # another call may allow other hosts
+    return kind(**options), kind._strip_protocol(url)
+
+
+def remote(url: str, urls: dict[str, str], hosts: Sequence[str] = ()) -> Iterator[FileEntry]:
+    """The files that a URL names. urls: by name, of the entries so far; it is extended. Two objects
+    never have one name. hosts: those that may be read although their addresses are not public.
+    Raises `UsageError`, `UnavailableError`."""
     protocol, shown = url.split("://")[0], without_credentials(url)
+    if protocol not in EXTRAS:
+        raise UsageError(f"{protocol}:// is not read: {shown}.", HINTS.get(protocol, KNOWN))
     lost: dict[str, Exception] = {}
     try:
-        fs, path = fsspec.core.url_to_fs(url)
+        fs, path = _file_system(protocol, url, hosts)
         if "*" in path or url.endswith("/") or (info := fs.info(path))["type"] == "directory":
             # an instance of its own: shared ones keep old listings
-            fs, path = fsspec.core.url_to_fs(url, skip_instance_cache=True)
+            fs, path = _file_system(protocol, url, hosts, fresh=True)
             infos, listed = _list(fs, "glob" if "*" in path else "find", path, lost), True
         else:
             infos, listed = {path: info}, False
@@ -77,6 +99,9 @@ def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
         raise UnavailableError(f"Reading {protocol}:// is not installed.", hint) from error
     except Exception as error:  # each file system has its own errors
         # not "from error": its message has the whole URL
+        if refused := private_address(error):
+            hint = "Allow the host by RUIE_ALLOWED_HOSTS if it is meant to be read."
+            raise UsageError(f"{shown} is not read: {refused}.", hint) from None
         if _is_missing(error):
             raise UsageError(f"There is no {shown}.", "Check the address.") from None
         cause = without_credentials(str(error.__cause__ or error))
@@ -214,5 +239,7 @@ def _as_os_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if refused := private_address(error):
+            raise OSError(f"{refused}; RUIE_ALLOWED_HOSTS allows a host") from None
         message = without_credentials(f"{type(error).__name__}: {error}".removesuffix(": "))
         raise OSError(message) from None
