@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import rich.console
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from ruie.secrets import masked
 from ruie.shown import harmless
 
 
 class Console(rich.console.Console):
-    """As rich's own; colours and movements of the cursor come from rich alone, never from text."""
+    """As rich's own; colours and movements of the cursor come from rich alone, never from text, and
+    a secret is masked before a line is broken in its middle."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's own."""
+        super().print(*(masked(part) if isinstance(part, str) else part for part in objects),
+                      **options)  # fmt: skip  # one call
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

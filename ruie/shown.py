@@ -12,6 +12,8 @@ import re
 import sys
 from typing import Any, TextIO
 
+from ruie.secrets import masked
+
 _DANGEROUS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
     "\u202a-\u202e\u2066-\u2069"  # the direction of what follows: embeddings, overrides, isolates
@@ -27,7 +29,8 @@ def harmless(text: str) -> str:
 
 
 class ShownStream:
-    """Standard output or standard error, to which nothing but harmless text is written.
+    """Standard output or standard error, to which nothing but harmless text without secrets is
+    written.
 
     It has no `buffer`, so that what looks for one (click, for some locales) finds no way round.
     """
@@ -36,7 +39,7 @@ class ShownStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        shown = harmless(text)
+        shown = harmless(masked(text))
         try:
             self._stream.write(shown)
         except UnicodeEncodeError:  # a terminal of another encoding
@@ -60,8 +63,11 @@ class ShownStream:
 
 
 def guard() -> None:
-    """From here on, what this process prints or logs is harmless."""
-    for name in ("stdout", "stderr"):
+    """From here on, what this process prints or logs is harmless and without secrets.
+
+    Celery and billiard write to `sys.__stderr__`.
+    """
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, ShownStream):
             setattr(sys, name, ShownStream(stream))

@@ -13,7 +13,8 @@ from celery import Celery
 
 from ruie.db.jobs import Priority
 from ruie.settings import Settings
-from ruie.worker.messages import QUEUE, CheckedMessages, broker_url
+from ruie.worker.broker import broker_tls, broker_url
+from ruie.worker.messages import QUEUE, CheckedMessages
 
 MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
 """On Redis the lowest number is taken first; 0, 3, 6 and 9 are kombu's steps."""
@@ -28,6 +29,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("ruie", set_as_current=True, amqp=CheckedMessages)
     app.conf.update(
         broker_url=broker_url(settings.redis_url),
+        broker_use_ssl=broker_tls(settings.redis_url),
         broker_connection_retry_on_startup=True,
         # None: a worker that outlives a Redis outage of any length reconnects by itself.
         broker_connection_max_retries=None,

@@ -24,6 +24,7 @@ from ruie.errors import UnavailableError
 from ruie.prompts import PROMPT_VERSION
 from ruie.request_parameters import FLEX
 from ruie.schema import Schema
+from ruie.secrets import without_credentials
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
@@ -32,7 +33,6 @@ from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
 from ruie.worker.ingest.sources.file_entry import Access
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
-from ruie.worker.ingest.sources.remote import without_credentials
 from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
 from ruie.worker.job_options import (

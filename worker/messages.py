@@ -12,7 +12,6 @@ import binascii
 import json
 import logging
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
@@ -152,12 +151,3 @@ class CheckedMessages(AMQP):  # type: ignore[misc]  # Celery ships no types
     """Celery's messaging, with connections that give it nothing but messages of ours."""
 
     Connection = _Connection
-
-
-def broker_url(redis_url: str) -> str:
-    """A Redis URL in kombu's spelling, which differs for unix sockets."""
-    parts = urlsplit(redis_url)
-    if parts.scheme != "unix":
-        return redis_url
-    db = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={db}"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ruie.console import Console
+from ruie.secrets import masked, without_known_in
 from ruie.shown import data_output, harmless
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ NUMBERS = (int, float)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    data_output().write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """One JSON document on standard output; what documents say in it stays as it is."""
+    text = json.dumps(without_known_in(value), ensure_ascii=False, indent=2, default=str)
+    data_output().write(text + "\n")
 
 
 def table(
@@ -75,7 +77,7 @@ def cell(value: Any) -> str:
         return f"{value:,.3f}"
     from rich.markup import escape
 
-    return escape(harmless(" ".join(str(value).split())))
+    return escape(harmless(masked(" ".join(str(value).split()))))
 
 
 def counted(number: int, noun: str) -> str:

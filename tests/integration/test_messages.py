@@ -20,7 +20,8 @@ from support.waiting import wait_until
 
 from ruie.schema import Schema
 from ruie.worker.app import MESSAGE_PRIORITY, create_app
-from ruie.worker.messages import QUEUE, broker_url, checked
+from ruie.worker.broker import broker_url
+from ruie.worker.messages import QUEUE, checked
 
 SCHEMA = Schema("names", entities={"person": ""})
 JSON = st.recursive(

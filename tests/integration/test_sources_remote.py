@@ -17,11 +17,11 @@ from support.web import WebServer
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.sources import FileSource, read_sources
 from ruie.worker.ingest.sources import find_sources as find
 from ruie.worker.ingest.sources.file_entry import Access
-from ruie.worker.ingest.sources.remote import without_credentials
 
 LINES = b"".join(b'{"text": "document %07d of a large file"}\n' % n for n in range(200_000))
 CUT = 7_000_000  # after the first block that is asked for, 5 MiB and what is wanted of it

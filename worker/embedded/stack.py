@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import Self
 
 from ruie.db import migrate
-from ruie.db.engine import open_engine
+from ruie.db.engine import open_engine, shown_url
 from ruie.errors import UnavailableError
 from ruie.private import private_folder
+from ruie.secrets import masked
 from ruie.settings import Settings
 from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.embedded.supervised_process import Child
@@ -60,9 +61,9 @@ class Stack:
         for name in ("coordinator", "worker"):
             command = [sys.executable, "-m", "ruie.worker.cli", name]
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
-        self._report(f"Redis        {config.redis_url}")
+        self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint}")
-        self._report(f"database     {open_engine(config.database_url).url.render_as_string()}")
+        self._report(f"database     {shown_url(open_engine(config.database_url))}")
         self._report(f"logs         {config.home}/")
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ruie.errors import UsageError
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.sources import formats, links
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
@@ -27,7 +28,7 @@ from ruie.worker.ingest.sources.local import local
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
 from ruie.worker.ingest.sources.pdf import check_installed, pdf
-from ruie.worker.ingest.sources.remote import remote, without_credentials
+from ruie.worker.ingest.sources.remote import remote
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,

@@ -3,16 +3,14 @@ no credential of a URL is shown or stored."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote
 
 from ruie.errors import UnavailableError, UsageError
+from ruie.secrets import digest, without_credentials
 from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
 from ruie.worker.ingest.sources.public_http import private_address, public_client
 
@@ -21,42 +19,6 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "ab
 KNOWN = f"Give a path, or a URL of {', '.join(f'{name}://' for name in EXTRAS)}."
 HINTS = {"file": "Give the path alone, without file://."}
 BUFFER = 1 << 18
-
-# Parameters that grant access and do not identify the object: those of signed URLs of S3, Google
-# Cloud Storage, CloudFront and Azure, and others of such names.
-_ACCESS = re.compile(
-    r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|sig"
-    r"|.*(token|secret|passw(or)?d|pwd|auth|credential|api[-_]?key|access[-_]?key|session|jwt).*",
-    re.IGNORECASE,
-)
-_BESIDE_A_SIGNATURE = re.compile(
-    r"expires|policy|key-pair-id|s(e|p|v|r|s|t|rt|pr|ip|kt|ke|ks|kv|koid|ktid|dd)", re.IGNORECASE
-)
-# Some services name an object so, others a secret.
-_AMBIGUOUS = re.compile(r"key|code", re.IGNORECASE)
-# With HTTP a user without a password is a credential too; elsewhere it may be a container.
-_USER = re.compile(r"(?<=://)[^/\s?#@:]*:[^/\s?#]*@|((?<=http://)|(?<=https://))[^/\s?#]*@")
-_QUERY = re.compile(r"\?([^\s'\"<>?]+)")
-
-
-def without_credentials(text: str) -> str:
-    """A URL, or a text with URLs in it, without users, passwords and signatures."""
-    return _QUERY.sub(_unsigned, _USER.sub("", text))
-
-
-def _unsigned(query: re.Match[str]) -> str:
-    parts = [(unquote(part.partition("=")[0]), part) for part in query[1].split("&")]
-    signed = any(name.lower() in ("sig", "signature") for name, _ in parts)
-    kept = []
-    for name, part in parts:
-        if _ACCESS.fullmatch(name) or (signed and _BESIDE_A_SIGNATURE.fullmatch(name)):
-            continue
-        kept.append(f"{name}=~{_digest(part)}" if _AMBIGUOUS.fullmatch(name) else part)
-    return f"?{'&'.join(kept)}" if kept else ""
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _file_system(
@@ -111,7 +73,7 @@ def remote(url: str, urls: dict[str, str], hosts: Sequence[str] = ()) -> Iterato
             full = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
             name = without_credentials(full)
             if urls.setdefault(name, full) != full:  # they differ in what is not shown
-                name += f"{'&' if '?' in name else '?'}~{_digest(full)}"
+                name += f"{'&' if '?' in name else '?'}~{digest(full)}"
             size = infos[key].get("size") or 0
             open_stream = partial(_open, fs, key)
             yield FileEntry(name, _fingerprint(infos[key]), size, open_stream, listed)
