@@ -44,7 +44,7 @@ def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Pa
         "2,is not JSON (Expecting value)",
         "3,lacks 'text'",
         "4,is empty",
-        "5,is not UTF-8 (byte 22)",
+        "5,is not UTF-8 (byte 22); save the file as UTF-8",
         "6,repeats the id 'a'",
         '7,"has 60 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"',
     ]

@@ -196,3 +196,16 @@ def test_two_objects_have_two_names() -> None:
     assert (first, second) == (f"{server.url}/a.jsonl?n=1", f"{server.url}/a.jsonl?n=2")
     assert third.startswith(f"{first}&~")
     assert len({first, second, third, fourth}) == 4
+
+
+def test_a_folder_of_a_web_server_that_cannot_be_listed() -> None:
+    def index(*names: str) -> bytes:
+        return "".join(f'<a href="{name}">{name}</a>' for name in names).encode()
+
+    files = {"/x/": index("a.txt", "bad/", "good/"), "/x/a.txt": b"a",
+             "/x/good": index("c.txt"), "/x/good/c.txt": b"c"}  # fmt: skip  # a site
+    with WebServer(files) as server:
+        documents, (error,) = parted(list(read_sources(find_sources([f"{server.url}/x/"]))))
+    assert {document.text for document in documents} == {"a", "c"}
+    assert error.source == f"{server.url}/x/bad"
+    assert error.reason.startswith("cannot be read: the folder cannot be listed (")

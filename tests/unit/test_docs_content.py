@@ -121,6 +121,8 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"text": 1}', "'text' is not a string"),
     (b'{"text": " "}', "'text' is empty"),
     (b'{"text": "a", "id": [1]}', "'id' is neither a string nor a number"),
+    (b'{"text": "a", "by": 1, "by": 2}', "repeats the key"),
+    (b'{"text": "a", "x": ' + b"[" * 201 + b"]" * 201 + b"}", "is nested too deeply"),
     (b'{"text": "' + b"a" * 101 + b'"}', "has 101 characters, more than 100"),
     (b'{"text": "' + b"a" * 70_000 + b'"}', "has 70012 bytes, too many for 100 characters"),
 ]
@@ -138,7 +140,10 @@ def test_no_reason_is_listed_that_nothing_gives() -> None:
     # these are of a whole file, of other formats and of a whole job: test_sources_formats.py
     others = {"cannot be read", "breaks off after record N", "is not CSV",
               "has N columns, the header N", "has a value that JSON has not",
-              "has at least N characters, more than N", "repeats the id"}  # fmt: skip  # a list
+              "has at least N characters, more than N", "repeats the id", "is not UTF-16",
+              "is not E, which it declares", "declares an encoding", "is no text",
+              "'id' has more than N digits",
+              "has a number of more than N digits"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given
 

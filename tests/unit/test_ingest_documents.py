@@ -178,7 +178,7 @@ def test_a_wrong_path_is_refused_before_anything_is_read(
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3)"),
+        (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3); save the file as UTF-8"),
         (b"a" * 51, "has 51 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"),
         (
             "é".encode() * 70_000,

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ruie.errors import DatabaseError
@@ -24,13 +24,13 @@ GROUP_ROWS = 10_000
 def write_csv(result: QueryResult, out: TextIO, *, spreadsheet: bool = False) -> None:
     """A header, and a line for each row. spreadsheet: texts that a spreadsheet would compute are
     written so that it shows them."""
-    writer = csv.writer(out, lineterminator="\n")
-    if not spreadsheet:
-        writer.writerow(result.columns)
-        writer.writerows(result.rows)
-        return
-    writer.writerow(map(_as_text, result.columns))
-    writer.writerows(map(_as_text, row) for row in result.rows)
+    plain = csv.writer(out, lineterminator="\n")
+    # csv leaves a carriage return unquoted, at which readers would begin a new row
+    quoting = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for row in chain([result.columns], result.rows):
+        cells = [_as_text(value) for value in row] if spreadsheet else row
+        returns = any(isinstance(value, str) and "\r" in value for value in cells)
+        (quoting if returns else plain).writerow(cells)
 
 
 def _as_text(value: Any) -> Any:

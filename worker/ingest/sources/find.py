@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from stat import S_ISREG
-from typing import cast
 
 from ruie.errors import UsageError
 from ruie.secrets import without_credentials
 from ruie.worker.ingest.sources import formats, links
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
-from ruie.worker.ingest.sources.file_entry import Access, FileEntry, OpenStream
+from ruie.worker.ingest.sources.docx import docx
+from ruie.worker.ingest.sources.encodings import page_of, text_of
+from ruie.worker.ingest.sources.file_entry import Access, FileEntry, lost_entry
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
     html_min_chars,
@@ -28,8 +24,10 @@ from ruie.worker.ingest.sources.html import (
     markdown_min_chars,
     markdown_text,
 )
+from ruie.worker.ingest.sources.local import local
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
+from ruie.worker.ingest.sources.pdf import check_installed, pdf
 from ruie.worker.ingest.sources.remote import remote
 
 FORMATS: dict[str, formats.Reader] = {
@@ -37,14 +35,16 @@ FORMATS: dict[str, formats.Reader] = {
     "csv": delimited(","),
     "tsv": delimited("\t"),
     "parquet": parquet,
-    "text": formats.whole_file(formats.plain_text, 4),
-    "markdown": formats.whole_file(markdown_text, 4, markdown_min_chars),
-    "html": formats.whole_file(html_text, 6, html_min_chars),
+    "text": formats.whole_file(formats.plain_text, 4, text_of),
+    "markdown": formats.whole_file(markdown_text, 4, text_of, markdown_min_chars),
+    "html": formats.whole_file(html_text, 6, page_of, html_min_chars),
+    "pdf": pdf,
+    "docx": docx,
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown",
-    ".html": "html", ".htm": "html",
+    ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip  # a table
 NOTHING_MORE = Access()
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -68,6 +68,8 @@ def find_sources(
         for entry in _entries(name, urls, access):
             for file, format_, compression in _files(entry, input_format, archives):
                 any_known = True
+                if format_ == "pdf" and not entry.listed:
+                    check_installed()
                 if file.name not in sources:
                     sources[file.name] = FileSource(
                         file.name, file.fingerprint, file.open, compression, _reader(file, format_),
@@ -88,28 +90,12 @@ def _files(
 ) -> Iterator[tuple[FileEntry, str, str]]:
     """An entry, or an archive's members, with the format and the compression of each."""
     name = entry.name
-    if entry.refusal:
-        yield entry, "", ""
+    if entry.lost or entry.refusal:  # refused when its turn comes, by the reader of any format
+        yield entry, "jsonl", ""
         return
     path = name if "://" not in name else name.split("?")[0]
     if path.lower().endswith(".zip"):
-        archive = archives.open(entry.open)
-        try:
-            members = archive.members(lambda member: bool(_format(member)[0]))
-        except (OSError, zipfile.BadZipFile):
-            unreadable = entry._replace(open=partial(archive.member, ""))
-            yield unreadable, "jsonl", ""  # the error is reported when it is read
-            return
-        for info in members:
-            format_, compression = _format(info.filename)
-            file = FileEntry(
-                name=f"{name}!{info.filename}",
-                fingerprint=f"{info.CRC:08x}-{info.file_size}",
-                size=info.file_size,
-                open=partial(archive.member, info.filename),
-                listed=entry.listed,
-            )
-            yield file, format_, compression
+        yield from _members(entry, archives)
         return
     format_, compression = _format(path)
     if not format_ and not entry.listed:
@@ -119,6 +105,25 @@ def _files(
             raise UsageError(f"{name} is of no known kind.", hint)
     if format_:
         yield entry, format_, compression
+
+
+def _members(entry: FileEntry, archives: Archives) -> Iterator[tuple[FileEntry, str, str]]:
+    archive = archives.open(entry.open)
+    try:
+        members = archive.members(lambda member: bool(_format(member)[0]))
+    except Exception as error:  # a damaged list of members raises errors of every class
+        yield lost_entry(entry.name, "the archive cannot be listed", error), "jsonl", ""
+        return
+    for info, before in members:
+        again = f" ({before + 1})" if before else ""  # no member of a known kind has such a name
+        file = FileEntry(
+            name=f"{entry.name}!{info.filename}{again}",
+            fingerprint=f"{info.CRC:08x}-{info.file_size}",
+            size=info.file_size,
+            open=partial(archive.member, info.filename, before),
+            listed=entry.listed,
+        )
+        yield file, *_format(info.filename)
 
 
 def _format(name: str) -> tuple[str, str]:
@@ -134,54 +139,12 @@ def _entries(name: str, urls: dict[str, str], access: Access) -> Iterator[FileEn
     elif re.match(r"[a-z][a-z0-9+.-]*://", name):
         yield from remote(name, urls, access.hosts)
     else:
-        path = Path(name)
-        if path.is_dir():
-            yield from _walk(str(path), access.outside_links)
-        elif path.exists():
-            yield _local(str(path), listed=False)
-        elif not (matches := sorted(glob.glob(name, recursive=True))):  # noqa: PTH207  # as written
-            raise UsageError(f"There is no file {path}.", "Check the path.")
-        else:
-            files = [match for match in matches if Path(match).is_file()]
-            yield from _listed(links.base_of(name), files, access.outside_links)
-
-
-def _walk(folder: str, outside: bool) -> Iterator[FileEntry]:
-    """Every file below, sorted. Strings rather than paths: there may be a million."""
-    files = []
-    for parent, refused, names in links.walk(folder, outside):
-        above = parent.rstrip("/")
-        files += [f"{above}/{name}" for name in names]
-        for name in refused:
-            yield _refused(f"{above}/{name}", links.refusal_of_folder(folder))
-    files = sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113  # strings
-    yield from _listed(folder, files, outside)
-
-
-def _listed(folder: str, files: list[str], outside: bool) -> Iterator[FileEntry]:
-    for file, reason in links.sorted_out(folder, files, outside, known):
-        yield _refused(file, reason) if reason else _local(file, listed=True)
-
-
-def _refused(path: str, reason: str) -> FileEntry:
-    return FileEntry(_printable(path), "", 0, lambda: nullcontext(BytesIO()), True, reason)
+        yield from local(name, known, access.outside_links)
 
 
 def known(name: str) -> bool:
     """Whether a file of this name is read where its folder is given."""
     return bool(_format(name)[0]) or name.lower().endswith(".zip")
-
-
-def _local(path: str, *, listed: bool) -> FileEntry:
-    stat = os.stat(path)  # noqa: PTH116  # a string: there may be a million
-    fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
-    open_stream = cast(OpenStream, partial(open, path, "rb"))
-    return FileEntry(_printable(path), fingerprint, stat.st_size, open_stream, listed)
-
-
-def _printable(name: str) -> str:
-    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def absolute(source: str | Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from ruie.errors import UnavailableError, UsageError
 from ruie.secrets import digest, without_credentials
-from ruie.worker.ingest.sources.file_entry import FileEntry
+from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
 from ruie.worker.ingest.sources.public_http import private_address, public_client
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
@@ -21,13 +21,18 @@ HINTS = {"file": "Give the path alone, without file://."}
 BUFFER = 1 << 18
 
 
-def _file_system(protocol: str, url: str, hosts: Sequence[str]) -> tuple[Any, str]:
+def _file_system(
+    protocol: str, url: str, hosts: Sequence[str], *, fresh: bool = False
+) -> tuple[Any, str]:
     """fsspec's file system and the path in it, by the protocol alone: in a URL for `url_to_fs`,
-    `::` would chain others, some of which read this machine's files or run programs."""
+    `::` would chain others, some of which read this machine's files or run programs. fresh: an
+    instance that no other call shares."""
     import fsspec
 
     kind = fsspec.get_filesystem_class(protocol)
     options = kind._get_kwargs_from_urls(url)
+    if fresh:
+        options["skip_instance_cache"] = True
     if protocol in ("http", "https"):
         options["get_client"] = public_client(hosts)
         options["skip_instance_cache"] = True  # another call may allow other hosts
@@ -41,12 +46,13 @@ def remote(url: str, urls: dict[str, str], hosts: Sequence[str] = ()) -> Iterato
     protocol, shown = url.split("://")[0], without_credentials(url)
     if protocol not in EXTRAS:
         raise UsageError(f"{protocol}:// is not read: {shown}.", HINTS.get(protocol, KNOWN))
+    lost: dict[str, Exception] = {}
     try:
         fs, path = _file_system(protocol, url, hosts)
-        if "*" in path:
-            infos, listed = fs.glob(path, detail=True), True
-        elif url.endswith("/") or (info := fs.info(path))["type"] == "directory":
-            infos, listed = fs.find(path, detail=True), True
+        if "*" in path or url.endswith("/") or (info := fs.info(path))["type"] == "directory":
+            # an instance of its own: shared ones keep old listings
+            fs, path = _file_system(protocol, url, hosts, fresh=True)
+            infos, listed = _list(fs, "glob" if "*" in path else "find", path, lost), True
         else:
             infos, listed = {path: info}, False
     except ImportError as error:
@@ -71,6 +77,46 @@ def remote(url: str, urls: dict[str, str], hosts: Sequence[str] = ()) -> Iterato
             size = infos[key].get("size") or 0
             open_stream = partial(_open, fs, key)
             yield FileEntry(name, _fingerprint(infos[key]), size, open_stream, listed)
+    for key in sorted(lost):
+        full = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
+        shown_error = OSError(without_credentials(str(lost[key].__cause__ or lost[key])))
+        yield lost_entry(without_credentials(full), "the folder cannot be listed", shown_error)
+
+
+def _list(fs: Any, method: str, path: str, lost: dict[str, Exception]) -> dict[str, Any]:
+    """The files of `find` or `glob`. lost: it is extended by the folders below the first one that
+    could not be listed, where fsspec passes over them or gives up the rest. (Some file systems list
+    all at once, and then fail at once.)"""
+    name = "_ls" if getattr(fs, "async_impl", False) else "ls"
+    list_folder = getattr(fs, name)
+    met: list[str] = []
+
+    def note(folder: str, error: Exception) -> list[Any]:
+        if len(met) == 1:  # nothing is known at all
+            raise error
+        lost[str(folder)] = error
+        return []
+
+    async def awaited(folder: str, *args: Any, **options: Any) -> Any:
+        met.append(folder)
+        try:
+            return await list_folder(folder, *args, **options)
+        except Exception as error:
+            return note(folder, error)
+
+    def called(folder: str, *args: Any, **options: Any) -> Any:
+        met.append(folder)
+        try:
+            return list_folder(folder, *args, **options)
+        except Exception as error:
+            return note(folder, error)
+
+    setattr(fs, name, awaited if name == "_ls" else called)
+    try:
+        found: dict[str, Any] = getattr(fs, method)(path, detail=True)
+    finally:
+        setattr(fs, name, list_folder)
+    return found
 
 
 def _is_missing(error: BaseException) -> bool:
