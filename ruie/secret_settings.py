@@ -62,11 +62,12 @@ def remember(given: Mapping[str, Any]) -> None:
     for name in URLS:
         if isinstance(url := given.get(name), str):
             secrets.remember_url(url)
+    if isinstance(key := plain(given.get("llm_api_key")), str):
+        secrets.remember(key)
     headers = given.get("llm_headers")
-    values = headers.values() if isinstance(headers, dict) else ()
-    for value in (given.get("llm_api_key"), *values):
-        if isinstance(secret := plain(value), str):
-            secrets.remember(secret, secret.rpartition(" ")[2])  # without "Bearer"
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if isinstance(shown := plain(value), str):
+            secrets.remember_header(str(name), shown)
 
 
 def replaced_by(overrides: Mapping[str, Any]) -> dict[str, Any]:

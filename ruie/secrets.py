@@ -53,6 +53,12 @@ _NAMED = re.compile(
 _BEARER = re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]{12,}")
 _NAMES_A_SECRET = re.compile(r"(?i).*(passw(or)?d|secret|token|api_?key|access_?key)")
 
+_WORD = re.compile(r"[A-Za-z]{1,15}")
+_PLACEHOLDERS = frozenset(
+    {"none", "null", "true", "false", "empty", "dummy", "unused", "ollama", "lm-studio", "no-key"}
+)
+"""What is written as a key where a server wants none: masked, they would be missing everywhere."""
+
 _lock = threading.Lock()
 _known: set[str] = set()
 _found: re.Pattern[str] | None = None
@@ -88,7 +94,8 @@ def without_known_in(value: Any) -> Any:
 def remember(*values: str) -> None:
     """From here on each of these is a known secret."""
     global _found
-    new = {value.strip() for value in values if len(value.strip()) >= SHORTEST} - _known
+    long_enough = {value.strip() for value in values if len(value.strip()) >= SHORTEST}
+    new = {value for value in long_enough if value.lower() not in _PLACEHOLDERS} - _known
     if not new:
         return
     with _lock:
@@ -96,6 +103,13 @@ def remember(*values: str) -> None:
         spellings = {spelling for value in _known for spelling in _spellings(value)}
         ordered = sorted(spellings, key=len, reverse=True)
         _found = re.compile("|".join(_searched(spelling) for spelling in ordered))
+
+
+def remember_header(name: str, value: str) -> None:
+    """From here on this header's value is a known secret, unless it is a word, such as the name of
+    a team, in a header that is not named after secrets."""
+    if _ACCESS.fullmatch(name) or "key" in name.lower() or not _WORD.fullmatch(value.strip()):
+        remember(value, value.rpartition(" ")[2])  # without "Bearer"
 
 
 def remember_url(url: str) -> None:
@@ -176,6 +190,6 @@ def _spellings(value: str) -> set[str]:
 
 def _searched(spelling: str) -> str:
     exact = re.escape(spelling)
-    if len(spelling) >= ANYWHERE and not re.fullmatch(r"[A-Za-z]{,15}", spelling):
+    if len(spelling) >= ANYWHERE and not _WORD.fullmatch(spelling):
         return exact
     return rf"(?<![A-Za-z0-9]){exact}(?![A-Za-z0-9])"

@@ -14,7 +14,7 @@ from ruie.errors import UnreachableError
 from ruie.llm.keys import Key
 from ruie.llm.proxies import proxy_for
 from ruie.llm.response import read_bounded
-from ruie.secrets import bare_url, remember, remember_url
+from ruie.secrets import bare_url, remember_header, remember_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -51,7 +51,8 @@ class Transport:
 
     def __post_init__(self) -> None:
         remember_url(self.base_url)
-        remember(*(part for value in self.headers.values() for part in value.split(" ")))
+        for name, value in self.headers.items():
+            remember_header(name, value)
 
     @property
     def shown_url(self) -> str:

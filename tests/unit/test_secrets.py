@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 import pytest
+from support.linear_time import assert_linear, repeated
 
 from ruie import secrets
 from ruie.errors import RuieError, SettingsError, UnavailableError
@@ -105,6 +106,13 @@ def test_a_password_that_its_url_shows_anyway_is_no_secret() -> None:
     assert masked("the postgres server") == "the postgres server"
 
 
+def test_what_is_no_secret_is_not_masked_everywhere() -> None:
+    load(llm_api_key="none", llm_headers={"X-Title": "ruie", "X-Team": "research", "X-Log": "true"})
+    assert masked("ruie: none of the research is true") == "ruie: none of the research is true"
+    load(llm_headers={"X-Api-Key": "swordfish", "Authorization": "Bearer trout", "X-Id": "a1b2c3"})
+    assert masked("swordfish, trout, a1b2c3") == "***, ***, ***"
+
+
 def test_variables_that_are_named_after_secrets_are_known() -> None:
     variables = {"PGPASSWORD": "pg-pass-1", "AWS_SECRET_ACCESS_KEY": "aws-2-key", "HOME": "/home/a"}
     remember_environment(variables, ["http://ada:proxy-pw-3@proxy:3128", "bob:proxy-pw-4@proxy"])
@@ -142,3 +150,16 @@ def test_errors_and_streams_hold_no_secret() -> None:
 def test_settings_show_no_password_in_their_repr() -> None:
     config = load(redis_url=f"redis://:{SECRET}@host", llm_base_url=f"https://a:{SECRET}@llm.org")
     assert SECRET not in f"{config!r} {config}"
+
+
+WORST = [
+    "://a:", "x://a:b", "http://u:p@h/", "http://a?b&", "http://h/?x_key=", "?a=b&", "?token",
+    "password=", "a-key=b&", "Bearer aaaaaaaaaaa ", "a.b+c-", "a", "do-not-tell-471", "swordfis",
+]  # fmt: skip  # a list
+
+
+@pytest.mark.parametrize("piece", WORST)
+def test_masking_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    remember(SECRET, "swordfish", "k3y")
+    assert_linear(masked, repeated(piece), 50_000)
+    assert_linear(masked, lambda size: f"http://h?{repeated(piece)(size)}", 50_000)
