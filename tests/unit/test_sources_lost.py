@@ -90,7 +90,7 @@ def test_a_named_folder_and_a_named_file(folder: Path) -> None:
 def test_a_link_to_nothing_is_refused_if_its_kind_is_known(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
-    (tmp_path / "c.pdf").symlink_to(tmp_path / "gone.pdf")
+    (tmp_path / "c.odt").symlink_to(tmp_path / "gone.odt")
     texts, refused = read(tmp_path)
     assert texts == {"a"}
     assert list(refused) == [f"{tmp_path}/b.txt"]
