@@ -20,7 +20,7 @@ from support.locked import locked, shared_folder
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
-from ruie.worker.ingest.sources import find_sources
+from ruie.worker.ingest.sources import find_sources, remote
 
 Found = tuple[set[str], dict[str, str]]
 
@@ -121,7 +121,8 @@ class Flaky(MemoryFileSystem):  # type: ignore[misc]  # it has no types
 
 
 @pytest.fixture
-def flaky() -> Iterator[Any]:
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setitem(remote.EXTRAS, "flaky", "none")
     fsspec.register_implementation("flaky", Flaky, clobber=True)
     fs = fsspec.filesystem("flaky")
     for path, content in {"/x/a.txt": b"a", "/x/bad/b.txt": b"b", "/x/good/c.txt": b"c"}.items():
