@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import ROOT
 from support.documents import (
     DECISIONS,
     DOCUMENTS,
@@ -224,3 +225,20 @@ def test_every_column_of_every_view_is_listed(tmp_path: Path) -> None:
         assert listed == list(run_readonly(url, f"SELECT * FROM {name}").columns), name
     titles = {title.strip("`") for title in every if title.startswith("`")}
     assert titles == {*metadata.tables, *VIEWS}
+
+
+# docs/security.md
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    promises = table_rows(sections(text_of("docs/security.md"))["Promises"])
+    assert len(promises) > 10
+    for promise, held_by in promises:
+        named = re.findall(r"`(tests/\w+/test_\w+\.py)`", held_by)
+        assert named, promise
+        assert all((ROOT / name).exists() for name in named), promise
+
+
+def test_the_headings_that_others_lead_to_are_there() -> None:
+    there = sections(text_of("docs/security.md"))
+    assert {"Secrets", "TLS", "Deleting a document", "SQL by others", "Fuzzing"} <= set(there)
