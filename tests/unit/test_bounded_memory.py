@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +77,8 @@ def test_types_that_would_be_larger_than_their_file_are_refused(
     path = tmp_path / "types.npz"
     if compressed:
         names = ("tokens", "ids", "idf", "means", "scales", "weights")
-        np.savez_compressed(path, **{name: np.zeros(4 * MIB, dtype=np.int8) for name in names})
+        arrays: dict[str, Any] = {name: np.zeros(4 * MIB, dtype=np.int8) for name in names}
+        np.savez_compressed(path, **arrays)
     else:
         header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (400000000,), }"
         header += b" " * (118 - 1 - len(header)) + b"\n"

@@ -138,13 +138,15 @@ def test_every_reason_is_listed(line: bytes, reason: str) -> None:
 
 
 def test_no_reason_is_listed_that_nothing_gives() -> None:
-    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py
+    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py; of
+    # links: test_sources_links.py
     others = {"cannot be read", "breaks off after record N", "is not CSV",
               "has N columns, the header N", "has a value that JSON has not",
               "has at least N characters, more than N", "repeats the id", "is not UTF-16",
               "is not E, which it declares", "declares an encoding", "is no text",
               "'id' has more than N digits",
-              "has a number of more than N digits"}  # fmt: skip  # a list
+              "has a number of more than N digits",
+              "a link leads out of", "a link to a folder leads out of"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given
 

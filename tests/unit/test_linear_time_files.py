@@ -13,6 +13,7 @@ from support.linear_time import Made, assert_linear, cpu_s, repeated
 from ruie.errors import AnnotationError, SchemaError
 from ruie.formats import Format, collect
 from ruie.schema import Schema
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.documents import read_jsonl
 from ruie.worker.ingest.sources.delimited import delimited
 from ruie.worker.ingest.sources.html import (
@@ -22,7 +23,6 @@ from ruie.worker.ingest.sources.html import (
     markdown_text,
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT
-from ruie.worker.ingest.sources.remote import without_credentials
 
 HTML = [
     "<div>", "<p>", "<b>", "<b><p>", "<ul><li>", "<dl><dt>", "<table><td>", "<td>", "<table>",

@@ -20,7 +20,7 @@ from support.locked import locked, shared_folder
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
-from ruie.worker.ingest.sources import find_sources
+from ruie.worker.ingest.sources import find_sources, remote
 
 Found = tuple[set[str], dict[str, str]]
 
@@ -90,7 +90,7 @@ def test_a_named_folder_and_a_named_file(folder: Path) -> None:
 def test_a_link_to_nothing_is_refused_if_its_kind_is_known(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
-    (tmp_path / "c.pdf").symlink_to(tmp_path / "gone.pdf")
+    (tmp_path / "c.odt").symlink_to(tmp_path / "gone.odt")
     texts, refused = read(tmp_path)
     assert texts == {"a"}
     assert list(refused) == [f"{tmp_path}/b.txt"]
@@ -121,7 +121,8 @@ class Flaky(MemoryFileSystem):  # type: ignore[misc]  # it has no types
 
 
 @pytest.fixture
-def flaky() -> Iterator[Any]:
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setitem(remote.EXTRAS, "flaky", "none")
     fsspec.register_implementation("flaky", Flaky, clobber=True)
     fs = fsspec.filesystem("flaky")
     for path, content in {"/x/a.txt": b"a", "/x/bad/b.txt": b"b", "/x/good/c.txt": b"c"}.items():

@@ -67,8 +67,21 @@ def _matches(pattern: str, known: Known, outside: bool) -> Iterator[FileEntry]:
     lost = _unlisted(pattern) if glob.has_magic(pattern) else []
     if not matches and not lost:
         raise UsageError(f"There is no file {_printable(pattern)}.", "Check the path.")
-    yield from _among(links.base_of(pattern), matches, known, outside)
+    found = [path for path in matches if os.path.exists(path)]  # noqa: PTH110  # as written
+    yield from _among(links.base_of(pattern), found, known, outside)
+    for path in matches:
+        if not _exists_or_turns_round(path):
+            yield from _listed(path, known)
     yield from _lost_folders(lost)
+
+
+def _exists_or_turns_round(path: str) -> bool:
+    """Whether there is a file, or `**` came there by links that lead back."""
+    try:
+        os.stat(path)  # noqa: PTH116  # a string, as it is written
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return True
 
 
 def _among(folder: str, paths: list[str], known: Known, outside: bool) -> Iterator[FileEntry]:
