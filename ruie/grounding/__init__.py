@@ -25,8 +25,8 @@ Which of several occurrences is meant: an entity or a trigger that is predicted 
 the n-th in the text; a relation takes the pair of head and tail with the fewest characters between
 them (the earlier on a tie); an argument takes the occurrence nearest to its trigger.
 
-Each string is looked for once, however often it is written. The third step's work is bounded for each
-string (ruie/grounding/fuzzy.py).
+Each string is looked for once, however often it is written. The third step's work is bounded for
+each string (ruie/grounding/fuzzy.py).
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class SegmentReader:
         self.labels = Labels(labels)
         self.arity = arity
         self.contains = contains
+        self.found: dict[str, bool] = {}
         self.fields = FieldReader(self.labels, arity, self._cut, self.barest)
 
     def segment(self, raw: str) -> Segment:
@@ -50,7 +51,7 @@ class SegmentReader:
         # a label that stands first is no other field's, but in a table with more columns
         fields = ";" not in raw and (known is None or "|" in raw or "\t" in raw)
         # what the text itself has says nothing about types
-        if fields and (found := self.fields.read(raw)) and not self.contains(raw):
+        if fields and (found := self.fields.read(raw)) and not self._in_text(raw):
             return Segment(raw, *found, True)
         if known is not None:
             return known
@@ -108,11 +109,16 @@ class SegmentReader:
         return (tuple(map(marks.unwrapped, chosen[0])) if chosen else ()), False
 
     def _as_written(self, part: str) -> str | None:
-        return part if self.contains(part) else None
+        return part if self._in_text(part) else None
 
     def barest(self, part: str) -> str | None:
         """The part, with as few of its marks taken off as it takes for the text to have it."""
-        return marks.barest(part, self.contains)
+        return marks.barest(part, self._in_text)
+
+    def _in_text(self, part: str) -> bool:
+        if part not in self.found:
+            self.found[part] = self.contains(part)
+        return self.found[part]
 
 
 def _divided(raw: str) -> tuple[str, bool, str]:
