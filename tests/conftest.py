@@ -30,6 +30,16 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("ruie"), max_examples=5000)
 settings.load_profile("ruie")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-minutes",
+        type=float,
+        default=0,
+        help="how long each fuzz test goes on with random seeds, after its fixed ones",
+    )
+
+
 FIRST = ("test_training_run.py", "test_bundle_build.py", "test_command.py", "test_real_llm.py")
 """The files that take longest: begun last, they would leave processors idle."""
 

@@ -7,10 +7,12 @@ import gzip
 import json
 import logging
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.damage import damaged
+from support.fuzzing import fuzz
 
 from ruie.annotations import load_corpus
 from ruie.errors import RuieError
@@ -105,20 +107,18 @@ def check(folder: Path, files: dict[str, bytes], seed: int) -> int:
     return used
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    log = logging.getLogger("ruie")
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.timeout(0)
 def test_damaged_annotations_are_refused_with_a_sentence(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     files = good()
-    with caplog.at_level(logging.ERROR, "ruie"):
-        assert sum(check(tmp_path, files, seed) for seed in range(60))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_damaged_annotations_at_length(tmp_path: Path) -> None:
-    files = good()
-    logging.getLogger("ruie").setLevel(logging.ERROR)
-    try:
-        assert sum(check(tmp_path, files, seed) for seed in range(1000, 5000))
-    finally:
-        logging.getLogger("ruie").setLevel(logging.NOTSET)
+    assert sum(fuzz(request, 40, lambda seed: check(tmp_path, files, seed)))

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.damage import damaged
+from support.fuzzing import fuzz
+from support.office import docx_file, pdf_file
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
@@ -61,6 +64,8 @@ def good() -> dict[str, bytes]:
         "a.html": f"<meta charset=utf-8><title>x</title>{page}".encode(),
         "b.html": ("<meta charset=shift_jis><p>" + "石油価格" * 9).encode("shift_jis"),
         "a.parquet": parquet(),
+        "a.pdf": pdf_file([["Oil fell.", "Shell owns Pernis."], ["Brent rose."]], title="Oil"),
+        "a.docx": docx_file("".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in TEXTS)),
     }
     return {
         **files,
@@ -120,15 +125,15 @@ def test_the_files_are_good_before_they_are_damaged(tmp_path: Path) -> None:
     assert len(rows) > 40
 
 
-@pytest.mark.parametrize("seed", range(80))
-def test_no_damage_costs_a_neighbour(tmp_path: Path, seed: int) -> None:
-    counted, refused = check(tmp_path, seed)
-    assert counted > 4
-    assert refused
+@pytest.mark.timeout(0)
+def test_no_damage_costs_a_neighbour(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> None:
+    def damage(seed: int) -> None:
+        folder = tmp_path_factory.mktemp("seed")
+        counted, refused = check(folder, seed)
+        assert counted > 4
+        assert refused
+        shutil.rmtree(folder)
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_no_damage_costs_a_neighbour_at_length(tmp_path: Path) -> None:
-    results = [check(tmp_path, seed) for seed in range(1000, 4000)]
-    assert sum(refused for _, refused in results) > 3000
+    fuzz(request, 60, damage)
