@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,14 @@ def test_a_mapping_is_kept(ruie: Run, tmp_path: Path) -> None:
     wrong = ruie("canonical", "import", "names.csv")
     assert wrong.returncode == 2
     assert "names.csv:1" in wrong.stderr
+
+
+def test_what_a_database_refuses_is_a_sentence_in_every_command(ruie: Run, upgraded: Path) -> None:
+    with sqlite3.connect(upgraded) as connection:
+        connection.execute("ALTER TABLE canonical RENAME TO elsewhere")
+    connection.close()
+    done = ruie("canonical", "list")
+    assert done.returncode == 4
+    assert "The database refuses: no such table: canonical." in done.stderr
+    assert "ruie db check" in done.stderr
+    assert "Traceback" not in done.stderr
