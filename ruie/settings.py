@@ -33,6 +33,7 @@ from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
     checked_headers,
+    checked_model,
     checked_parameters,
     checked_secret,
     without_secrets,
@@ -79,7 +80,9 @@ class Settings(BaseSettings):
     llm_base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
         "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
     )
-    llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
+    llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
+        "", description="model name; empty: the first that the endpoint lists"
+    )
     llm_api_key: Annotated[SecretStr, AfterValidator(_secret)] = Field(
         SecretStr(""), description="API key of the endpoint"
     )

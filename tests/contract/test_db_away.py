@@ -46,7 +46,7 @@ def running(engine: Engine, *statements: str, **values: object) -> Exception:
     return raised(work)
 
 
-LONG = {"long": RANDOM}
+LONG: dict[str, object] = {"long": RANDOM}
 PERMANENT: dict[str, tuple[list[str], dict[str, object]]] = {
     "54000": (["INSERT INTO canonical VALUES (%(long)s, 'x', 'x', false)"], LONG),
     "22001": (["INSERT INTO spend_accounts VALUES (%(long)s, 0)"], LONG),

@@ -135,10 +135,12 @@ def test_every_reason_is_listed(line: bytes, reason: str) -> None:
 
 
 def test_no_reason_is_listed_that_nothing_gives() -> None:
-    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py
+    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py,
+    # tests/contract/test_db_lengths.py
     others = {"cannot be read", "breaks off after record N", "is not CSV",
               "has N columns, the header N", "has a value that JSON has not",
-              "has at least N characters, more than N", "repeats the id"}  # fmt: skip  # a list
+              "has at least N characters, more than N", "repeats the id",
+              "'id' has N bytes, more than N"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given
 

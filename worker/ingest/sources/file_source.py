@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import DocumentOrError
+from ruie.worker.ingest.sources.bounded import read_bounded
 from ruie.worker.ingest.sources.file_entry import OpenStream
 from ruie.worker.ingest.sources.formats import Reader, UnreadableError
 from ruie.worker.ingest.sources.mapping import ColumnMapping
@@ -98,4 +99,4 @@ def decompress(stream: BinaryIO, compression: str) -> BinaryIO:
 def read_sources(sources: Iterable[FileSource]) -> Iterator[DocumentOrError]:
     """The documents and refusals of every source, in order."""
     for source in sources:
-        yield from source.read()
+        yield from read_bounded(source)
