@@ -64,6 +64,16 @@ class Settings(BaseSettings):
 
     # Servers and files
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
+    query_database_url: str = Field(
+        "",
+        description="URL with the login that `ruie db reader` makes, for `ruie query` and "
+        "`ruie search`; empty: RUIE_DATABASE_URL",
+    )
+    query_timeout_s: float = Field(
+        300.0,
+        ge=0,
+        description="seconds that a query may take until its next rows; 0: any time",
+    )
     redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
     bundle: Path = Field(
         packaged_bundle(), description="directory of the bundle; default: the one included in ruie"

@@ -15,6 +15,7 @@ from support.commands import ROOT, parse, resolve
 from support.deployment import COMPOSE_TEXT, OURS, SERVICES
 
 from ruie.db.engine import database_url
+from ruie.db.reader import NAME
 from ruie.settings import Settings
 
 # compose.yaml
@@ -66,7 +67,14 @@ def test_a_service_has_the_settings_that_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["POSTGRES_PASSWORD", "RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_BUNDLE"]
+    "variable",
+    [
+        "POSTGRES_PASSWORD",
+        "POSTGRES_READER_PASSWORD",
+        "RUIE_LLM_BASE_URL",
+        "RUIE_LLM_MODEL",
+        "RUIE_BUNDLE",
+    ],
 )
 def test_what_has_no_default_says_what_to_set(variable: str) -> None:
     messages = [m[3] for m in VARIABLE.finditer(COMPOSE_TEXT) if (m[1], m[2]) == (variable, ":?")]
@@ -124,7 +132,10 @@ def test_the_database_is_the_one_that_the_url_names_and_is_kept() -> None:
     postgres, url = SERVICES["postgres"], default_url("RUIE_DATABASE_URL")
     environment = postgres["environment"]
     assert database_url(url.geturl()).get_backend_name() == "postgresql"
-    assert url.username == environment["POSTGRES_USER"]
+    assert environment["POSTGRES_USER"] == "postgres"
+    made = yaml.safe_load(COMPOSE_TEXT)["configs"]["owner"]["content"]
+    assert f"CREATE ROLE {url.username} LOGIN CREATEROLE PASSWORD" in made
+    assert "SUPERUSER" not in made
     assert url.path == f"/{environment['POSTGRES_DB']}"
     check = " ".join(postgres["healthcheck"]["test"])
     assert f"-U {url.username} -d {url.path[1:]}" in check
@@ -134,6 +145,15 @@ def test_the_database_is_the_one_that_the_url_names_and_is_kept() -> None:
     major = int(postgres["image"].removeprefix("postgres:"))
     # the image of 18 moved its data one folder up; the wrong one loses everything with a container
     assert target == ("/var/lib/postgresql" if major >= 18 else "/var/lib/postgresql/data")
+
+
+def test_queries_have_a_login_of_their_own() -> None:
+    owner, reader = default_url("RUIE_DATABASE_URL"), default_url("RUIE_QUERY_DATABASE_URL")
+    assert (reader.hostname, reader.port, reader.path) == (owner.hostname, owner.port, owner.path)
+    assert reader.username == NAME
+    assert "${POSTGRES_READER_PASSWORD}" in reader.netloc
+    for service in OURS.values():  # the migration makes it, and a worker's container queries
+        assert "RUIE_QUERY_DATABASE_URL" in service["environment"]
 
 
 def test_nothing_runs_before_the_migration_is_done() -> None:
@@ -172,6 +192,9 @@ def deploy_readme() -> str:
     return Path(ROOT / "deploy/README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", *sorted(OURS["worker"]["environment"])])
+@pytest.mark.parametrize(
+    "name",
+    ["POSTGRES_PASSWORD", "POSTGRES_READER_PASSWORD", *sorted(OURS["worker"]["environment"])],
+)
 def test_the_readme_names_every_variable(name: str) -> None:
     assert f"`{name}`" in deploy_readme()

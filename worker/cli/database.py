@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -12,14 +14,21 @@ def database() -> None:
 
 @database.command()
 def upgrade() -> None:
-    """Create the tables, or change them to this version's. Safe to run at any time."""
+    """Create the tables, or change them to this version's. Safe to run at any time.
+
+    The login of RUIE_QUERY_DATABASE_URL, where it is set, is made too.
+    """
     from ruie.db import migrate
     from ruie.db.engine import open_engine
+    from ruie.db.reader import prepare_reader
     from ruie.settings import settings
 
-    engine = open_engine(settings().database_url)
+    config = settings()
+    engine = open_engine(config.database_url)
     migrate.upgrade(engine)
     click.echo(f"The database is up to date: {engine.url.render_as_string()}", err=True)
+    if problem := prepare_reader(engine, config.query_database_url):
+        click.echo(f"Warning: {problem}", err=True)
 
 
 @database.command()
@@ -32,3 +41,35 @@ def check() -> None:
     engine = open_engine(settings().database_url)
     migrate.check(engine)
     click.echo(f"The database is of this version: {engine.url.render_as_string()}", err=True)
+
+
+@database.command()
+@click.option("--name", default="ruie_reader", help="Name of the login; default: ruie_reader.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with its password; default: a random one.",
+)
+def reader(name: str, password_file: Path | None) -> None:
+    """Make a login of PostgreSQL that may read ruie's tables and nothing else; prints its URL.
+
+    `ruie query` and `ruie search` use it if RUIE_QUERY_DATABASE_URL is that URL. If the login is
+    there already, it gets the password.
+    """
+    import secrets
+
+    from ruie.db import migrate
+    from ruie.db.engine import open_engine
+    from ruie.db.reader import make_reader
+    from ruie.settings import settings
+
+    password = secrets.token_urlsafe(24)
+    if password_file is not None:
+        password = password_file.read_text(encoding="utf-8").strip()
+        if not password:
+            raise click.BadParameter(f"{password_file} is empty", param_hint="--password-file")
+    engine = open_engine(settings().database_url)
+    migrate.check(engine)
+    url = make_reader(engine, name, password)
+    click.echo(url.render_as_string(hide_password=False))
+    click.echo("Set RUIE_QUERY_DATABASE_URL to this; it holds the password.", err=True)

@@ -12,6 +12,7 @@ from typing import Self
 
 from ruie.db import migrate
 from ruie.db.engine import open_engine
+from ruie.db.reader import prepare_reader
 from ruie.errors import UnavailableError
 from ruie.settings import Settings
 from ruie.worker.embedded.redis_server import RedisServer, free_port
@@ -42,7 +43,10 @@ class Stack:
 
     def _start(self) -> None:
         config = self.settings
-        migrate.upgrade(open_engine(config.database_url))
+        engine = open_engine(config.database_url)
+        migrate.upgrade(engine)
+        if problem := prepare_reader(engine, config.query_database_url):
+            self._report(f"Warning: {problem}")
         if not config.redis_url:
             server = RedisServer(config.home)
             self._children.append(server.child)
@@ -58,7 +62,7 @@ class Stack:
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
         self._report(f"Redis        {config.redis_url}")
         self._report(f"LLM          {config.llm_endpoint}")
-        self._report(f"database     {open_engine(config.database_url).url.render_as_string()}")
+        self._report(f"database     {engine.url.render_as_string()}")
         self._report(f"logs         {config.home}/")
 
     def check(self) -> None:
