@@ -35,7 +35,7 @@ from support.fleet import Fleet  # noqa: E402
 
 from ruie.schema import Schema  # noqa: E402
 from ruie.worker.demo import gold  # noqa: E402
-from ruie.worker.embedded.redis_server import free_port  # noqa: E402
+from ruie.worker.embedded.stack import free_port  # noqa: E402
 
 IN_FLIGHT = 64
 DELAY_S = 0.5

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from ruie.db.models.search import FTS
 from ruie.db.outage import error_text
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
+from ruie.private import private_file
 
 BUSY_S = 30.0
 """Seconds a SQLite writer waits for the one that holds the file."""
@@ -66,6 +67,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def _sqlite(url: URL) -> Engine:
+    private_file(Path(url.database or ""))
     # isolation_level=None: the driver begins no transaction by itself, `begin` below does.
     engine = create_engine(url, connect_args={"isolation_level": None, "timeout": BUSY_S})
 
@@ -243,6 +245,15 @@ def _connected(engine: Engine) -> Engine:
     return engine
 
 
+def shown_url(engine: Engine) -> str:
+    """Where a database is, as it is printed: without user, password and most of the query."""
+    url = engine.url
+    # The query may hold a password too; only a socket's folder says where the server is.
+    query = {key: value for key, value in url.query.items() if key in ("host", "port")}
+    shown = URL.create(url.drivername, None, None, url.host, url.port, url.database, query)
+    return shown.render_as_string()
+
+
 def connection_error(engine: Engine, error: Exception) -> UnavailableError | DatabaseError:
     """The error of a connection that failed, never with the password."""
     reason = error_text(error)
@@ -257,11 +268,10 @@ def connection_error(engine: Engine, error: Exception) -> UnavailableError | Dat
             "Check that the file and its folder exist and may be read and written,"
             " or create it with `ruie db upgrade`.",
         )
-    # The URL's query may hold a password too; only a socket's folder says where the server is.
-    query = {key: value for key, value in engine.url.query.items() if key in ("host", "port")}
-    shown = engine.url.set(query=query).render_as_string(hide_password=True)
     return UnavailableError(
-        f"The database at {shown} cannot be reached: {reason}.",
-        "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
+        f"The database at {shown_url(engine)} cannot be reached: {reason}.",
+        "Name the host as its certificate does, and the authority that signed it (sslrootcert)."
+        if "certificate" in reason
+        else "Check that PostgreSQL is running and that RUIE_DATABASE_URL has the right host, port,"
         " name and password.",
     )

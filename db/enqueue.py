@@ -13,6 +13,7 @@ from ruie.chunking import context_of
 from ruie.db import staging
 from ruie.db.chunks import Chunker, whole
 from ruie.db.corpora import CorpusJob, origins_of
+from ruie.db.forget import forgotten
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import jobs, origins
 from ruie.db.sql import pieces
@@ -34,7 +35,7 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class EnqueueCounts:
-    """What was done with the rows: len(rows) == added + known + unchanged + len(duplicates)."""
+    """What was done with the rows: each is added, known, unchanged, a duplicate or forgotten."""
 
     added: int
     """Rows that are new in this job."""
@@ -51,6 +52,8 @@ class EnqueueCounts:
     """Of those added, rows that the corpus had with another text, question or context."""
     unchanged: int = 0
     """Rows that the corpus already has, processed with the same question: they were not added."""
+    forgotten: tuple[int, ...] = ()
+    """Indexes of rows whose text is to be forgotten (db/forget.py): they were not added."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class SortedRows:
     added: list[int] = field(default_factory=list)
     known: int = 0
     duplicates: list[int] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
     superseded: list[int] = field(default_factory=list)
     """Ids of the corpus's origins that added rows replace."""
     unchanged: list[staging.Row] = field(default_factory=list)
@@ -109,6 +113,7 @@ def enqueue_documents(
         added=len(sorted_rows.added),
         known=sorted_rows.known,
         duplicates=tuple(sorted_rows.duplicates),
+        forgotten=tuple(sorted_rows.forgotten),
         new_documents=new_documents,
         new_items=new_items,
         changed=len(sorted_rows.superseded),
@@ -124,7 +129,11 @@ def sort_rows(
     own, current = origins_of(conn, corpus_job, ids)
     taken = {id_: (o.source, o.line, o.digest) for id_, o in own.items()}
     sorted_rows = SortedRows()
+    unwanted = forgotten(conn, digests)
     for index, (id_, row, text) in enumerate(zip(ids, rows, digests, strict=True)):
+        if text in unwanted:
+            sorted_rows.forgotten.append(index)
+            continue
         here = (_source(row), row.line, text)
         if id_ in taken:
             if taken[id_] == here:

@@ -22,6 +22,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from ruie.secrets import masked, without_known
+
 # SQLite numbers rows by itself only in a column that is declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 # The cost of a call. Sums that decide anything are of whole billionths (db/spend.py).
@@ -73,6 +75,29 @@ class StorableText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return value if value is None else storable(value)
+
+
+class MaskedText(TypeDecorator[str]):
+    """What was said about a failure, or an endpoint's URL: stored, and read, without secrets.
+
+    answer: a model's, in which only known secrets are masked, as the rest may be the document's.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, *, answer: bool = False) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else storable(self._mask(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else self._mask(value)  # rows of earlier versions
+
+    def _mask(self, text: str) -> str:
+        return without_known(text) if self.answer else masked(text)
 
 
 class NameKey(TypeDecorator[str]):

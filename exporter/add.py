@@ -1,9 +1,9 @@
-"""`ruie bundle add`: add demonstrations to a bundle, whose encoder and ranking stay."""
+"""`ruie bundle add` and `remove`: other demonstrations; the encoder and the ranking stay."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +45,53 @@ def add_demonstrations(
         raise AnnotationError(
             "There are no demonstrations to add.", "Give a file with annotated rows."
         )
-    in_place = output.absolute() == bundle.absolute()
-    check_target(output, overwrite=overwrite or in_place)
     opened = Bundle.open(bundle, threads=threads)
     old = opened.demonstrations()
     kept = _without_replaced(old, demonstrations)
-    rows, partitions = arrange([*kept, *demonstrations])
+    rows = [*kept, *demonstrations]
+    sealed = rewrite(opened, rows, output, overwrite=overwrite, progress=progress)
+    return Added(sealed, len(rows) - len(kept), len(old) - len(kept))
+
+
+def remove_demonstrations(
+    bundle: Path,
+    ids: Collection[str],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: StepProgress = no_progress,
+) -> Manifest:
+    """Write the bundle without some of its demonstrations to `output`, as `add_demonstrations`
+    does. Raises `BundleError`, `AnnotationError` for an id that it does not have, or if none would
+    be left."""
+    opened = Bundle.open(bundle, threads=threads)
+    old = opened.demonstrations()
+    if missing := sorted(set(ids) - {each.id for each in old}):
+        raise AnnotationError(
+            f"{bundle} has no demonstration {missing[0]}.", "`ruie bundle inspect` lists them."
+        )
+    rows = [each for each in old if each.id not in set(ids)]
+    if not rows:
+        raise AnnotationError(f"{bundle} has no other demonstrations.", "Delete the bundle.")
+    return rewrite(opened, rows, output, overwrite=overwrite, progress=progress)
+
+
+def rewrite(
+    opened: Bundle,
+    demonstrations: Sequence[Demonstration],
+    output: Path,
+    *,
+    overwrite: bool,
+    progress: StepProgress,
+) -> Manifest:
+    """Write a bundle's encoder and ranking with other demonstrations."""
+    in_place = output.absolute() == opened.path.absolute()
+    check_target(output, overwrite=overwrite or in_place)
+    rows, partitions = arrange(demonstrations)
     with staged(output, overwrite=overwrite or in_place) as folder:
         for name in (ENCODER, TOKENIZER):
-            shutil.copyfile(bundle / name, folder / name)
+            shutil.copyfile(opened.path / name, folder / name)
         card = opened.manifest.encoder
         partitions = write_pool(folder, opened.encoder, card, rows, partitions, progress)
         manifest = opened.manifest.model_copy(
@@ -63,8 +101,7 @@ def add_demonstrations(
                 "partitions": partitions,
             }
         )
-        sealed = seal(folder, manifest)
-    return Added(sealed, len(rows) - len(kept), len(old) - len(kept))
+        return seal(folder, manifest)
 
 
 def _without_replaced(

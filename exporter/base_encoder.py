@@ -11,6 +11,7 @@ from typing import Any
 from ruie.bundle.manifest import Pooling
 from ruie.bundle.retrieval import KEYWORD_TOKENS
 from ruie.errors import BundleError, RuieError, UnavailableError
+from ruie.settings import settings
 
 DEFAULT_MAX_TOKENS = 512
 """Where neither model nor tokenizer states a length; RUIE's own (arXiv 2409.11673)."""
@@ -78,11 +79,18 @@ def load_pretrained(
     """`loader.from_pretrained(model, **options)`; a model that cannot be loaded raises `raises`.
 
     loader: a class of transformers. kind: what the model is, for the message. model: a Hugging
-    Face id or a folder.
+    Face id or a folder. Code that the model brings is run only if the settings allow it: without
+    being told, transformers would ask on the terminal.
     """
+    trusted = settings().model_code
     try:
-        return loader.from_pretrained(model, **options)
+        return loader.from_pretrained(model, trust_remote_code=trusted, **options)
     except Exception as error:  # transformers raises many kinds, for many kinds of wrong input
+        if not trusted and "trust_remote_code" in str(error):
+            raise raises(
+                f"The {kind} {model} brings Python code of its own, which is not run.",
+                "Choose another model, or set RUIE_MODEL_CODE=true if you have read that code.",
+            ) from None
         raise raises(
             f"The {kind} {model} cannot be loaded: {first_line(error)}",
             "Give a Hugging Face id or the folder of a model with its tokenizer.",

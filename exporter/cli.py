@@ -1,6 +1,6 @@
 """`ruie bundle`: build, extend, train, inspect and verify a bundle.
 
-Loads nothing heavier than click until a command runs; `add`, `inspect` and `verify` need no torch.
+Loads nothing heavier than click until a command runs; only `build` and `train` need torch.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from ruie.exporter.shown import megabytes, print_bundle
 
-    from ruie.bundle.manifest import Manifest
+if TYPE_CHECKING:
     from ruie.exporter.build import StepProgress
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -75,9 +74,8 @@ def build(
 
     The exported encoder is compared with the original; if it differs too much, nothing is written.
     """
-    from rich.console import Console
-
     from ruie.bundle.manifest import Quantisation
+    from ruie.console import Console
     from ruie.exporter.build import build_bundle, read_demonstrations
 
     rows = read_demonstrations([*first, *more], schema)
@@ -97,7 +95,7 @@ def build(
             threads=threads,
             progress=progress,
         )
-    _print(output, manifest, as_json=as_json, read=len(rows))
+    print_bundle(output, manifest, as_json=as_json, read=len(rows))
 
 
 @bundle.command()
@@ -123,8 +121,7 @@ def add(
 
     Nothing is trained. Rows replace demonstrations of the same text, task and labels.
     """
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.exporter.add import add_demonstrations
     from ruie.exporter.build import read_demonstrations
 
@@ -141,7 +138,28 @@ def add(
         )
     if not as_json:
         click.echo(f"{result.added:,} added, {result.replaced:,} older ones replaced.")
-    _print(target, result.manifest, as_json=as_json)
+    print_bundle(target, result.manifest, as_json=as_json)
+
+
+@bundle.command()
+@click.argument("directory", type=_FOLDER)
+@click.argument("ids", nargs=-1, required=True, metavar="DEMONSTRATION...")
+@click.option(
+    "--output", "-o", type=_FOLDER, help="Directory to write. Default: the bundle itself."
+)
+@_OVERWRITE
+@_JSON
+def remove(
+    directory: Path, ids: tuple[str, ...], output: Path | None, overwrite: bool, as_json: bool
+) -> None:
+    """Remove demonstrations, by their ids, from a bundle."""
+    from ruie.exporter.add import remove_demonstrations
+
+    target = output or directory
+    manifest = remove_demonstrations(directory, ids, target, overwrite=overwrite)
+    if not as_json:
+        click.echo(f"{len(set(ids)):,} removed.")
+    print_bundle(target, manifest, as_json=as_json)
 
 
 @bundle.command()
@@ -163,8 +181,7 @@ def train(config: Path, overwrite: bool, as_json: bool) -> None:
 
     check_libraries()
     silence_transformers()
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.exporter.training import distributed
     from ruie.exporter.training.config import TrainConfig
     from ruie.exporter.training.pipeline import Training
@@ -190,7 +207,7 @@ def inspect(directory: Path | None, as_json: bool) -> None:
     from ruie.bundle.bundle import read_manifest
 
     directory = directory or _configured()
-    _print(directory, read_manifest(directory)[0], as_json=as_json)
+    print_bundle(directory, read_manifest(directory)[0], as_json=as_json)
 
 
 @bundle.command()
@@ -207,7 +224,7 @@ def verify(directory: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"path": str(directory), "digest": opened.digest, "ok": True}))
         return
     size = sum(card.size for card in opened.manifest.files.values())
-    click.echo(f"{directory} is undamaged: {len(opened.manifest.files)} files, {_size(size)}.")
+    click.echo(f"{directory} is undamaged: {len(opened.manifest.files)} files, {megabytes(size)}.")
     click.echo(f"digest {opened.digest}")
 
 
@@ -215,79 +232,3 @@ def _configured() -> Path:
     from ruie.settings import load
 
     return load().bundle
-
-
-def _print(directory: Path, manifest: Manifest, *, as_json: bool, read: int | None = None) -> None:
-    if as_json:
-        from ruie.bundle.manifest import digest
-
-        document = {
-            "path": str(directory),
-            "digest": digest(manifest.to_bytes()),
-            "manifest": manifest.model_dump(mode="json"),
-        }
-        click.echo(json.dumps(document, indent=1))
-        return
-    from rich.console import Console
-
-    console = Console()
-    console.print(_facts(directory, manifest, read))
-    console.print()
-    console.print(_partitions(manifest))
-
-
-def _facts(directory: Path, manifest: Manifest, read: int | None) -> Table:
-    from rich.table import Table
-
-    card, parity = manifest.encoder, manifest.parity
-    repeated = (read or manifest.demonstrations) - manifest.demonstrations
-    left_out = f" ({repeated} repeated ones left out)" if repeated else ""
-    facts = {
-        "bundle": str(directory),
-        "encoder": f"{card.base_model} ({card.architecture}), {card.dimension} dimensions, "
-        f"{card.pooling} pooling, {card.max_tokens} tokens",
-        "quantisation": f"{card.quantisation}, opset {card.opset}",
-        "against torch": f"cosine {parity.cosine_mean:.5f} on average, {parity.cosine_min:.5f} at "
-        f"worst; {parity.top8_overlap:.1%} of the nearest 8 agree ({parity.sentences} sentences)",
-        "demonstrations": f"{manifest.demonstrations:,}{left_out}",
-        "order": _order(manifest),
-        "size": _size(sum(file.size for file in manifest.files.values())),
-        "written by": f"ruie {manifest.ruie_version}, format {manifest.format_version}",
-    }
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, value in facts.items():
-        table.add_row(name, value)
-    return table
-
-
-def _order(manifest: Manifest) -> str:
-    if manifest.ranking is None:
-        return "by similarity"
-    weights = {"agreement": manifest.ranking.agreement, "mentions": manifest.ranking.mentions}
-    features = ["similarity"] + [
-        f"{name} ({', '.join(f'{task} {weight:g}' for task, weight in by_task.items())})"
-        for name, by_task in weights.items()
-        if by_task
-    ]
-    return f"by {' and '.join(features)}, learned from {manifest.training.get('llm', 'an LLM')}"
-
-
-def _partitions(manifest: Manifest) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("schema", "task", "event"):
-        table.add_column(name)
-    table.add_column("labels", justify="right")
-    table.add_column("demonstrations", justify="right")
-    for part in manifest.partitions:
-        labels = str(len(part.labels))
-        table.add_row(part.schema_name, part.task, part.event or "", labels, f"{len(part):,}")
-    return table
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

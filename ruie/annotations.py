@@ -131,7 +131,7 @@ def load_schema(path: Path) -> Schema:
     if path.suffix == ".json":
         try:
             described = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             described = None
         if isinstance(described, dict) and {"dataset", "task", "labels"} <= described.keys():
             return _described_schema(path, described)
@@ -139,13 +139,15 @@ def load_schema(path: Path) -> Schema:
 
 
 def _described_schema(path: Path, described: dict[str, Any]) -> Schema:
-    name = str(described["dataset"])
+    name = _utf8(str(described["dataset"]))
     match described["task"], described["labels"]:
         case "NER", [*labels] if _words(labels):
             return Schema(name, entities=dict.fromkeys(labels, ""))
         case "RE", [*labels] if _words(labels):
             return Schema(name, relations=dict.fromkeys(labels, ""))
-        case (("EE" | "ED"), dict(labels)) if all(_words(roles) for roles in labels.values()):
+        case (("EE" | "ED"), dict(labels)) if _words([*labels]) and all(
+            _words(roles) for roles in labels.values()
+        ):
             return Schema(name, events={event: tuple(roles) for event, roles in labels.items()})
     raise SchemaError(
         f"{path}: 'labels' does not fit 'task'.",
@@ -160,14 +162,14 @@ def _labels(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema | None:
         labels = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise SchemaError(f"{path} cannot be read as JSON.", "Correct it, or remove it.") from None
-    name = path.resolve().parent.name or "labels"
+    name = _utf8(path.resolve().parent.name) or "labels"
     tasks = {task for row in rows for task in row.gold}
     match labels:
         case [*listed] if _words(listed) and tasks == {Task.NER}:
             return Schema(name, entities=dict.fromkeys(map(_spaced, listed), ""))
         case [*listed] if _words(listed) and tasks == {Task.RE}:
             return Schema(name, relations=dict.fromkeys(map(_spaced, listed), ""))
-        case dict() if tasks == {Task.ED} and all(_words(roles) for roles in labels.values()):
+        case dict() if tasks == {Task.ED} and all(map(_words, [[*labels], *labels.values()])):
             return Schema(
                 name,
                 events={_spaced(k): tuple(map(_spaced, roles)) for k, roles in labels.items()},
@@ -180,7 +182,15 @@ def _spaced(label: str) -> str:
 
 
 def _words(labels: object) -> bool:
-    return isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    return isinstance(labels, list) and all(
+        isinstance(label, str) and _utf8(label) == label for label in labels
+    )
+
+
+def _utf8(text: str) -> str:
+    """A name as UTF-8 can encode it: bytes of a file's name, and halves of surrogate pairs, as
+    `\\udce9`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def infer_schema(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema:
@@ -193,7 +203,7 @@ def infer_schema(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema:
         for event, arguments in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
             events.setdefault(event.type, set()).update(item.type for item in arguments)
     return Schema(
-        path.name.split(".")[0],
+        _utf8(path.name.split(".")[0]),
         entities=dict.fromkeys(sorted(types[Task.NER]), ""),
         relations=dict.fromkeys(sorted(types[Task.RE]), ""),
         events={name: tuple(sorted(roles)) for name, roles in sorted(events.items())},

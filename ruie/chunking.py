@@ -26,6 +26,10 @@ CONTEXT_CHARS = 300
 PIECES_PER_BUDGET = 8
 """A sentence over the budget is cut into pieces of about this fraction of it: small enough for a
 few of them to be an overlap."""
+MAX_CLUSTER = 256
+"""Characters that are looked back over to find where a grapheme begins: a longer one, or a longer
+row of flags, is cut. Unicode's Stream-Safe Text Format (UAX 15) expects at most 30 marks on one
+letter, and a text may hold nothing but marks."""
 
 _CLAUSE = re.compile(r"[\n;:,.!?…—–،؛؟।॥、，；：。！？]+[\"'”’»)\]」』）]*\s*")
 _GRAPHEME = regex.compile(r"\X")
@@ -101,10 +105,9 @@ class Chunker:
             return space.end()
         if reach == end:
             return end
-        cut = reach
-        while cut > start + 1 and not _boundary(text, cut):
-            cut -= 1
-        return cut if cut > start + 1 or _boundary(text, cut) else reach
+        earliest = max(start, reach - MAX_CLUSTER)
+        cuts = (cut for cut in range(reach, earliest, -1) if _boundary(text, cut, start))
+        return next(cuts, reach)
 
     def _reach(self, text: str, start: int, end: int, budget: int) -> int:
         """The furthest end within a budget, by bisection; at least one character on."""
@@ -126,21 +129,25 @@ class Chunker:
     def _packed(self, text: str, units: list[Range]) -> list[Range]:
         """As many units in each chunk as fit."""
         costs = [self.count_tokens(text[start:end]) for start, end in units]
+        # what the white space before a unit costs at least: nothing, as long as it is short
+        gaps = [max(0, self.count_tokens(text[a[1] : b[0]]) - 1) for a, b in pairwise(units)]
         chunks: list[Range] = []
         first = fresh = 0
         while fresh < len(units):
             last, used = fresh, sum(costs[first : fresh + 1])
+            blank = 0
             while last + 1 < len(units) and used + costs[last + 1] <= self.budget_tokens:
+                blank += gaps[last]
+                if blank > self.budget_tokens:
+                    break
                 last += 1
                 used += costs[last]
             # the sum of the parts is close to the whole, not always above it
-            while not self._fits(text, units[first][0], units[last][1], self.budget_tokens):
-                if last > fresh:
-                    last -= 1
-                elif first < fresh:
-                    first += 1
-                else:
+            last = self._last_that_fits(text, units, first, fresh, last)
+            while first < fresh and last == fresh:
+                if self._fits(text, units[first][0], units[last][1], self.budget_tokens):
                     break
+                first += 1
             chunks.append((units[first][0], units[last][1]))
             earliest = first + 1
             fresh = first = last + 1
@@ -153,6 +160,21 @@ class Chunker:
                 first -= 1
                 room -= costs[first]
         return chunks
+
+    def _last_that_fits(
+        self, text: str, units: list[Range], first: int, fresh: int, last: int
+    ) -> int:
+        """The last unit, from `fresh` to `last`, up to which the units fit in one chunk; `fresh` if
+        none does. By bisection: white space between units may be most of a text."""
+        start, low, high = units[first][0], fresh, last
+        middle = last  # nearly always
+        while low < high:
+            if self._fits(text, start, units[middle][1], self.budget_tokens):
+                low = middle
+            else:
+                high = middle - 1
+            middle = (low + high + 1) // 2
+        return low
 
 
 def context_of(metadata: object, key: str) -> str:
@@ -198,12 +220,15 @@ def _ends(text: str, language: str) -> Iterator[int]:
         start, size = start + ends[-1], WINDOW
 
 
-def _boundary(text: str, at: int) -> bool:
-    """Whether a grapheme ends there (Unicode UAX 29)."""
+def _boundary(text: str, at: int, since: int = 0) -> bool:
+    """Whether a grapheme ends there (Unicode UAX 29), as far as `MAX_CLUSTER` characters before it
+    can tell; since: a place where one begins."""
     if at <= 0 or at >= len(text):
         return True
-    whole = _GRAPHEME.match(text, at - 1)
-    return whole is None or whole.end() <= at
+    # a part of the text: the library looks at all that is before and after
+    begin = max(since, at - MAX_CLUSTER)
+    whole = _GRAPHEME.match(text[begin : at + 1], at - 1 - begin)
+    return whole is None or whole.end() <= at - begin
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[Range]:

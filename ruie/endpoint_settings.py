@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ruie.lengths import LONGEST_MODEL_BYTES, LONGEST_URL_BYTES, is_too_long, size_of
 from ruie.request_parameters import refusal
+from ruie.secrets import bare_url
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, 5.6.2
 _OF_THE_CONNECTION = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
@@ -21,7 +22,7 @@ def checked_base_url(url: str) -> str:
     url = url.strip()
     if not url:
         return url
-    shown = without_secrets(url)
+    shown = bare_url(url)
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)
     if scheme is None:
         start = "http://" if re.match(r"localhost\b|[\d.]+[:/]|[^/.]+:\d", shown) else "https://"
@@ -30,7 +31,8 @@ def checked_base_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"'{shown}' is not a URL: {error}") from None
+        said = "user and password must be percent-encoded" if "@" in url else str(error)
+        raise ValueError(f"'{shown}' is not a URL: {said}") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"'{shown}' does not begin with http:// or https://")
     if not host:
@@ -49,11 +51,6 @@ def _bounded(text: str, limit: int) -> str:
     if is_too_long(text, limit):
         raise ValueError(f"it has {size_of(text):,} bytes, more than {limit:,}")
     return text
-
-
-def without_secrets(url: str) -> str:
-    """A URL as it may be shown and logged: without user, password, query and fragment."""
-    return re.sub(r"^([^/?#]*//)?[^/?#@]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def checked_secret(value: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from ruie.secrets import masked
 from ruie.usage import Usage
 
 
@@ -25,15 +26,16 @@ class ExitCode(IntEnum):
 class RuieError(Exception):
     """Base of every error that the project raises on purpose.
 
-    message: what is wrong and where, one sentence. hint: what to do about it, one sentence.
+    message: what is wrong and where, one sentence. hint: what to do about it, one sentence. Neither
+    has a secret in it, whatever it was made from.
     """
 
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = masked(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         ended = self.message.endswith((".", "!", "?", ":", "…")) or not self.hint

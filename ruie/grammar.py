@@ -5,7 +5,7 @@ can then be written.
     more  ::= "; " item
     item  ::= label ": " span
     label ::= "person" | "place"
-    span  ::= [^;\\n ] [^;\\n]*
+    span  ::= [^;\\x00-\\x20] [^;\\n]*
 
 The notation is what xgrammar's EBNF (vLLM, SGLang, OpenVINO GenAI) and llama.cpp's GBNF have in
 common. Spans are free text: held to pieces of the text as well, a model that invents something ends
@@ -38,10 +38,14 @@ def grammar(query: Query, max_tokens: int = TOKENS) -> str:
     return _grammar(tuple(query.labels), query.task is Task.RE, most_items(max_tokens))
 
 
+_BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""With which no span begins: white space and control characters, as the inside of a set."""
+
+
 @lru_cache(maxsize=1024)  # for each schema and task, not for each call
 def _grammar(labels: tuple[str, ...], pairs: bool, items: int) -> str:
     # a head or tail without a comma: 1.7 % of arguments hold one, and head and tail are told apart
-    free = r"[^;,\n ] [^;,\n]*" if pairs else r"[^;\n ] [^;\n]*"
+    free = rf"[^;,{_BLANK}] [^;,\n]*" if pairs else rf"[^;{_BLANK}] [^;\n]*"
     parts = 'span ", " span' if pairs else "span"
     return "\n".join(
         [

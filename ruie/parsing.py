@@ -9,6 +9,7 @@ An output is readable if it names a known type, or says that there is nothing. S
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +19,7 @@ from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_form import read_json
 from ruie.output.labels import Labels
 from ruie.output.linear_form import LinearReader
-from ruie.output.marks import plain
+from ruie.output.marks import barest, plain
 from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span, Task
 
 
@@ -44,6 +45,10 @@ MAX_SPAN = 4
 """A span that is so many times as long as the text is not in it, in any spelling."""
 
 
+_LISTED = [re.compile("[;,]"), re.compile(r"[;,/&]|,?\s+and\s+")]
+"""What stands between spans that are listed as one; of these, the first that finds them all."""
+
+
 def parse(
     output: str,
     query: Query,
@@ -56,7 +61,8 @@ def parse(
     labels = linear.labels
 
     def as_json(output: str) -> Reading:
-        return read_json(output, query, labels, text, linear.read)
+        asked = form is OutputForm.JSON
+        return read_json(output, query, labels, text, linear.read, asked=asked)
 
     readers: list[Callable[[str], Reading]] = [linear.read, as_json]
     if (form is OutputForm.JSON) or output.strip()[:1] + output.strip()[-1:] in ("{}", "[]"):
@@ -138,9 +144,12 @@ def _check(
 def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...]]:
     """The parts of an item, or of several that were listed as one: `PERSON: Ada, Grace`."""
     if len(parts) == 1 and not grounder.occurrences(parts[0]):
-        listed = [piece.strip() for piece in plain(parts[0]).replace(";", ",").split(",")]
-        if len(listed) > 1 and all(map(grounder.contains, listed)):
-            return [(piece,) for piece in listed]
+        for between in _LISTED:
+            listed = [
+                barest(piece.strip(), grounder.contains) for piece in between.split(plain(parts[0]))
+            ]
+            if len(listed) > 1 and None not in listed:
+                return [(piece,) for piece in listed if piece]
     return [parts]
 
 

@@ -26,6 +26,9 @@ from ruie.records import Query, Span, Task, Trigger
 KEYS = ("name", "entities", "relations", "events", "demonstrations")
 MAX_LABEL = 100  # characters; a label is repeated in every prompt, so a sentence is a mistake
 
+MAX_LABELS = 100_000
+"""Of a whole file: with YAML's aliases a small one may stand for a list of any length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -83,6 +86,10 @@ class Schema:
             what = getattr(error, "problem", None) or "not valid YAML"
             raise SchemaError(
                 f"{file}, line {line}: {what}.", "Correct the YAML at this line."
+            ) from None
+        except (ValueError, OverflowError):  # of an escape such as \\Uffffffff
+            raise SchemaError(
+                f"{file}: an escape that stands for no character.", "Correct it."
             ) from None
         return cls(**fields)
 
@@ -154,6 +161,7 @@ class _SchemaReader:
     def __init__(self, file: str, folder: Path) -> None:
         self.file = file
         self.folder = folder
+        self.labels = 0
 
     def fail(self, node: yaml.Node | None, message: str, hint: str) -> SchemaError:
         line = node.start_mark.line + 1 if node is not None else 1
@@ -192,7 +200,12 @@ class _SchemaReader:
     def label(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
             raise self.fail(node, f"a {what} must be text.", "Write it as one word or phrase.")
-        value = " ".join(node.value.split())
+        self.labels += 1
+        if self.labels > MAX_LABELS:
+            raise self.fail(
+                node, f"it has more than {MAX_LABELS:,} names.", "Write a smaller schema."
+            )
+        value = " ".join(self.text(node, what).split())
         if not value:
             raise self.fail(node, f"a {what} is empty.", "Write a name or remove the line.")
         if len(value) > MAX_LABEL:
@@ -200,6 +213,17 @@ class _SchemaReader:
                 node,
                 f"a {what} of {len(value)} characters is too long (at most {MAX_LABEL}).",
                 "Give it a short name and put the rest into its description.",
+            )
+        return value
+
+    def text(self, node: yaml.ScalarNode, what: str) -> str:
+        """A text that UTF-8 can encode: JSON may have half of a surrogate pair (`"\\ud83d"`)."""
+        value: str = node.value
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise self.fail(
+                node,
+                f"a {what} has half of a surrogate pair.",
+                r"Write the character itself, rather than an escape such as \ud83d.",
             )
         return value
 
@@ -222,7 +246,8 @@ class _SchemaReader:
                     description, f"the description of '{label}' must be text.", "Write a phrase."
                 )
             absent = description.tag == "tag:yaml.org,2002:null"
-            types[label] = "" if absent else " ".join(description.value.split())
+            phrase = self.text(description, f"description of '{label}'")
+            types[label] = "" if absent else " ".join(phrase.split())
         return types
 
     def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:
@@ -250,13 +275,13 @@ class _SchemaReader:
         return types
 
     def distinct(self, node: yaml.SequenceNode, what: str) -> list[str]:
-        labels: list[str] = []
+        labels: dict[str, None] = {}
         for child in node.value:
             label = self.label(child, what)
             if label in labels:
                 raise self.fail(child, f"'{label}' is written twice.", "Keep one of them.")
-            labels.append(label)
-        return labels
+            labels[label] = None
+        return list(labels)
 
     def path(self, node: yaml.Node) -> Path:
         path = self.folder / self.label(node, "path")

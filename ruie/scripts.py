@@ -23,6 +23,9 @@ _COMMON = r"\u3006\u3031-\u3035\u303c\u30fc\uff70\uff9e\uff9f"
 UNSPACED = "".join(rf"\p{{Script={script}}}" for script in _SCRIPTS) + _COMMON
 """The characters of scripts without spaces, as the inside of a set of the library `regex`."""
 
+# Scripts in which particles, prepositions or the article are written together with a noun.
+_GLUED = regex.compile(r"[\p{Script=Hangul}\p{Script=Arabic}\p{Script=Hebrew}--\p{Nd}]", regex.V1)
+
 _UNSPACED = regex.compile(f"[{UNSPACED}]")
 
 
@@ -49,3 +52,13 @@ def same_word(before: str, after: str) -> bool:
     if unicodedata.category(after)[0] == "M" or (before.isdecimal() and after.isdecimal()):
         return True
     return not (is_unspaced(before) or is_unspaced(after))
+
+
+@lru_cache(maxsize=16_384)
+def may_be_glued(before: str, after: str) -> bool:
+    """Whether a word may be written together with its particles between two characters of a word:
+    letters of scripts that do so, or a foreign word or number and such a letter (`OPEC은`, `5월`),
+    but not a letter and its mark."""
+    if unicodedata.category(after)[0] == "M":
+        return False
+    return _GLUED.match(before) is not None or _GLUED.match(after) is not None

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+import urllib.request
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,32 +31,23 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ruie import secret_settings as secret
 from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
-    checked_headers,
     checked_model,
     checked_parameters,
-    checked_secret,
-    without_secrets,
 )
 from ruie.errors import SettingsError
+from ruie.hosts import checked_hosts
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
+from ruie.secrets import bare_url, masked, remember_environment
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
 
 Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    return SecretStr(checked_secret(value.get_secret_value()))
-
-
-def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    shown = {name: value.get_secret_value() for name, value in headers.items()}
-    return {name: SecretStr(value) for name, value in checked_headers(shown).items()}
 
 
 class Settings(BaseSettings):
@@ -64,10 +57,14 @@ class Settings(BaseSettings):
 
     # Servers and files
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
+    database_url_file: str = Field("", description="file that holds the URL, instead of the URL")
     query_database_url: str = Field(
         "",
         description="URL with the login that `ruie db reader` makes, for `ruie query` and "
         "`ruie search`; empty: RUIE_DATABASE_URL",
+    )
+    query_database_url_file: str = Field(
+        "", description="file that holds the URL, instead of the URL"
     )
     query_timeout_s: float = Field(
         300.0,
@@ -75,6 +72,7 @@ class Settings(BaseSettings):
         description="seconds that a query may take until its next rows; 0: any time",
     )
     redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
+    redis_url_file: str = Field("", description="file that holds the URL, instead of the URL")
     bundle: Path = Field(
         packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
     )
@@ -85,15 +83,27 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         Path("~/.cache/ruie"), description="directory of converted local models"
     )
+    allowed_hosts: Annotated[list[str], AfterValidator(checked_hosts)] = Field(
+        [],
+        description="hosts and networks that sources may be read from although their addresses "
+        'are not public (a JSON list, such as ["files.corp.example", "10.1.0.0/16"])',
+    )
+    outside_links: bool = Field(
+        False, description="read files that symbolic links in a folder or pattern find outside it"
+    )
+    model_code: bool = Field(
+        False, description="run the Python code that a model brings, in `ruie bundle`"
+    )
 
     # The LLM
     llm_base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
         "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
     )
+    llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
     llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
         "", description="model name; empty: the first that the endpoint lists"
     )
-    llm_api_key: Annotated[SecretStr, AfterValidator(_secret)] = Field(
+    llm_api_key: Annotated[SecretStr, AfterValidator(secret.checked)] = Field(
         SecretStr(""), description="API key of the endpoint"
     )
     llm_api_key_file: str = Field("", description="file that holds the key, instead of the key")
@@ -105,9 +115,10 @@ class Settings(BaseSettings):
         description="how the key is sent: bearer, api-key, x-api-key (the header of that name), "
         "none; auto: api-key to Azure, else bearer",
     )
-    llm_headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field(
+    llm_headers: Annotated[dict[str, SecretStr], AfterValidator(secret.checked_headers)] = Field(
         {}, description="headers added to each request (a JSON object); their values are secret"
     )
+    llm_headers_file: str = Field("", description="file that holds the object, instead of it")
     llm_ca_file: str = Field(
         "", description="certificates (PEM) of authorities to trust besides the usual ones"
     )
@@ -204,15 +215,27 @@ class Settings(BaseSettings):
         file = TomlConfigSettingsSource(settings_cls, toml_file=CONFIG_FILE)
         return init_settings, env_settings, file
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, masked(value) if isinstance(value, str) else value
+
     @property
     def llm_endpoint(self) -> str:
         """The base URL without secrets, as it is shown and stored."""
-        return without_secrets(self.llm_base_url).rstrip("/")
+        return bare_url(self.llm_base_url).rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Secrets from files; from here on what is secret is masked, also in errors about it."""
+        read = secret.read(given)
+        secret.remember(read)
+        return read
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
         names = ("llm_api_key", "llm_api_key_file", "llm_api_key_command")
-        given = [f"RUIE_{name.upper()}" for name in names if _plain(getattr(self, name))]
+        given = [f"RUIE_{name.upper()}" for name in names if secret.plain(getattr(self, name))]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are set: leave one of them")
         return self
@@ -229,18 +252,11 @@ class Settings(BaseSettings):
         values: dict[str, str] = {}
         for name, value in self.model_dump(mode="json").items():
             if name in ("llm_api_key", "llm_headers"):
-                value = _plain(getattr(self, name))
+                value = secret.plain(getattr(self, name))
             if isinstance(value, list | dict):
                 value = json.dumps(value)
             values[f"RUIE_{name.upper()}"] = "" if value is None else str(value)
         return values
-
-
-def _plain(value: Any) -> Any:
-    """A setting with its secrets."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @cache
@@ -251,6 +267,7 @@ def settings() -> Settings:
 
 def load(**overrides: Any) -> Settings:
     """Read the settings again; `overrides` take precedence. Raises `SettingsError`."""
+    remember_environment(os.environ, urllib.request.getproxies().values())
     unknown = sorted(
         name
         for name in os.environ
@@ -261,7 +278,7 @@ def load(**overrides: Any) -> Settings:
             f"There is no setting {unknown[0]}.", "The settings are listed in docs/settings.md."
         )
     try:
-        return Settings(**overrides)
+        return Settings(**secret.replaced_by(overrides))
     except ValidationError as error:
         problems = "; ".join(_problem(details) for details in error.errors())
         raise SettingsError(

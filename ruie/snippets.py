@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,14 +65,17 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
 def _densest(matched: Sequence[tuple[int, int, int]], width: int) -> tuple[int, int]:
     """Start and end of the group of matches within `width` that has the most different terms."""
     best, span, stop = (0, 0), (0, 0), 0
-    for i, (start, end, _) in enumerate(matched):
-        stop = max(stop, i + 1)
-        while stop < len(matched) and matched[stop][1] <= start + width:
+    inside: Counter[int] = Counter()  # the matches from i to stop, by their terms
+    for i, (start, _, number) in enumerate(matched):
+        while stop < len(matched) and (stop == i or matched[stop][1] <= start + width):
+            inside[matched[stop][2]] += 1
             stop += 1
-        inside = matched[i:stop]
-        score = (len({number for _, _, number in inside}), len(inside))
+        score = (len(inside), stop - i)
         if score > best:
-            best, span = score, (start, max(end, *(e for _, e, _ in inside)))
+            best, span = score, (start, max(end for _, end, _ in matched[i:stop]))
+        inside[number] -= 1
+        if not inside[number]:
+            del inside[number]
     return span
 
 

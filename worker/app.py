@@ -13,9 +13,9 @@ from celery import Celery
 
 from ruie.db.jobs import Priority
 from ruie.settings import Settings
+from ruie.worker.broker import broker_tls, broker_url
+from ruie.worker.messages import QUEUE, CheckedMessages
 
-QUEUE = "ruie"
-BATCH_TASK = "ruie.batch"
 MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
 """On Redis the lowest number is taken first; 0, 3, 6 and 9 are kombu's steps."""
 BATCH_TIME_LIMIT_S = 1800
@@ -26,9 +26,10 @@ it hangs."""
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application for these settings; makes no connection yet."""
-    app = Celery("ruie", set_as_current=True)
+    app = Celery("ruie", set_as_current=True, amqp=CheckedMessages)
     app.conf.update(
-        broker_url=settings.redis_url,
+        broker_url=broker_url(settings.redis_url),
+        broker_use_ssl=broker_tls(settings.redis_url),
         broker_connection_retry_on_startup=True,
         # None: a worker that outlives a Redis outage of any length reconnects by itself.
         broker_connection_max_retries=None,
@@ -56,7 +57,8 @@ def create_app(settings: Settings) -> Celery:
         worker_max_memory_per_child=2 * 1024 * 1024,
         # A lost connection says nothing about a batch in progress: its lease is in SQL.
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # JSON only: nothing that a message holds can run code.
+        # JSON only: nothing that a message holds can run code. What a message may be at all is
+        # in worker/messages.py.
         task_serializer="json",
         accept_content=["json"],
         worker_hijack_root_logger=False,

@@ -25,14 +25,15 @@ from ruie.lengths import shortened
 from ruie.prompts import PROMPT_VERSION
 from ruie.request_parameters import FLEX
 from ruie.schema import Schema
+from ruie.secrets import without_credentials
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, fill_job, start_job
 from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
+from ruie.worker.ingest.sources.file_entry import Access
 from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
-from ruie.worker.ingest.sources.remote import without_credentials
 from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
 from ruie.worker.job_options import (
@@ -122,7 +123,8 @@ class Client:
         options: Options,
     ) -> tuple[Schema, list[FileSource], jobs.NewJob]:
         loaded = _schema(schema)
-        files = find_sources(sources, mapping, self.config.max_document_chars, input_format)
+        limit = self.config.max_document_chars
+        files = find_sources(sources, mapping, limit, input_format, self._access())
         new = self._new_job(loaded, options)
         if not options.get("name"):
             names = (file.name.rsplit("/", 1)[-1] for file in files[:3])
@@ -133,6 +135,9 @@ class Client:
         if not options.get("new_job") and all(file.replayable for file in files):
             key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
         return loaded, files, replace(new, scope=scope, enqueue_key=key)
+
+    def _access(self) -> Access:
+        return Access(tuple(self.config.allowed_hosts), self.config.outside_links)
 
     def _enqueue(
         self,
@@ -206,7 +211,9 @@ class Client:
 
         loaded = _schema(schema)
         limit = self.config.max_document_chars
-        documents = read_sources(find_sources(sources, mapping, limit, input_format))
+        documents = read_sources(
+            find_sources(sources, mapping, limit, input_format, self._access())
+        )
         return estimate(
             self.config,
             self.engine,

@@ -29,10 +29,11 @@ from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
-from ruie.worker.app import BATCH_TASK, MESSAGE_PRIORITY, QUEUE
+from ruie.worker.app import MESSAGE_PRIORITY
 from ruie.worker.endpoint_probe import EndpointProbe
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
+from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.schedule_runner import ScheduleRunner, fire
 
 log = logging.getLogger("ruie.coordinator")

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ruie.errors import SettingsError, UnavailableError
+from ruie.secrets import masked
 
 log = logging.getLogger("ruie.servers")
 
@@ -24,17 +25,16 @@ def check_redis(url: str) -> str:
         raise SettingsError(
             f"RUIE_REDIS_URL is wrong: {error}.", "It looks like redis://host:6379/0."
         ) from None
-    server = _without_password(url)
+    server = masked(url).partition("://")[2]
     try:
         client.ping()
     except AuthenticationError:
         raise UnavailableError(
             f"Redis at {server} refuses the password.", "Correct RUIE_REDIS_URL."
         ) from None
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, ValueError) as error:
         raise UnavailableError(
-            f"Redis at {server} does not answer ({error}).",
-            "Start it, or correct RUIE_REDIS_URL.",
+            f"Redis at {server} does not answer ({str(error).rstrip('.')}).", _hint(str(error))
         ) from None
     try:
         policy = str(client.config_get("maxmemory-policy").get("maxmemory-policy", ""))
@@ -52,5 +52,10 @@ def check_redis(url: str) -> str:
     return policy
 
 
-def _without_password(url: str) -> str:
-    return url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")
+def _hint(said: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "Name the host as its certificate does, and the authority that signed it:"
+            " RUIE_REDIS_URL=rediss://HOST:PORT/0?ssl_ca_certs=FILE."
+        )
+    return "Start it, or correct RUIE_REDIS_URL."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.signals import worker_process_shutdown
 
-from ruie.worker.app import BATCH_TASK
+from ruie.worker.messages import BATCH_TASK
 
 
 @shared_task(name=BATCH_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ruie.console import Console
+from ruie.secrets import masked, without_known_in
+from ruie.shown import data_output, harmless
 
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
@@ -29,8 +32,9 @@ NUMBERS = (int, float)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """One JSON document on standard output; what documents say in it stays as it is."""
+    text = json.dumps(without_known_in(value), ensure_ascii=False, indent=2, default=str)
+    data_output().write(text + "\n")
 
 
 def table(
@@ -39,7 +43,7 @@ def table(
     """A table without a grid, numbers to the right. Only the column named `wrap` folds its text."""
     cells = [list(row) for row in rows]
     grid = Table(
-        title=title or None,
+        title=cell(title) or None,
         title_justify="left",
         title_style="bold",
         box=None,
@@ -51,7 +55,7 @@ def table(
         values = [row[i] for row in cells if row[i] is not None]
         numeric = bool(values) and all(isinstance(value, NUMBERS) for value in values)
         grid.add_column(
-            name,
+            cell(name),
             justify="right" if numeric else "left",
             overflow="fold" if name == wrap else "ellipsis",
             no_wrap=name != wrap,
@@ -73,7 +77,7 @@ def cell(value: Any) -> str:
         return f"{value:,.3f}"
     from rich.markup import escape
 
-    return escape(" ".join(str(value).split()))
+    return escape(harmless(masked(" ".join(str(value).split()))))
 
 
 def counted(number: int, noun: str) -> str:
@@ -110,13 +114,19 @@ def document_counter(label: str) -> Iterator[Callable[[int], None]]:
         yield lambda count: line.update(f"{label}: {count:,} documents")
 
 
+class _OneLine(logging.Formatter):
+    """A message is one line, so that none from outside looks like two; a traceback has its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = record.message.replace("\n", "\\n")
+        return super().formatMessage(record)
+
+
 def start_logging() -> None:
     """Plain lines for the long-running commands."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    line = "%(asctime)s %(levelname)-7s %(name)s  %(message)s"
+    handler.setFormatter(_OneLine(line, datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("httpx2", "openai", "kombu", "celery.redirected", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -19,7 +19,7 @@ from celery.signals import task_received, worker_ready
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
-from ruie.worker.app import QUEUE
+from ruie.worker.messages import QUEUE
 
 log = logging.getLogger("ruie.watchdog")
 

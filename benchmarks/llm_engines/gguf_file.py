@@ -56,10 +56,13 @@ def network(model: Path, dtype: str) -> tuple[Any, Any]:
     found: Any = AutoModelForCausalLM.from_pretrained(
         model.parent,
         gguf_file=model.name,
+        trust_remote_code=False,
         dtype=getattr(torch, dtype),
         quantization_config=GgufConfig(dequantize=True),
     )
-    return found, AutoTokenizer.from_pretrained(model.parent, gguf_file=model.name)
+    return found, AutoTokenizer.from_pretrained(
+        model.parent, gguf_file=model.name, trust_remote_code=False
+    )
 
 
 def hugging_face(model: Path, target: Path) -> Path:

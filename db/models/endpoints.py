@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base
-from ruie.db.types import BigId, Json, StorableText, UtcDateTime, utcnow
+from ruie.db.types import BigId, Json, MaskedText, StorableText, UtcDateTime, utcnow
 
 
 class Endpoint(Base):
@@ -17,9 +17,9 @@ class Endpoint(Base):
 
     __tablename__ = "endpoints"
 
-    url: Mapped[str] = mapped_column(StorableText, primary_key=True)
+    url: Mapped[str] = mapped_column(MaskedText, primary_key=True)
     away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null: calls reach it
-    reason: Mapped[str | None] = mapped_column(StorableText)
+    reason: Mapped[str | None] = mapped_column(MaskedText)
     failures: Mapped[int] = mapped_column(Integer, default=0)  # since it is away
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of the next probe
     trying: Mapped[bool] = mapped_column(Boolean, default=False)  # a probe succeeded; now calls
@@ -34,7 +34,7 @@ class RequestProfileRow(Base):
     __table_args__ = (UniqueConstraint("endpoint", "model", "shape"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    endpoint: Mapped[str] = mapped_column(StorableText)
+    endpoint: Mapped[str] = mapped_column(MaskedText)
     model: Mapped[str] = mapped_column(StorableText)
     shape: Mapped[str] = mapped_column(String(16))  # digest, ruie.llm.profile.shape
     learned: Mapped[Any] = mapped_column(Json)
@@ -43,6 +43,6 @@ class RequestProfileRow(Base):
     turn_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     refusals: Mapped[int] = mapped_column(Integer, default=0)  # in a row, alike
     refusal_kind: Mapped[str | None] = mapped_column(StorableText)
-    refusal: Mapped[str | None] = mapped_column(StorableText)
+    refusal: Mapped[str | None] = mapped_column(MaskedText)
     refused_items: Mapped[Any] = mapped_column(Json)  # keys
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, located, one_of
-from ruie.db.types import BigId, Json, NameKey, StorableText, Usd
+from ruie.db.types import BigId, Json, MaskedText, NameKey, StorableText, Usd
 from ruie.records import Grounding, Task
 
 
@@ -59,7 +59,7 @@ class Extraction(Created, Base):
     event_id: Mapped[int | None] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(64), index=True)  # the idempotency key, hex
     model: Mapped[str] = mapped_column(StorableText)
-    endpoint: Mapped[str] = mapped_column(StorableText)
+    endpoint: Mapped[str] = mapped_column(MaskedText)
     prompt_version: Mapped[str] = mapped_column(String(64))
     bundle_digest: Mapped[str] = mapped_column(String(64))
     schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))

@@ -20,7 +20,7 @@ FTS = "documents_fts"
 
 class DocumentPart(Base):
     """A range of a document that is indexed: nearly always all of it. `id` is the row's in the
-    index, numbered from 1 without gaps."""
+    index, numbered from 1, with gaps where one was forgotten."""
 
     __tablename__ = "document_parts"
     __table_args__ = (

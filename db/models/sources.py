@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, one_of, partial
-from ruie.db.types import BigId, Json, StorableText, UtcDateTime, utcnow
+from ruie.db.types import BigId, Json, MaskedText, StorableText, UtcDateTime, utcnow
 
 JOB_STATES = ("running", "paused", "done", "cancelled", "failed")
 PAUSED_BY = ("person", "error", "job_cap", "day_cap")
@@ -50,11 +50,11 @@ class Job(Created, Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(StorableText)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    reason: Mapped[str | None] = mapped_column(StorableText)  # why it is paused or failed
+    reason: Mapped[str | None] = mapped_column(MaskedText)  # why it is paused or failed
     schema_digest: Mapped[str] = mapped_column(ForeignKey("schemas.digest"))
     model: Mapped[str] = mapped_column(StorableText)
     endpoint: Mapped[str] = mapped_column(
-        StorableText
+        MaskedText
     )  # the enqueuer's base URL; a worker uses its own
     # Of the first worker that took a batch, "" until then. Each extraction has its own call's.
     bundle_digest: Mapped[str] = mapped_column(String(64), default="")
@@ -86,6 +86,7 @@ class Document(Created, Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the text, hex
     text: Mapped[str] = mapped_column(StorableText)
     chars: Mapped[int] = mapped_column(Integer)
+    forgotten_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # db/forget.py
 
 
 class Origin(Base):
@@ -161,5 +162,5 @@ class InputError(Created, Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     source: Mapped[str | None] = mapped_column(StorableText)
     line: Mapped[int | None] = mapped_column(BigInteger)
-    reason: Mapped[str] = mapped_column(StorableText)
+    reason: Mapped[str] = mapped_column(MaskedText)
     excerpt: Mapped[str | None] = mapped_column(StorableText)

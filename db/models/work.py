@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ruie.db.models.base import Base, Created, one_of, partial
-from ruie.db.types import BigId, Json, StorableText, Usd, UtcDateTime, utcnow
+from ruie.db.types import BigId, Json, MaskedText, StorableText, Usd, UtcDateTime, utcnow
 from ruie.records import Task
 
 ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
@@ -84,7 +84,7 @@ class WorkItem(Base):
     reserved_nusd: Mapped[int | None] = mapped_column(BigInteger)
     reserved_on: Mapped[str | None] = mapped_column(String(10))
     error_class: Mapped[str | None] = mapped_column(StorableText)
-    error: Mapped[str | None] = mapped_column(StorableText)
+    error: Mapped[str | None] = mapped_column(MaskedText)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
 
 
@@ -98,11 +98,11 @@ class Attempt(Created, Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     attempt: Mapped[int] = mapped_column(Integer)  # of the item, from 1
     error_class: Mapped[str] = mapped_column(StorableText)
-    error: Mapped[str] = mapped_column(StorableText)
+    error: Mapped[str] = mapped_column(MaskedText)
     model: Mapped[str] = mapped_column(StorableText)
     # Base URL. Null: unknown, since the worker was lost with the call, or the row is older.
-    endpoint: Mapped[str | None] = mapped_column(StorableText)
-    raw_output: Mapped[str | None] = mapped_column(StorableText)
+    endpoint: Mapped[str | None] = mapped_column(MaskedText)
+    raw_output: Mapped[str | None] = mapped_column(MaskedText(answer=True))
     prompt_tokens: Mapped[int] = mapped_column(Integer, default=0)
     completion_tokens: Mapped[int] = mapped_column(Integer, default=0)
     # What the provider charged; where that is unknown (an aborted call), the most it can have been.
@@ -125,8 +125,8 @@ class Quarantined(Created, Base):
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
     task: Mapped[str] = mapped_column(String(8))
     error_class: Mapped[str] = mapped_column(StorableText)
-    error: Mapped[str] = mapped_column(StorableText)
-    raw_output: Mapped[str | None] = mapped_column(StorableText)
+    error: Mapped[str] = mapped_column(MaskedText)
+    raw_output: Mapped[str | None] = mapped_column(MaskedText(answer=True))
     prompt: Mapped[Any | None] = mapped_column(Json)  # the messages
     attempts: Mapped[int] = mapped_column(Integer)
 
@@ -175,4 +175,4 @@ class ScheduleRun(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     counts: Mapped[Any | None] = mapped_column(Json)  # of documents, by what was done with them
-    error: Mapped[str | None] = mapped_column(StorableText)  # why it failed, waits or was skipped
+    error: Mapped[str | None] = mapped_column(MaskedText)  # why it failed, waits or was skipped

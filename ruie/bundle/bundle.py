@@ -163,6 +163,8 @@ def read_manifest(path: Path) -> tuple[Manifest, bytes]:
             "Build one with `ruie bundle build`, or set RUIE_BUNDLE to its path.",
         )
     file = path / MANIFEST
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise BundleError(f"{file} cannot be read: it is not a regular file.", REBUILD)
     try:
         raw = file.read_bytes()
     except FileNotFoundError:

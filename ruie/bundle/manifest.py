@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from enum import StrEnum
 from pathlib import Path
@@ -170,7 +171,10 @@ def digest(raw: bytes) -> str:
 
 
 def file_card(path: Path) -> FileCard:
-    """The card of the file as it is."""
+    """The card of the file as it is. Raises OSError, also for what is no regular file: a pipe
+    would be waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     with path.open("rb") as file:
         return FileCard(
             sha256=hashlib.file_digest(file, "sha256").hexdigest(), size=path.stat().st_size

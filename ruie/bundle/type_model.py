@@ -11,11 +11,12 @@ ignored. W is learned by ridge regression on the partition's own demonstrations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ from ruie.errors import BundleError
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+
+ARRAYS = ("tokens", "ids", "idf", "means", "scales", "weights")
+"""What `types.npz` holds."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,7 @@ def write_models(path: Path, models: Sequence[TypeModel]) -> None:
 def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> list[TypeModel]:
     """Read what `write_models` wrote. Raises `BundleError` if it does not fit the partitions."""
     try:
-        # opened here: numpy leaves a file open that turns out not to be an archive
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+        arrays = _arrays(path)
         counts = arrays["tokens"].tolist()
         models = []
         token = label = weight = 0
@@ -110,3 +112,24 @@ def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> 
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BundleError(f"{path} does not belong to this bundle: {error}.", REBUILD) from None
     return models
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """The arrays of the file, which takes no more memory than the file has bytes: none is
+    compressed, as `write_models` compresses none. Raises what zipfile and numpy raise."""
+    arrays: dict[str, Any] = {}
+    left = path.stat().st_size
+    with ZipFile(path) as stored:
+        for name in ARRAYS:
+            member = stored.getinfo(f"{name}.npy")
+            left -= member.file_size
+            if member.compress_type != ZIP_STORED or left < 0:
+                raise ValueError(f"'{name}' would be larger than its file")
+            with stored.open(member) as file:
+                np.lib.format.read_magic(file)
+                shape, _, kind = np.lib.format.read_array_header_1_0(file)
+                if math.prod(shape) * kind.itemsize > member.file_size:
+                    raise ValueError(f"'{name}' is shorter than it says")
+            with stored.open(member) as file:
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays

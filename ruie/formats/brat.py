@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ruie.errors import AnnotationError
 from ruie.formats.document import BratDocument
-from ruie.formats.files import NOT_UTF8, content
+from ruie.formats.files import NOT_UTF8, beside, content
 from ruie.formats.row import Place, Problem, RowOrProblem
 from ruie.formats.standoff import parse
 from ruie.records import Task
@@ -37,8 +37,12 @@ def read_brat(path: Path, whole_documents: bool = False) -> Iterator[RowOrProble
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path.with_suffix(".ann")]
-    files = sorted(file for file in path.rglob("*.ann") if file.is_file())
+        if path.suffix.lower() == ".ann":
+            return [path]
+        return [beside(path, ".ann") or path.with_suffix(".ann")]
+    files = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() == ".ann" and file.is_file()
+    )
     if not files:
         raise AnnotationError(
             f"The folder {path} contains no .ann file.",
@@ -52,9 +56,10 @@ def _name(path: Path, file: Path) -> str:
 
 
 def _open(ann: Path, name: str, whole: bool) -> BratDocument | Problem:
-    txt = ann.with_suffix(".txt")
-    if not txt.exists():
-        return Problem(Place(str(ann)), f"there is no {txt.name} beside it", "Add the text.")
+    txt = beside(ann, ".txt")
+    if txt is None:
+        name = ann.with_suffix(".txt").name
+        return Problem(Place(str(ann)), f"there is no {name} beside it", "Add the text.")
     contents: list[str] = []
     for file in (ann, txt):
         try:

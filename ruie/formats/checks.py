@@ -6,10 +6,12 @@ Each function returns the checked value or raises `RowError`.
 from __future__ import annotations
 
 import json
+import re
+from itertools import islice
 from typing import Any
 
 from ruie.formats.row import RowError
-from ruie.grounding import Grounder
+from ruie.grounding import MAX_OCCURRENCES, Grounder
 from ruie.records import Grounding, Span
 from ruie.schema import MAX_LABEL
 
@@ -101,7 +103,14 @@ def span(text: str, start: object, end: object, annotated: object = None) -> Spa
 
 
 def occurrences(text: str, name: str) -> list[Span]:
-    """The exact occurrences of a name in the text; only those as whole words, if there are any."""
+    """The exact occurrences of a name in the text; only those as whole words, if there are any.
+
+    A person may annotate a part of a word, where a model's answer is not grounded in one.
+    """
     if name != name.strip() or name not in text:
         return []
-    return [s for s in Grounder(text).occurrences(name) if s.grounding is Grounding.EXACT]
+    whole = [s for s in Grounder(text).occurrences(name) if s.grounding is Grounding.EXACT]
+    if whole or not name:
+        return whole
+    found = re.finditer(re.escape(name), text)
+    return [Span(name, *f.span(), Grounding.EXACT) for f in islice(found, MAX_OCCURRENCES)]

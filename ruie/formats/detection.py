@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ruie.errors import AnnotationError
 from ruie.formats.conll import BOUNDARY, TAG, columns
-from ruie.formats.files import opened
+from ruie.formats.files import beside, gzipped, opened
 
 
 class Format(StrEnum):
@@ -31,7 +31,7 @@ SUFFIXES = {
     ".bioes": Format.CONLL,
     ".bilou": Format.CONLL,
 }
-"""Suffixes that determine the format; a `.gz` after them is ignored."""
+"""Suffixes that determine the format, in any case; a `.gz` after them is ignored."""
 
 JSON_LINES = (".jsonl", ".ndjson")
 HEAD_BYTES = 65_536
@@ -46,9 +46,9 @@ def detect(path: Path, tag: int = -1) -> Format:
     lines of columns, at least half with a tag in the column `tag`, are CoNLL. Raises
     `AnnotationError` for anything else, and if the file cannot be read.
     """
-    if path.is_dir() or (path.suffix == ".txt" and path.with_suffix(".ann").exists()):
+    if path.is_dir() or (path.suffix.lower() == ".txt" and beside(path, ".ann")):
         return Format.BRAT
-    suffix = (Path(path.stem) if path.suffix == ".gz" else path).suffix.lower()
+    suffix = (Path(path.stem) if gzipped(path) else path).suffix.lower()
     if known := SUFFIXES.get(suffix):
         return known
     with opened(path) as stream:

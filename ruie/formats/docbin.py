@@ -39,6 +39,8 @@ def read_docbin(path: Path, span_group: str = "") -> Iterator[RowOrProblem]:
             yield AnnotatedRow(str(number), text, {Task.NER: items}, (), place)
         except RowError as error:
             yield error.at(place)
+        except Exception as error:  # of a damaged document, when its texts are looked up
+            yield RowError(f"it cannot be read: {type(error).__name__}: {error}").at(place)
 
 
 def _documents(path: Path) -> Iterator[Any]:
@@ -68,9 +70,16 @@ def _spans(doc: Any, group: str) -> Any:
         if group not in doc.spans:
             raise RowError(f"there is no span group {checks.short(group)}", "Name another group.")
         return doc.spans[group]
-    if not doc.has_annotation("ENT_IOB"):
+    missing = [token.i for token in doc if not token.ent_iob]  # 0: neither in, out nor begin
+    if len(missing) == len(doc):
         raise RowError(
             "the document is not annotated for entities",
             "Set doc.ents, to [] if there are none, or name a group of doc.spans.",
+        )
+    if missing:
+        raise RowError(
+            f"{len(missing)} of its {len(doc)} tokens have no annotation, the first is number"
+            f" {missing[0] + 1}, {checks.short(doc[missing[0]].text)}",
+            "An entity that does not fit spaCy's tokens is missing; or set the others to 'O'.",
         )
     return doc.ents

@@ -15,6 +15,10 @@ from ruie.records import Item, Span, Task
 _ONE_ROW = "Correct it, or read whole documents as rows (--whole-documents)."
 _CORRECT = "Correct it; the rows that it may be in are left out."
 
+MAX_SEARCHED = 1_000_000_000
+"""Characters of a document that are looked through for mentions which are not at their offsets, all
+together."""
+
 
 class BratDocument:
     """A text with its standoff annotations. whole: the text is one row; else each line is."""
@@ -24,7 +28,9 @@ class BratDocument:
         self.standoff = standoff
         self.text = _as_counted(source, standoff.mentions.values())
         self.bounds = _bounds(self.text, whole)  # of each row: start and end in the text, and line
+        self.searched = 0  # characters, for mentions that are not at their offsets
         self.left_out: set[int] = set()  # rows
+        self.after: dict[int, int] = {}  # of a row that is left out, a later one that may not be
         self.problems: list[Problem] = []
         self.ranges: dict[str, Range] = {}  # of each mention in the text, by id
         self.triggers = {name: event.trigger for name, event in standoff.events.items()}
@@ -43,7 +49,7 @@ class BratDocument:
     def rows(self, tasks: Collection[Task]) -> Iterator[RowOrProblem]:
         """The problems, then the rows that are left. Called once."""
         for line, error in self.standoff.errors:
-            self._leave_out(line, error, set())
+            self._leave_out(line, error, [])
         for name, mention in self.standoff.mentions.items():
             self._locate(name, mention)
         for link in (*self.standoff.relations.values(), *self.standoff.events.values()):
@@ -52,36 +58,52 @@ class BratDocument:
         names: defaultdict[int, list[str]] = defaultdict(list)
         for name in (*self.entities, *self.standoff.relations, *self.standoff.events):
             if (range_ := self._range_of(name)) and (rows := self._rows_of(range_)):
-                names[min(rows)].append(name)
+                names[rows[0].start].append(name)
         for row in range(len(self.bounds)):
             if row not in self.left_out:
                 yield self._row(row, names[row], tasks)
 
-    def _leave_out(self, line: int, error: RowError, rows: set[int]) -> None:
-        """Leave out `rows`; all rows if it is unknown which are concerned (an empty set)."""
-        new = (rows or set(range(len(self.bounds)))) - self.left_out
-        self.left_out |= new
-        if new:
+    def _leave_out(self, line: int, error: RowError, rows: list[range]) -> None:
+        """Leave out `rows`; all rows if it is unknown which are concerned (an empty list)."""
+        before = len(self.left_out)
+        for among in rows or [range(len(self.bounds))]:
+            row = self._next(among.start)
+            while row < among.stop:
+                self.left_out.add(row)
+                self.after[row] = row + 1
+                row = self._next(row)
+        if new := len(self.left_out) - before:
             place = Place(str(self.ann), line)
-            self.problems.append(Problem(place, error.what, error.hint, len(new)))
+            self.problems.append(Problem(place, error.what, error.hint, new))
 
-    def _rows_of(self, *ranges: Range) -> set[int]:
-        """The rows that share a character with these ranges."""
-        return {
-            row
-            for start, end in ranges
-            for row in range(
+    def _next(self, row: int) -> int:
+        """The first row from this one on that is not left out. What was gone through once is
+        skipped afterwards: many annotations may cover the same thousand rows."""
+        passed = []
+        while (after := self.after.get(row)) is not None:
+            passed.append(row)
+            row = after
+        self.after.update(dict.fromkeys(passed, row))
+        return row
+
+    def _rows_of(self, *ranges: Range) -> list[range]:
+        """The rows that share a character with each of these ranges that has any."""
+        rows = [
+            range(
                 bisect_right(self.bounds, start, key=lambda bound: bound[1]),
                 bisect_left(self.bounds, end, key=lambda bound: bound[0]),
             )
-        }
+            for start, end in ranges
+        ]
+        return [among for among in rows if among]
 
     def _within_a_row(self, range_: Range) -> bool:
         """Whether one row contains all of a range."""
-        return any(
-            start <= range_[0] and range_[1] <= end
-            for start, end, _ in (self.bounds[row] for row in self._rows_of(range_))
-        )
+        rows = self._rows_of(range_)
+        if not rows or len(rows[0]) > 1:
+            return False
+        start, end, _ = self.bounds[rows[0].start]
+        return start <= range_[0] and range_[1] <= end
 
     def _locate(self, name: str, mention: Mention) -> None:
         """Determine a mention's range in the text."""
@@ -103,6 +125,11 @@ class BratDocument:
         if mention.text is None:
             error = RowError(f"{name} is at {start}:{end}, which is outside the text", _CORRECT)
             self._leave_out(mention.line, error, self._rows_of((start, end)))
+            return
+        self.searched += len(self.text)
+        if self.searched > MAX_SEARCHED:
+            what = f"{name} is not at its offsets, like too many before it to look for all of them"
+            self._leave_out(mention.line, RowError(what, _CORRECT), [])
             return
         ranges = [(s.start, s.end) for s in checks.occurrences(self.text, mention.text)]
         what = f"{name} is annotated as {checks.short(mention.text)} at {start}:{end}, "
@@ -128,7 +155,7 @@ class BratDocument:
         if missing:
             error = RowError(f"it needs {missing[0]}, which is wrong or missing", _CORRECT)
             self._leave_out(link.line, error, rows)
-        elif len(rows) > 1:
+        elif len(set(rows)) > 1 or any(len(among) > 1 for among in rows):
             error = RowError(f"its parts {', '.join(names)} are on different lines", _ONE_ROW)
             self._leave_out(link.line, error, rows)
 

@@ -15,12 +15,25 @@ from ruie.formats.row import Place, Problem
 NOT_UTF8 = ("this is not UTF-8", "Save the file as UTF-8.")
 
 
+def gzipped(path: Path) -> bool:
+    """Whether the name says that it is compressed, in any case."""
+    return path.suffix.lower() == ".gz"
+
+
+def beside(path: Path, suffix: str) -> Path | None:
+    """The file of the same name with another suffix, in any case, if there is one."""
+    for cased in (suffix, suffix.upper(), suffix.capitalize()):
+        if (other := path.with_suffix(cased)).exists():
+            return other
+    return None
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The file, decompressed if its name ends in `.gz`. Raises `AnnotationError` if that fails,
     also while the block reads it."""
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        with gzip.open(path, "rb") if gzipped(path) else path.open("rb") as stream:
             yield cast(BinaryIO, stream)
     except FileNotFoundError:
         raise AnnotationError(f"There is no file {path}.", "Check the path.") from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ruie.errors import AnnotationError
+from ruie.errors import AnnotationError, RuieError
 from ruie.formats.brat import read_brat
 from ruie.formats.conll import read_conll
 from ruie.formats.detection import Format, detect
@@ -16,6 +17,8 @@ from ruie.formats.jsonl import read_jsonl
 from ruie.formats.row import AnnotatedRow, Place, Problem, RowOrProblem
 from ruie.records import Task
 from ruie.schema import Schema
+
+logger = logging.getLogger("ruie")
 
 TOLERANCE = 0.05
 """The share of a file's rows that may be wrong: with more, the file is refused as a whole."""
@@ -97,7 +100,16 @@ def collect(
     """
     options = options or FormatOptions()
     format = format or detect(path, options.tag_column)
-    read = list(_reader(path, format, options))
+    try:
+        read = list(_reader(path, format, options))
+    except RuieError:
+        raise
+    except Exception as error:  # a mistake of a reader must not look like one of Python
+        logger.info("%s: %s", path, type(error).__name__, exc_info=error)
+        raise AnnotationError(
+            f"{path} cannot be read: {type(error).__name__}: {error}.",
+            "The file may be damaged; if it is not, report this.",
+        ) from error
     rows = tuple(one for one in read if isinstance(one, AnnotatedRow))
     return Reading(path, format, rows, tuple(one for one in read if isinstance(one, Problem)))
 

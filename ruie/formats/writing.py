@@ -13,6 +13,7 @@ import yaml
 from ruie.errors import UsageError
 from ruie.files import replacing
 from ruie.formats.detection import JSON_LINES
+from ruie.formats.files import gzipped
 from ruie.formats.jsonl import to_line
 from ruie.formats.row import AnnotatedRow
 from ruie.schema import Schema
@@ -40,7 +41,7 @@ def write_corpus(
             # renamed in the opposite order, so that rows never lie there without their schema
             for file, lines in files.items():
                 partial = stack.enter_context(replacing(file))
-                _write(partial, lines, compress=file.suffix == ".gz")
+                _write(partial, lines, compress=gzipped(file))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}.", "Choose another --to."
@@ -49,7 +50,7 @@ def write_corpus(
 
 def check_target(path: Path, *, schema: bool, overwrite: bool) -> None:
     """Raise `UsageError` unless the file of rows, and the schema beside it, may be written."""
-    if Path(path.name.removesuffix(".gz")).suffix not in JSON_LINES:
+    if (Path(path.stem) if gzipped(path) else path).suffix.lower() not in JSON_LINES:
         raise UsageError(
             f"{path} is not a name for JSONL.", "Write --to NAME.jsonl, or NAME.jsonl.gz for gzip."
         )

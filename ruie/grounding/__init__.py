@@ -15,11 +15,15 @@ The first of three steps that succeeds decides:
    `ratio`, the normalised Indel similarity) is under `FUZZY_THRESHOLD`. Strings of fewer than
    `FUZZY_MIN_CHARS` characters are not compared.
 
-Which of several occurrences is meant: whole words and numbers are preferred to parts of longer ones
-(what a word is, is in ruie/scripts.py). Of the remaining ones, an entity or a trigger that is
-predicted for the n-th time is the n-th in the text; a relation takes the pair of head and tail with
-the fewest characters between them (the earlier on a tie); an argument takes the occurrence nearest
-to its trigger.
+An occurrence begins and ends where a word or a number does: `art` is not in `party`, nor `50 mg` in
+`150 mg`. A word may end after each letter of a script without spaces, and a part of a word is found
+where particles are written together with it (Hangul, Arabic, Hebrew), if the text has it nowhere as
+a word of its own. What a word is, is in ruie/scripts.py. Of the 39,551 spans that are annotated in
+the corpora of benchmarks/ none begins or ends inside a word.
+
+Which of several occurrences is meant: an entity or a trigger that is predicted for the n-th time is
+the n-th in the text; a relation takes the pair of head and tail with the fewest characters between
+them (the earlier on a tie); an argument takes the occurrence nearest to its trigger.
 
 Each string is located once, however often it is written. The third step's work is bounded for each
 string (ruie/grounding/fuzzy.py).
@@ -34,7 +38,7 @@ from ruie.grounding.choice import nearest, nearest_pair
 from ruie.grounding.fuzzy import FUZZY_MIN_CHARS, FUZZY_THRESHOLD, FuzzyFinder
 from ruie.grounding.normal import Normal, find_all, normalise
 from ruie.records import Grounding, Span
-from ruie.scripts import same_word
+from ruie.scripts import may_be_glued, same_word
 
 __all__ = [
     "FUZZY_MIN_CHARS",
@@ -48,6 +52,9 @@ __all__ = [
 
 MAX_OCCURRENCES = 200
 """Occurrences considered of one string: bounds the number of pairs in a pathological document."""
+
+WHOLE, GLUED, INSIDE = range(3)
+"""Where a word ends; where a particle may be written together with it; inside a word or number."""
 
 
 class Grounder:
@@ -70,9 +77,10 @@ class Grounder:
         piece = piece.strip()
         if not piece:
             return False
-        if piece in self.text:
+        if any(self._limit(*found) < INSIDE for found in find_all(self.text, piece)):
             return True
-        return any(True for _ in self._normal.find(normalise(piece)))
+        form = normalise(piece)
+        return any(self._limit(*found) < INSIDE for found in self._normal.find(form))
 
     def occurrences(self, piece: str) -> tuple[Span, ...]:
         """Every occurrence of the piece, in text order, all found by the same step.
@@ -95,25 +103,36 @@ class Grounder:
             yield Span(self.text[start:end], start, end, step)
 
     def _whole_words(self, ranges: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The occurrences that are whole words; if there are none, all."""
+        """The occurrences that are whole words; if there are none, those beside particles. None of
+        them overlaps an earlier one."""
         whole: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
         for start, end in ranges:
-            if not self._inside(start) and not self._inside(end):
+            limit = self._limit(start, end)
+            before = whole if limit == WHOLE else parts
+            if before and start < before[-1][1]:
+                continue
+            if limit == WHOLE:
                 whole.append((start, end))
                 if len(whole) == MAX_OCCURRENCES:
                     break
-            elif len(parts) < MAX_OCCURRENCES:
+            elif limit == GLUED and len(parts) < MAX_OCCURRENCES:
                 parts.append((start, end))
         return whole or parts
 
-    def _inside(self, at: int) -> bool:
+    def _limit(self, start: int, end: int) -> int:
+        """How a range of the text begins and ends, the worse of the two."""
+        return max(self._inside(start), self._inside(end))
+
+    def _inside(self, at: int) -> int:
         """Whether position `at` is inside a word, or inside a number: `5` in `1.5`."""
         if not 0 < at < len(self.text):
-            return False
+            return WHOLE
         before, after = self.text[at - 1], self.text[at]
         if same_word(before, after):
-            return True
+            return GLUED if may_be_glued(before, after) else INSIDE
         if before in ".,":
-            return after.isdecimal() and at > 1 and self.text[at - 2].isdecimal()
-        return after in ".," and before.isdecimal() and self.text[at + 1 : at + 2].isdecimal()
+            inside = after.isdecimal() and at > 1 and self.text[at - 2].isdecimal()
+        else:
+            inside = after in ".," and before.isdecimal() and self.text[at + 1 : at + 2].isdecimal()
+        return INSIDE if inside else WHOLE

@@ -3,7 +3,8 @@
 Unicode's compatibility form (NFKD), case folded; typographic quotes and dashes as their ASCII
 forms; invisible characters dropped; HTML's character references (`&amp;`, `&#39;`, `&nbsp;`, also
 escaped twice or more often) as what they stand for; LaTeX's `\\&`, `\\%`, `\\_` without the
-backslash; white space collapsed, and removed beside punctuation.
+backslash; white space collapsed, and removed beside punctuation. A digit above or below the line,
+or a fraction, that follows a digit is kept apart from it: `10²` is `10^2`, not `102`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ from ruie.scripts import is_word_char
 MAX_MARKS = 30
 """Marks on one letter that are sorted together, as in Unicode's Stream-Safe Text Format (UAX 15):
 sorting is quadratic, and a text may hold nothing but marks."""
+MAX_OVERLAPS = 200
+"""Occurrences of one piece that overlap: bounds the time for a text that repeats itself."""
 MAX_REFERENCE = 34
 """Characters of the longest character reference of HTML."""
 ESCAPED = frozenset("&%$#_{}")
 """What LaTeX wants a backslash before."""
+
+_RAISED = {"<super>": "\u2061", "<sub>": "\u2062", "<fraction>": "\u2063", "<circle>": "\u2063"}
+"""What begins the form of a digit of such a kind; nothing else of a normalised form is like it."""
+_APART = {"\u2061": "^", "\u2062": "_", "\u2063": " "}
+"""What stands for it after a digit; elsewhere (`H₂O`, `m²`) nothing does."""
 
 _NUMBER = re.compile("#([0-9]{1,7}|x[0-9a-f]{1,6})")
 _SAME = str.maketrans(
@@ -77,11 +85,18 @@ class Normal:
 
 
 def find_all(text: str, piece: str) -> Iterator[tuple[int, int]]:
-    """The occurrences of `piece` that do not overlap an earlier one."""
+    """The occurrences of `piece`, in order.
+
+    Also those that overlap an earlier one, which may be inside a word where they are not: the first
+    `MAX_OVERLAPS` of them.
+    """
     at = text.find(piece) if piece else -1
+    overlaps = 0
     while at >= 0:
         yield at, at + len(piece)
-        at = text.find(piece, at + len(piece))
+        following = text.find(piece, at + (1 if overlaps < MAX_OVERLAPS else len(piece)))
+        overlaps += following < at + len(piece)
+        at = following
 
 
 class _Kept:
@@ -97,6 +112,8 @@ class _Kept:
         self.ends: list[int] = []
         self.spaces: dict[int, tuple[int, int]] = {}
         """The space removed before the `&` at an index: it returns if a letter takes its place."""
+        self.raised = 0
+        """How many characters there are after the last digit that is raised."""
 
     def extend(self, read: Iterator[tuple[str, int, int]]) -> None:
         chars, starts, ends = self.chars, self.starts, self.ends
@@ -107,8 +124,16 @@ class _Kept:
                 ends.append(end)
             elif char.isspace():
                 self._space(start, end)
+            elif char in _APART:
+                self._keep_apart(char, start, end)
             else:
                 self._push(char, start, end)
+
+    def _keep_apart(self, char: str, start: int, end: int) -> None:
+        """Before a digit that is raised: what parts it from a digit that is not."""
+        if self.chars and self.chars[-1].isdecimal() and len(self.chars) != self.raised:
+            self._append(_APART[char], start, end)
+        self.raised = len(self.chars) + 1
 
     def _append(self, char: str, start: int, end: int) -> None:
         self.chars.append(char)
@@ -128,6 +153,9 @@ class _Kept:
             char, start, end = todo.pop()
             if char.isspace():
                 self._space(start, end)
+                continue
+            if char in _APART:
+                self._keep_apart(char, start, end)
                 continue
             if not is_word_char(char):
                 start = self._closed_up(char, start)
@@ -211,7 +239,10 @@ def _clusters(source: str) -> Iterator[tuple[str, int, int]]:
 def _decomposed(cluster: str) -> str:
     form = unicodedata.normalize("NFKD", cluster)
     form = unicodedata.normalize("NFKD", form.casefold()).translate(_SAME)
-    return "".join(char for char in form if unicodedata.category(char) != "Cf")
+    form = "".join(char for char in form if unicodedata.category(char) != "Cf")
+    if form[:1].isdecimal() and (kind := unicodedata.decomposition(cluster[0])):
+        return _RAISED.get(kind.split()[0], "") + form
+    return form
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,9 @@ so is a character of a script without spaces, which is a word by itself. Longer 
 A letter in place of another is no slip: it makes `sulfate` of `sulfite`, `micro` of `macro` and
 `absorption` of `adsorption`. Of the 50,000 most frequent English words (wordfreq 3), 14,000 pairs
 differ in that way, and 3,500 in one letter doubled, missing or swapped. With the sizes below 60 of
-the latter remain, most of them one word or one name in two spellings.
+the latter remain, most of them one word or one name in two spellings. Of the 16,191 words of 4 to 8
+letters in the annotated spans of benchmarks/corpora, 5,624 are another word there with a letter
+changed that is not the first (`deaths`, `depths`), and 4,512 without one (`Carlton`, `carton`).
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ruie.secrets import masked
+
 MAX_READ = 65_536
 """Bytes of an error's body that are read."""
 MAX_WORDS = 300
@@ -28,7 +30,11 @@ CODES = ("code", "type", "status", "reason", "error_type", "error_code", "status
 EMPTY_WORDS = {"provider returned error", "bad request", "error"}
 """What gateways say before the words of the provider behind them."""
 
-SECRET = re.compile(r"\b(?:sk|gsk|xai|pk|key|tgp|hf|nvapi|csk|fw)[-_][\w*.-]{6,}|\bAIza[\w*-]{9,}")
+SECRET = re.compile(
+    r"\b(?:sk|gsk|xai|pk|key|tgp|hf|nvapi|csk|fw)[-_][\w*.-]{6,}|\bAIza[\w*-]{9,}"
+    r"|[\w-]{0,40}\*{3,}[\w*-]{0,40}"
+)
+"""A key as providers write them, and what is left of one that they have masked in part."""
 GATEWAY = re.compile(r"(?:[\w.]{1,80}(?:Error|Exception)\b[\s:-]{1,4}){1,4}(?=[{\[])")
 """What LiteLLM puts before the document in which the provider behind it says what is wrong."""
 TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -65,7 +71,7 @@ class ErrorBody:
         for secret in secrets:
             if len(secret) >= 4:
                 text = text.replace(secret, "***")
-        return SECRET.sub("***", text)[:MAX_WORDS].strip()
+        return SECRET.sub("***", masked(text))[:MAX_WORDS].strip()
 
 
 def read_error_body(content: bytes | str | Any) -> ErrorBody:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ruie.endpoint_settings import without_secrets
 from ruie.errors import (
     AccountError,
     CallError,
@@ -35,6 +34,7 @@ from ruie.llm.failure_words import (
 )
 from ruie.llm.refused_parameter import Refusal, refused_parameter
 from ruie.llm.retry_after import retry_after_seconds
+from ruie.secrets import bare_url
 
 if TYPE_CHECKING:
     import openai
@@ -82,7 +82,7 @@ def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
     """The error of a call to `url` that was answered with an HTTP status of 400 or more."""
     response = error.response
     if response.history:
-        url = f"{url} (which redirects to {without_secrets(str(response.url))})"
+        url = f"{url} (which redirects to {bare_url(str(response.url))})"
     secrets = tuple(
         value.split(" ")[-1]  # without "Bearer"
         for name, value in response.request.headers.items()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from ruie.endpoint_settings import checked_secret
 from ruie.errors import AccountError
+from ruie.secrets import remember
 
 if TYPE_CHECKING:
     from ruie.settings import Settings
@@ -83,6 +84,7 @@ class Key:
             ) from None
         if not value and (self._file or self._command):
             raise AccountError("The key of the endpoint is empty.", f"Correct {self._setting}.")
+        remember(value)
         self._read_at = time.monotonic()
         if value != self._value or not self.version:
             self.version += 1

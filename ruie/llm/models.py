@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ruie.endpoint_settings import without_secrets
 from ruie.errors import AccountError, ModelError, UnavailableError
 from ruie.llm.transport import Transport
 from ruie.llm.unreachable import unanswered_error
+from ruie.secrets import bare_url
 
 if TYPE_CHECKING:
     import openai
@@ -77,7 +77,7 @@ async def _ask(client: openai.AsyncOpenAI, url: str) -> list[str] | None:
         raise
     moved = any(earlier.status_code in MOVED for earlier in response.history)
     if moved and response.url.path.endswith("/models"):
-        better = without_secrets(str(response.url)).removesuffix("/models")
+        better = bare_url(str(response.url)).removesuffix("/models")
         raise ModelError(
             "The endpoint has moved, and what is posted to its old URL is lost.",
             f"Set RUIE_LLM_BASE_URL to {better}.",

@@ -6,8 +6,8 @@ import ipaddress
 import urllib.request
 from urllib.parse import urlsplit
 
-from ruie.endpoint_settings import without_secrets
 from ruie.errors import UnreachableError
+from ruie.secrets import bare_url
 
 
 def proxy_for(url: str) -> str | None:
@@ -25,7 +25,7 @@ def proxy_for(url: str) -> str | None:
     if not proxy.startswith(("http://", "https://")):
         variable = f"{named.upper()}_PROXY"
         raise UnreachableError(
-            f"{variable} is {without_secrets(proxy)}, and only HTTP proxies can be used.",
+            f"{variable} is {bare_url(proxy)}, and only HTTP proxies can be used.",
             f"Set {variable} to one (http://HOST:PORT), or name {host} in NO_PROXY.",
         )
     return proxy

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ruie.endpoint_settings import without_secrets
 from ruie.errors import UnreachableError
 from ruie.llm.keys import Key
 from ruie.llm.proxies import proxy_for
 from ruie.llm.response import read_bounded
+from ruie.secrets import bare_url, remember_header, remember_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -49,10 +49,15 @@ class Transport:
     auth: str = "auto"
     ca_file: str = ""
 
+    def __post_init__(self) -> None:
+        remember_url(self.base_url)
+        for name, value in self.headers.items():
+            remember_header(name, value)
+
     @property
     def shown_url(self) -> str:
         """The base URL as it may be shown and logged."""
-        return without_secrets(self.base_url).rstrip("/")
+        return bare_url(self.base_url).rstrip("/")
 
     @property
     def is_azure(self) -> bool:
@@ -106,13 +111,13 @@ class Transport:
         if (proxy := proxy_for(self.base_url)) is None:
             return None
         # as a header, which is what aiohttp takes from now on; it sends it with CONNECT
-        user = _basic(proxy)
-        headers = {"Proxy-Authorization": user} if user else {}
         try:
-            return httpx2.Proxy(without_secrets(proxy), headers=headers)
+            user = _basic(proxy)
+            headers = {"Proxy-Authorization": user} if user else {}
+            return httpx2.Proxy(bare_url(proxy), headers=headers)
         except (ValueError, httpx2.InvalidURL) as error:
             raise UnreachableError(
-                f"The proxy {without_secrets(proxy)} of the environment is no URL: {error}.",
+                f"The proxy {bare_url(proxy)} of the environment is no URL: {error}.",
                 "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
             ) from None
 

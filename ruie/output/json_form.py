@@ -3,6 +3,10 @@ the same: a bare list, one object a line, other keys, spans listed by type.
 
 A shape is read where it can mean one thing only: which of two strings is the type is told by the
 name of its key, or else by which of them is a type of the schema.
+
+That there is nothing is said by an empty list, by `null` or `{}` in the place of a list of items,
+by an item whose span is `None`, and, where JSON was asked for, by `{}` or `null` alone. An empty
+string says nothing, nor does `null` or `{}` among items.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import Any
 from ruie.grounding import Grounder
 from ruie.output import json_text
 from ruie.output.candidates import Candidate, Reading
-from ruie.output.json_names import HEADS, LISTS, SPANS, TAILS, TYPES
+from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
 from ruie.output.nothing import is_none
 from ruie.records import Query, Reject, RejectReason, Task
@@ -25,13 +29,24 @@ MAX_DEPTH = 4
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
+_EMPTY = re.compile(r"(?:```[ \t]{0,9}\w{0,20}\s{0,99})?(?:\{\s*\}|null)(?:\s{0,99}```)?")
+
 Linear = Callable[[str], Reading]
 
 
 def read_json(
-    output: str, query: Query, labels: Labels, grounder: Grounder, linear: Linear
+    output: str,
+    query: Query,
+    labels: Labels,
+    grounder: Grounder,
+    linear: Linear,
+    *,
+    asked: bool = False,
 ) -> Reading:
-    """What is written in an output as JSON. linear: reads an item that is written as text."""
+    """What is written in an output as JSON. linear: reads an item that is written as text. asked:
+    the model was to answer in JSON."""
+    if asked and _EMPTY.fullmatch(output.strip()):
+        return Reading(none_stated=True)
     found = json_text.find(output)
     whole = Reading()
     seen: set[tuple[str, tuple[str, ...]]] = set()
@@ -88,8 +103,8 @@ class _Reader:
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
-            if _key(key) in LISTS and not (label and _are_spans(inner)):
-                self._listed(inner, its_literal, depth)
+            if plain_key(key) in LISTS and not (label and _are_spans(inner)):
+                self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
             elif label is not None:
                 self._spans(label, inner, its_literal, key)
             elif isinstance(inner, dict | list) and inner and depth < MAX_DEPTH:
@@ -98,11 +113,14 @@ class _Reader:
                 unknown.append((key, inner))
         if self._size() == before and not self.reading.none_stated:
             for key, inner in unknown:
-                if isinstance(inner, str) and inner.strip() and self.task is not Task.RE:
+                if self._is_span_first(key, inner):
+                    self._add(self.labels.find(inner), [key.strip()], {key: inner})
+                elif isinstance(inner, str) and inner.strip() and self.task is not Task.RE:
                     written = _as_written({key: inner})
                     self.reading.candidates.append(Candidate(key, (inner.strip(),), written))
 
-    def _listed(self, inner: Any, literal: Any, depth: int) -> None:
+    def _listed(self, inner: Any, literal: Any, depth: int, nothing_else: bool) -> None:
+        """What an object has for a list of items. nothing_else: the object has no other keys."""
         if isinstance(inner, list):
             self.reading.none_stated |= not inner
             self._items(inner, literal, depth + 1)
@@ -113,6 +131,8 @@ class _Reader:
                 self._items(inner, literal, depth + 1)
         elif isinstance(inner, str):
             self._entry(inner, literal, depth)
+        elif not inner and inner in (None, {}) and nothing_else:
+            self.reading.none_stated = True
         else:
             self._malformed(inner)
 
@@ -157,10 +177,8 @@ class _Reader:
 
     def _spans(self, label: str, inner: Any, literal: Any, key: str) -> None:
         """What is listed under a type."""
-        several = isinstance(inner, list) and not (
-            self.task is Task.RE and len(inner) == 2 and all(isinstance(i, str) for i in inner)
-        )
-        every = list(_pairs(inner, literal)) if several else [(inner, literal)]
+        several = inner == {} or (isinstance(inner, list) and not self._is_pair(inner))
+        every = list(_pairs(inner or [], literal)) if several else [(inner, literal)]
         self.reading.none_stated |= not every
         for one, its_literal in every:
             if one is None or (isinstance(one, str) and self._is_none(one)):
@@ -176,12 +194,16 @@ class _Reader:
             else:
                 self._add(label, [self._string(one, its_literal)], {key: one})
 
+    def _is_pair(self, inner: list[Any]) -> bool:
+        is_two = len(inner) == 2 and all(isinstance(one, str) for one in inner)
+        return is_two and self.task is Task.RE
+
     def _is_none(self, span: str) -> bool:
         return not span.strip() or (is_none(span) and span.strip() not in self.grounder.text)
 
     def _name(self, entry: dict[str, Any]) -> str | None:
         """The key of an entry's type, or None if it has none."""
-        keys = {_key(key): key for key in reversed(entry)}
+        keys = {plain_key(key): key for key in reversed(entry)}
         types = [name for name in TYPES if name in keys] or SPANS
         for name in types:
             if name in keys and self._is_label(entry[keys[name]]):
@@ -195,8 +217,17 @@ class _Reader:
     def _is_label(self, value: Any) -> bool:
         return isinstance(value, str) and self.labels.find(value) is not None
 
+    def _is_span_first(self, key: str, inner: Any) -> bool:
+        """`{"Mara Quill": "PERSON"}`"""
+        return (
+            self.task is not Task.RE
+            and self._is_label(inner)
+            and self.labels.find(key) is None
+            and self.grounder.contains(key)
+        )
+
     def _parts(self, entry: dict[str, Any], literal: Any) -> list[str | None]:
-        keys = {_key(key): key for key in reversed(entry)}
+        keys = {plain_key(key): key for key in reversed(entry)}
         parts: list[str | None] = []
         for names in (HEADS, TAILS) if self.task is Task.RE else (SPANS,):
             key = next((keys[name] for name in names if name in keys), None)
@@ -209,7 +240,7 @@ class _Reader:
     def _string(self, value: Any, literal: Any) -> str | None:
         """A value as a span: one with a backslash in the reading that the text has."""
         if isinstance(value, dict):
-            keys = {_key(key): key for key in reversed(value)}
+            keys = {plain_key(key): key for key in reversed(value)}
             inner = next((keys[name] for name in SPANS if name in keys), None)
             value, literal = (value[inner], _of(literal, inner)) if inner else (None, None)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
@@ -225,7 +256,9 @@ class _Reader:
 
     def _add(self, kind: str | None, parts: list[str | None], written: Any) -> None:
         spans = tuple(part for part in parts if part)
-        if kind and len(spans) == len(parts) == self.task.arity:
+        if spans and len(spans) == self.task.arity and all(map(self._is_none, spans)):
+            self.reading.none_stated = True
+        elif kind and len(spans) == len(parts) == self.task.arity:
             self.reading.candidates.append(Candidate(kind, spans, _as_written(written)))
         else:
             self._malformed(written)
@@ -234,11 +267,12 @@ class _Reader:
         self.reading.rejects.append(Reject(RejectReason.MALFORMED, _as_written(entry)))
 
     def _holds_items(self, entry: dict[str, Any]) -> bool:
-        return any(_key(key) in LISTS or self.labels.find(key) is not None for key in entry)
-
-
-def _key(key: str) -> str:
-    return re.sub(r"[\s_-]+", "", str(key)).casefold()
+        return any(
+            plain_key(key) in LISTS
+            or self.labels.find(key) is not None
+            or self._is_span_first(key, inner)
+            for key, inner in entry.items()
+        )
 
 
 def _of(literal: Any, key: str | None) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LISTS = frozenset(
     [
      "items", "entities", "relations", "relationships", "relationtriples", "triples", "events",
@@ -9,6 +11,12 @@ LISTS = frozenset(
      "answer", "answers", "data", "extractions", "extracted", "annotations", "records",
      "mentions", "spans", "response", "list"]
 )  # fmt: skip
+ITEMS = frozenset(
+    ["items", "entities", "relations", "relationships", "relationtriples", "triples", "events",
+     "triggers", "arguments", "roles", "namedentities", "extractions", "annotations", "mentions",
+     "spans"]
+)  # fmt: skip
+"""Of these, the ones that name items and nothing else: `null` for them is that there are none."""
 TYPES: tuple[str, ...] = (
     "type", "role", "label", "entitytype", "relationtype", "eventtype", "relation", "predicate",
     "category", "class", "tag", "kind", "entitylabel", "entitygroup", "argumentrole",
@@ -23,3 +31,8 @@ HEADS: tuple[str, ...] = (
 TAILS: tuple[str, ...] = (
     "tail", "object", "obj", "target", "to", "arg2", "entity2", "tailentity", "objectentity",
     "e2", "t")  # fmt: skip
+
+
+def plain_key(key: str) -> str:
+    """A name as it is in the lists above."""
+    return re.sub(r"[\s_-]+", "", str(key)).casefold()

@@ -7,14 +7,20 @@ from collections.abc import Iterable
 
 from ruie.grounding import normalise
 from ruie.output import marks
+from ruie.output.json_names import LISTS
 
 _JOINTS = re.compile(r"[\s_-]+")
+_COUNTED = re.compile(r"(.*[^\W\d_])[\s_-]*(?:[#(\[]\s*)*\d{1,3}[\s)\]]*", re.DOTALL)
+"""A label with the number of an item. What is before the number ends in a letter."""
 
 
 class Labels:
-    """Finds the label that is meant: as written, in another case or width (`normalise`), or with
-    other joints (`org-name` for `ORG_NAME`).
+    """Finds the label that is meant: as written, in another case or width (`normalise`), with other
+    joints (`org-name` for `ORG_NAME`), in the plural or the singular; but `items` is no `Item`, for
+    any list is called that.
 
+    A number after a label counts its items (`PERSON 1`, `PERSON (1)`), unless labels of the schema
+    themselves are told apart by such numbers.
     Of two labels that differ only in case, one written in a third case is the first in the schema.
     Of two that differ only in joints, each is found by its own joints alone.
     """
@@ -30,6 +36,14 @@ class Labels:
             spelled = _JOINTS.sub("", folded)
             if spelled and first == label:
                 self.joined[spelled] = None if spelled in self.joined else label
+        self.plurals: dict[str, str | None] = {}
+        for spelled, one in self.joined.items():
+            for other in (spelled + "s", spelled.removesuffix("s")):
+                named = other not in self.plurals and other not in LISTS
+                self.plurals[other] = one if named else None
+        stems = (_COUNTED.fullmatch(label) for label in listed)
+        self.numbered = {normalise(stem[1]) for stem in stems if stem}
+        """What labels of the schema begin with that end in a number."""
         self.longest = max(map(len, listed), default=0)
         self.colons = max((marks.plain(label).count(":") for label in listed), default=0)
         """The most colons that a label has."""
@@ -43,7 +57,14 @@ class Labels:
         written = written.strip()
         if not written or len(written) > 4 * self.longest + marks.LONGEST:
             return None
-        return self._spelled(written) or self._spelled(marks.bare(written))
+        bare = marks.bare(written)
+        return self._spelled(written) or self._spelled(bare) or self._counted(bare)
+
+    def _counted(self, written: str) -> str | None:
+        found = _COUNTED.fullmatch(written)
+        if found is None or normalise(found[1]) in self.numbered:
+            return None
+        return self._spelled(found[1])
 
     def _spelled(self, written: str) -> str | None:
         if written in self.exact:
@@ -51,4 +72,7 @@ class Labels:
         folded = normalise(written)
         if not folded:
             return None
-        return self.folded.get(folded) or self.joined.get(_JOINTS.sub("", folded))
+        if (label := self.folded.get(folded)) is not None:
+            return label
+        spelled = _JOINTS.sub("", folded)
+        return self.joined[spelled] if spelled in self.joined else self.plurals.get(spelled)

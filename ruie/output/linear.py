@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ruie.output import marks
+from ruie.output.fields import BETWEEN
 from ruie.output.nothing import NOTHING, is_none
 from ruie.output.segments import MAX_COMMAS, Segment, SegmentReader
 from ruie.records import Item
@@ -21,6 +22,10 @@ MAX_CUTS = 64
 MAX_JOINED = 16
 """Pieces between cuts that one segment may consist of."""
 
+_BEFORE = re.compile(rf"{BETWEEN.pattern}|[(\[|]")
+"""What may stand before a label that follows its span."""
+_CLOSE = re.compile(r"[,|.]\s+|(?<=[)\]])\s+(?=\(?\d{1,3}[.)]|[-*•]\s)")
+"""Where an item may end with such a label."""
 _SEPARATORS = str.maketrans("", "", ";,|：；，、 \t")
 
 
@@ -39,15 +44,16 @@ def cut(line: str, reader: SegmentReader) -> list[Segment]:
     """Cut one line of output into segments.
 
     Every `;` may be a cut, and every place at which a known label begins (`PER: Ada, ORG: Orvane`,
-    `Entities: PER: Ada`, `1. PER: Ada 2. ORG: Orvane`). Of all ways to cut, the one wins that
-    leaves the most characters (other than those that separate) in good segments, and of those the
-    one with the most segments after semicolons (two items rather than one whose span looks like
-    both, if the text has both readings) and the fewest others. Dynamic programming over the cuts.
+    `Entities: PER: Ada`, `1. PER: Ada 2. ORG: Orvane`) or ends after its span. Of all ways to cut,
+    the one wins that leaves the most characters (other than those that separate) in good segments,
+    and of those the one with the most segments after semicolons (two items rather than one whose
+    span looks like both, if the text has both readings) and the fewest others. Dynamic programming
+    over the cuts.
     """
     if not line.strip():
         return []
     pieces = list(_between_semicolons(line))
-    cuts = [_starts(line, a, b, reader) for a, b in pieces]
+    cuts = [_ends(line, _starts(line, a, b, reader), reader) for a, b in pieces]
     if len(pieces) > MAX_CUTS:
         return [s for found in cuts for s in _chosen(line, found, {found[0][0]}, reader)]
     pieces = [piece for found in cuts for piece in found]
@@ -85,6 +91,30 @@ def _starts(line: str, start: int, end: int, reader: SegmentReader) -> list[tupl
                 break
     pieces.append((start + begin, end))
     return pieces
+
+
+def _ends(line: str, pieces: list[tuple[int, int]], reader: SegmentReader) -> list[tuple[int, int]]:
+    """The pieces, cut after each label that follows its span: `Ada: PER, Orvane: ORG`."""
+    labels = reader.labels
+    window = 2 * labels.longest + marks.LONGEST
+    found: list[tuple[int, int]] = []
+    for start, end in pieces:
+        plain = marks.plain(line[start:end])
+        begin = 0
+        for close in _CLOSE.finditer(plain):
+            at = close.start()
+            first = max(begin, at - window)
+            joint = None
+            for joint in _BEFORE.finditer(plain, first, at):  # noqa: B007 the last one
+                pass
+            if joint is None or labels.find(line[start + joint.end() : start + at]) is None:
+                continue
+            if labels.find(line[start + begin : start + joint.start()]) is not None:
+                continue  # a span that is named like a label
+            found.append((start + begin, start + at))
+            begin = close.end()
+        found.append((start + begin, end))
+    return found
 
 
 def _chosen(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from ruie.output import linear, marks
+from ruie.output import inline, linear, marks
 from ruie.output.candidates import Candidate, Reading
+from ruie.output.fields import cells
 from ruie.output.nothing import is_none, says_none
 from ruie.output.segments import Segment, SegmentReader
 from ruie.records import Query, Reject, RejectReason
@@ -25,22 +26,48 @@ class LinearReader:
         reading = Reading()
         headings: list[Reject] = []
         heading: Segment | None = None  # a line that names a type, for the list below it
+        columns: list[str] = []
         for line in output.splitlines():
             if marks.empty(line):
+                continue
+            if columns and self._row(line, columns, reading):
+                continue
+            if columns := self._columns(line):
+                headings.append(Reject(RejectReason.MALFORMED, line.strip()))
                 continue
             if heading is not None and self._below(line, heading, reading):
                 continue
             heading = None
-            found = linear.cut(line, self.segments)
+            found = inline.better(line, linear.cut(line, self.segments), self.segments)
             if len(found) == 1 and self._is_heading(found[0]):
                 heading = found[0]
                 headings.append(Reject(RejectReason.MALFORMED, heading.raw))
                 continue
-            for segment in found:
+            for segment in self._listed(line, found):
                 self._take(segment, reading, headings)
         if not (reading.candidates or reading.none_stated):
             reading.rejects += headings
         return reading
+
+    def _listed(self, line: str, found: list[Segment]) -> Iterator[Segment]:
+        """The segments of a line. A span without a label after a semicolon, as the text has it,
+        belongs to the label before it: `PERSON: Mara Quill; John`. One that is as long as half of
+        the text is the sentence once more."""
+        plain = marks.plain(line)
+        label: str | None = None
+        at = 0
+        for segment in found:
+            at = max(at, plain.find(marks.plain(segment.raw), at))
+            after = plain[:at].rstrip().endswith(";")
+            if segment.label is not None:
+                label = self.labels.find(segment.label)
+            elif after and label is not None and not self.labels.find(segment.raw):
+                item = self.segments.under(label, segment.raw, segment.raw)
+                short = 2 * len(segment.raw) < len(self.text)
+                if item.good and short and all(part in self.text for part in item.parts):
+                    segment = item
+            at += len(segment.raw)
+            yield segment
 
     def _take(self, segment: Segment, reading: Reading, headings: list[Reject]) -> None:
         known = segment.label is not None and self.labels.find(segment.label)
@@ -62,6 +89,28 @@ class LinearReader:
 
     def _is_heading(self, segment: Segment) -> bool:
         return segment.label is None and self.labels.find(segment.raw) is not None
+
+    def _columns(self, line: str) -> list[str]:
+        """The labels of a table that has a column for each: `| PERSON | ORG |`."""
+        if "|" not in line or self.segments.arity != 1:
+            return []
+        named = cells(line)
+        labels = [label for cell in named if (label := self.labels.find(cell))]
+        columns = len(labels) == len(named) > 1 and not all(cell in self.text for cell in named)
+        return labels if columns else []
+
+    def _row(self, line: str, columns: list[str], reading: Reading) -> bool:
+        """Whether a line is a row of such a table. Its items are then taken."""
+        row = cells(line)
+        if "|" not in line or len(row) != len(columns):
+            return False
+        for label, cell in zip(columns, row, strict=True):
+            item = self.segments.under(label, cell, cell)
+            if not item.good and says_none(cell, self.labels):
+                reading.none_stated = True
+            elif item.parts and (item.good or not marks.empty(cell)):
+                reading.candidates.append(Candidate(label, item.parts, item.raw))
+        return True
 
     def _below(self, line: str, heading: Segment, reading: Reading) -> bool:
         """Whether a line belongs to the heading above it. Its item is then taken."""

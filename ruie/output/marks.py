@@ -7,7 +7,7 @@ and without its marks only where that is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 LONGEST = 40
 """Characters of marks before a label, at most."""
@@ -29,7 +29,13 @@ _LEADING = re.compile(rf"(?:{_NUMBER}|\s|[{re.escape(_OPENING)}]){{1,{LONGEST}}}
 _NUMBERED = re.compile(rf"{_NUMBER}\s*")
 _LISTED = re.compile(rf"[-–—*+•·∙▪▫◦‣●○■□►▶✓]|{_NUMBER}")
 _NO_CONTENT = re.compile(r"(?:```|~~~) ?[\w+-]{0,20}|[-=*_|:+~`#<>{}\[\]()\s]*")
-_NOTE = re.compile(r"\s[-–—]{1,2}\s|\s//|\t")
+_NOTE = re.compile(
+    r"\s[-–—]{1,2}\s|\s//|\t|\s#\s|[.!]\s|\sbecause\s"
+    r"|,?\s(?:who|whom|whose|which|where|since|as|because)\s"
+)
+"""Where an explanation of a span begins."""
+_ON = re.compile(r"(\W*)(\w+)")
+_STOP = re.compile(r"[.!]?\s+")
 
 BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
 """Where, within a line, an item may begin without a semicolon before it."""
@@ -65,6 +71,12 @@ def listed(line: str) -> bool:
     return _LISTED.match(line.strip()) is not None
 
 
+def unlisted(line: str) -> str:
+    """An entry of a list without its number."""
+    found = _NUMBERED.match(line)
+    return line[found.end() :] if found else line
+
+
 def peeled(part: str) -> Iterator[str]:
     """The part with one mark or note less each time, the longest first."""
     for _ in range(MAX_PEELS):
@@ -72,6 +84,22 @@ def peeled(part: str) -> Iterator[str]:
         if not part:
             return
         yield part
+
+
+def barest(part: str, contains: Callable[[str], bool]) -> str | None:
+    """The part, with as few of its marks taken off as it takes for the text to have it."""
+    if contains(part):
+        return part
+    inner = next(filter(contains, peeled(part)), None)
+    if inner is None:
+        return None
+    # no explanation, but more of the text: a span that is not copied rightly to its end
+    on = _ON.match(part, part.find(inner) + len(inner))
+    if on and (
+        contains(inner + on[0]) or (_STOP.fullmatch(on[1]) and contains(f"{inner} {on[2]}"))
+    ):
+        return None
+    return inner
 
 
 def unwrapped(part: str) -> str:

@@ -1,9 +1,9 @@
 """Whether a model said that there is nothing to extract. Silence is no such statement.
 
-`None` says so, and a short sentence that can mean nothing else: it denies (`no`, `none`, `not`),
-and each of its words is one of those below or of the schema's types. Any other word makes it a
-sentence about something ("No entities apart from Orvane."), and the answer is then unreadable
-rather than empty: to ask again costs less than records that nobody misses.
+`None` says so, `N/A`, and a short sentence that can mean nothing else: it denies (`no`, `none`,
+`nothing`, `not`), and each of its words is one of those below or of the schema's types. Any other
+word makes it a sentence about something ("No entities apart from Orvane."), and the answer is then
+unreadable rather than empty: to ask again costs less than records that nobody misses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ruie.output import marks
 from ruie.output.labels import Labels
 
 NOTHING = "None"
+NOT_APPLICABLE = "n/a"
 MAX_STATEMENT = 160
 """Characters of a sentence that may state it."""
 
@@ -35,7 +36,9 @@ _OTHERS = frozenset(
      "mentioned", "identified", "detected", "extracted", "extract", "exist", "exists", "here",
      "it", "contains", "contain", "does", "do", "did"]
 )  # fmt: skip
-_DENIALS = frozenset(["no", "none", "not", "don't", "doesn't", "didn't", "isn't", "aren't"])
+_DENIALS = frozenset(
+    ["no", "none", "nothing", "not", "don't", "doesn't", "didn't", "isn't", "aren't"]
+)
 
 
 def is_none(output: str) -> bool:
@@ -48,7 +51,7 @@ def says_none(sentence: str, labels: Labels) -> bool:
     if is_none(sentence):
         return True
     sentence = marks.bare(sentence.strip())
-    if _EXPLAINED.match(sentence):
+    if _EXPLAINED.match(sentence) or sentence.lower() == NOT_APPLICABLE:
         return True
     if len(sentence) > MAX_STATEMENT:
         return False
@@ -57,5 +60,5 @@ def says_none(sentence: str, labels: Labels) -> bool:
         return False
     known = [word in _THINGS or labels.find(word) is not None for word in words]
     others = [word in _OTHERS or word in _DENIALS for word in words]
-    states = any(known) or "none" in words
+    states = any(known) or "none" in words or "nothing" in words
     return states and all(a or b for a, b in zip(known, others, strict=True))

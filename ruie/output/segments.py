@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ruie.output import marks
+from ruie.output.fields import FieldReader
 from ruie.output.labels import Labels
 
 MAX_COMMAS = 64
@@ -37,6 +38,7 @@ class SegmentReader:
         self.arity = arity
         self.contains = contains
         self.found: dict[str, bool] = {}
+        self.fields = FieldReader(self.labels, arity, self._cut, self.barest)
 
     def segment(self, raw: str) -> Segment:
         raw = raw.strip()
@@ -46,6 +48,11 @@ class SegmentReader:
             if reading.good:
                 return reading
             known = known or reading
+        # a label that stands first is no other field's, but in a table with more columns
+        fields = ";" not in raw and (known is None or "|" in raw or "\t" in raw)
+        # what the text itself has says nothing about types
+        if fields and (found := self.fields.read(raw)) and not self._in_text(raw):
+            return Segment(raw, *found, True)
         if known is not None:
             return known
         head, colon, rest = _divided(raw)
@@ -77,26 +84,26 @@ class SegmentReader:
         joint = _JOINT.search(row, 0, 4 * self.labels.longest + marks.LONGEST)
         if joint and (label := self.labels.find(row[: joint.start()])):
             yield label, raw[len(raw) - len(row) + joint.end() :]
-        elif raw.rstrip(" .,").endswith(")") and (call := _CALL.fullmatch(raw)):
+        elif raw.rstrip(" .,").endswith(")") and (call := _CALL.fullmatch(marks.unlisted(raw))):
             if label := self.labels.find(call[1]):
                 yield label, call[2]
-            elif (label := self.labels.find(call[2])) and self._barest(call[1].strip()):
+            elif (label := self.labels.find(call[2])) and self.barest(call[1].strip()):
                 yield label, call[1]
 
     def _cut(self, rest: str) -> tuple[tuple[str, ...], bool]:
         """The parts, () if there are too few, and whether all are in the text."""
         if self.arity == 1:
-            if (found := self._barest(rest)) is not None:
+            if (found := self.barest(rest)) is not None:
                 return (found,), True
             return ((inner,) if (inner := marks.unwrapped(rest)) else ()), False
         plain = marks.plain(rest)
         cuts = _pairs(rest, _COMMA.finditer(plain))
         # first as written: a mark may belong to a span
-        for look in (self._as_written, self._barest):
+        for look in (self._as_written, self.barest):
             if (pair := _first(cuts, look)) is not None:
                 return pair, True
         others = _pairs(rest, _JOINT.finditer(plain))
-        if (pair := _first(others, self._barest)) is not None:
+        if (pair := _first(others, self.barest)) is not None:
             return pair, True
         chosen = (cuts or others)[:1]
         return (tuple(map(marks.unwrapped, chosen[0])) if chosen else ()), False
@@ -104,11 +111,9 @@ class SegmentReader:
     def _as_written(self, part: str) -> str | None:
         return part if self._in_text(part) else None
 
-    def _barest(self, part: str) -> str | None:
+    def barest(self, part: str) -> str | None:
         """The part, with as few of its marks taken off as it takes for the text to have it."""
-        if self._in_text(part):
-            return part
-        return next((inner for inner in marks.peeled(part) if self._in_text(inner)), None)
+        return marks.barest(part, self._in_text)
 
     def _in_text(self, part: str) -> bool:
         if part not in self.found:

@@ -192,12 +192,14 @@ def test_the_owner_that_compose_makes_is_no_superuser(
     owner: Engine, postgresql_server: Server
 ) -> None:
     """The SQL of deploy/compose.yaml, then what its service `migrate` does."""
-    script = yaml.safe_load(COMPOSE_TEXT)["configs"]["owner"]["content"]
+    content = yaml.safe_load(COMPOSE_TEXT)["configs"]["owner"]["content"]
+    script = content.partition("<<'SQL'\n")[2].partition("SQL\n")[0]
+    assert "NULL" in script
     admin = create_engine(owner.url, isolation_level="AUTOCOMMIT")
     url = owner.url.set(database="ruie", username="ruie")
     with admin.connect() as conn:
         conn.exec_driver_sql("CREATE DATABASE ruie")
-        for statement in script.replace("${POSTGRES_PASSWORD}", "word").split(";"):
+        for statement in script.replace(":'password'", "'word'").split(";"):
             if statement.strip():
                 conn.exec_driver_sql(statement)
     engine = open_engine(url.render_as_string(hide_password=False))

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ruie.bundle import Bundle
 from ruie.bundle.retrieval import text_key
 from ruie.errors import AnnotationError, BundleError
-from ruie.exporter.add import add_demonstrations
+from ruie.exporter.add import add_demonstrations, remove_demonstrations
 from ruie.exporter.cli import bundle as command
 from ruie.records import Demonstration, Item, Query, Span, Task
 
@@ -101,3 +101,30 @@ def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
 def test_it_needs_no_torch() -> None:
     code = "import sys, ruie.exporter.add; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_removed_is_in_none_of_its_files_and_the_rest_is_retrieved(
+    bundle_path: Path, tmp_path: Path
+) -> None:
+    added = demonstration(bundle_path, "Friedrichshafen")
+    add_demonstrations(bundle_path, [added], tmp_path / "bundle")
+    result = CliRunner().invoke(command, ["remove", str(tmp_path / "bundle"), "new"])
+    assert result.exit_code == 0, result.output
+    assert "1 removed." in result.output
+    opened = Bundle.open(tmp_path / "bundle")
+    opened.check()
+    ids = [each.id for each in opened.demonstrations()]
+    assert ids == [each.id for each in Bundle.open(bundle_path).demonstrations()]
+    query = Query(Task.NER, QUERY, added.schema, dict.fromkeys(added.labels, ""))
+    assert opened.retrieve([query], 3) == Bundle.open(bundle_path).retrieve([query], 3)
+
+
+def test_what_it_does_not_have_cannot_be_removed_nor_all_it_has(
+    bundle_path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AnnotationError, match="no demonstration nosuch"):
+        remove_demonstrations(bundle_path, ["nosuch"], tmp_path / "out")
+    every = [each.id for each in Bundle.open(bundle_path).demonstrations()]
+    with pytest.raises(AnnotationError, match="no other demonstrations"):
+        remove_demonstrations(bundle_path, every, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.endpoint import ScriptedEndpoint, answer
 
+from ruie.worker.embedded.redis_server import RedisServer
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -42,7 +44,7 @@ def test_bad_lines_are_reported_and_the_rest_is_enqueued(ruie: Run, tmp_path: Pa
         "2,is not JSON (Expecting value)",
         "3,lacks 'text'",
         "4,is empty",
-        "5,is not UTF-8 (byte 22)",
+        "5,is not UTF-8 (byte 22); save the file as UTF-8",
         "6,repeats the id 'a'",
         '7,"has 60 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"',
     ]
@@ -117,15 +119,12 @@ def test_doctor_says_what_is_wrong_and_how_to_fix_it(
     assert "wrong" not in done.stdout
 
 
-def test_doctor_refuses_a_redis_that_evicts(ruie: Run, redis_url: str) -> None:
-    import redis
-
-    client = redis.Redis.from_url(redis_url)
-    client.config_set("maxmemory-policy", "allkeys-lru")
+def test_doctor_refuses_a_redis_that_evicts(ruie: Run, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", policy="allkeys-lru")
     try:
-        checks = json.loads(ruie("doctor", "--json", RUIE_REDIS_URL=redis_url).stdout)
+        checks = json.loads(ruie("doctor", "--json", RUIE_REDIS_URL=server.url).stdout)
     finally:
-        client.config_set("maxmemory-policy", "noeviction")
+        server.stop()
     (redis_check,) = [check for check in checks if check["part"] == "redis"]
     assert not redis_check["ok"]
     assert "noeviction" in redis_check["hint"]

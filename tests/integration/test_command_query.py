@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import sqlite3
@@ -203,3 +204,26 @@ def test_sqlite_has_no_reader(ruie: Run, upgraded: Path) -> None:
     done = ruie("db", "reader")
     assert done.returncode == 2
     assert "SQLite has no logins" in done.stderr
+
+
+FORMULAS = (
+    *("=HYPERLINK('http://x','y')", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1"),
+    *("\ufeff=1", "\u200b=1", "＝1", "|calc", "%0A=1"),
+)
+
+
+@pytest.mark.usefixtures("upgraded")
+def test_a_spreadsheet_computes_nothing(ruie: Run, tmp_path: Path) -> None:
+    sql = "SELECT -1 AS number, -0.5 AS half, NULL AS none, 'a-b' AS \"=head\"" + "".join(
+        f", '{formula.replace(chr(39), chr(39) * 2)}' AS c{n}" for n, formula in enumerate(FORMULAS)
+    )
+    for more in ((), ("--spreadsheet",)):
+        done = ruie("query", sql, "--format", "csv", *more, "-o", "x.csv")
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+            head, row = csv.reader(file, strict=True)
+        assert row[:4] == ["-1", "-0.5", "", "a-b"]
+        mark = "'" if more else ""
+        assert head[3] == f"{mark}=head"
+        assert row[4:] == [f"{mark}{formula}" for formula in FORMULAS]
+    assert ruie("query", "SELECT 1", "--spreadsheet").returncode == 2

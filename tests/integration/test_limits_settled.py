@@ -16,7 +16,7 @@ from support.waiting import wait_until_async
 from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError, TransientCallError
 from ruie.llm import Completion
-from ruie.worker.embedded.redis_server import RedisServer, free_port
+from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.limits import MARKER, FleetLimiter, Limits
 from ruie.worker.limits.types import keys
 
@@ -164,8 +164,7 @@ def test_classes_share_by_weight_and_one_alone_has_all(url: str) -> None:
 
 
 def test_without_redis_calls_wait_until_it_is_back(tmp_path: Path) -> None:
-    port = free_port()
-    server = RedisServer(tmp_path, port)
+    server = RedisServer(tmp_path)
 
     async def use(limiter: FleetLimiter) -> None:
         nonlocal server
@@ -176,7 +175,7 @@ def test_without_redis_calls_wait_until_it_is_back(tmp_path: Path) -> None:
         waiting = asyncio.create_task(hook.before(call()))
         done, _ = await asyncio.wait([waiting], timeout=0.5)
         assert not done
-        server = await asyncio.to_thread(RedisServer, tmp_path, port)
+        server = await asyncio.to_thread(RedisServer, tmp_path, server.socket)
         await wait_until_async(waiting.done)
         assert waiting.result().prompt_tokens == 10
 

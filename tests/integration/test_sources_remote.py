@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +17,22 @@ from support.web import WebServer
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.errors import UnavailableError, UsageError
+from ruie.secrets import without_credentials
 from ruie.worker.ingest.documents import DocumentOrError
-from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
-from ruie.worker.ingest.sources.remote import without_credentials
+from ruie.worker.ingest.sources import FileSource, read_sources
+from ruie.worker.ingest.sources import find_sources as find
+from ruie.worker.ingest.sources.file_entry import Access
 
 LINES = b"".join(b'{"text": "document %07d of a large file"}\n' % n for n in range(200_000))
 CUT = 7_000_000  # after the first block that is asked for, 5 MiB and what is wanted of it
+
+
+HERE = Access(hosts=("127.0.0.0/8",))
+
+
+def find_sources(named: Sequence[str | Path]) -> list[FileSource]:
+    """The test's own web server is on this machine."""
+    return find(named, access=HERE)
 
 
 def parted(read: list[DocumentOrError]) -> tuple[list[NewDocument], list[NewInputError]]:
@@ -185,3 +196,16 @@ def test_two_objects_have_two_names() -> None:
     assert (first, second) == (f"{server.url}/a.jsonl?n=1", f"{server.url}/a.jsonl?n=2")
     assert third.startswith(f"{first}&~")
     assert len({first, second, third, fourth}) == 4
+
+
+def test_a_folder_of_a_web_server_that_cannot_be_listed() -> None:
+    def index(*names: str) -> bytes:
+        return "".join(f'<a href="{name}">{name}</a>' for name in names).encode()
+
+    files = {"/x/": index("a.txt", "bad/", "good/"), "/x/a.txt": b"a",
+             "/x/good": index("c.txt"), "/x/good/c.txt": b"c"}  # fmt: skip  # a site
+    with WebServer(files) as server:
+        documents, (error,) = parted(list(read_sources(find_sources([f"{server.url}/x/"]))))
+    assert {document.text for document in documents} == {"a", "c"}
+    assert error.source == f"{server.url}/x/bad"
+    assert error.reason.startswith("cannot be read: the folder cannot be listed (")

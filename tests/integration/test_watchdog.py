@@ -7,7 +7,8 @@ import threading
 from support.waiting import wait_until
 
 from ruie.settings import load
-from ruie.worker.app import BATCH_TASK, QUEUE, create_app
+from ruie.worker.app import create_app
+from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.watchdog import watch
 
 

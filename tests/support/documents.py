@@ -11,6 +11,7 @@ from support.commands import ROOT
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "deploy/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]

@@ -120,11 +120,10 @@ class Fleet:
 
     def restart_redis(self) -> None:
         """`kill -9` the server and start an empty one at the same address."""
-        port = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
         with Redis.from_url(self.redis.url) as client:
             os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
         self.redis.stop()
-        self.redis = RedisServer(self.folder, port)
+        self.redis = RedisServer(self.folder, self.redis.socket)
 
     def wait_done(self, job_id: str, timeout_s: float = 60) -> None:
         wait_until(lambda: self.client.progress(job_id).state == "done", timeout_s)

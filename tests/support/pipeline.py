@@ -8,10 +8,11 @@ import time
 from redis import Redis
 
 from ruie.settings import Settings
-from ruie.worker.app import QUEUE, create_app
+from ruie.worker.app import create_app
 from ruie.worker.batches.process import Process
 from ruie.worker.client import Client
 from ruie.worker.coordinator import Coordinator
+from ruie.worker.messages import QUEUE
 
 
 def work_off(config: Settings, job_id: str, timeout_s: float = 60) -> str:

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from support.waiting import wait_until
 
-from ruie.worker.embedded.redis_server import free_port
+from ruie.worker.embedded.stack import free_port
 
 KEY = "sk-local"
 UNPACK = """

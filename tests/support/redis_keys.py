@@ -6,8 +6,8 @@ from typing import Any
 
 import redis
 
-from ruie.worker.app import QUEUE
 from ruie.worker.limits import MARKER
+from ruie.worker.messages import QUEUE
 
 FIXED = (MARKER, f"ruie:{QUEUE}", "ruie:_kombu.")
 """Beginnings of keys that stay: the marker, the messages, and what kombu keeps about its queues."""

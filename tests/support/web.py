@@ -17,13 +17,19 @@ class WebServer:
     """A running server; a context manager. `requests` has the method and whole path of each.
 
     parts: answer Range requests. cut_at: where this byte of a file would be sent, the connection is
-    cut.
+    cut. moved: for a path, the status and the URL of a redirect.
     """
 
     def __init__(
-        self, files: Mapping[str, bytes], *, parts: bool = True, cut_at: int | None = None
+        self,
+        files: Mapping[str, bytes],
+        *,
+        parts: bool = True,
+        cut_at: int | None = None,
+        moved: Mapping[str, tuple[int, str]] | None = None,
     ) -> None:
         self.files = files
+        self.moved = dict(moved or {})
         self.parts = parts
         self.cut_at = cut_at
         self.requests: list[tuple[str, str]] = []
@@ -59,6 +65,12 @@ class WebServer:
 
     def _answer(self, request: BaseHTTPRequestHandler, *, body: bool) -> None:
         self.requests.append((request.command, request.path))
+        if redirect := self.moved.get(urlsplit(request.path).path):
+            request.send_response(redirect[0])
+            request.send_header("Location", redirect[1])
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
         content = self.files.get(urlsplit(request.path).path)
         if content is None:
             request.send_error(404)

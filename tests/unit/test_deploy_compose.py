@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import stat
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import click
 import pytest
 import yaml
 from support.commands import ROOT, parse, resolve
-from support.deployment import COMPOSE_TEXT, OURS, SERVICES
+from support.deployment import COMPOSE, COMPOSE_TEXT, OURS, SERVICES
 
 from ruie.db.engine import database_url
 from ruie.db.reader import NAME
@@ -59,43 +62,88 @@ def test_every_variable_of_ruie_is_a_setting() -> None:
 
 
 def test_a_service_has_the_settings_that_it_needs() -> None:
-    database, fleet = {"RUIE_DATABASE_URL"}, {"RUIE_DATABASE_URL", "RUIE_REDIS_URL"}
-    endpoint = {"RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_LLM_API_KEY", "RUIE_BUNDLE"}
+    database = {"RUIE_DATABASE_URL_FILE"}
+    fleet = {"RUIE_DATABASE_URL_FILE", "RUIE_REDIS_URL_FILE"}
+    endpoint = {"RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_LLM_API_KEY_FILE", "RUIE_BUNDLE"}
     needed = {"migrate": database, "coordinator": fleet, "worker": fleet | endpoint}
     for name, service in OURS.items():
         assert needed[name] <= set(service["environment"]), name
 
 
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "POSTGRES_PASSWORD",
-        "POSTGRES_READER_PASSWORD",
-        "RUIE_LLM_BASE_URL",
-        "RUIE_LLM_MODEL",
-        "RUIE_BUNDLE",
-    ],
-)
+@pytest.mark.parametrize("variable", ["RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_BUNDLE"])
 def test_what_has_no_default_says_what_to_set(variable: str) -> None:
     messages = [m[3] for m in VARIABLE.finditer(COMPOSE_TEXT) if (m[1], m[2]) == (variable, ":?")]
     assert messages
     assert all(message.startswith(f"set {variable}") for message in messages)
 
 
-def test_a_secret_is_nowhere_written_down() -> None:
-    assert OURS["worker"]["environment"]["RUIE_LLM_API_KEY"] is None  # passed on, or absent
-    assert VARIABLE.fullmatch(SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"])
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that make-secrets.sh makes, run as an operator does."""
+    folder = tmp_path_factory.mktemp("deploy")
+    script = shutil.copy(ROOT / "deploy/make-secrets.sh", folder)
+    subprocess.run([script, "sk-operator"], check=True)
+    return folder / "secrets"
 
 
-def default_url(variable: str) -> Any:
-    """The parts of a URL's default; the password stands in for itself."""
-    values = {service["environment"].get(variable) for service in OURS.values()} - {None}
-    assert len(values) == 1, "every service speaks to the same server"
-    match = VARIABLE.fullmatch(values.pop())
-    assert match is not None
-    assert match[1] == variable
-    assert match[2] == ":-"
-    return urlsplit(match[3].replace("${POSTGRES_PASSWORD}", "secret"))
+def secret(folder: Path, name: str) -> str:
+    return (folder / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def test_every_secret_is_a_file_that_the_script_makes(secrets: Path) -> None:
+    declared = COMPOSE["secrets"]
+    assert {name: made["file"] for name, made in declared.items()} == {
+        path.name: f"./secrets/{path.name}" for path in secrets.iterdir()
+    }
+    assert secret(secrets, "llm_api_key") == "sk-operator"
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    passwords = {secret(secrets, name) for name in ("postgres_password", "redis_password")}
+    assert all(re.fullmatch(r"[0-9a-f]{48}", password) for password in passwords)
+    assert len(passwords) == 2
+    before = {path.name: path.read_bytes() for path in secrets.iterdir()}
+    subprocess.run([secrets.parent / "make-secrets.sh", "another"], check=True)
+    assert before == {path.name: path.read_bytes() for path in secrets.iterdir()}
+
+
+def test_a_service_has_the_secrets_that_it_reads_and_no_other() -> None:
+    for name, service in SERVICES.items():
+        told = yaml.safe_dump(service)
+        read = set(re.findall(r"/run/secrets/(\w+)", told))
+        assert read == set(service["secrets"]), name
+        for variable, value in service.get("environment", {}).items():
+            if variable.endswith(("_FILE", "PASSWORD")):
+                assert re.fullmatch(r"/run/secrets/\w+", str(value)), variable
+    assert "deploy/secrets" in (ROOT / ".gitignore").read_text(encoding="utf-8")
+
+
+def test_a_service_can_do_no_more_than_it_has_to() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert 0 < service["pids_limit"] <= 4096, name
+        assert not {"privileged", "ports", "cap_add", "network_mode"} & set(service), name
+        if name not in OURS:  # the image of ours has a user of its own: tests/unit/test_deploy.py
+            assert all(int(number) > 0 for number in service["user"].split(":")), name
+
+
+def test_a_server_is_reached_by_those_that_need_it_and_reaches_nobody() -> None:
+    networks = COMPOSE["networks"]
+    inside = {name for name, network in networks.items() if (network or {}).get("internal")}
+    assert inside == {"database", "queue"}
+    placed = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    assert placed["redis"] == {"queue"}
+    assert placed["postgres"] == placed["migrate"] == {"database"}
+    assert placed["worker"] == placed["coordinator"] == {"database", "queue", "outside"}
+
+
+def url_of(secrets: Path, name: str) -> Any:
+    """The parts of the URL that the services read from a file."""
+    variable = f"RUIE_{name.upper()}_FILE"
+    files = {service["environment"].get(variable) for service in OURS.values()} - {None}
+    assert files == {f"/run/secrets/{name}"}, "every service speaks to the same server"
+    return urlsplit(secret(secrets, name))
 
 
 def port_of_health_check(service: str) -> int:
@@ -106,30 +154,24 @@ def port_of_health_check(service: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("variable", "service"), [("RUIE_REDIS_URL", "redis"), ("RUIE_DATABASE_URL", "postgres")]
+    ("name", "service"), [("redis_url", "redis"), ("database_url", "postgres")]
 )
-def test_a_url_leads_to_the_service_and_its_port(variable: str, service: str) -> None:
-    url = default_url(variable)
+def test_a_url_leads_to_the_service_and_its_port(secrets: Path, name: str, service: str) -> None:
+    url = url_of(secrets, name)
     assert url.hostname == service
     assert [str(url.port)] == SERVICES[service]["expose"]
     assert url.port == port_of_health_check(service)
-    assert "ports" not in SERVICES[service], "a server without a password for the outside"
+    assert url.password == secret(secrets, f"{service}_password")
 
 
-def test_redis_listens_where_it_is_looked_for_and_keeps_every_key() -> None:
-    words = SERVICES["redis"]["command"]
-    told = dict(zip(words[1::2], words[2::2], strict=True))
-    assert words[0] == "redis-server"
-    assert int(told["--port"]) == default_url("RUIE_REDIS_URL").port
-    assert told["--maxmemory-policy"] == "noeviction"
-    assert (told["--save"], told["--appendonly"]) == ("", "no")
+def test_redis_has_a_version_that_knows_its_settings() -> None:
     version = re.fullmatch(r"redis:(\d+)(\.\d+)*-alpine", SERVICES["redis"]["image"])
     assert version is not None
     assert int(version[1]) >= 7
 
 
-def test_the_database_is_the_one_that_the_url_names_and_is_kept() -> None:
-    postgres, url = SERVICES["postgres"], default_url("RUIE_DATABASE_URL")
+def test_the_database_is_the_one_that_the_url_names_and_is_kept(secrets: Path) -> None:
+    postgres, url = SERVICES["postgres"], url_of(secrets, "database_url")
     environment = postgres["environment"]
     assert database_url(url.geturl()).get_backend_name() == "postgresql"
     assert environment["POSTGRES_USER"] == "postgres"
@@ -141,19 +183,21 @@ def test_the_database_is_the_one_that_the_url_names_and_is_kept() -> None:
     assert f"-U {url.username} -d {url.path[1:]}" in check
     (volume,) = postgres["volumes"]
     name, _, target = volume.partition(":")
-    assert name in yaml.safe_load(COMPOSE_TEXT)["volumes"]
+    assert name in COMPOSE["volumes"]
     major = int(postgres["image"].removeprefix("postgres:"))
     # the image of 18 moved its data one folder up; the wrong one loses everything with a container
     assert target == ("/var/lib/postgresql" if major >= 18 else "/var/lib/postgresql/data")
 
 
-def test_queries_have_a_login_of_their_own() -> None:
-    owner, reader = default_url("RUIE_DATABASE_URL"), default_url("RUIE_QUERY_DATABASE_URL")
+def test_queries_have_a_login_of_their_own(secrets: Path) -> None:
+    owner, reader = url_of(secrets, "database_url"), url_of(secrets, "query_database_url")
     assert (reader.hostname, reader.port, reader.path) == (owner.hostname, owner.port, owner.path)
     assert reader.username == NAME
-    assert "${POSTGRES_READER_PASSWORD}" in reader.netloc
+    assert reader.password
+    assert reader.password != owner.password
     for service in OURS.values():  # the migration makes it, and a worker's container queries
-        assert "RUIE_QUERY_DATABASE_URL" in service["environment"]
+        assert "RUIE_QUERY_DATABASE_URL_FILE" in service["environment"]
+        assert "query_database_url" in service["secrets"]
 
 
 def test_nothing_runs_before_the_migration_is_done() -> None:
@@ -193,8 +237,7 @@ def deploy_readme() -> str:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["POSTGRES_PASSWORD", "POSTGRES_READER_PASSWORD", *sorted(OURS["worker"]["environment"])],
+    "name", [*sorted(OURS["worker"]["environment"]), *sorted(COMPOSE["secrets"])]
 )
 def test_the_readme_names_every_variable(name: str) -> None:
     assert f"`{name}`" in deploy_readme()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import ROOT
 from support.documents import (
     DECISIONS,
     DOCUMENTS,
@@ -121,6 +122,8 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"text": 1}', "'text' is not a string"),
     (b'{"text": " "}', "'text' is empty"),
     (b'{"text": "a", "id": [1]}', "'id' is neither a string nor a number"),
+    (b'{"text": "a", "by": 1, "by": 2}', "repeats the key"),
+    (b'{"text": "a", "x": ' + b"[" * 201 + b"]" * 201 + b"}", "is nested too deeply"),
     (b'{"text": "' + b"a" * 101 + b'"}', "has 101 characters, more than 100"),
     (b'{"text": "' + b"a" * 70_000 + b'"}', "has 70012 bytes, too many for 100 characters"),
 ]
@@ -135,12 +138,15 @@ def test_every_reason_is_listed(line: bytes, reason: str) -> None:
 
 
 def test_no_reason_is_listed_that_nothing_gives() -> None:
-    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py,
-    # tests/contract/test_db_lengths.py
+    # these are of a whole file, of other formats and of a whole job: test_sources_formats.py; of
+    # links: test_sources_links.py
     others = {"cannot be read", "breaks off after record N", "is not CSV",
               "has N columns, the header N", "has a value that JSON has not",
-              "has at least N characters, more than N", "repeats the id",
-              "'id' has N bytes, more than N"}  # fmt: skip  # a list
+              "has at least N characters, more than N", "repeats the id", "is not UTF-16",
+              "is not E, which it declares", "declares an encoding", "is no text",
+              "'id' has more than N digits",
+              "has a number of more than N digits", "'id' has N bytes, more than N",
+              "a link leads out of", "a link to a folder leads out of"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given
 
@@ -219,3 +225,20 @@ def test_every_column_of_every_view_is_listed(tmp_path: Path) -> None:
         assert listed == list(run_readonly(url, f"SELECT * FROM {name}").columns), name
     titles = {title.strip("`") for title in every if title.startswith("`")}
     assert titles == {*metadata.tables, *VIEWS}
+
+
+# docs/security.md
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    promises = table_rows(sections(text_of("docs/security.md"))["Promises"])
+    assert len(promises) > 10
+    for promise, held_by in promises:
+        named = re.findall(r"`(tests/\w+/test_\w+\.py)`", held_by)
+        assert named, promise
+        assert all((ROOT / name).exists() for name in named), promise
+
+
+def test_the_headings_that_others_lead_to_are_there() -> None:
+    there = sections(text_of("docs/security.md"))
+    assert {"Secrets", "TLS", "Deleting a document", "SQL by others", "Fuzzing"} <= set(there)

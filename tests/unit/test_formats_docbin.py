@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,24 @@ def test_the_entities_of_each_document(file: Path) -> None:
     assert entities(second) == []
     assert str(forgotten) == f"{file}, document 3: the document is not annotated for entities"
     assert str(empty) == f"{file}, document 4: 'text' is empty"
+
+
+def test_an_entity_that_does_not_fit_the_tokens_is_a_mistake(spacy: Any, tmp_path: Path) -> None:
+    from spacy.tokens import DocBin
+    from spacy.training import Example
+
+    def made(text: str, *entities: tuple[int, int, str]) -> Any:
+        given = {"entities": list(entities)}
+        with pytest.warns(UserWarning, match="W030") if len(entities) > 1 else nullcontext():
+            return Example.from_dict(spacy.blank("en")(text), given).reference
+
+    fits = made("Shell owns it.", (0, 5, "ORG"))
+    missing = made("Shell left Pernis yesterday.", (0, 5, "ORG"), (13, 17, "LOC"))
+    DocBin(docs=[fits, missing]).to_disk(tmp_path / "a.spacy")
+    first, second = read_docbin(tmp_path / "a.spacy")
+    assert entities(first) == [("ORG", "Shell", 0)]
+    assert isinstance(second, Problem)
+    assert second.what == ("1 of its 5 tokens have no annotation, the first is number 3, 'Pernis'")
 
 
 def test_a_span_group_instead(file: Path) -> None:

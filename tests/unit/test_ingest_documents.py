@@ -143,7 +143,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.jsonl").write_text('{"text": "from b"}\n')
     (tmp_path / "sub" / "a.txt").write_text("\ufefffrom a\nsecond line\n", encoding="utf-8")
-    (tmp_path / "notes.pdf").write_text("no document")
+    (tmp_path / "notes.odt").write_text("no document")
     return tmp_path
 
 
@@ -161,7 +161,7 @@ def test_a_folder_gives_the_files_of_known_kinds(folder: Path) -> None:
     ("name", "message"),
     [
         ("none.jsonl", "There is no file"),
-        ("notes.pdf", "of no known kind"),
+        ("notes.odt", "of no known kind"),
         ("empty", "holds no document"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_wrong_path_is_refused_before_anything_is_read(
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3)"),
+        (b"Gr\xf6\xdfe", "is not UTF-8 (byte 3); save the file as UTF-8"),
         (b"a" * 51, "has 51 characters, more than 50 (RUIE_MAX_DOCUMENT_CHARS)"),
         (
             "é".encode() * 70_000,

@@ -145,3 +145,16 @@ def test_how_a_span_was_found_is_kept() -> None:
         ("Grace", Grounding.NORMALISED),
         ("Paris", Grounding.FUZZY),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "span"),
+    [
+        ("Mr Quill left.", "Mr. Quill", "Mr Quill"),
+        ("The St Orvane Bank of Tessin fell.", "St. Orvane Bank of Tessin",
+         "St Orvane Bank of Tessin"),
+        ("Orvane - Tessin companies", "Orvane - Tessin company", "Orvane - Tessin companies"),
+    ],
+)  # fmt: skip
+def test_a_span_in_another_spelling_is_not_cut_at_a_mark(text: str, answer: str, span: str) -> None:
+    assert items_of(parse(f"PER: {answer}", query(text=text))) == [("PER", span)]

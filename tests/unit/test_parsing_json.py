@@ -44,7 +44,10 @@ JSON_FORM = {
     "no items": (Task.NER, {"error": []}, [], ["malformed"]),
     "nothing under another name": (Task.NER, {"entities": []}, [], []),
     "a number": (Task.NER, 5, [], ["malformed"]),
-    "null": (Task.NER, None, [], ["malformed"]),
+    "null": (Task.NER, None, [], []),
+    "an empty object": (Task.NER, {}, [], []),
+    "items is null": (Task.NER, {"items": None}, [], []),
+    "an empty string": (Task.NER, "", [], ["malformed"]),
     "unknown type": (Task.NER, {"items": [entry("ORG", "Ada")]}, [], ["unknown_type"]),
 }  # fmt: skip
 

@@ -68,7 +68,11 @@ def json_outputs(draw: st.DrawFn, query: Query) -> str:
 def states_none(output: str) -> bool:
     """Whether there is a word or a list in an output that can mean that there is nothing."""
     return (
-        re.search(r"\bno\b|none|\bnot\b|n't|null|\[\s*\]|\"\s*\"", output, re.IGNORECASE)
+        re.search(
+            r"\bno\b|none|nothing|n/a|\bnot\b|n't|null|\[\s*\]|\{\s*\}|\"\s*\"",
+            output,
+            re.IGNORECASE,
+        )
         is not None
     )
 
@@ -94,8 +98,20 @@ def assert_sound(output: str, query: Query, form: OutputForm) -> None:
 
 MARKS = st.sampled_from(
     ["- ", "* ", "**", "`", "1. ", "### ", '"', "[", "]", "(", ")", "{", "}", '{"', '": "', '"}',
-     "<", ">", "|", "：", "；", "，", "\\", "\\f", "//", "```json\n", "```", "->", "=", "Answer: "]
+     "<", ">", "|", "：", "；", "，", "\\", "\\f", "//", "```json\n", "```", "->", "=", "Answer: ",
+     "</", "[/", "](", "), (", " / ", " 1", " (1)", "#2", "\t", "s: ", "|--|--|\n", " because "]
 )  # fmt: skip
+
+
+SHAPES = (
+    "{span}: {label}; ", "{span} - {label}\n", "- {span} -> {label}\n", "| {span} | {label} |\n",
+    "| {label} | {span} | so it is |\n", "{span} ({label}), ", "({span}, {label}), ",
+    "({label}, {span})\n", "<{label}>{span}</{label}> ", "[{label}]{span}[/{label}] ",
+    "[{span}]({label}) ", "[{label}: {span}] ", "[{span}|{label}] ", "**{label} 1**: {span}; ",
+    "{label} (2): {span}\n", "{label}: {span} because it is one; ",
+    '<entity type="{label}">{span}</entity>\n', '{{"{span}": "{label}"}}\n',
+)  # fmt: skip
+"""Other forms of an item than those that are asked for."""
 
 
 @given(st.data(), st.sampled_from(OutputForm))
@@ -103,6 +119,27 @@ def test_any_output_among_any_marks(data: st.DataObject, form: OutputForm) -> No
     query = data.draw(queries())
     pieces = st.one_of(MARKS, outputs(query), json_outputs(query))
     assert_sound("".join(data.draw(st.lists(pieces, max_size=12))), query, form)
+
+
+@st.composite
+def tagged(draw: st.DrawFn, query: Query) -> str:
+    """The text with tags, brackets or rows around pieces of it, some of them damaged."""
+    shape = draw(st.sampled_from(SHAPES))
+    names = [*query.labels, "DATE", ""]
+    written = ""
+    for _ in range(draw(st.integers(1, 4))):
+        a = draw(st.integers(0, len(query.text)))
+        b = draw(st.integers(a, len(query.text)))
+        label = draw(st.sampled_from(names))
+        written += query.text[:a] + shape.format(label=label, span=query.text[a:b])
+    cut = draw(st.integers(0, len(written)))
+    return written[:cut] + draw(st.sampled_from(["", "<", "]", "|", ";"])) + written[cut:]
+
+
+@given(st.data(), st.sampled_from(OutputForm))
+def test_any_text_with_labels_in_it(data: st.DataObject, form: OutputForm) -> None:
+    query = data.draw(queries())
+    assert_sound(data.draw(tagged(query)), query, form)
 
 
 @given(st.data())
@@ -173,3 +210,26 @@ def test_what_is_written_is_read_back(
     assert placed(parsed.items) == placed(items)
     assert parsed.rejects == ()
     assert parsed.readable
+
+
+@given(st.data(), st.sampled_from(SHAPES), st.sampled_from(OutputForm))
+def test_items_in_any_other_shape_are_read(
+    data: st.DataObject, shape: str, form: OutputForm
+) -> None:
+    """Words and labels without marks of their own: those are not always told from the shape's."""
+    count = data.draw(st.integers(1, 5))
+    words = data.draw(st.lists(st.text(LETTERS, min_size=1, max_size=4), min_size=2 * count,
+                               max_size=2 * count))  # fmt: skip
+    spans = [f"{word}{number:03}" for number, word in enumerate(words[:count])]
+    text = " ".join(f"{span} {word}{n + 500:03}" for n, (span, word) in enumerate(
+        zip(spans, words[count:], strict=True)))  # fmt: skip
+    labels = ["ABX", "CYZ W", "Q_R"]
+    chosen = [data.draw(st.sampled_from(labels)) for _ in spans]
+    output = "".join(
+        shape.format(label=label, span=span) for label, span in zip(chosen, spans, strict=True)
+    )
+    parsed = parse(output, Query(Task.NER, text, "s", dict.fromkeys(labels, "")), form=form)
+    assert [(i.type, i.spans[0].text) for i in parsed.items] == list(
+        zip(chosen, spans, strict=True)
+    )
+    assert parsed.rejects == ()

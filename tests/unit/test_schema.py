@@ -99,6 +99,26 @@ def test_a_mistake_names_file_and_line_and_says_what_to_do(
     assert caught.value.exit_code is ExitCode.USAGE
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        r'{"name": "a", "entities": ["A\ud800"]}',
+        r'{"name": "a\udfff", "entities": ["A"]}',
+        r'{"name": "a", "entities": {"A": "x\ud800"}}',
+        r'{"name": "a", "events": {"A": ["x\ud800"]}}',
+    ],
+)
+def test_half_a_surrogate_pair_is_a_mistake(source: str) -> None:
+    with pytest.raises(SchemaError, match=r"line 1: a .* has half of a surrogate pair"):
+        Schema.parse(source)
+
+
+@pytest.mark.parametrize("escape", [r"\Uffffffff", r"\U00110000", r"\x8", r"\ud8"])
+def test_an_escape_of_no_character_is_a_mistake(escape: str) -> None:
+    with pytest.raises(SchemaError, match="<schema>"):
+        Schema.parse(f'{{"name": "a", "entities": ["{escape}"]}}')
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match=r"There is no schema file .*none\.yaml"):
         Schema.load(tmp_path / "none.yaml")

@@ -152,3 +152,73 @@ def test_settings_do_not_change() -> None:
 def test_every_setting_is_described() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
+
+
+FROM_FILES = ("database_url", "query_database_url", "redis_url", "llm_base_url")
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_a_secret_comes_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    url = "http://ada:from-a-file@llm.test/v1"
+    (tmp_path / "mounted").write_text(f"{url}\n")
+    monkeypatch.setenv(f"RUIE_{name.upper()}_FILE", str(tmp_path / "mounted"))
+    config = load()
+    assert getattr(config, name) == url
+    # a child process has both variables, and reads the file no more
+    for variable, value in config.environment().items():
+        monkeypatch.setenv(variable, value)
+    assert getattr(load(), name) == url
+    assert getattr(load(**{name: "http://other.test"}), name) == "http://other.test"
+
+
+def test_headers_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mounted").write_text('{"X-Key": "from-a-file"}\n')
+    monkeypatch.setenv("RUIE_LLM_HEADERS_FILE", str(tmp_path / "mounted"))
+    assert load().llm_headers["X-Key"].get_secret_value() == "from-a-file"
+
+
+def test_every_setting_that_holds_a_secret_can_come_from_a_file() -> None:
+    files = {name for name in Settings.model_fields if name.endswith("_file")}
+    secret = {*FROM_FILES, "llm_headers", "llm_api_key"}
+    assert files == {f"{name}_file" for name in secret} | {"llm_ca_file"}
+
+
+WRONG_FILES = {
+    "no such file": (None, "cannot be read: No such file or directory"),
+    "empty": (b"\n", "is empty"),
+    "not text": (b"\xff\xfe", "is no text in UTF-8"),
+    "too long": (b"x" * 70_000, "is longer than 65,536 bytes"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), WRONG_FILES.values(), ids=list(WRONG_FILES))
+def test_a_file_of_a_secret_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "mounted"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("RUIE_REDIS_URL_FILE", str(path))
+    with pytest.raises(SettingsError, match=f"RUIE_REDIS_URL_FILE: .*mounted {said}"):
+        load()
+
+
+def test_a_file_without_an_object_of_headers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mounted").write_text("X-Key: from-a-file")
+    monkeypatch.setenv("RUIE_LLM_HEADERS_FILE", str(tmp_path / "mounted"))
+    with pytest.raises(SettingsError, match="no JSON object of headers") as error:
+        load()
+    assert "from-a-file" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [*FROM_FILES, "llm_headers"])
+def test_a_secret_and_its_file_are_one_too_many(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    variable = f"RUIE_{name.upper()}"
+    monkeypatch.setenv(variable, '{"a": "b"}')
+    monkeypatch.setenv(f"{variable}_FILE", "mounted")
+    with pytest.raises(SettingsError, match=f"{variable} and {variable}_FILE are set"):
+        load()

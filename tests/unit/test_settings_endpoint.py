@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ruie.endpoint_settings import without_secrets
 from ruie.errors import SettingsError
+from ruie.secrets import bare_url
 from ruie.settings import CONFIG_FILE, load
 
 
@@ -64,7 +64,7 @@ def test_a_base_url_that_leads_nowhere(
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert without_secrets(url) == shown
+    assert bare_url(url) == shown
 
 
 @pytest.mark.parametrize(

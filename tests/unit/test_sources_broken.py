@@ -67,13 +67,19 @@ def test_a_zip_whose_member_is_gone_or_locked(tmp_path: Path) -> None:
     assert error.reason.startswith("cannot be read: ")
 
 
-def test_a_mistake_of_the_program_is_not_taken_for_a_broken_source(tmp_path: Path) -> None:
+def test_a_mistake_of_the_program_is_a_refusal_that_names_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.jsonl").write_bytes(LINES)
     (source,) = find_sources([tmp_path / "a.jsonl"])
 
     def mistaken(*_: object) -> object:
-        raise ValueError("a mistake")
+        raise ZeroDivisionError("a mistake")
 
     source.reader = mistaken  # type: ignore[assignment]  # on purpose
-    with pytest.raises(ValueError, match="a mistake"):
-        list(source.read())
+    with caplog.at_level("INFO", "ruie.sources"):
+        documents, (error,) = read(source)
+    assert not documents
+    assert error.reason == "cannot be read: ZeroDivisionError: a mistake"
+    assert source.unreadable
+    assert "in mistaken" in caplog.text

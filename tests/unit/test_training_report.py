@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-
+from ruie.console import Console
 from ruie.exporter.training.report import StageProgress
 
 

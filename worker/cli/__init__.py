@@ -11,6 +11,7 @@ import click
 
 from ruie import __version__
 from ruie.errors import ExitCode, RuieError
+from ruie.shown import guard
 
 PLUGINS = "ruie.commands"
 """Entry points: commands of packages that worker may not import (`bundle`, of the exporter)."""
@@ -39,6 +40,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "review": ("review:review", "Import, list, score and export people's corrections."),
     "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("convert:convert", "Convert annotated data of other formats to JSONL."),
+    "forget": ("forget:forget", "Remove a document and everything made of it."),
     "db": ("database:database", "Bring the database up to date, or check it."),
     "doctor": ("doctor:doctor", "Check everything, and say how to fix it."),
 }
@@ -85,6 +87,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; every expected error is a message and an exit code."""
+    guard()
     try:
         # without standalone mode click returns the code of `ctx.exit`
         code = cli(standalone_mode=False)

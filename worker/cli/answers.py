@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ruie.db.query_values import size_of
@@ -15,17 +16,32 @@ from ruie.errors import DatabaseError
 if TYPE_CHECKING:
     from ruie.db.query import QueryResult
 
+_FORMULA = re.compile(r"[\s\x00-\x1f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠|%]|[\t\r\n]")
+"""How a text begins that one spreadsheet or another takes for a formula."""
+
 GROUP_ROWS = 10_000
 """Rows of a Parquet row group; the types of columns are those of the first group."""
 GROUP_BYTES = 64_000_000
 """Likewise, bytes: long texts go in small groups."""
 
 
-def write_csv(result: QueryResult, out: TextIO) -> None:
-    """A header, and a line for each row."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows(result.rows)
+def write_csv(result: QueryResult, out: TextIO, *, spreadsheet: bool = False) -> None:
+    """A header, and a line for each row. spreadsheet: texts that a spreadsheet would compute are
+    written so that it shows them."""
+    plain = csv.writer(out, lineterminator="\n")
+    # csv leaves a carriage return unquoted, at which readers would begin a new row
+    quoting = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for row in chain([result.columns], result.rows):
+        cells = [_as_text(value) for value in row] if spreadsheet else row
+        returns = any(isinstance(value, str) and "\r" in value for value in cells)
+        (quoting if returns else plain).writerow(cells)
+
+
+def _as_text(value: Any) -> Any:
+    """A text that would begin a formula, with an apostrophe before it. (OWASP, CSV Injection.)"""
+    if isinstance(value, str) and _FORMULA.match(value):
+        return "'" + value
+    return value
 
 
 def write_json(result: QueryResult, out: TextIO) -> None:

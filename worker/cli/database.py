@@ -19,14 +19,14 @@ def upgrade() -> None:
     The login of RUIE_QUERY_DATABASE_URL, where it is set, is made too.
     """
     from ruie.db import migrate
-    from ruie.db.engine import open_engine
+    from ruie.db.engine import open_engine, shown_url
     from ruie.db.reader import prepare_reader
     from ruie.settings import settings
 
     config = settings()
     engine = open_engine(config.database_url)
     migrate.upgrade(engine)
-    click.echo(f"The database is up to date: {engine.url.render_as_string()}", err=True)
+    click.echo(f"The database is up to date: {shown_url(engine)}", err=True)
     if problem := prepare_reader(engine, config.query_database_url):
         click.echo(f"Warning: {problem}", err=True)
 
@@ -35,12 +35,12 @@ def upgrade() -> None:
 def check() -> None:
     """Exit code 0 if the database is of this version, 4 if it is not."""
     from ruie.db import migrate
-    from ruie.db.engine import open_engine
+    from ruie.db.engine import open_engine, shown_url
     from ruie.settings import settings
 
     engine = open_engine(settings().database_url)
     migrate.check(engine)
-    click.echo(f"The database is of this version: {engine.url.render_as_string()}", err=True)
+    click.echo(f"The database is of this version: {shown_url(engine)}", err=True)
 
 
 @database.command()

@@ -72,11 +72,11 @@ def _check(part: str, inspect: Callable[[], str]) -> Check:
 
 def _database(config: Settings) -> str:
     from ruie.db import migrate
-    from ruie.db.engine import open_engine
+    from ruie.db.engine import open_engine, shown_url
 
     engine = open_engine(config.database_url)
     migrate.check(engine)
-    return f"{engine.url.render_as_string()}, of this version"
+    return f"{shown_url(engine)}, of this version"
 
 
 def _redis(config: Settings) -> str:

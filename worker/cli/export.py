@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ def export(
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.db.record_pages import document_records
+    from ruie.shown import data_output
     from ruie.worker.client import Client
     from ruie.worker.export import write
     from ruie.worker.export.rows import Counts
@@ -57,7 +57,7 @@ def export(
     if form == "jsonl" and output is None:
         counts = Counts()
         documents = document_records(engine, known.id, limit=limit, document=document)
-        write.write_lines(sys.stdout, documents, known.id, counts)
+        write.write_lines(data_output(), documents, known.id, counts)
         where = "standard output"
     else:
         path = output or write.default_path(known.id, form)

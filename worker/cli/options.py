@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-FORMATS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html")
+FORMATS = ("jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "pdf", "docx")
 
 
 class Reading(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 import click
 
@@ -30,6 +30,11 @@ SHOWN_CHARS = 500
     help="json prints one object a line.",
 )
 @click.option(
+    "--spreadsheet",
+    is_flag=True,
+    help="With csv: texts that a spreadsheet would compute begin with an apostrophe.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -48,7 +53,12 @@ SHOWN_CHARS = 500
     help="On PostgreSQL, query with all rights of the URL's login: only SQL that you trust.",
 )
 def query(
-    sql: str, form: str, output: Path | None, timeout_s: float | None, as_owner: bool
+    sql: str,
+    form: str,
+    spreadsheet: bool,
+    output: Path | None,
+    timeout_s: float | None,
+    as_owner: bool,
 ) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
@@ -60,7 +70,10 @@ def query(
     from ruie.db.query import run_as_reader, run_readonly
     from ruie.files import replacing
     from ruie.settings import settings
+    from ruie.shown import raw_output
 
+    if spreadsheet and form != "csv":
+        raise click.UsageError("--spreadsheet is for --format csv.")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
     config = settings()
@@ -71,13 +84,14 @@ def query(
     run = run_readonly if as_owner else run_as_reader
     answer = run(url, sql, timeout_s=config.query_timeout_s if timeout_s is None else timeout_s)
     if output is None:
-        _write(answer, form, sys.stdout.buffer)
+        _write(answer, form, raw_output().buffer, spreadsheet)
     else:
         with replacing(output) as partial, partial.open("wb") as file:
-            _write(answer, form, file)
+            _write(answer, form, file, spreadsheet)
 
 
-def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
+def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) -> None:
+    from ruie.shown import ShownStream
     from ruie.worker.cli.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
@@ -85,10 +99,11 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
         return
     out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     try:
+        text = cast(TextIO, ShownStream(out)) if out.isatty() else out
         if form == "csv":
-            write_csv(answer, out)
+            write_csv(answer, text, spreadsheet=spreadsheet)
         elif form == "json":
-            write_json(answer, out)
+            write_json(answer, text)
         else:
             _print_table(answer, out)
         out.flush()
@@ -97,8 +112,7 @@ def _write(answer: QueryResult, form: str, file: BinaryIO) -> None:
 
 
 def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
-    from rich.console import Console
-
+    from ruie.console import Console
     from ruie.worker.terminal import LOG_WIDTH, counted, table
 
     shown, more = _shown(answer)

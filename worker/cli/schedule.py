@@ -129,7 +129,7 @@ def show(name: str, limit: int, as_json: bool) -> None:
 
 def _shown(one: Schedule) -> dict[str, Any]:
     """A schedule without the credentials of its sources' URLs."""
-    from ruie.worker.ingest.sources.remote import without_credentials
+    from ruie.secrets import without_credentials
 
     sources = [without_credentials(source) for source in one.spec["sources"]]
     return {**asdict(one), "spec": {**one.spec, "sources": sources}}

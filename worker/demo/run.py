@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ruie.db.progress import JobProgress
 from ruie.errors import RuieError
 from ruie.packaged import packaged_bundle
+from ruie.private import private_folder
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.demo import gold, report
@@ -34,7 +35,8 @@ def run(config: Settings) -> bool:
     """Run the whole demo; returns whether every job has results."""
     clock = Clock(time.monotonic())
     home = config.home / "demo"
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(config.home)
+    home.mkdir(mode=0o700, exist_ok=True)
     for old in home.glob("ruie.db*"):
         old.unlink()
     config = config.model_copy(

@@ -19,6 +19,7 @@ from pathlib import Path
 from ruie.errors import ExitCode, RuieError, UnavailableError, UsageError
 from ruie.packaged import packaged_llm
 from ruie.settings import settings
+from ruie.shown import guard
 
 # Clients drop idle connections after 5 s or more. The server must not drop them first, or a request
 # that is just being sent meets a closed connection.
@@ -39,6 +40,7 @@ def check_engine() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code; an error is a message on stderr."""
+    guard()
     options = _parser().parse_args(arguments)
     # uvicorn restores this handler and raises the signal again once its connections are closed:
     # exit at once then, without waiting for the engine's threads.

@@ -1,19 +1,31 @@
-"""An embedded Redis server: on a free port of the loopback interface."""
+"""An embedded Redis server: on a unix socket that no other user of the machine can reach."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import secrets
 import shutil
-import socket
+import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
 from ruie.errors import UnavailableError
+from ruie.private import is_private, private_folder
 from ruie.worker.embedded.supervised_process import Child
 
 START_S = 15.0
+SOCKET_BYTES = 100
+"""The longest path of a socket: Linux takes 107 bytes, macOS 103."""
+
+ADMINISTRATION = (
+    *("acl", "bgrewriteaof", "bgsave", "config", "debug", "failover", "migrate", "module"),
+    *("monitor", "psync", "replicaof", "replconf", "save", "shutdown", "slaveof", "sync"),
+)
+"""Commands that write files, load code, copy the data elsewhere or end the server."""
 
 
 def find_server() -> Path:
@@ -35,22 +47,28 @@ def find_server() -> Path:
     )
 
 
-def free_port() -> int:
-    """A port of the loopback interface that is not in use."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class RedisServer:
-    """A running server. Nothing is kept on disk: SQL is the truth."""
+    """A running server. Nothing is kept on disk: SQL is the truth.
 
-    def __init__(self, home: Path, port: int = 0) -> None:
-        port = port or free_port()
-        self.url = f"redis://127.0.0.1:{port}/0"
+    socket: where it listens, to start it where another one was; else a socket in `home`, or, where
+    that is too deep for a socket's path or open to other users, in a folder of its own. policy:
+    what it does when its memory is full.
+    """
+
+    def __init__(
+        self, home: Path, socket: Path | None = None, *, policy: str = "noeviction"
+    ) -> None:
+        private_folder(home)
+        self.socket = socket or _place(home)
+        folder = self.socket.parent
+        self._own = folder if folder != home.absolute() else None
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.url = f"unix://{quote(str(self.socket))}"
         command = [
-            *(str(find_server()), "--port", str(port), "--bind", "127.0.0.1"),
-            *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
+            *(str(find_server()), "--port", "0", "--unixsocket", str(self.socket)),
+            *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
+            *("--maxmemory-policy", policy, "--user", "default", "on", "nopass", "~*", "&*"),
+            *("+@all", *(f"-{name}" for name in ADMINISTRATION), "+config|get"),
         ]
         self.child = Child("Redis", command, home / "redis.log")
         self._wait()
@@ -67,8 +85,18 @@ class RedisServer:
             else:
                 client.close()
                 return
-        self.child.stop()
+        self.stop()
         raise UnavailableError(f"Redis did not start within {START_S:g} s.", "See its log.")
 
     def stop(self) -> None:
+        """End it, and remove its socket's own folder."""
         self.child.stop()
+        if self._own:
+            shutil.rmtree(self._own, ignore_errors=True)
+
+
+def _place(home: Path) -> Path:
+    socket = home.absolute() / f"redis-{secrets.token_hex(4)}.sock"
+    if len(os.fsencode(socket)) <= SOCKET_BYTES and is_private(home):
+        return socket
+    return Path(tempfile.mkdtemp(prefix="ruie-")) / "redis.sock"  # mkdtemp makes it private

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 import urllib.error
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from typing import Self
 
 from ruie.db import migrate
-from ruie.db.engine import open_engine
+from ruie.db.engine import open_engine, shown_url
 from ruie.db.reader import prepare_reader
 from ruie.errors import UnavailableError
+from ruie.private import private_folder
+from ruie.secrets import masked
 from ruie.settings import Settings
-from ruie.worker.embedded.redis_server import RedisServer, free_port
+from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.embedded.supervised_process import Child
 
 LLM_START_S = 180.0
@@ -29,6 +32,7 @@ class Stack:
         self.settings = config
         self._report = report
         self._children: list[Child] = []
+        self._redis: RedisServer | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -43,14 +47,15 @@ class Stack:
 
     def _start(self) -> None:
         config = self.settings
+        private_folder(config.home)
         engine = open_engine(config.database_url)
         migrate.upgrade(engine)
         if problem := prepare_reader(engine, config.query_database_url):
             self._report(f"Warning: {problem}")
         if not config.redis_url:
-            server = RedisServer(config.home)
-            self._children.append(server.child)
-            config = config.model_copy(update={"redis_url": server.url})
+            self._redis = RedisServer(config.home)
+            self._children.append(self._redis.child)
+            config = config.model_copy(update={"redis_url": self._redis.url})
         if not config.llm_base_url:
             llm = LocalLLM(config)
             self._children.append(llm.child)
@@ -60,9 +65,9 @@ class Stack:
         for name in ("coordinator", "worker"):
             command = [sys.executable, "-m", "ruie.worker.cli", name]
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
-        self._report(f"Redis        {config.redis_url}")
+        self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint}")
-        self._report(f"database     {engine.url.render_as_string()}")
+        self._report(f"database     {shown_url(engine)}")
         self._report(f"logs         {config.home}/")
 
     def check(self) -> None:
@@ -74,6 +79,15 @@ class Stack:
         """End everything, the worker first: it releases what it has leased."""
         while self._children:
             self._children.pop().stop()
+        if self._redis:
+            self._redis.stop()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that is not in use."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class LocalLLM:

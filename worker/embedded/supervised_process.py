@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from ruie.errors import UnavailableError
+from ruie.private import open_private
 
 GRACE_S = 10.0
 
@@ -37,8 +38,8 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(open_private(log), "ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ruie.worker.embedded.supervised_process", *command],
                 stdin=subprocess.PIPE,

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
+from ruie.worker.ingest.metadata import UnstorableError, id_text, storable_metadata
+from ruie.worker.ingest.refusal import cause_of
 
 EXCERPT_CHARS = 120
 GROUP_DOCUMENTS = 500
@@ -47,6 +49,11 @@ def repeated_id(document: NewDocument) -> NewInputError:
     reason = f"repeats the id '{document.external_id}'"
     begin = document.text[:EXCERPT_CHARS]
     return NewInputError(document.source, document.line, reason, begin)
+
+
+def was_forgotten(document: NewDocument) -> NewInputError:
+    """The refusal of a document that was to be forgotten: nothing of its text is kept."""
+    return NewInputError(document.source, document.line, "was forgotten (`ruie forget --list`)")
 
 
 def read_jsonl(
@@ -101,10 +108,11 @@ def _parse_line(
     try:
         decoded = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 (byte {error.start + 1})"
-        return NewInputError(source, number, reason, excerpt(line))
+        return NewInputError(source, number, not_utf8(error), excerpt(line))
     try:
         row = _DECODER.decode(decoded)
+    except UnstorableError as error:
+        return NewInputError(source, number, str(error), excerpt(line))
     except (ValueError, RecursionError) as error:
         nested = isinstance(error, RecursionError)
         problem = "nested too deeply" if nested else getattr(error, "msg", str(error))
@@ -119,7 +127,17 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # json.loads would make one a line
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; Python would keep the last of two values with one key, and say nothing."""
+    if len(read := dict(pairs)) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise UnstorableError(f"repeats the key '{repeated[:100]}'")
+    return read
+
+
+# json.loads would make one a line
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
 
 
 def to_document(
@@ -127,40 +145,47 @@ def to_document(
 ) -> DocumentOrError:
     """A row as a document: `text` is required, `id` defaults to source and line, the rest is
     metadata."""
+    try:
+        return _document(row, source, number, max_chars)
+    except UnstorableError as error:
+        reason = str(error)
+    except Exception as error:  # whatever a value of a program or a library raises
+        reason = f"cannot be read: {cause_of(error, _place(source, number))}"
+    return NewInputError(source, number, reason, _row_excerpt(row))
+
+
+def _document(
+    row: dict[str, object], source: str | None, number: int | None, max_chars: int
+) -> DocumentOrError:
     text = row.get("text")
     if isinstance(text, str) and len(text) > max_chars:  # before anything makes a copy of it
         reason = too_many_characters(len(text), max_chars)
         return NewInputError(source, number, reason, text[:EXCERPT_CHARS])
-    id_ = row.get("id")
     if "text" not in row:
-        reason = "lacks 'text'"
-    elif not isinstance(text, str):
-        reason = "'text' is not a string"
-    elif not text.strip():
-        reason = "'text' is empty"
-    elif id_ is not None and not isinstance(id_, str | int):
-        reason = "'id' is neither a string nor a number"
-    else:
-        external_id = str(id_) if id_ not in (None, "") else f"{source or 'row'}:{number}"
-        metadata = {k: v for k, v in row.items() if k not in RESERVED_KEYS}
-        if _writable(metadata):
-            return NewDocument(text, external_id, source, number, metadata or None)
-        reason = "is nested too deeply"
-    return NewInputError(source, number, reason, _row_excerpt(row))
+        raise UnstorableError("lacks 'text'")
+    if not isinstance(text, str):
+        raise UnstorableError("'text' is not a string")
+    if not text.strip():
+        raise UnstorableError("'text' is empty")
+    external_id = id_text(row.get("id")) or _place(source, number)
+    metadata = storable_metadata({k: v for k, v in row.items() if k not in RESERVED_KEYS})
+    return NewDocument(text, external_id, source, number, metadata or None)
 
 
-def _writable(metadata: dict[str, object]) -> bool:
-    """Whether it is not nested deeper than `json` can write, though it could be read."""
-    return not any(isinstance(value, dict | list) for value in metadata.values()) or (
-        _row_excerpt(metadata) is not None
-    )
+def _place(source: str | None, number: int | None) -> str:
+    return f"{source or 'row'}:{number}"
 
 
 def _row_excerpt(row: dict[str, object]) -> str | None:
     try:
         return json.dumps(row, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
-    except RecursionError:
+    except (RecursionError, ValueError, TypeError):  # too deep, too many digits, a strange key
         return None
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Why bytes are refused, and what to do."""
+    return f"is not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
 
 
 def too_many_characters(chars: int, limit: int, about: str = "") -> str:

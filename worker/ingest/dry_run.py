@@ -113,6 +113,7 @@ class _Pass:
         distinct = [i for i in sorted_rows.added if self._seen.add_text(digests[i])]
         known = corpora.known_digests(self._conn, [digests[i] for i in distinct])
         texts = (storable(rows[first[i]].text) for i in distinct)
+        forgotten = {first[i] for i in sorted_rows.forgotten}
         accepted = set(first) - {first[i] for i in sorted_rows.duplicates}
         return EnqueueCounts(
             added=len(sorted_rows.added),
@@ -122,6 +123,7 @@ class _Pass:
             new_items=sum(len(self._chunker(text)) * self._tasks for text in texts),
             changed=len(sorted_rows.superseded),
             unchanged=len(sorted_rows.unchanged),
+            forgotten=tuple(sorted(forgotten)),
         )
 
     def _not_met(self, unread: set[str]) -> tuple[int, int]:

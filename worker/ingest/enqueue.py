@@ -165,7 +165,7 @@ def _writer(
 ) -> Callable[[Connection], queue.EnqueueCounts]:
     def write(conn: Connection) -> queue.EnqueueCounts:
         counts = queue.enqueue_documents(conn, job_id, batch.documents, tasks, chunker)
-        jobs.add_input_errors(conn, job_id, batch.refusals(counts.duplicates))
+        jobs.add_input_errors(conn, job_id, batch.refusals(counts))
         corpora.set_positions(conn, job_id, batch.positions)
         return counts
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ruie.db.corpora import Position, SourceState
 from ruie.db.jobs import NewInputError
-from ruie.db.queue import NewDocument
+from ruie.db.queue import EnqueueCounts, NewDocument
 from ruie.lengths import is_too_long, shortened
-from ruie.worker.ingest.documents import DocumentOrError, repeated_id
+from ruie.worker.ingest.documents import DocumentOrError, repeated_id, was_forgotten
 from ruie.worker.ingest.sources.bounded import read_bounded
 from ruie.worker.ingest.sources.source import Source
 
@@ -45,9 +45,10 @@ class InputBatch:
         rows = len(self.documents) + len(self.errors)
         return max(rows, len(self.positions)) >= BATCH_ROWS or self.chars >= BATCH_CHARS
 
-    def refusals(self, duplicates: Iterable[int]) -> list[NewInputError]:
-        """All that is refused. duplicates: indexes of documents whose id is taken."""
-        return self.errors + [repeated_id(self.documents[i]) for i in duplicates]
+    def refusals(self, counts: EnqueueCounts) -> list[NewInputError]:
+        """All that is refused. counts: what became of the documents."""
+        repeated = [repeated_id(self.documents[i]) for i in counts.duplicates]
+        return self.errors + repeated + [was_forgotten(self.documents[i]) for i in counts.forgotten]
 
 
 def read_batches(

@@ -43,8 +43,9 @@ class EnqueueCounter(InputCounter):
 
     def add(self, batch: InputBatch, counts: EnqueueCounts) -> None:
         """Count a batch. counts: what became of its documents."""
-        self.refuse(batch.refusals(counts.duplicates))
-        self.documents += len(batch.documents) - len(counts.duplicates)
+        self.refuse(batch.refusals(counts))
+        refused = len(counts.duplicates) + len(counts.forgotten)
+        self.documents += len(batch.documents) - refused
         self.added += counts.added
         self.new_documents += counts.new_documents
         self.items += counts.new_items

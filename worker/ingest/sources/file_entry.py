@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
+
+from ruie.worker.ingest.refusal import UnreadableError, cause_of
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
@@ -13,7 +17,9 @@ class FileEntry(NamedTuple):
     """A file on disk or at a URL, an archive's member, or standard input.
 
     fingerprint: changes when the content does; "" where that cannot be known. size: bytes, 0 where
-    unknown. listed: whether it was found in a folder or by a pattern, rather than named.
+    unknown. listed: whether it was found in a folder or by a pattern, rather than named. lost:
+    whether it stands for what could not be listed, so that reading it gives one refusal. refusal:
+    why it is not read, if it is not to be.
     """
 
     name: str
@@ -21,3 +27,29 @@ class FileEntry(NamedTuple):
     size: int
     open: OpenStream
     listed: bool
+    lost: bool = False
+    refusal: str = ""
+
+
+def lost_entry(name: str, what: str, error: Exception) -> FileEntry:
+    """What stands for a folder, an archive or a file that was met and could not be looked at: the
+    refusal has its name, and nothing counts as removed meanwhile."""
+    open_stream = partial(_refuse, f"{what} ({cause_of(error, name)})")
+    return FileEntry(name, "", 0, open_stream, listed=True, lost=True)
+
+
+def _refuse(reason: str) -> AbstractContextManager[BinaryIO]:
+    raise UnreadableError(reason)
+
+
+def refused_entry(name: str, reason: str) -> FileEntry:
+    """What stands for a file, or a link to a folder, that is not to be read."""
+    return FileEntry(name, "", 0, lambda: nullcontext(BytesIO()), listed=True, refusal=reason)
+
+
+class Access(NamedTuple):
+    """What sources may lead to. hosts: those that are read although their addresses are not public.
+    outside_links: whether a link in a folder may lead out of it."""
+
+    hosts: tuple[str, ...] = ()
+    outside_links: bool = False

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
-from zipfile import BadZipFile
 
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import DocumentOrError
+from ruie.worker.ingest.refusal import cause_of
 from ruie.worker.ingest.sources.bounded import read_bounded
+from ruie.worker.ingest.sources.expansion import Counted, Expanding
 from ruie.worker.ingest.sources.file_entry import OpenStream
-from ruie.worker.ingest.sources.formats import Reader, UnreadableError
+from ruie.worker.ingest.sources.formats import Reader
 from ruie.worker.ingest.sources.mapping import ColumnMapping
 
 STDIN = "stdin"
-BROKEN = (OSError, EOFError, zlib.error, BadZipFile, UnreadableError)
 
 
 @dataclass(slots=True, eq=False)
 class FileSource:
-    """Raises nothing while it is read: a failure is one refusal without a line."""
+    """Raises nothing while it is read: a failure, of whatever kind, is one refusal without a
+    line."""
 
     name: str
     fingerprint: str
@@ -60,40 +60,29 @@ class FileSource:
                 for row in self.reader(plain, self.name, self.mapping, self.max_chars, start):
                     last = row.line or last
                     yield row
-        except BROKEN as error:
+        except Exception as error:  # whatever a decoder raises costs this source alone
             self.unreadable = True
-            cause = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
             what = f"breaks off after record {last}" if last else "cannot be read"
-            yield NewInputError(self.name, None, f"{what}: {cause}")
+            yield NewInputError(self.name, None, f"{what}: {cause_of(error, self.name)}")
         finally:
             self._stream = None
 
 
-class _Gunzipped(io.RawIOBase):
-    """Returns what there is, without waiting for a full buffer: of a truncated file, all of it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._file = gzip.GzipFile(fileobj=stream)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read1(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def decompress(stream: BinaryIO, compression: str) -> BinaryIO:
-    """The uncompressed stream. compression: "gzip", "zstd" or ""."""
+    """The uncompressed stream. compression: "gzip", "zstd" or "". Reading it raises
+    `UnreadableError` where it expands to too much (expansion.py)."""
+    if not compression:
+        return stream
+    packed = Counted(stream)
+    plain: Any
     if compression == "gzip":
-        return cast(BinaryIO, io.BufferedReader(_Gunzipped(stream), 1 << 18))
-    if compression == "zstd":
+        plain = gzip.GzipFile(fileobj=cast(BinaryIO, packed))
+    else:
         import pyarrow as pa
 
-        plain = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
-        return cast(BinaryIO, io.BufferedReader(plain, 1 << 18))
-    return stream
+        plain = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
+    # `read1` returns what there is, without waiting for more: of a truncated file, all of it
+    return cast(BinaryIO, io.BufferedReader(Expanding(plain, packed), 1 << 18))
 
 
 def read_sources(sources: Iterable[FileSource]) -> Iterator[DocumentOrError]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from stat import S_ISREG
-from typing import cast
 
 from ruie.errors import UsageError
-from ruie.worker.ingest.sources import formats
+from ruie.secrets import without_credentials
+from ruie.worker.ingest.sources import formats, links
 from ruie.worker.ingest.sources.archive import Archives
 from ruie.worker.ingest.sources.delimited import delimited
-from ruie.worker.ingest.sources.file_entry import FileEntry, OpenStream
+from ruie.worker.ingest.sources.docx import docx
+from ruie.worker.ingest.sources.encodings import page_of, text_of
+from ruie.worker.ingest.sources.file_entry import Access, FileEntry, lost_entry
 from ruie.worker.ingest.sources.file_source import STDIN, FileSource
 from ruie.worker.ingest.sources.html import (
     html_min_chars,
@@ -26,24 +24,29 @@ from ruie.worker.ingest.sources.html import (
     markdown_min_chars,
     markdown_text,
 )
+from ruie.worker.ingest.sources.local import local
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.parquet import parquet
-from ruie.worker.ingest.sources.remote import remote, without_credentials
+from ruie.worker.ingest.sources.pdf import check_installed, pdf
+from ruie.worker.ingest.sources.remote import remote
 
 FORMATS: dict[str, formats.Reader] = {
     "jsonl": formats.jsonl,
     "csv": delimited(","),
     "tsv": delimited("\t"),
     "parquet": parquet,
-    "text": formats.whole_file(formats.plain_text, 4),
-    "markdown": formats.whole_file(markdown_text, 4, markdown_min_chars),
-    "html": formats.whole_file(html_text, 6, html_min_chars),
+    "text": formats.whole_file(formats.plain_text, 4, text_of),
+    "markdown": formats.whole_file(markdown_text, 4, text_of, markdown_min_chars),
+    "html": formats.whole_file(html_text, 6, page_of, html_min_chars),
+    "pdf": pdf,
+    "docx": docx,
 }
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
     ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown",
-    ".html": "html", ".htm": "html",
+    ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip  # a table
+NOTHING_MORE = Access()
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -52,21 +55,24 @@ def find_sources(
     mapping: ColumnMapping = DEFAULT,
     max_chars: int = 200_000,
     input_format: str = "",
+    access: Access = NOTHING_MORE,
 ) -> list[FileSource]:
     """Files, folders, globs, `-` and URLs as sources. input_format: of standard input and of named
-    files whose name does not tell. Raises `UsageError`, `UnavailableError` before anything is
-    read."""
+    files whose name does not tell. access: what they may lead to. Raises `UsageError`,
+    `UnavailableError` before anything is read."""
     sources: dict[str, FileSource] = {}
     urls: dict[str, str] = {}
     archives = Archives()
     for name in map(str, named):
         any_known = False
-        for entry in _entries(name, urls):
+        for entry in _entries(name, urls, access):
             for file, format_, compression in _files(entry, input_format, archives):
                 any_known = True
+                if format_ == "pdf" and not entry.listed:
+                    check_installed()
                 if file.name not in sources:
                     sources[file.name] = FileSource(
-                        file.name, file.fingerprint, file.open, compression, FORMATS[format_],
+                        file.name, file.fingerprint, file.open, compression, _reader(file, format_),
                         mapping, max_chars, file.size,
                     )  # fmt: skip  # the file, how it is read
         if not any_known:
@@ -75,30 +81,21 @@ def find_sources(
     return list(sources.values())
 
 
+def _reader(file: FileEntry, format_: str) -> formats.Reader:
+    return links.refusing(file.refusal) if file.refusal else FORMATS[format_]
+
+
 def _files(
     entry: FileEntry, input_format: str, archives: Archives
 ) -> Iterator[tuple[FileEntry, str, str]]:
     """An entry, or an archive's members, with the format and the compression of each."""
     name = entry.name
+    if entry.lost or entry.refusal:  # refused when its turn comes, by the reader of any format
+        yield entry, "jsonl", ""
+        return
     path = name if "://" not in name else name.split("?")[0]
     if path.lower().endswith(".zip"):
-        archive = archives.open(entry.open)
-        try:
-            members = archive.members(lambda member: bool(_format(member)[0]))
-        except (OSError, zipfile.BadZipFile):
-            unreadable = entry._replace(open=partial(archive.member, ""))
-            yield unreadable, "jsonl", ""  # the error is reported when it is read
-            return
-        for info in members:
-            format_, compression = _format(info.filename)
-            file = FileEntry(
-                name=f"{name}!{info.filename}",
-                fingerprint=f"{info.CRC:08x}-{info.file_size}",
-                size=info.file_size,
-                open=partial(archive.member, info.filename),
-                listed=entry.listed,
-            )
-            yield file, format_, compression
+        yield from _members(entry, archives)
         return
     format_, compression = _format(path)
     if not format_ and not entry.listed:
@@ -110,6 +107,25 @@ def _files(
         yield entry, format_, compression
 
 
+def _members(entry: FileEntry, archives: Archives) -> Iterator[tuple[FileEntry, str, str]]:
+    archive = archives.open(entry.open)
+    try:
+        members = archive.members(lambda member: bool(_format(member)[0]))
+    except Exception as error:  # a damaged list of members raises errors of every class
+        yield lost_entry(entry.name, "the archive cannot be listed", error), "jsonl", ""
+        return
+    for info, before in members:
+        again = f" ({before + 1})" if before else ""  # no member of a known kind has such a name
+        file = FileEntry(
+            name=f"{entry.name}!{info.filename}{again}",
+            fingerprint=f"{info.CRC:08x}-{info.file_size}",
+            size=info.file_size,
+            open=partial(archive.member, info.filename, before),
+            listed=entry.listed,
+        )
+        yield file, *_format(info.filename)
+
+
 def _format(name: str) -> tuple[str, str]:
     """The format and the compression, by the name's suffixes; "" where unknown or none."""
     path = Path(name.lower())
@@ -117,44 +133,18 @@ def _format(name: str) -> tuple[str, str]:
     return SUFFIXES.get((Path(path.stem) if compression else path).suffix, ""), compression
 
 
-def _entries(name: str, urls: dict[str, str]) -> Iterator[FileEntry]:
+def _entries(name: str, urls: dict[str, str], access: Access) -> Iterator[FileEntry]:
     if name == "-":
         yield FileEntry(STDIN, "", 0, lambda: nullcontext(sys.stdin.buffer), listed=False)
     elif re.match(r"[a-z][a-z0-9+.-]*://", name):
-        yield from remote(name, urls)
+        yield from remote(name, urls, access.hosts)
     else:
-        path = Path(name)
-        if path.is_dir():
-            for file in _walk(str(path)):
-                yield _local(file, listed=True)
-        elif path.exists():
-            yield _local(str(path), listed=False)
-        elif not (matches := sorted(glob.glob(name, recursive=True))):  # noqa: PTH207  # as written
-            raise UsageError(f"There is no file {path}.", "Check the path.")
-        else:
-            for match in matches:
-                if Path(match).is_file():
-                    yield _local(match, listed=True)
+        yield from local(name, known, access.outside_links)
 
 
-def _walk(folder: str) -> list[str]:
-    """Every file below, sorted. Strings rather than paths: there may be a million."""
-    files = []
-    for parent, _, names in os.walk(folder):
-        files += [f"{parent.rstrip('/')}/{name}" for name in names]
-    return sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113  # strings, as above
-
-
-def _local(path: str, *, listed: bool) -> FileEntry:
-    stat = os.stat(path)  # noqa: PTH116  # a string: there may be a million
-    fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}" if S_ISREG(stat.st_mode) else ""
-    open_stream = cast(OpenStream, partial(open, path, "rb"))
-    return FileEntry(_printable(path), fingerprint, stat.st_size, open_stream, listed)
-
-
-def _printable(name: str) -> str:
-    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def known(name: str) -> bool:
+    """Whether a file of this name is read where its folder is given."""
+    return bool(_format(name)[0]) or name.lower().endswith(".zip")
 
 
 def absolute(source: str | Path) -> str:

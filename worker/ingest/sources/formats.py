@@ -5,9 +5,7 @@ Reading again from `start` gives the same numbers: they are the positions to res
 
 from __future__ import annotations
 
-import codecs
 import io
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -23,15 +21,13 @@ from ruie.worker.ingest.documents import (
     too_many_bytes,
     too_many_characters,
 )
-from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping, as_json
+from ruie.worker.ingest.refusal import cause_of
+from ruie.worker.ingest.sources.encodings import Decode, UndecodableError
+from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping, as_id, as_json
 
 Reader = Callable[[BinaryIO, str, ColumnMapping, int, int], Iterator[DocumentOrError]]
 TextAndMetadata = tuple[str, dict[str, Any]]
 """Of a file that is one document."""
-
-
-class UnreadableError(Exception):
-    """The rest of a source cannot be read; the message says why."""
 
 
 def typed_document(
@@ -39,9 +35,16 @@ def typed_document(
 ) -> DocumentOrError:
     """A row of typed values, such as dates, as a document."""
     try:
-        return to_document(as_json(mapping.rename(row)), name, number, limit)
+        renamed = mapping.rename(row)
+        if "id" in renamed:
+            renamed["id"] = as_id(renamed["id"])
+        converted = as_json(renamed)
     except ValueError as error:
         return NewInputError(name, number, f"has a value that JSON has not ({error})")
+    except Exception as error:  # a value of any class, which has its own errors
+        reason = f"cannot be read: {cause_of(error, f'{name}:{number}')}"
+        return NewInputError(name, number, reason)
+    return to_document(converted, name, number, limit)
 
 
 def jsonl(
@@ -54,10 +57,12 @@ def jsonl(
 def whole_file(
     extract: Callable[[str], TextAndMetadata],
     bytes_per_char: int,
+    decode: Decode,
     min_chars: Callable[[str], int] = len,
 ) -> Reader:
     """One document a file; its number is 1.
 
+    decode: its bytes into a text; raises `UndecodableError`.
     bytes_per_char: a file with more, for each character of the longest document, is not read.
     min_chars: a lower bound of the characters of its text; a file with too many is not parsed.
     """
@@ -74,12 +79,9 @@ def whole_file(
             yield NewInputError(name, 1, too_many_bytes(size, limit), excerpt(raw))
             return
         try:
-            decoded = _decode(raw)
-        except UnicodeDecodeError as error:
-            yield NewInputError(name, 1, f"is not UTF-8 (byte {error.start + 1})")
-            return
-        except LookupError as error:
-            yield NewInputError(name, 1, f"is not UTF-8 ({error})")
+            decoded = decode(raw)
+        except UndecodableError as error:
+            yield NewInputError(name, 1, str(error), excerpt(raw))
             return
         del raw
         if len(decoded) > limit and (chars := min_chars(decoded)) > limit:
@@ -91,11 +93,18 @@ def whole_file(
         if not text.strip():
             yield NewInputError(name, 1, "is empty")
             return
-        keys = metadata if mapping.metadata is None else mapping.metadata
-        kept = {k: metadata[k] for k in keys if k in metadata and k not in RESERVED_KEYS}
-        yield to_document({**kept, "text": text, "id": name}, name, 1, limit)
+        yield whole_document(text, metadata, name, mapping, limit)
 
     return read
+
+
+def whole_document(
+    text: str, metadata: dict[str, Any], name: str, mapping: ColumnMapping, limit: int
+) -> DocumentOrError:
+    """A file that is one document, with those of its metadata that are wanted."""
+    keys = metadata if mapping.metadata is None else mapping.metadata
+    kept = {k: metadata[k] for k in keys if k in metadata and k not in RESERVED_KEYS}
+    return to_document({**kept, "text": text, "id": name}, name, 1, limit)
 
 
 def plain_text(source: str) -> TextAndMetadata:
@@ -108,13 +117,3 @@ def _rest(stream: BinaryIO, size: int) -> int:
     while piece := stream.read(READ_BYTES):
         size += len(piece)
     return size
-
-
-def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        declared = re.search(rb"<meta[^>]+charset=[\"']?([\w-]+)", raw[:2048], re.IGNORECASE)
-        if not declared:
-            raise
-        return raw.decode(codecs.lookup(declared[1].decode()).name)

@@ -19,7 +19,7 @@ def rows_of(given: Any) -> Iterator[dict[str, Any]]:
         # not through Arrow, which refuses a whole frame for one column of mixed types
         if any(name is not None for name in given.index.names):
             given = given.reset_index()
-        names = [str(name) for name in given.columns]
+        names = _unique([str(name) for name in given.columns])
         for values in given.itertuples(index=False, name=None):
             yield dict(zip(names, values, strict=True))
     elif hasattr(given, "__arrow_c_stream__") and hasattr(given, "columns"):
@@ -40,5 +40,14 @@ def rows_of(given: Any) -> Iterator[dict[str, Any]]:
 
 def _batches(batches: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
+        _unique(batch.schema.names)
         for start in range(0, batch.num_rows, ROWS_AT_A_TIME):
             yield from batch.slice(start, ROWS_AT_A_TIME).to_pylist()
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The columns' names. Raises `UsageError`: of two with one name a row would keep the last."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"Two columns are named '{twice}'.", "Rename one of them.")
+    return names

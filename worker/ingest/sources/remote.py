@@ -3,71 +3,56 @@ no credential of a URL is shown or stored."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote
 
 from ruie.errors import UnavailableError, UsageError
-from ruie.worker.ingest.sources.file_entry import FileEntry
+from ruie.secrets import digest, without_credentials
+from ruie.worker.ingest.sources.file_entry import FileEntry, lost_entry
+from ruie.worker.ingest.sources.public_http import private_address, public_client
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
           "abfss": "azure", "http": "http", "https": "http"}  # fmt: skip  # a table
+KNOWN = f"Give a path, or a URL of {', '.join(f'{name}://' for name in EXTRAS)}."
+HINTS = {"file": "Give the path alone, without file://."}
 BUFFER = 1 << 18
 
-# Parameters that grant access and do not identify the object: those of signed URLs of S3, Google
-# Cloud Storage, CloudFront and Azure, and others of such names.
-_ACCESS = re.compile(
-    r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|sig"
-    r"|.*(token|secret|passw(or)?d|pwd|auth|credential|api[-_]?key|access[-_]?key|session|jwt).*",
-    re.IGNORECASE,
-)
-_BESIDE_A_SIGNATURE = re.compile(
-    r"expires|policy|key-pair-id|s(e|p|v|r|s|t|rt|pr|ip|kt|ke|ks|kv|koid|ktid|dd)", re.IGNORECASE
-)
-# Some services name an object so, others a secret.
-_AMBIGUOUS = re.compile(r"key|code", re.IGNORECASE)
-# With HTTP a user without a password is a credential too; elsewhere it may be a container.
-_USER = re.compile(r"(?<=://)[^/\s?#@:]*:[^/\s?#]*@|((?<=http://)|(?<=https://))[^/\s?#]*@")
-_QUERY = re.compile(r"\?([^\s'\"<>?]+)")
 
-
-def without_credentials(text: str) -> str:
-    """A URL, or a text with URLs in it, without users, passwords and signatures."""
-    return _QUERY.sub(_unsigned, _USER.sub("", text))
-
-
-def _unsigned(query: re.Match[str]) -> str:
-    parts = [(unquote(part.partition("=")[0]), part) for part in query[1].split("&")]
-    signed = any(name.lower() in ("sig", "signature") for name, _ in parts)
-    kept = []
-    for name, part in parts:
-        if _ACCESS.fullmatch(name) or (signed and _BESIDE_A_SIGNATURE.fullmatch(name)):
-            continue
-        kept.append(f"{name}=~{_digest(part)}" if _AMBIGUOUS.fullmatch(name) else part)
-    return f"?{'&'.join(kept)}" if kept else ""
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
-    """The files that a URL names. urls: by name, of the entries so far; it is extended. Two objects
-    never have one name. Raises `UsageError`, `UnavailableError`."""
+def _file_system(
+    protocol: str, url: str, hosts: Sequence[str], *, fresh: bool = False
+) -> tuple[Any, str]:
+    """fsspec's file system and the path in it, by the protocol alone: in a URL for `url_to_fs`,
+    `::` would chain others, some of which read this machine's files or run programs. fresh: an
+    instance that no other call shares."""
     import fsspec
 
+    kind = fsspec.get_filesystem_class(protocol)
+    options = kind._get_kwargs_from_urls(url)
+    if fresh:
+        options["skip_instance_cache"] = True
+    if protocol in ("http", "https"):
+        options["get_client"] = public_client(hosts)
+        options["skip_instance_cache"] = True  # another call may allow other hosts
+    return kind(**options), kind._strip_protocol(url)
+
+
+def remote(url: str, urls: dict[str, str], hosts: Sequence[str] = ()) -> Iterator[FileEntry]:
+    """The files that a URL names. urls: by name, of the entries so far; it is extended. Two objects
+    never have one name. hosts: those that may be read although their addresses are not public.
+    Raises `UsageError`, `UnavailableError`."""
     protocol, shown = url.split("://")[0], without_credentials(url)
+    if protocol not in EXTRAS:
+        raise UsageError(f"{protocol}:// is not read: {shown}.", HINTS.get(protocol, KNOWN))
+    lost: dict[str, Exception] = {}
     try:
-        fs, path = fsspec.core.url_to_fs(url)
-        if "*" in path:
-            infos, listed = fs.glob(path, detail=True), True
-        elif url.endswith("/") or (info := fs.info(path))["type"] == "directory":
-            infos, listed = fs.find(path, detail=True), True
+        fs, path = _file_system(protocol, url, hosts)
+        if "*" in path or url.endswith("/") or (info := fs.info(path))["type"] == "directory":
+            # an instance of its own: shared ones keep old listings
+            fs, path = _file_system(protocol, url, hosts, fresh=True)
+            infos, listed = _list(fs, "glob" if "*" in path else "find", path, lost), True
         else:
             infos, listed = {path: info}, False
     except ImportError as error:
@@ -76,6 +61,9 @@ def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
         raise UnavailableError(f"Reading {protocol}:// is not installed.", hint) from error
     except Exception as error:  # each file system has its own errors
         # not "from error": its message has the whole URL
+        if refused := private_address(error):
+            hint = "Allow the host by RUIE_ALLOWED_HOSTS if it is meant to be read."
+            raise UsageError(f"{shown} is not read: {refused}.", hint) from None
         if _is_missing(error):
             raise UsageError(f"There is no {shown}.", "Check the address.") from None
         cause = without_credentials(str(error.__cause__ or error))
@@ -85,10 +73,50 @@ def remote(url: str, urls: dict[str, str]) -> Iterator[FileEntry]:
             full = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
             name = without_credentials(full)
             if urls.setdefault(name, full) != full:  # they differ in what is not shown
-                name += f"{'&' if '?' in name else '?'}~{_digest(full)}"
+                name += f"{'&' if '?' in name else '?'}~{digest(full)}"
             size = infos[key].get("size") or 0
             open_stream = partial(_open, fs, key)
             yield FileEntry(name, _fingerprint(infos[key]), size, open_stream, listed)
+    for key in sorted(lost):
+        full = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
+        shown_error = OSError(without_credentials(str(lost[key].__cause__ or lost[key])))
+        yield lost_entry(without_credentials(full), "the folder cannot be listed", shown_error)
+
+
+def _list(fs: Any, method: str, path: str, lost: dict[str, Exception]) -> dict[str, Any]:
+    """The files of `find` or `glob`. lost: it is extended by the folders below the first one that
+    could not be listed, where fsspec passes over them or gives up the rest. (Some file systems list
+    all at once, and then fail at once.)"""
+    name = "_ls" if getattr(fs, "async_impl", False) else "ls"
+    list_folder = getattr(fs, name)
+    met: list[str] = []
+
+    def note(folder: str, error: Exception) -> list[Any]:
+        if len(met) == 1:  # nothing is known at all
+            raise error
+        lost[str(folder)] = error
+        return []
+
+    async def awaited(folder: str, *args: Any, **options: Any) -> Any:
+        met.append(folder)
+        try:
+            return await list_folder(folder, *args, **options)
+        except Exception as error:
+            return note(folder, error)
+
+    def called(folder: str, *args: Any, **options: Any) -> Any:
+        met.append(folder)
+        try:
+            return list_folder(folder, *args, **options)
+        except Exception as error:
+            return note(folder, error)
+
+    setattr(fs, name, awaited if name == "_ls" else called)
+    try:
+        found: dict[str, Any] = getattr(fs, method)(path, detail=True)
+    finally:
+        setattr(fs, name, list_folder)
+    return found
 
 
 def _is_missing(error: BaseException) -> bool:
@@ -173,5 +201,7 @@ def _as_os_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if refused := private_address(error):
+            raise OSError(f"{refused}; RUIE_ALLOWED_HOSTS allows a host") from None
         message = without_credentials(f"{type(error).__name__}: {error}".removesuffix(": "))
         raise OSError(message) from None

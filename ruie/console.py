@@ -1,0 +1,34 @@
+"""Rich's console, whose texts can do nothing to a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import rich.console
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from ruie.secrets import masked
+from ruie.shown import harmless
+
+
+class Console(rich.console.Console):
+    """As rich's own; colours and movements of the cursor come from rich alone, never from text, and
+    a secret is masked before a line is broken in its middle."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's own."""
+        super().print(*(masked(part) if isinstance(part, str) else part for part in objects),
+                      **options)  # fmt: skip  # one call
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments, their text harmless."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text.isprintable() or text == "\n":
+                yield segment
+            else:
+                yield Segment(harmless(text), segment.style)

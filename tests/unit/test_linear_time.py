@@ -1,0 +1,90 @@
+"""Whatever reads text from outside takes time in proportion to it, also of the worst kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from support.linear_time import assert_linear, repeated
+
+from ruie.chunking import Chunker
+from ruie.cut_off import exhausted
+from ruie.errors import UsageError
+from ruie.grounding import Grounder
+from ruie.parsing import OutputForm, parse
+from ruie.records import Query, Task
+from ruie.search_query import Term, parse_query
+from ruie.snippets import snippet
+from ruie.tokens import estimate_tokens
+from ruie.words import located_words, words
+
+TEXT = "Mara Quill left Orvane for Tessin in 2019. " * 12
+TYPES = dict.fromkeys(("PERSON", "ORG", "PLACE"), "")
+SIGNS = {
+    "combining marks": "\u0301", "marks out of order": "\u0301\u0316", "Hangul L": "\u1100",
+    "emoji with ZWJ": "👩\u200d", "regional indicators": "\U0001f1e6", "viramas": "क\u094d",
+    "prepended signs": "\u0600", "variation selectors": "\ufe0f", "joiners": "\u034f",
+    "one letter": "a", "spaces": " ", "line ends": "\n", "full stops": "A.", "quotes": '"',
+    "brackets": "[(", "abbreviations": "e.g. ", "half pairs": "\ud800", "far apart": "ä" + 40 * " ",
+    "references": "&amp;", "numbers": "1,", "hyphens": "-a",
+}  # fmt: skip  # a table
+OF_TEXT: dict[str, Callable[[str], object]] = {
+    "chunks": Chunker(),
+    "tokens": estimate_tokens,
+    "words": words,
+    "places of words": lambda text: list(located_words(text)),
+    "grounding": lambda text: Grounder(text).occurrences("Mara Quill"),
+    "grounding of a part": lambda text: Grounder(text).occurrences(text[: len(text) // 2] + "z"),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("function", OF_TEXT)
+def test_texts(function: str, sign: str) -> None:
+    assert_linear(OF_TEXT[function], repeated(SIGNS[sign]), 5_000)
+
+
+ANSWERS = [
+    "PERSON: Mara Quill; ", "- PERSON: Mara Quill\n", "PERSON: Mara Quill, ", "PERSON:\n",
+    "- **PERSON:** **Zrb** (x)\n", "ANIMAL: cat; ", '{"type": "PERSON", "span": "Mara Quill"}\n',
+    "{'type': 'PERSON', 'span': 'Mara Quill'}, ", '{"', '{"a": "x, ', '{"a":', "[", "[1,", "{a: ",
+    "{'", "[]", "}{", ":", "：", "; ", ", ", "*", "\\", "\\u", '\\"', "\n", " ", "\t", "(", "()",
+    "PERSON(a) ", "```\n", "|", "<think>", "none ", "- ", "1. ", "->", "'", '"', "&amp;", "\u0301",
+]  # fmt: skip  # a list
+
+
+@pytest.mark.parametrize("form", [OutputForm.LINEAR, OutputForm.JSON])
+@pytest.mark.parametrize("task", [Task.NER, Task.RE])
+@pytest.mark.parametrize("piece", ANSWERS)
+def test_answers(piece: str, task: Task, form: OutputForm) -> None:
+    query = Query(task, TEXT, "s", TYPES)
+
+    def read(output: str) -> None:
+        parse(output, query, form=form)
+
+    for begin in ("", "PERSON: ", '{"items": [{"type": "PERSON", "span": "'):
+        assert_linear(read, lambda size, begin=begin: begin + repeated(piece)(size), 2_000)  # type: ignore[misc]  # its default
+    assert_linear(lambda output: exhausted(output, query), repeated(piece), 2_000)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        [Term(("a",))],
+        [Term(("a",))] * 32,
+        [Term(("a",) * 32, prefix=True)],
+        [Term(("a",) * size) for size in range(1, 33)],
+    ],
+)
+def test_snippets(terms: list[Term]) -> None:
+    assert_linear(lambda text: snippet(text, terms), repeated("a "), 2_000)
+
+
+@pytest.mark.parametrize("piece", ['"', '"a', "-", "-a b ", "a OR ", "OR ", "a*", "a b ", "\u0301"])
+def test_search_queries(piece: str) -> None:
+    def search(query: str) -> None:
+        with suppress(UsageError):  # nothing to find in it
+            parse_query(query)
+
+    assert_linear(search, repeated(piece), 20_000)
