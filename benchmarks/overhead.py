@@ -30,12 +30,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from rich.console import Console  # noqa: E402  # after the path above
-from rich.table import Table  # noqa: E402
-from support.fleet import Fleet  # noqa: E402
+from rich.table import Table  # noqa: E402  # likewise
+from support.fleet import Fleet  # noqa: E402  # likewise
 
-from ruie.schema import Schema  # noqa: E402
-from ruie.worker.demo import gold  # noqa: E402
-from ruie.worker.embedded.stack import free_port  # noqa: E402
+from ruie.schema import Schema  # noqa: E402  # likewise
+from ruie.worker.demo import gold  # noqa: E402  # likewise
+from ruie.worker.embedded.stack import free_port  # noqa: E402  # likewise
 
 IN_FLIGHT = 64
 DELAY_S = 0.5

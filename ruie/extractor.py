@@ -190,8 +190,9 @@ class Extractor:
             longer = await self.llm.complete(self._longer(question))
         except FatalCallError:
             raise
-        except CallError:
-            return first
+        except CallError as error:
+            # it is cut off as before; what the second call was charged counts all the same
+            return replace(first, usage=first.usage + error.usage) if error.usage else first
         return replace(longer, usage=first.usage + longer.usage)
 
     def _longer(self, question: Question) -> Call:

@@ -25,8 +25,8 @@ Which of several occurrences is meant: an entity or a trigger that is predicted 
 the n-th in the text; a relation takes the pair of head and tail with the fewest characters between
 them (the earlier on a tie); an argument takes the occurrence nearest to its trigger.
 
-Each string is located once, however often it is written. The third step's work is bounded for each
-string (ruie/grounding/fuzzy.py).
+Each string is looked for once, however often it is written. The third step's work is bounded for
+each string (ruie/grounding/fuzzy.py).
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Grounder:
     def __init__(self, text: str) -> None:
         self.text = text
         self._known: dict[str, tuple[Span, ...]] = {}
+        self._contained: dict[str, bool] = {}
 
     @cached_property
     def _normal(self) -> Normal:
@@ -75,6 +76,11 @@ class Grounder:
     def contains(self, piece: str) -> bool:
         """Whether the text contains the piece, exactly or in normalised form."""
         piece = piece.strip()
+        if piece not in self._contained:
+            self._contained[piece] = self._contains(piece)
+        return self._contained[piece]
+
+    def _contains(self, piece: str) -> bool:
         if not piece:
             return False
         if any(self._limit(*found) < INSIDE for found in find_all(self.text, piece)):

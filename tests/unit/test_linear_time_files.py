@@ -25,6 +25,8 @@ from ruie.worker.ingest.sources.html import (
 )
 from ruie.worker.ingest.sources.mapping import DEFAULT
 
+pytestmark = pytest.mark.slow  # what is measured says as much about the machine
+
 HTML = [
     "<div>", "<p>", "<b>", "<b><p>", "<ul><li>", "<dl><dt>", "<table><td>", "<td>", "<table>",
     "<a><div></a>", "</div>", "<", "</", "<!--", "<!-- --", "<!", "<?", "<svg ", "<svg>",

@@ -23,7 +23,7 @@ SOCKET_BYTES = 100
 
 ADMINISTRATION = (
     *("acl", "bgrewriteaof", "bgsave", "config", "debug", "failover", "migrate", "module"),
-    *("monitor", "psync", "replicaof", "replconf", "save", "shutdown", "slaveof", "sync"),
+    *("psync", "replicaof", "replconf", "save", "shutdown", "slaveof", "sync"),
 )
 """Commands that write files, load code, copy the data elsewhere or end the server."""
 

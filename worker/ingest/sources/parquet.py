@@ -69,7 +69,7 @@ def _rows(
             else:
                 groups.append(group)
         at_a_time = min((_rows_at_a_time(file.metadata.row_group(g)) for g in groups), default=1)
-        if repeated := _repeated(opened, file, groups, columns, at_a_time):
+        if at_a_time > 1 and (repeated := _repeated(opened, file, groups, columns, at_a_time)):
             file = _reader(opened, file, repeated)
         for batch in file.iter_batches(at_a_time, row_groups=groups, columns=columns):
             if number + batch.num_rows <= start:
