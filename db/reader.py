@@ -160,6 +160,6 @@ def refuse_more_than_reading(engine: Engine) -> None:
         raise DatabaseError(
             f"The query is not run as {row.rolname}, which {' and '.join(can)}: a query may read"
             " ruie's tables and nothing else.",
-            "Run `ruie db reader` and set RUIE_QUERY_DATABASE_URL to what it prints; --as-owner"
-            " runs a query of your own all the same.",
+            "Run `ruie db reader -o reader-url` and set RUIE_QUERY_DATABASE_URL_FILE=reader-url;"
+            " --as-owner runs a query of your own all the same.",
         )

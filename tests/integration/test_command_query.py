@@ -183,11 +183,16 @@ def test_the_reader_is_made_and_used(ruie: Run, postgresql_server: Server, tmp_p
     assert "ruie db reader" in refused.stderr
     assert ruie("query", "SELECT 1 AS n", "--as-owner", RUIE_DATABASE_URL=url).returncode == 0
     (tmp_path / "password").write_text("a-word\n")
-    made = ruie("db", "reader", "--password-file", "password", RUIE_DATABASE_URL=url)
+    (tmp_path / "reader").write_text("longer than a URL of the reader" * 10)
+    made = ruie(
+        *("db", "reader", "--password-file", "password", "-o", "reader"), RUIE_DATABASE_URL=url
+    )
     assert made.returncode == 0, made.stderr
-    reader = made.stdout.strip()
-    assert reader.startswith("postgresql://ruie_reader:a-word@")
-    settings = {"RUIE_QUERY_DATABASE_URL": reader}  # and nothing else: the login alone is enough
+    assert "a-word" not in made.stdout + made.stderr
+    reader = tmp_path / "reader"
+    assert reader.stat().st_mode & 0o777 == 0o600
+    assert reader.read_text().startswith("postgresql://ruie_reader:a-word@")
+    settings = {"RUIE_QUERY_DATABASE_URL_FILE": "reader"}  # and nothing else: the login is enough
     done = ruie("query", "SELECT COUNT(*) AS n FROM jobs", "--format", "csv", **settings)
     assert (done.returncode, done.stdout) == (0, "n\n0\n"), done.stderr
     found = ruie("search", "crude", **settings)
@@ -201,7 +206,7 @@ def test_the_reader_is_made_and_used(ruie: Run, postgresql_server: Server, tmp_p
 
 
 def test_sqlite_has_no_reader(ruie: Run, upgraded: Path) -> None:
-    done = ruie("db", "reader")
+    done = ruie("db", "reader", "-o", "reader")
     assert done.returncode == 2
     assert "SQLite has no logins" in done.stderr
 

@@ -50,17 +50,26 @@ def check() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with its password; default: a random one.",
 )
-def reader(name: str, password_file: Path | None) -> None:
-    """Make a login of PostgreSQL that may read ruie's tables and nothing else; prints its URL.
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for its URL, with the password; for RUIE_QUERY_DATABASE_URL_FILE.",
+)
+def reader(name: str, password_file: Path | None, output: Path) -> None:
+    """Make a login of PostgreSQL that may read ruie's tables and nothing else.
 
-    `ruie query` and `ruie search` use it if RUIE_QUERY_DATABASE_URL is that URL. If the login is
-    there already, it gets the password.
+    `ruie query` and `ruie search` use it if RUIE_QUERY_DATABASE_URL_FILE is the file with its URL.
+    If the login is there already, it gets the password.
     """
     import secrets
 
     from ruie.db import migrate
     from ruie.db.engine import open_engine
     from ruie.db.reader import make_reader
+    from ruie.files import replacing
+    from ruie.private import private_file
     from ruie.settings import settings
 
     password = secrets.token_urlsafe(24)
@@ -71,5 +80,7 @@ def reader(name: str, password_file: Path | None) -> None:
     engine = open_engine(settings().database_url)
     migrate.check(engine)
     url = make_reader(engine, name, password)
-    click.echo(url.render_as_string(hide_password=False))
-    click.echo("Set RUIE_QUERY_DATABASE_URL to this; it holds the password.", err=True)
+    with replacing(output) as partial:
+        private_file(partial)
+        partial.write_text(f"{url.render_as_string(hide_password=False)}\n", encoding="utf-8")
+    click.echo(f"{name} may read ruie's tables. RUIE_QUERY_DATABASE_URL_FILE={output}", err=True)
