@@ -5,7 +5,7 @@ can then be written.
     more  ::= "; " item
     item  ::= label ": " span
     label ::= "person" | "place"
-    span  ::= [^;\\x00-\\x20] [^;\\n]*
+    span  ::= [!-:<-~\\u00a1-...] [^;\\n]*
 
 The notation is what xgrammar's EBNF (vLLM, SGLang, OpenVINO GenAI) and llama.cpp's GBNF have in
 common. Spans are free text: held to pieces of the text as well, a model that invents something ends
@@ -38,14 +38,18 @@ def grammar(query: Query, max_tokens: int = TOKENS) -> str:
     return _grammar(tuple(query.labels), query.task is Task.RE, most_items(max_tokens))
 
 
-_BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""With which no span begins: white space and control characters, as the inside of a set."""
+_VISIBLE = (
+    r"-~\u00a1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e\u2060-\u2fff"
+    r"\u3001-\ud7ff\ue000-\U0010ffff"
+)
+"""With what a span may begin, from a character of ASCII on: no white space and no control
+characters. xgrammar fails in a set of what is not to come if that is not ASCII."""
 
 
 @lru_cache(maxsize=1024)  # for each schema and task, not for each call
 def _grammar(labels: tuple[str, ...], pairs: bool, items: int) -> str:
     # a head or tail without a comma: 1.7 % of arguments hold one, and head and tail are told apart
-    free = rf"[^;,{_BLANK}] [^;,\n]*" if pairs else rf"[^;{_BLANK}] [^;\n]*"
+    free = rf"[!-+\x2d-:<{_VISIBLE}] [^;,\n]*" if pairs else rf"[!-:<{_VISIBLE}] [^;\n]*"
     parts = 'span ", " span' if pairs else "span"
     return "\n".join(
         [

@@ -26,6 +26,9 @@ from ruie.records import Query, Span, Task, Trigger
 KEYS = ("name", "entities", "relations", "events", "demonstrations")
 MAX_LABEL = 100  # characters; a label is repeated in every prompt, so a sentence is a mistake
 
+SEPARATOR = ";"
+"""Between the items of an answer: at an edge of a name it could not be told from that."""
+
 MAX_LABELS = 100_000
 """Of a whole file: with YAML's aliases a small one may stand for a list of any length."""
 
@@ -208,6 +211,12 @@ class _SchemaReader:
         value = " ".join(self.text(node, what).split())
         if not value:
             raise self.fail(node, f"a {what} is empty.", "Write a name or remove the line.")
+        if value.strip(SEPARATOR) != value:
+            raise self.fail(
+                node,
+                f"a {what} begins or ends with '{SEPARATOR}': '{value}'.",
+                f"Write the name without this '{SEPARATOR}'.",
+            )
         if len(value) > MAX_LABEL:
             raise self.fail(
                 node,

@@ -46,7 +46,8 @@ def cut(line: str, reader: SegmentReader) -> list[Segment]:
     Every `;` may be a cut, and every place at which a known label begins (`PER: Ada, ORG: Orvane`,
     `Entities: PER: Ada`, `1. PER: Ada 2. ORG: Orvane`) or ends after its span. Of all ways to cut,
     the one wins that leaves the most characters (other than those that separate) in good segments,
-    and of those the one with the most segments after semicolons (two items rather than one whose
+    of those the one with the most labels that are known, and of those the one with the most segments
+    after semicolons (two items rather than one whose
     span looks like both, if the text has both readings) and the fewest others. Dynamic programming
     over the cuts.
     """
@@ -124,16 +125,18 @@ def _chosen(
     if count > MAX_CUTS or count == 1:
         every = [reader.segment(line[a:b]) for a, b in pieces]
         return [segment for segment in every if segment.raw]
-    # best[i]: (good characters, segments) for what is left from pieces[i] on
-    best: list[tuple[int, int]] = [(0, 0)] * (count + 1)
+    # best[i]: (good characters, known labels, segments) for what is left from pieces[i] on
+    best: list[tuple[int, int, int]] = [(0, 0, 0)] * (count + 1)
     taken: list[tuple[int, Segment | None]] = [(0, None)] * count
     for i in range(count - 1, -1, -1):
         for j in range(i, min(i + MAX_JOINED, count)):
             segment = reader.segment(line[pieces[i][0] : pieces[j][1]])
-            good, number = best[j + 1]
+            good, labelled, number = best[j + 1]
             size = len(segment.raw.translate(_SEPARATORS))
             counts = 0 if not size else 1 if pieces[i][0] in after_semicolon else -1
-            value = (good + _borne_out(segment), number + counts)
+            known = segment.label is not None and reader.labels.find(segment.label) is not None
+            labelled += known
+            value = (good + _borne_out(segment), labelled, number + counts)
             if taken[i][0] == 0 or value > best[i]:
                 best[i], taken[i] = value, (j + 1, segment if size else None)
     found: list[Segment] = []

@@ -8,15 +8,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import queue
 import re
 import threading
+import traceback
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import openvino_genai
+
+from ruie.errors import ExitCode
 
 BATCH_TOKENS = 512  # prompt tokens computed in one step: benchmarks/local_llm.md
 SEQUENCES = 8  # requests in one batch; the others wait their turn
@@ -103,6 +107,14 @@ class Engine:
         return job.future
 
     def _run(self) -> None:
+        """Answer requests; a server whose engine has failed for good ends, and says why."""
+        try:
+            self._answer()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(ExitCode.UNAVAILABLE)
+
+    def _answer(self) -> NoReturn:
         running: list[_Request] = []
         while True:
             while not running or not self._inbox.empty():
@@ -112,7 +124,7 @@ class Engine:
                 self._pipeline.step()
                 self._compiled.update(job.sampling.constraint for job in running)
                 running = [job for job in running if not self._settle(job)]
-            except RuntimeError as error:
+            except Exception as error:  # of any class: the libraries of the engine have many
                 running = self._recover(running, error)
 
     def _begin(self, job: _Request) -> bool:
@@ -121,12 +133,12 @@ class Engine:
         try:
             config = self._generation(job.sampling)
             job.handle = self._pipeline.add_request(next(self._numbers), job.tokens, config)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except Exception as error:
             _fail(job, RefusedError(_reason(error)))
             return False
         return True
 
-    def _recover(self, running: list[_Request], error: RuntimeError) -> list[_Request]:
+    def _recover(self, running: list[_Request], error: Exception) -> list[_Request]:
         """A new pipeline after a failed step: the old one keeps the request that failed.
 
         A schema, or a grammar, is compiled in the first step, so requests with a new one are the
