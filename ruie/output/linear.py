@@ -46,9 +46,9 @@ def cut(line: str, reader: SegmentReader) -> list[Segment]:
     Every `;` may be a cut, and every place at which a known label begins (`PER: Ada, ORG: Orvane`,
     `Entities: PER: Ada`, `1. PER: Ada 2. ORG: Orvane`) or ends after its span. Of all ways to cut,
     the one wins that leaves the most characters (other than those that separate) in good segments,
-    of those the one with the most labels that are known, and of those the one with the most segments
-    after semicolons (two items rather than one whose
-    span looks like both, if the text has both readings) and the fewest others. Dynamic programming
+    of those the one with the most known labels, and of those the one with the most segments after
+    semicolons (two items rather than one whose span looks like both, if the text has both readings)
+    and the fewest others. Dynamic programming
     over the cuts.
     """
     if not line.strip():

@@ -59,12 +59,7 @@ MISTAKES = {
     "key twice": ("name: a\nentities: [X]\nname: b", 3, "'name' is written twice", "Keep one"),
     "no name": ("entities: [X]", 1, "'name' is missing", "name: my-schema"),
     "empty name": ("entities: [X]\nname: ''", 2, "a name is empty", "Write a name"),
-    "edge of a name": (
-        "name: s\nentities: [a;b, a;]",
-        2,
-        "a entity type 'a;' begins or ends",
-        "without this",
-    ),
+    "edge of a name": ("name: s\nentities: [a;b, a;]", 2, "ends with ';': 'a;'", "without"),
     "name is a list": ("name: [a]\nentities: [X]", 1, "a name must be text", "one word"),
     "no types": ("name: a", 1, "nothing to extract", "at least one"),
     "empty lists": ("name: a\nentities: []\nevents: {}", 1, "nothing to extract", "at least one"),
