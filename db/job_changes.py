@@ -15,11 +15,13 @@ from ruie.db.jobs import Job, get_job, question_of
 from ruie.db.models import jobs, work_items
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
+from ruie.lengths import LONGEST_MODEL_BYTES, check_length
 
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
-    """What a job is to have; None: what it has. parameters: all of them, in place of its own."""
+    """What a job is to have; None: what it has. parameters: all of them, in place of its own.
+    Raises `UsageError` where a name is too long."""
 
     name: str | None = None
     model: str | None = None
@@ -27,6 +29,10 @@ class JobChange:
     stop: Sequence[str] | None = None
     parameters: Mapping[str, Any] | None = None
     priority: int | None = None
+
+    def __post_init__(self) -> None:
+        check_length("name of the job", self.name)
+        check_length("name of the model", self.model, LONGEST_MODEL_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

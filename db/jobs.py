@@ -19,6 +19,7 @@ from ruie.db.models import input_errors, jobs, schemas
 from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
+from ruie.lengths import LONGEST_MODEL_BYTES, check_length
 
 JobState = Literal["running", "paused", "done", "cancelled", "failed"]
 PausedBy = Literal["person", "error", "job_cap", "day_cap"]
@@ -39,7 +40,7 @@ class NewJob:
     endpoint: the enqueuer's base URL. cap_nusd: the most it may cost, billionths of a US dollar.
     forced: call the LLM even where an answer is stored. corpus: see db/corpora.py. scope: a hash of
     the sources as they were named. enqueue_key: a hash of everything that the enqueueing was called
-    with.
+    with. Raises `UsageError` where a name is too long.
     """
 
     name: str
@@ -56,6 +57,11 @@ class NewJob:
     corpus: str | None = None
     scope: str | None = None
     enqueue_key: str | None = None
+
+    def __post_init__(self) -> None:
+        check_length("name of the job", self.name)
+        check_length("name of the corpus", self.corpus)
+        check_length("name of the model", self.model, LONGEST_MODEL_BYTES)
 
     @property
     def question(self) -> str:

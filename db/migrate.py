@@ -18,13 +18,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
+from ruie.db import reader
 from ruie.db.engine import reading
 from ruie.db.models import metadata
 from ruie.db.outage import error_text
 from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
-VERSION_TABLE = "ruie_version"
+VERSION_TABLE = reader.VERSION_TABLE
 _LOCK = 0x72756965  # "ruie", the number of PostgreSQL's advisory lock
 
 
@@ -48,7 +49,10 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     try:
         with _migrating(engine) as conn:
             _refuse_foreign(conn, _revision(conn))
+            allowed = reader.readers(conn)
             command.upgrade(config(conn), revision)
+            if revision == "head":
+                reader.grant(conn, allowed)  # to new tables, and to the views, which are made anew
     except DBAPIError as error:
         raise DatabaseError(
             f"The database cannot be brought up to date: {error_text(error)}.",

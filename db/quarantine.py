@@ -24,6 +24,7 @@ from ruie.db.models import (
 from ruie.db.sql import pieces
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
+from ruie.lengths import LONGEST_MODEL_BYTES, check_length
 from ruie.records import Task
 
 
@@ -164,6 +165,7 @@ def retry_quarantined(
     model: call this one for these items from now on; None: as before. The history of failed calls
     stays. Raises DatabaseError where there is no such job, or it is cancelled.
     """
+    check_length("name of the model", model, LONGEST_MODEL_BYTES)
     # locked, so that the job is not cancelled meanwhile, which would leave pending items behind
     state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar()
     if state in (None, "cancelled"):

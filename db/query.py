@@ -1,10 +1,11 @@
-"""Users' own SQL, on a connection that cannot write."""
+"""Users' own SQL, on a connection that cannot write, for a limited time and in bounded memory."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,21 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ruie.db.engine import open_readonly
 from ruie.db.outage import error_text
+from ruie.db.query_values import load_plain_values, size_of
+from ruie.db.query_watch import SQLiteWatch, timed_out
+from ruie.db.reader import refuse_more_than_reading
 from ruie.errors import DatabaseError
 
+FIRST_FETCH = 20
 FETCH = 1000
-"""Rows fetched at a time: a result of any size passes through in constant memory."""
+"""Rows fetched at a time from PostgreSQL, first and at most."""
+FETCH_BYTES = 8_000_000
+"""So many bytes of rows are fetched at a time, by the size of those before: a result of any size
+passes through in constant memory."""
+CANCELLED = "57014"
+CANCEL_S = 2.0
+"""Seconds after the time-out until this process cancels a query, whose own SQL may have changed the
+server's time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +43,52 @@ class QueryResult:
     rows: Iterator[tuple[Any, ...]]
 
 
-def run_readonly(url: str, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
-    """Run one statement that reads. params: values for `:name` in it.
+def run_as_reader(
+    url: str, sql: str, params: Mapping[str, Any] | None = None, *, timeout_s: float
+) -> QueryResult:
+    """`run_readonly` of SQL that a user wrote: refused on PostgreSQL unless the URL's login may
+    read and nothing else (`ruie.db.reader`)."""
+    statement = _statement(sql)
+    engine = open_readonly(url)
+    try:
+        refuse_more_than_reading(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return _run(engine, statement, params, timeout_s)
 
-    Raises SettingsError, UnavailableError, and DatabaseError with the database's own message where
-    it refuses the statement, also while rows are read.
+
+def run_readonly(
+    url: str, sql: str, params: Mapping[str, Any] | None = None, *, timeout_s: float = 0
+) -> QueryResult:
+    """Run one statement that reads, with the rights of the URL's login.
+
+    params: values for `:name` in it. timeout_s: seconds that the database may work until it has the
+    next rows; 0: as long as it takes. Raises SettingsError, UnavailableError, and DatabaseError
+    with the database's own message where it refuses the statement, also while rows are read.
     """
+    statement = _statement(sql)
+    return _run(open_readonly(url), statement, params, timeout_s)
+
+
+def _statement(sql: str) -> str:
     statement = sql.strip().rstrip(";").strip()
     if not statement:
         raise DatabaseError("The query is empty.", "Write a SELECT.")
-    rows = _read(open_readonly(url), statement, params or {})
+    return statement
+
+
+def _run(
+    engine: Engine, statement: str, params: Mapping[str, Any] | None, timeout_s: float
+) -> QueryResult:
+    rows = _read(engine, statement, params or {}, timeout_s)
     columns = next(rows)  # runs the statement: an error in it is raised here
     return QueryResult(columns, rows)
 
 
-def _read(engine: Engine, statement: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+def _read(
+    engine: Engine, statement: str, params: Mapping[str, Any], timeout_s: float
+) -> Iterator[tuple[Any, ...]]:
     """The column names, then the rows."""
     read = _read_sqlite if engine.dialect.name == "sqlite" else _read_postgresql
     values: Any = None
@@ -57,8 +100,10 @@ def _read(engine: Engine, statement: str, params: Mapping[str, Any]) -> Iterator
         statement = str(compiled)
     pooled = engine.raw_connection()
     try:
-        yield from read(pooled.driver_connection, statement, values)
+        yield from read(pooled.driver_connection, statement, values, timeout_s)
     except (sqlite3.Error, sqlite3.Warning, engine.dialect.loaded_dbapi.Error) as error:
+        if timeout_s and getattr(error, "sqlstate", None) == CANCELLED:
+            raise timed_out(timeout_s) from None
         raise DatabaseError(
             f"The database refuses the query: {error_text(error)}.",
             "One statement that reads is allowed; a SELECT over the tables and views.",
@@ -69,62 +114,65 @@ def _read(engine: Engine, statement: str, params: Mapping[str, Any]) -> Iterator
 
 
 def _read_sqlite(
-    connection: Any, statement: str, values: Sequence[Any] | None
+    connection: Any, statement: str, values: Sequence[Any] | None, timeout_s: float
 ) -> Iterator[tuple[Any, ...]]:
-    with closing(connection.execute(statement, values or ())) as cursor:
+    watch = SQLiteWatch(connection, timeout_s)
+    with watch.working():
+        cursor = connection.execute(statement, values or ())
+    with closing(cursor):
         yield tuple(column[0] for column in cursor.description or ())
-        while rows := cursor.fetchmany(FETCH):
-            yield from rows
+        while True:
+            with watch.working():
+                row = cursor.fetchone()
+            if row is None:
+                return
+            yield row
 
 
 def _read_postgresql(
-    connection: Any, statement: str, values: Mapping[str, Any] | None
+    connection: Any, statement: str, values: Mapping[str, Any] | None, timeout_s: float
 ) -> Iterator[tuple[Any, ...]]:
     connection.read_only = True
     # From its first query on, a transaction that is READ ONLY can no longer be made otherwise.
     connection.execute("SELECT 1")
-    _plain_values(connection)
+    # Of the session: it holds for each FETCH, and the transaction has begun.
+    connection.execute(f"SET statement_timeout = {1000 * timeout_s:.0f}")
+    load_plain_values(connection)
     if statement.split(None, 1)[0].lower() in ("explain", "show"):
         # No cursor takes these; the extended protocol still takes one statement only.
-        with closing(connection.cursor()) as cursor:
-            rows = cursor.stream(statement, values)
-            first = next(rows, None)
-            yield tuple(column.name for column in cursor.description or ())
-            yield from () if first is None else (first, *rows)
+        with closing(connection.cursor()) as cursor, _cancelled_after(connection, timeout_s):
+            rows = list(cursor.stream(statement, values))
+            names = tuple(column.name for column in cursor.description or ())
+        yield names
+        yield from rows
         return
     # A cursor takes a SELECT and nothing else, neither COPY, DO and CALL nor a WITH that writes:
     # PostgreSQL's own grammar says so. Rows stay on the server until they are fetched.
     with closing(connection.cursor("ruie", scrollable=False)) as cursor:
-        cursor.execute(statement, values)
+        with _cancelled_after(connection, timeout_s):
+            cursor.execute(statement, values)
         yield tuple(column.name for column in cursor.description or ())
-        while rows := cursor.fetchmany(FETCH):
+        count = FIRST_FETCH
+        while True:
+            with _cancelled_after(connection, timeout_s):
+                rows = cursor.fetchmany(count)
+            if not rows:
+                return
             yield from rows
+            each = 1 + sum(map(size_of, rows)) // len(rows)
+            count = max(1, min(FETCH, FETCH_BYTES // each))
 
 
-def _plain_values(connection: Any) -> None:
-    """Load values of types that SQLite does not have as SQLite would return them."""
-    from psycopg.adapt import Loader  # the driver is needed for PostgreSQL alone
-    from psycopg.types.string import TextLoader
-
-    class Time(Loader):
-        def load(self, data: Any) -> str:
-            moment = bytes(data).decode().removesuffix("+00")
-            whole, _, fraction = moment.partition(".")
-            return f"{whole}.{fraction:0<6}"
-
-    class Number(Loader):
-        def load(self, data: Any) -> int | float:
-            # A sum of integers is a whole number, and none of a cost is: that has nine digits.
-            written = bytes(data)
-            return int(written) if written.lstrip(b"-").isdigit() else float(written)
-
-    class Truth(Loader):
-        def load(self, data: Any) -> int:
-            return int(bytes(data) == b"t")
-
-    connection.adapters.register_loader("numeric", Number)
-    connection.adapters.register_loader("bool", Truth)
-    for name in ("timestamptz", "timestamp"):
-        connection.adapters.register_loader(name, Time)
-    for name in ("json", "jsonb", "date", "time", "interval", "uuid"):
-        connection.adapters.register_loader(name, TextLoader)
+@contextmanager
+def _cancelled_after(connection: Any, timeout_s: float) -> Iterator[None]:
+    """Cancel what the server does for this process a little after its own time-out."""
+    if not timeout_s:
+        yield
+        return
+    timer = threading.Timer(timeout_s + CANCEL_S, connection.cancel_safe)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

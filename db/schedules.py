@@ -16,6 +16,7 @@ from ruie.db.models import schedule_runs, schedules
 from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
 from ruie.errors import UsageError
+from ruie.lengths import check_length
 
 LATE_S = 120.0
 """A due time that is older than this was missed: no coordinator ran."""
@@ -60,7 +61,8 @@ def add(
     overlap: str,
     retries: int,
 ) -> Schedule:
-    """Store a schedule. Raises `UsageError` where the name is taken."""
+    """Store a schedule. Raises `UsageError` where the name is taken or too long."""
+    check_length("name of the schedule", name)
     values = {
         "name": name,
         "cron": cron,

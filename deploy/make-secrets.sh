@@ -17,6 +17,7 @@ write() {
 write postgres_password "$(password)"
 write redis_password "$(password)"
 write database_url "postgresql://ruie:$(cat secrets/postgres_password)@postgres:5432/ruie"
+write query_database_url "postgresql://ruie_reader:$(password)@postgres:5432/ruie"
 write redis_url "redis://:$(cat secrets/redis_password)@redis:6379/0"
 # The endpoint's key; most endpoints that need none ignore this one.
 write llm_api_key "${1:-none}"

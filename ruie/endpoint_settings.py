@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ruie.lengths import LONGEST_MODEL_BYTES, LONGEST_URL_BYTES, is_too_long, size_of
 from ruie.request_parameters import refusal
 from ruie.secrets import bare_url
 
@@ -38,7 +39,18 @@ def checked_base_url(url: str) -> str:
         raise ValueError(f"'{shown}' names no host: write {parts.scheme}://HOST/v1")
     if parts.path.rstrip("/").endswith("/chat/completions"):
         raise ValueError("leave /chat/completions out: it is added to the URL")
-    return url
+    return _bounded(url, LONGEST_URL_BYTES)
+
+
+def checked_model(model: str) -> str:
+    """The model's name. "" is allowed."""
+    return _bounded(model, LONGEST_MODEL_BYTES)
+
+
+def _bounded(text: str, limit: int) -> str:
+    if is_too_long(text, limit):
+        raise ValueError(f"it has {size_of(text):,} bytes, more than {limit:,}")
+    return text
 
 
 def checked_secret(value: str) -> str:

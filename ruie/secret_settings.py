@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from ruie import endpoint_settings, secrets
 
-URLS = ("database_url", "redis_url", "llm_base_url")
+URLS = ("database_url", "query_database_url", "redis_url", "llm_base_url")
 FROM_FILES = (*URLS, "llm_headers")
 """Read when the settings are. The key's file is read by `ruie.llm.keys`: again whenever the key is
 refused."""

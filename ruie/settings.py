@@ -35,6 +35,7 @@ from ruie import secret_settings as secret
 from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
+    checked_model,
     checked_parameters,
 )
 from ruie.errors import SettingsError
@@ -57,6 +58,19 @@ class Settings(BaseSettings):
     # Servers and files
     database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
     database_url_file: str = Field("", description="file that holds the URL, instead of the URL")
+    query_database_url: str = Field(
+        "",
+        description="URL with the login that `ruie db reader` makes, for `ruie query` and "
+        "`ruie search`; empty: RUIE_DATABASE_URL",
+    )
+    query_database_url_file: str = Field(
+        "", description="file that holds the URL, instead of the URL"
+    )
+    query_timeout_s: float = Field(
+        300.0,
+        ge=0,
+        description="seconds that a query may take until its next rows; 0: any time",
+    )
     redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
     redis_url_file: str = Field("", description="file that holds the URL, instead of the URL")
     bundle: Path = Field(
@@ -86,7 +100,9 @@ class Settings(BaseSettings):
         "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
     )
     llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
-    llm_model: str = Field("", description="model name; empty: the first that the endpoint lists")
+    llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
+        "", description="model name; empty: the first that the endpoint lists"
+    )
     llm_api_key: Annotated[SecretStr, AfterValidator(secret.checked)] = Field(
         SecretStr(""), description="API key of the endpoint"
     )

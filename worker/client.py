@@ -21,6 +21,7 @@ from ruie.db.job_settings import JobSettings
 from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
 from ruie.errors import UnavailableError
+from ruie.lengths import shortened
 from ruie.prompts import PROMPT_VERSION
 from ruie.request_parameters import FLEX
 from ruie.schema import Schema
@@ -127,7 +128,7 @@ class Client:
         new = self._new_job(loaded, options)
         if not options.get("name"):
             names = (file.name.rsplit("/", 1)[-1] for file in files[:3])
-            new = replace(new, name=", ".join(names))
+            new = replace(new, name=shortened(", ".join(names)))
         locations = sorted(without_credentials(absolute(source)) for source in sources)
         scope = _hash([locations, options.get("corpus", "")])
         key = None

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from ruie.db import endpoints, job_states, leadership, queue, search_index, spend
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
-from ruie.db.outage import OUTAGE_ERRORS, error_text
+from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
 from ruie.worker.app import MESSAGE_PRIORITY
 from ruie.worker.endpoint_probe import EndpointProbe
@@ -90,7 +90,8 @@ class Coordinator:
         self.stop = threading.Event()
 
     def run(self) -> None:
-        """Round after round; a database or Redis that is away is waited for."""
+        """Round after round; a database or Redis that is away is waited for. Raises `DatabaseError`
+        where the database refuses what repeating does not cure."""
         log.info("coordinator %s is ready", self._name)
         while not self.stop.is_set():
             started = time.monotonic()
@@ -101,7 +102,9 @@ class Coordinator:
                 log.warning("another coordinator leads now")
                 self._token = None
                 pause = IDLE_S
-            except OUTAGE_ERRORS as error:
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise refused(error) from error
                 log.warning("the database is unavailable (%s), trying again", error_text(error))
                 self._delay_reaping()
                 pause = 1.0
@@ -249,9 +252,9 @@ class Coordinator:
         self._index_from = now + INDEX_EVERY_S
         try:
             search_index.index_for(self._engine, INDEX_S, INDEX_DOCUMENTS)
-        except OUTAGE_ERRORS:
-            raise
         except DBAPIError as error:
+            if is_away(error):
+                raise
             log.warning("documents cannot be indexed for search: %s", error_text(error))
             self._index_from = now + INDEX_AGAIN_S
 
@@ -262,5 +265,5 @@ class Coordinator:
         try:
             with self._engine.begin() as conn:
                 leadership.resign(conn, self._name, self._token)
-        except OUTAGE_ERRORS as error:
+        except DBAPIError as error:
             log.warning("could not resign (%s); the lease runs out by itself", error_text(error))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from ruie.db import schedule_runs, schedules
 from ruie.db.engine import open_engine
-from ruie.db.outage import OUTAGE_ERRORS, error_text
+from ruie.db.outage import error_text, is_away
 from ruie.errors import RuieError, UsageError
 from ruie.schema import Schema
 from ruie.settings import Settings
@@ -91,19 +91,28 @@ class ScheduleRunner:
         except LostRunError:
             with engine.begin() as conn:
                 schedule_runs.release(conn, run)
-        except OUTAGE_ERRORS as error:
-            # the lease expires, and the run is continued when the database is back
-            log.warning("schedule %s: the database is unavailable (%s)", name, error_text(error))
         except Exception as error:  # whatever a source raises must not lose the schedule
-            ours = isinstance(error, RuieError)
-            reason = str(error) if ours else f"{type(error).__name__}: {error}"
-            with engine.begin() as conn:
-                again = schedule_runs.fail(conn, run, reason)
-            log.warning("schedule %s: %s (%s)", name, reason, "again" if again else "given up")
+            self._failed(engine, run, error)
         finally:
             over.set()
             beat.join()
             engine.dispose()
+
+    def _failed(self, engine: Engine, run: schedule_runs.ClaimedRun, error: Exception) -> None:
+        """Retry the run after a pause or give it up, so that others have its place meanwhile."""
+        name = run.schedule.name
+        try:
+            if is_away(error):
+                raise error
+            with engine.begin() as conn:
+                again = schedule_runs.fail(conn, run, _reason(error))
+        except Exception as failure:
+            # the lease expires, and the run is continued when the database is back
+            log.warning("schedule %s: the database is unavailable (%s)", name, error_text(failure))
+        else:
+            log.warning(
+                "schedule %s: %s (%s)", name, _reason(error), "again" if again else "given up"
+            )
 
     def _beat(
         self,
@@ -118,8 +127,11 @@ class ScheduleRunner:
                     if not schedule_runs.heartbeat(conn, run, LEASE_S) and not over.is_set():
                         lost.set()
                         return
-            except OUTAGE_ERRORS as error:
+            except Exception as error:
                 log.warning("schedule %s: no heartbeat (%s)", run.schedule.name, error_text(error))
+                if not is_away(error):
+                    lost.set()
+                    return
 
 
 def enqueue(client: Client, run: schedule_runs.ClaimedRun, progress: ProgressCallback) -> Enqueued:
@@ -146,6 +158,12 @@ def enqueue(client: Client, run: schedule_runs.ClaimedRun, progress: ProgressCal
             f"Nothing could be read: {first.source} {first.reason}.", "See the source."
         )
     return done
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RuieError):
+        return str(error)
+    return f"{type(error).__name__}: {error_text(error)}"
 
 
 def _counts(done: Enqueued) -> dict[str, int]:

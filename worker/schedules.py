@@ -16,6 +16,7 @@ from ruie.db import schedule_runs, schedules
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.errors import UsageError
+from ruie.lengths import LONGEST_MODEL_BYTES, check_length
 from ruie.schema import Schema
 from ruie.worker.client import Client, Options, check_cap, checked
 from ruie.worker.cron import next_due
@@ -54,6 +55,9 @@ class Schedules:
             config = self._client.config
             check_cap(cap_usd, options.get("model") or config.llm_model, config)
         checked(options.get("parameters") or {})
+        check_length("name of the job", options.get("name"))
+        check_length("name of the corpus", options.get("corpus"))
+        check_length("name of the model", options.get("model"), LONGEST_MODEL_BYTES)
         Priority[options.get("priority", "normal").upper()]
         spec = {
             "sources": [absolute(source) for source in sources],

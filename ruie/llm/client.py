@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ruie.errors import CallError, TransientCallError, UnavailableError
+from ruie.errors import CallError, ModelError, TransientCallError, UnavailableError
+from ruie.lengths import LONGEST_MODEL_BYTES, is_too_long, size_of
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.constraint import proved_constraint
 from ruie.llm.failures import call_error
@@ -222,7 +223,14 @@ class LLMClient:
         """`model` if the endpoint has it; the first that the endpoint lists if it is empty. Raises
         as `check` does."""
         models = await self.check(model)
-        return model or models[0]
+        first = model or models[0]
+        if is_too_long(first, LONGEST_MODEL_BYTES):
+            raise ModelError(
+                f"The endpoint's first model has a name of {size_of(first):,} bytes,"
+                f" more than {LONGEST_MODEL_BYTES}.",
+                "Set RUIE_LLM_MODEL to another model.",
+            )
+        return first
 
     async def close(self) -> None:
         """Close the connections. The client may be used again, also in another event loop."""

@@ -240,3 +240,43 @@ def test_disabled_enabled_removed(
     calls.run("news")
     calls.remove("news")
     assert database.one("SELECT count(*) FROM schedule_runs") == 0
+
+
+def test_a_run_that_the_database_refuses_fails_at_once_and_holds_up_no_other(
+    calls: Schedules, engine: Engine, runner: ScheduleRunner, tmp_path: Path, url: str
+) -> None:
+    """Two of them would fill both places of the runner."""
+    options: dict[str, Any] = {"retries": 0}
+    for name in ("refused-1", "refused-2", "well"):
+        calls.add(name, NEW_YEAR, "UTC", [tmp_path / "a.jsonl"], SCHEMA, **options)
+    with engine.begin() as conn:
+        conn.exec_driver_sql(_REFUSING[engine.dialect.name])
+        if engine.dialect.name == "postgresql":
+            conn.exec_driver_sql(_REFUSING_TRIGGER)
+        conn.execute(table.update().values(next_due_at=utcnow(-1)))
+    try:
+        round_(engine, runner)
+        round_(engine, runner)
+        runs = {name: calls.runs(name)[1][0] for name in ("refused-1", "refused-2", "well")}
+        states = {name: run.state for name, run in runs.items()}
+        assert states == {"refused-1": "failed", "refused-2": "failed", "well": "done"}
+        assert str(runs["refused-1"].error).startswith("The database refuses: integer overflow.")
+    finally:
+        with engine.begin() as conn:
+            on = " ON jobs" if engine.dialect.name == "postgresql" else ""
+            conn.exec_driver_sql(f"DROP TRIGGER refusing{on}")
+
+
+_REFUSING = {
+    "sqlite": """CREATE TRIGGER refusing BEFORE INSERT ON jobs WHEN NEW.name LIKE 'refused%'
+        BEGIN SELECT abs(-9223372036854775807 - 1); END""",
+    "postgresql": """CREATE OR REPLACE FUNCTION refusing() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.name LIKE 'refused%%' THEN
+                RAISE EXCEPTION 'integer overflow' USING ERRCODE = '54000';
+            END IF;
+            RETURN NEW;
+        END $$""",
+}
+_REFUSING_TRIGGER = """CREATE TRIGGER refusing BEFORE INSERT ON jobs
+    FOR EACH ROW EXECUTE FUNCTION refusing()"""

@@ -18,6 +18,7 @@ from support.commands import ROOT, parse, resolve
 from support.deployment import COMPOSE, COMPOSE_TEXT, OURS, SERVICES
 
 from ruie.db.engine import database_url
+from ruie.db.reader import NAME
 from ruie.settings import Settings
 
 # compose.yaml
@@ -173,7 +174,10 @@ def test_the_database_is_the_one_that_the_url_names_and_is_kept(secrets: Path) -
     postgres, url = SERVICES["postgres"], url_of(secrets, "database_url")
     environment = postgres["environment"]
     assert database_url(url.geturl()).get_backend_name() == "postgresql"
-    assert url.username == environment["POSTGRES_USER"]
+    assert environment["POSTGRES_USER"] == "postgres"
+    made = yaml.safe_load(COMPOSE_TEXT)["configs"]["owner"]["content"]
+    assert f"CREATE ROLE {url.username} LOGIN CREATEROLE PASSWORD" in made
+    assert "SUPERUSER" not in made
     assert url.path == f"/{environment['POSTGRES_DB']}"
     check = " ".join(postgres["healthcheck"]["test"])
     assert f"-U {url.username} -d {url.path[1:]}" in check
@@ -183,6 +187,17 @@ def test_the_database_is_the_one_that_the_url_names_and_is_kept(secrets: Path) -
     major = int(postgres["image"].removeprefix("postgres:"))
     # the image of 18 moved its data one folder up; the wrong one loses everything with a container
     assert target == ("/var/lib/postgresql" if major >= 18 else "/var/lib/postgresql/data")
+
+
+def test_queries_have_a_login_of_their_own(secrets: Path) -> None:
+    owner, reader = url_of(secrets, "database_url"), url_of(secrets, "query_database_url")
+    assert (reader.hostname, reader.port, reader.path) == (owner.hostname, owner.port, owner.path)
+    assert reader.username == NAME
+    assert reader.password
+    assert reader.password != owner.password
+    for service in OURS.values():  # the migration makes it, and a worker's container queries
+        assert "RUIE_QUERY_DATABASE_URL_FILE" in service["environment"]
+        assert "query_database_url" in service["secrets"]
 
 
 def test_nothing_runs_before_the_migration_is_done() -> None:

@@ -145,7 +145,7 @@ def test_no_reason_is_listed_that_nothing_gives() -> None:
               "has at least N characters, more than N", "repeats the id", "is not UTF-16",
               "is not E, which it declares", "declares an encoding", "is no text",
               "'id' has more than N digits",
-              "has a number of more than N digits",
+              "has a number of more than N digits", "'id' has N bytes, more than N",
               "a link leads out of", "a link to a folder leads out of"}  # fmt: skip  # a list
     given = {general(reason) for _, reason in REFUSED} | others
     assert set(listed_reasons()) == given

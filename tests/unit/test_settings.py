@@ -154,7 +154,7 @@ def test_every_setting_is_described() -> None:
         assert field.description, name
 
 
-FROM_FILES = ("database_url", "redis_url", "llm_base_url")
+FROM_FILES = ("database_url", "query_database_url", "redis_url", "llm_base_url")
 
 
 @pytest.mark.parametrize("name", FROM_FILES)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from ruie.db.engine import reading
-from ruie.db.outage import OUTAGE_ERRORS, Outage
+from ruie.db.outage import Outage
 
 PATIENCE_S = 60.0
 """How long the database may be unavailable."""
@@ -63,7 +63,7 @@ class Store:
         while True:
             try:
                 return await asyncio.wrap_future(self._submit(transaction, urgent))
-            except OUTAGE_ERRORS as error:
+            except Exception as error:  # whatever is no outage is raised by it
                 await asyncio.sleep(outage.pause_s(error))
 
     def _submit(self, transaction: Callable[[], T], urgent: bool) -> Future[T]:

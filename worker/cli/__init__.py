@@ -104,6 +104,21 @@ def main() -> None:
         # the reader of our output has closed it (`| head`): not an error
         sys.stderr.close()
         sys.exit(int(ExitCode.OK))
+    except Exception as error:
+        told = _database_error(error)
+        if told is None:
+            raise
+        _print_error(told.message, told.hint)
+        sys.exit(int(told.exit_code))
+
+
+def _database_error(error: Exception) -> RuieError | None:
+    """An error of the database that nothing else dealt with, as a sentence."""
+    if "sqlalchemy" not in sys.modules:  # then it has no such error, and loading it takes time
+        return None
+    from ruie.db.outage import database_error
+
+    return database_error(error)
 
 
 def _print_error(message: str, hint: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 import click
 
@@ -14,7 +13,11 @@ if TYPE_CHECKING:
     from ruie.db.query import QueryResult
 
 SHOWN = 10_000
-"""Rows of a table; the other formats stream all of them."""
+"""Rows of a table, at most; the other formats stream all of them."""
+SHOWN_BYTES = 4_000_000
+"""Likewise, of its text: of the next row, none is shown."""
+SHOWN_CHARS = 500
+"""Characters of a value in a table: more than a line of any terminal has."""
 
 
 @click.command()
@@ -37,14 +40,34 @@ SHOWN = 10_000
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, complete or not at all; default: standard output.",
 )
-def query(sql: str, form: str, spreadsheet: bool, output: Path | None) -> None:
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Time until the next rows; 0: any; default: RUIE_QUERY_TIMEOUT_S.",
+)
+@click.option(
+    "--as-owner",
+    is_flag=True,
+    help="On PostgreSQL, query with all rights of the URL's login: only SQL that you trust.",
+)
+def query(
+    sql: str,
+    form: str,
+    spreadsheet: bool,
+    output: Path | None,
+    timeout_s: float | None,
+    as_owner: bool,
+) -> None:
     """Run one SELECT over the tables and views (docs/sql.md).
 
-    The connection is read-only, whatever the SQL.
+    The connection is read-only, whatever the SQL, and on PostgreSQL its login may do nothing but
+    read (`ruie db reader`).
     """
     from ruie.db import migrate
     from ruie.db.engine import open_engine
-    from ruie.db.query import run_readonly
+    from ruie.db.query import run_as_reader, run_readonly
     from ruie.files import replacing
     from ruie.settings import settings
     from ruie.shown import raw_output
@@ -53,11 +76,13 @@ def query(sql: str, form: str, spreadsheet: bool, output: Path | None) -> None:
         raise click.UsageError("--spreadsheet is for --format csv.")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
-    url = settings().database_url
+    config = settings()
+    url = config.query_database_url or config.database_url
     engine = open_engine(url)
     migrate.check(engine)
     engine.dispose()
-    answer = run_readonly(url, sql)
+    run = run_readonly if as_owner else run_as_reader
+    answer = run(url, sql, timeout_s=config.query_timeout_s if timeout_s is None else timeout_s)
     if output is None:
         _write(answer, form, raw_output().buffer, spreadsheet)
     else:
@@ -90,12 +115,32 @@ def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
     from ruie.console import Console
     from ruie.worker.terminal import LOG_WIDTH, counted, table
 
-    shown = list(islice(answer.rows, SHOWN))
-    more = next(answer.rows, None)
+    shown, more = _shown(answer)
     width = None if out.isatty() else LOG_WIDTH
     Console(file=out, highlight=False, width=width).print(table(answer.columns, shown))
-    if more is not None:
-        left = 1 + sum(1 for _ in answer.rows)
-        click.echo(f"and {left:,} more rows: --format csv prints all of them", err=True)
+    if more:
+        first = counted(len(shown), "row")
+        click.echo(f"only the first {first}: --format csv, json or parquet has all", err=True)
     else:
         click.echo(counted(len(shown), "row"), err=True)
+
+
+def _shown(answer: QueryResult) -> tuple[list[tuple[Any, ...]], bool]:
+    """The rows of a table, and whether there are more."""
+    from ruie.db.query_values import size_of
+
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in answer.rows:
+        if len(rows) == SHOWN or size > SHOWN_BYTES:
+            return rows, True
+        rows.append(tuple(_cut(value) for value in row))
+        size += size_of(rows[-1])
+    return rows, False
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, int | float | None):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"

@@ -37,15 +37,19 @@ def search(query: str, job: str | None, limit: int, as_json: bool) -> None:
     from ruie.db import search as fulltext
     from ruie.db.engine import reading
     from ruie.search_query import parse_query
+    from ruie.settings import settings
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, counted, print_json
 
     parse_query(query)  # an invalid query is refused before anything is done
-    engine = Client().engine
+    config = settings()
+    reader = config.query_database_url
+    engine = Client(config.model_copy(update={"database_url": reader}) if reader else config).engine
     with reading(engine) as conn:
         if job is not None:
             jobs.get_job(conn, job)
-    _catch_up(engine)
+    if not reader:
+        _catch_up(engine)
     with reading(engine) as conn:
         result = fulltext.search(conn, query, job_id=job, limit=limit)
         waiting = search_index.count_waiting(conn)

@@ -13,6 +13,7 @@ from typing import Self
 
 from ruie.db import migrate
 from ruie.db.engine import open_engine, shown_url
+from ruie.db.reader import prepare_reader
 from ruie.errors import UnavailableError
 from ruie.private import private_folder
 from ruie.secrets import masked
@@ -47,7 +48,10 @@ class Stack:
     def _start(self) -> None:
         config = self.settings
         private_folder(config.home)
-        migrate.upgrade(open_engine(config.database_url))
+        engine = open_engine(config.database_url)
+        migrate.upgrade(engine)
+        if problem := prepare_reader(engine, config.query_database_url):
+            self._report(f"Warning: {problem}")
         if not config.redis_url:
             self._redis = RedisServer(config.home)
             self._children.append(self._redis.child)
@@ -63,7 +67,7 @@ class Stack:
             self._children.append(Child(name, command, config.home / f"{name}.log", environment))
         self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint}")
-        self._report(f"database     {shown_url(open_engine(config.database_url))}")
+        self._report(f"database     {shown_url(engine)}")
         self._report(f"logs         {config.home}/")
 
     def check(self) -> None:

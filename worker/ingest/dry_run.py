@@ -79,7 +79,7 @@ class _Pass:
         counter = EnqueueCounter()
         size = total_bytes(sources)
         broken = False
-        for batch in read_batches(sources, positions):
+        for batch in read_batches(sources, positions, self._corpus_job.corpus):
             counter.add(batch, self._count(batch.documents))
             broken |= any(at.state == "broken" for at in batch.positions.values())
             progress(EnqueueProgress("", counter.documents, batch.bytes_read, size))

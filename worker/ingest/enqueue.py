@@ -134,7 +134,7 @@ def fill_job(
     counter = EnqueueCounter(unchanged=started.unchanged)
     size = total_bytes(sources)
     progress(EnqueueProgress(job_id, 0, 0, size))
-    for batch in read_batches(sources, started.positions):
+    for batch in read_batches(sources, started.positions, new.corpus):
         counter.add(batch, transact(engine, _writer(job_id, batch, tasks, chunker)))
         progress(EnqueueProgress(job_id, counter.documents, batch.bytes_read, size))
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from ruie.db.corpora import Position, SourceState
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import EnqueueCounts, NewDocument
+from ruie.lengths import is_too_long, shortened
 from ruie.worker.ingest.documents import DocumentOrError, repeated_id, was_forgotten
+from ruie.worker.ingest.sources.bounded import read_bounded
 from ruie.worker.ingest.sources.source import Source
 
 BATCH_ROWS = 10_000
@@ -50,26 +52,29 @@ class InputBatch:
 
 
 def read_batches(
-    sources: Sequence[Source], positions: Mapping[str, Position]
+    sources: Sequence[Source], positions: Mapping[str, Position], corpus: str | None = None
 ) -> Iterator[InputBatch]:
-    """What is still to be read. positions: how far each source was read before."""
+    """What is still to be read. positions: how far each source was read before. corpus: in which
+    the ids are."""
     batch = InputBatch()
     passed = 0
     for source in sources:
-        before = positions.get(source.name)
+        name = shortened(source.name)
+        before = positions.get(name)
         if before is None or before.state not in ("done", "unchanged"):
             # without a fingerprint it is unknown whether the first records are still the same
             position = before.position if before and source.fingerprint else 0
-            for row in source.read(position):
+            for row in read_bounded(source, position, corpus):
                 batch.add(row)
                 position = row.line or position
                 if batch.full:
-                    batch.positions[source.name] = _position(source, position, "reading")
+                    batch.positions[name] = _position(source, position, "reading")
                     batch.bytes_read = passed + source.bytes_read()
                     yield batch
                     batch = InputBatch()
-            state: SourceState = "broken" if source.unreadable else "done"
-            batch.positions[source.name] = _position(source, position, state)
+            unread = source.unreadable or is_too_long(source.name)
+            state: SourceState = "broken" if unread else "done"
+            batch.positions[name] = _position(source, position, state)
         passed += source.size
         batch.bytes_read = passed
         if batch.full:

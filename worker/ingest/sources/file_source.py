@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from ruie.db.jobs import NewInputError
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.refusal import cause_of
+from ruie.worker.ingest.sources.bounded import read_bounded
 from ruie.worker.ingest.sources.expansion import Counted, Expanding
 from ruie.worker.ingest.sources.file_entry import OpenStream
 from ruie.worker.ingest.sources.formats import Reader
@@ -87,4 +88,4 @@ def decompress(stream: BinaryIO, compression: str) -> BinaryIO:
 def read_sources(sources: Iterable[FileSource]) -> Iterator[DocumentOrError]:
     """The documents and refusals of every source, in order."""
     for source in sources:
-        yield from source.read()
+        yield from read_bounded(source)
