@@ -41,6 +41,9 @@ SCHEMA = pa.schema(
 )
 
 
+BATCH_ROWS = 256
+UNPACKED_BYTES, MOST_TIMES = 256 << 20, 200
+"""A file may unpack to so many bytes, or to so many times its own."""
 CACHED_ROWS = 8192
 """Demonstrations that are cached as objects, about 2 kB each."""
 
@@ -54,7 +57,7 @@ class Table:
             # One thread: Arrow's thread pool would not work in a forked child that reads rows. Not
             # read_table: it imports pandas in every worker, if it is installed.
             with pq.ParquetFile(path, memory_map=False) as file:
-                self._table = file.read(use_threads=False)
+                self._table = _read(file, path)
         except (pa.ArrowException, OSError) as error:
             raise BundleError(f"{path} cannot be read: {error}.", REBUILD) from None
         if not self._table.schema.equals(SCHEMA):
@@ -142,6 +145,18 @@ class Table:
     def rows(self) -> list[Demonstration]:
         """All of them, in order."""
         return [_demonstration(raw) for raw in self._table.to_pylist()]
+
+
+def _read(file: pq.ParquetFile, path: Path) -> pa.Table:
+    """All of its rows. A small file may stand for more than any memory has: it is refused."""
+    most = max(UNPACKED_BYTES, MOST_TIMES * path.stat().st_size)
+    batches, size = [], 0
+    for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
+        size += batch.nbytes
+        if size > most:
+            raise BundleError(f"{path} unpacks to more than {most:,} bytes.", REBUILD)
+        batches.append(batch)
+    return pa.Table.from_batches(batches, file.schema_arrow)
 
 
 def write_table(path: Path, demonstrations: Sequence[Demonstration]) -> None:

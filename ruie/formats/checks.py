@@ -13,7 +13,7 @@ from typing import Any
 from ruie.formats.row import RowError
 from ruie.grounding import MAX_OCCURRENCES, Grounder
 from ruie.records import Grounding, Span
-from ruie.schema import MAX_LABEL
+from ruie.schema_file import MAX_LABEL
 
 MAX_SHOWN = 60
 """Characters of a value that a message shows."""

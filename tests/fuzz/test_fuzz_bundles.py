@@ -60,9 +60,7 @@ def use(folder: Path) -> None:
 
 
 @pytest.mark.timeout(0)
-def test_a_damaged_bundle_is_refused(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_damaged_bundle_is_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     folder = tmp_path / "bundle"
 
     def check(seed: int) -> bool:

@@ -55,6 +55,17 @@ def test_a_folder_that_others_may_enter_holds_no_socket(tmp_path: Path) -> None:
     assert S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
+def test_it_takes_no_value_that_would_fill_a_memory(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            client.set("a", b"x" * 1_000_000)
+            with pytest.raises(redis.exceptions.RedisError):
+                client.set("a", b"x" * 2_000_000)
+    finally:
+        server.stop()
+
+
 def test_what_administers_a_server_is_out_of_reach(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     try:

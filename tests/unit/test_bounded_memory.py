@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ruie.bundle.manifest import file_card
+from ruie.bundle.table import Table
 from ruie.bundle.type_model import read_models
 from ruie.chunking import MAX_CLUSTER, Chunker
 from ruie.db.queue import NewDocument
@@ -44,6 +45,18 @@ def test_what_expands_without_end_is_refused(tmp_path: Path, name: str) -> None:
     del zeros
     (reason,) = reasons(path)
     assert reason == "cannot be read: it expands to more than 200 times its size, as no text does"
+
+
+def test_demonstrations_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    """5 GB where all rows are read."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), pa.array(["x" * MIB]))
+    path = tmp_path / "demonstrations.parquet"
+    pq.write_table(pa.table({"text": texts}), path, compression="zstd", store_schema=False)
+    del texts
+    assert path.stat().st_size < MIB
+    with pytest.raises(BundleError, match="unpacks to more than"):
+        Table(path)
+    assert pa.default_memory_pool().max_memory() < 2_000 * MIB
 
 
 @pytest.mark.parametrize("size", [7_000_000, 700_000])

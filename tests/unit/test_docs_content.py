@@ -32,7 +32,8 @@ from ruie.db.models import ITEM_STATES, JOB_STATES, metadata
 from ruie.db.query import run_readonly
 from ruie.db.queue import NewDocument
 from ruie.db.views import VIEWS
-from ruie.schema import KEYS, Schema
+from ruie.schema import Schema
+from ruie.schema_file import KEYS
 from ruie.worker.ingest.documents import read_jsonl, to_document
 from ruie.worker.ingest.sources import find_sources
 from ruie.worker.ingest.sources import read_sources as read_files

@@ -16,7 +16,7 @@ from ruie.grammar import MAX_ITEMS, exactly, grammar, literal, most_items
 from ruie.output import linear
 from ruie.parsing import parse
 from ruie.records import Grounding, Item, Query, RejectReason, Span, Task, Trigger
-from ruie.schema import SEPARATOR
+from ruie.schema_file import SEPARATOR
 
 TEXT = "Ada met Bo in Rome, Italy; Cy: none."
 

@@ -21,6 +21,8 @@ START_S = 15.0
 SOCKET_BYTES = 100
 """The longest path of a socket: Linux takes 107 bytes, macOS 103."""
 
+LONGEST_VALUE = "1mb"
+"""The least that Redis can be told; ruie's own values are of a few kB."""
 ADMINISTRATION = (
     *("acl", "bgrewriteaof", "bgsave", "config", "debug", "failover", "migrate", "module"),
     *("psync", "replicaof", "replconf", "save", "shutdown", "slaveof", "sync"),
@@ -67,7 +69,8 @@ class RedisServer:
         command = [
             *(str(find_server()), "--port", "0", "--unixsocket", str(self.socket)),
             *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
-            *("--maxmemory-policy", policy, "--user", "default", "on", "nopass", "~*", "&*"),
+            *("--proto-max-bulk-len", LONGEST_VALUE, "--maxmemory-policy", policy),
+            *("--user", "default", "on", "nopass", "~*", "&*"),
             *("+@all", *(f"-{name}" for name in ADMINISTRATION), "+config|get"),
         ]
         self.child = Child("Redis", command, home / "redis.log")
