@@ -23,7 +23,7 @@ from ruie.shown import harmless
 
 TEXT = "Mara Quill left Orvane for Tessin."
 QUERY = Query(Task.NER, TEXT, "s", {"PERSON": "", "PLACE": ""})
-CALL = Call("m", [{"role": "user", "content": "x"}], 256, prompt_tokens=10)
+CALL = Call("m", ({"role": "user", "content": "x"},), 256, prompt_tokens=10)
 ITEMS = '{"items": [{"type": "PERSON", "span": "Mara Quill"}, {"type": "PLACE", "span": "Orvane"}]}'
 
 
