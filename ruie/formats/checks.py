@@ -13,7 +13,7 @@ from typing import Any
 from ruie.formats.row import RowError
 from ruie.grounding import MAX_OCCURRENCES, Grounder
 from ruie.records import Grounding, Span
-from ruie.schema_file import MAX_LABEL
+from ruie.schema_file import MAX_LABEL, SEPARATOR
 
 MAX_SHOWN = 60
 """Characters of a value that a message shows."""
@@ -82,6 +82,8 @@ def label(value: object, key: str) -> str:
         raise RowError(f"'{key}' is not text")
     if len(value := " ".join(value.split())) > MAX_LABEL:
         raise RowError(f"'{key}' has {len(value)} characters, more than {MAX_LABEL}")
+    if value.strip(SEPARATOR) != value:
+        raise RowError(f"'{key}' begins or ends with '{SEPARATOR}': {short(value)}")
     return encodable(value, key)
 
 

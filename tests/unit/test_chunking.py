@@ -72,8 +72,8 @@ def test_a_sentence_over_the_budget_is_cut_between_words_never_in_a_sign() -> No
     assert all((end - start) % 5 == 0 for start, end in Chunker(32, 0)(family))
 
 
-@pytest.mark.parametrize("text", ["你好。" * 300_000, "a" * 1_000_000, "Crude fell. " * 80_000])
-def test_a_megabyte(text: str) -> None:
+@pytest.mark.parametrize("text", ["你好。" * 100_000, "a" * 1_000_000, "Crude fell. " * 80_000])
+def test_a_long_text(text: str) -> None:
     parts = Chunker()(text)
     assert (parts[0][0], parts[-1][1]) == (0, len(text.rstrip()))
 

@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruie.annotations import load_corpus
-from ruie.errors import AnnotationError, RuieError, UsageError
+from ruie.errors import AnnotationError, RuieError, SchemaError, UsageError
 from ruie.formats import TOLERANCE, AnnotatedRow, Format
+from ruie.formats.checks import label
+from ruie.formats.row import RowError
 from ruie.formats.writing import schema_text, union, with_unique_ids, write_corpus
 from ruie.records import Task
 from ruie.schema import Schema
@@ -190,7 +192,7 @@ def test_problems_go_to_standard_error_as_they_are(tmp_path: Path) -> None:
 
 
 LABELS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).map(
-    lambda label: " ".join(label.split())
+    lambda label: " ".join(label.split()).strip("; ")
 )
 TYPES = st.dictionaries(LABELS.filter(bool), st.just(""), max_size=4)
 
@@ -238,3 +240,11 @@ def test_a_missing_source_is_one_sentence(tmp_path: Path) -> None:
     done = run(tmp_path / "none.jsonl", "--to", tmp_path / "a.jsonl")
     assert isinstance(done.exception, RuieError)
     assert "There is no file" in str(done.exception)
+
+
+@pytest.mark.parametrize("name", ["A;", "; A", ";"])
+def test_a_type_that_a_schema_may_not_have_is_left_out(name: str) -> None:
+    with pytest.raises(RowError, match="begins or ends with ';'"):
+        label(name, "type")
+    with pytest.raises(SchemaError, match="begins or ends with ';'"):
+        Schema.parse(schema_text(Schema("s", {name: ""})))

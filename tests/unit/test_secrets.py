@@ -158,6 +158,7 @@ WORST = [
 ]  # fmt: skip  # a list
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", WORST)
 def test_masking_takes_time_in_proportion_to_the_text(piece: str) -> None:
     remember(SECRET, "swordfish", "k3y")

@@ -16,7 +16,7 @@ from ruie.records import Query, Task
 from ruie.schema import Schema
 from ruie.worker.ingest.sources.html import html_text, markdown_text
 
-SIZE = 300_000
+SIZE = 100_000
 
 
 @pytest.mark.parametrize("sign", ["\u0301\u0316", "\u1100", "👩\u200d", "क\u094d", "\U0001f1e6"])
