@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ruie.bundle.encoder import available_threads
 from ruie.errors import ExitCode, RuieError, UnavailableError, UsageError
 from ruie.packaged import packaged_llm
 from ruie.settings import settings
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="port; 0: a free one (%(default)s)")
     parser.add_argument("--model", type=Path, help="a GGUF file (default: the package's)")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (%(default)s)"
+        "--threads", type=int, default=available_threads(), help="CPU threads (%(default)s)"
     )
     return parser
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import openvino_genai
 
+from ruie.bundle.encoder import available_threads
 from ruie.errors import ExitCode
 
 BATCH_TOKENS = 512  # prompt tokens computed in one step: benchmarks/local_llm.md
@@ -88,8 +89,12 @@ class Engine:
         config.max_num_seqs = SEQUENCES
         config.max_num_batched_tokens = BATCH_TOKENS
         config.enable_prefix_caching = True  # prompts of one schema have a common prefix
+        options: dict[str, Any] = {"INFERENCE_NUM_THREADS": self._threads}
+        if min(self._threads, available_threads()) == 1:
+            # with bfloat16 OpenVINO divides by zero on one core (openvinotoolkit/openvino#33300)
+            options["INFERENCE_PRECISION_HINT"] = "f32"
         return openvino_genai.ContinuousBatchingPipeline(
-            self._folder, self._tokenizer, config, "CPU", INFERENCE_NUM_THREADS=self._threads
+            self._folder, self._tokenizer, config, "CPU", **options
         )
 
     def render(self, messages: list[dict[str, str]]) -> str:
