@@ -59,7 +59,10 @@ def fuzz(
 ) -> list[Result]:
     """What `check` returns for each seed. What it raises says which seed it was."""
     results = []
+    at_length = request.config.getoption("--fuzz-minutes") > 0
     for seed in seeds(request, count):
+        if at_length:  # with -s it is seen also where the process ends
+            print(f"\rseed {seed} ", end="", flush=True)
         try:
             results.append(check(seed))
         except BaseException as error:
