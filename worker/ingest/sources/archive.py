@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
+from ruie.expansion import check_expansion
 from ruie.worker.ingest.documents import READ_BYTES
 from ruie.worker.ingest.refusal import UnreadableError
-from ruie.worker.ingest.sources.expansion import check_expansion
 from ruie.worker.ingest.sources.file_entry import OpenStream
 
 

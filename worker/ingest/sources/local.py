@@ -13,6 +13,7 @@ from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
+from ruie.named_files import is_pipe, opened_pipe
 from ruie.worker.ingest.sources import links
 from ruie.worker.ingest.sources.file_entry import (
     FileEntry,
@@ -20,7 +21,6 @@ from ruie.worker.ingest.sources.file_entry import (
     lost_entry,
     refused_entry,
 )
-from ruie.worker.ingest.sources.pipes import is_pipe, opened_pipe
 
 Known = Callable[[str], bool]
 
