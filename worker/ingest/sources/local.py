@@ -19,6 +19,7 @@ from ruie.worker.ingest.sources.file_entry import (
     FileEntry,
     OpenStream,
     lost_entry,
+    printable,
     refused_entry,
 )
 
@@ -171,5 +172,4 @@ def _try_to_list(folder: str, part: str, lost: list[OSError]) -> None:
 
 
 def _printable(name: str) -> str:
-    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return printable(os.fsencode(name))
