@@ -22,6 +22,7 @@ from ruie.formats import (
     Reading,
     collect,
 )
+from ruie.named_files import content
 from ruie.records import Demonstration, Task, Trigger
 from ruie.schema import Schema
 
@@ -130,7 +131,7 @@ def load_schema(path: Path) -> Schema:
     """A schema file, or a corpus description (`dataset`, `task`, `labels`) in JSON."""
     if path.suffix == ".json":
         try:
-            described = json.loads(path.read_text(encoding="utf-8"))
+            described = json.loads(content(path))
         except (OSError, ValueError, RecursionError):
             described = None
         if isinstance(described, dict) and {"dataset", "task", "labels"} <= described.keys():
@@ -159,7 +160,7 @@ def _labels(path: Path, rows: tuple[AnnotatedRow, ...]) -> Schema | None:
     """The `labels.json` of IE INSTRUCTIONS. It does not name the task of its labels; None where the
     rows do not show it either."""
     try:
-        labels = json.loads(path.read_text(encoding="utf-8-sig"))
+        labels = json.loads(content(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise SchemaError(f"{path} cannot be read as JSON.", "Correct it, or remove it.") from None
     name = _utf8(path.resolve().parent.name) or "labels"

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from ruie.errors import SchemaError
+from ruie.named_files import content
 from ruie.records import Query, Span, Task, Trigger
-from ruie.schema_file import read_fields
+from ruie.schema_file import LONGEST, read_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Schema:
         """Read a YAML (or JSON) schema file. Raises `SchemaError`."""
         path = Path(path)
         try:
-            source = path.read_text(encoding="utf-8")
+            source = content(path, LONGEST).decode("utf-8")
         except FileNotFoundError:
             raise SchemaError(
                 f"There is no schema file {path}.", "Check the path given with --schema."

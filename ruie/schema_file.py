@@ -16,6 +16,9 @@ MAX_LABEL = 100  # characters; a label is repeated in every prompt, so a sentenc
 SEPARATOR = ";"
 """Between the items of an answer: at an edge of a name it could not be told from that."""
 
+LONGEST = 16 << 20
+"""Bytes of a file."""
+
 MAX_LABELS = 100_000
 """Of a whole file: with YAML's aliases a small one may stand for a list of any length."""
 
@@ -116,8 +119,11 @@ class _SchemaReader:
         return value
 
     def text(self, node: yaml.ScalarNode, what: str) -> str:
-        """A text that UTF-8 can encode: JSON may have half of a surrogate pair (`"\\ud83d"`)."""
+        """A text that UTF-8 can encode and a database can hold: JSON may have half of a surrogate
+        pair (`"\\ud83d"`), and NUL."""
         value: str = node.value
+        if "\0" in value:
+            raise self.fail(node, f"a {what} has NUL.", "Remove it.")
         if any("\ud800" <= char <= "\udfff" for char in value):
             raise self.fail(
                 node,

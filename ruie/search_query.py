@@ -39,13 +39,13 @@ class Alternative:
 
 def parse_query(text: str) -> tuple[Alternative, ...]:
     """The alternatives between the ORs. Raises `UsageError` if one has only excluded words."""
-    alternatives: list[Alternative] = []
+    alternatives: dict[Alternative, None] = {}
     required: dict[Term, None] = {}
     excluded: dict[Term, None] = {}
 
     def close() -> None:
         if required:
-            alternatives.append(Alternative(tuple(required), tuple(excluded)))
+            alternatives[Alternative(tuple(required), tuple(excluded))] = None
         elif excluded:
             raise UsageError(
                 "A search needs a word to find, not only words to exclude.",
@@ -66,6 +66,10 @@ def parse_query(text: str) -> tuple[Alternative, ...]:
     if len({term for a in alternatives for term in a.required + a.excluded}) > MOST_TERMS:
         raise UsageError(
             f"A search has at most {MOST_TERMS} words and phrases.", "Leave the most frequent out."
+        )
+    if len(alternatives) > MOST_TERMS:
+        raise UsageError(
+            f"A search has at most {MOST_TERMS} alternatives, between each OR.", "Leave some out."
         )
     return tuple(alternatives)
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from ruie import endpoint_settings, secrets
+from ruie.named_files import opened
 
 URLS = ("database_url", "query_database_url", "redis_url", "llm_base_url")
 FROM_FILES = (*URLS, "llm_headers")
@@ -78,7 +79,7 @@ def replaced_by(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(variable: str, name: str) -> str:
     try:
-        with Path(name).expanduser().open("rb") as file:
+        with opened(Path(name).expanduser()) as file:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
             raise ValueError(f"{variable}: {name} is longer than {LONGEST:,} bytes")
@@ -86,7 +87,7 @@ def _text(variable: str, name: str) -> str:
     except UnicodeDecodeError:
         raise ValueError(f"{variable}: {name} is no text in UTF-8") from None
     except OSError as error:
-        raise ValueError(f"{variable}: {name} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{variable}: {name} cannot be read: {error.strerror or error}") from None
     if not text:
         raise ValueError(f"{variable}: {name} is empty")
     return text

@@ -42,6 +42,10 @@ _QUERY = re.compile(r"\?([^\s'\"<>?]+)")
 _DIGEST = re.compile(r"~[0-9a-f]{8}")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s'\"<>]+")
+# As a path that was made of a URL has it.
+_COLLAPSED = re.compile(
+    r"\b(https?|s3a?|gs|gcs|az|abfss?|ftp|rediss?|postgresql):/(?!/)([^\s'\"<>]+)", re.IGNORECASE
+)
 # A password whose "/", "?" or "#" was not percent-encoded: what follows is no port.
 _UNENCODED = re.compile(r"(?<=://)([^\s/?#@:\[]{0,200}):(?!\d{1,5}(?:[/?#]|$))([^\s'\"]{0,300})@")
 _OTHER_KEY = re.compile(r"([?&][\w.-]{0,60}[-_]key)=[^&]*", re.IGNORECASE)
@@ -67,7 +71,8 @@ _found: re.Pattern[str] | None = None
 def masked(text: str) -> str:
     """The text without any known secret, and without the credentials of any URL in it."""
     text = without_known(text)
-    if "://" in text:
+    if ":/" in text:
+        text = _COLLAPSED.sub(_restored, text)
         text = _URL.sub(lambda url: _shown(url[0]), text)
     if "=" in text:
         text = _NAMED.sub(rf"\1={MASK}", text)
@@ -175,6 +180,12 @@ def _shown(url: str) -> str:
     if _TEMPLATE.search(url):
         return url
     return _OTHER_KEY.sub(rf"\1={MASK}", without_credentials(_UNENCODED.sub("", url)))
+
+
+def _restored(collapsed: re.Match[str]) -> str:
+    """The URL, if it has something to hide; else what stands there."""
+    url = f"{collapsed[1]}://{collapsed[2]}"
+    return collapsed[0] if _shown(url) == url else url
 
 
 def _grants(name: str) -> bool:

@@ -51,6 +51,11 @@ def detect(path: Path, tag: int = -1) -> Format:
     suffix = (Path(path.stem) if gzipped(path) else path).suffix.lower()
     if known := SUFFIXES.get(suffix):
         return known
+    if path.is_fifo():  # what is read of it to tell its format would be lost
+        raise AnnotationError(
+            f"{path} is a pipe, whose format is not known.",
+            "Name it with `ruie convert --format`, or give a file.",
+        )
     with opened(path) as stream:
         head = stream.read(HEAD_BYTES).decode(errors="replace").removeprefix("\ufeff")
     named = re.search(r'"(sentence|text)"\s*:', head)

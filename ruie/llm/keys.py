@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from ruie.endpoint_settings import checked_secret
 from ruie.errors import AccountError
+from ruie.named_files import content
+from ruie.secret_settings import LONGEST
 from ruie.secrets import remember
 
 if TYPE_CHECKING:
@@ -98,9 +100,10 @@ class Key:
 
 def _from_file(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8")
+        return content(Path(name).expanduser(), LONGEST).decode("utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        said = str(error) if isinstance(error, OSError) else "it is no text"
+        reason = getattr(error, "strerror", None) or said
         raise AccountError(
             f"The key of the endpoint cannot be read from {name}: {reason}.",
             "Correct RUIE_LLM_API_KEY_FILE.",

@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ruie import named_files
 from ruie.bundle.manifest import file_card
 from ruie.bundle.table import Table
 from ruie.bundle.type_model import read_models
 from ruie.chunking import MAX_CLUSTER, Chunker
 from ruie.db.queue import NewDocument
 from ruie.errors import BundleError, UsageError
-from ruie.worker.ingest.sources import find_sources, pipes
+from ruie.worker.ingest.sources import find_sources
 
 MIB = 1 << 20
 
@@ -123,7 +124,7 @@ def test_a_named_pipe_is_read_and_one_without_a_writer_is_refused(
     assert [getattr(row, "text", row) for row in source.read()] == ["Crude fell."]
     writer.join()
 
-    monkeypatch.setattr(pipes, "WAIT_S", 0.05)
+    monkeypatch.setattr(named_files, "WAIT_S", 0.05)
     assert reasons(pipe) == ["cannot be read: it is a pipe to which nobody writes"]
     (tmp_path / "b.jsonl").write_text('{"text": "Gas rose."}')
     assert [source.name for source in find_sources([tmp_path])] == [str(tmp_path / "b.jsonl")]

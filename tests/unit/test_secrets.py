@@ -37,6 +37,8 @@ RECOGNISED = [
     f"https://llm.org/v1?key={SECRET}",
     f"https://box.blob.core.windows.net/a?sv=2026&sp=r&sig={SECRET}",
     f"http://ada:{SECRET}@proxy:3128",
+    f"https:/ada:{SECRET}@llm.org/v1.yaml",
+    f"HTTPS:/llm.org/v1.yaml?X-Amz-Security-Token={SECRET}",
     f"redis://:a/b#{SECRET}@host:6379/0",
     f"postgresql://ada:x?{SECRET}@host/db",
     f"host=db password={SECRET} user=ada",

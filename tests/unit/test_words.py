@@ -154,3 +154,11 @@ class TestSnippet:
                 fits = last.startswith(term.words[-1]) if term.prefix else last == term.words[-1]
                 many += fits and middle == list(term.words[:-1])
             assert len(matches(text, [term])) == many
+
+
+def test_alternatives_are_taken_once_and_are_few() -> None:
+    assert parse_query(" OR ".join(["crude"] * 5000)) == parse_query("crude")
+    words = [f"word{number}" for number in range(9)]
+    pairs = " OR ".join(f"{one} {other}" for one in words for other in words if one < other)
+    with pytest.raises(UsageError, match="alternatives"):
+        parse_query(pairs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
 from ruie.errors import UsageError
+from ruie.named_files import opened
 
 
 @click.group("canonical")
@@ -22,7 +24,7 @@ def import_(file: Path) -> None:
     """Import lines `spelling,name` of a CSV file."""
     mapping: dict[str, str] = {}
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
+        with opened(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as lines:
             for number, row in enumerate(csv.reader(lines), 1):
                 if not row:
                     continue
@@ -31,7 +33,7 @@ def import_(file: Path) -> None:
                         f"{file}:{number} is not a spelling and a name.", "Write `spelling,name`."
                     )
                 mapping[row[0]] = row[1]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{file} cannot be read: {error}.", "Give a CSV file in UTF-8.") from None
     _map(mapping)
 

@@ -69,12 +69,18 @@ def reader(name: str, password_file: Path | None, output: Path) -> None:
     from ruie.db.engine import open_engine
     from ruie.db.reader import make_reader
     from ruie.files import replacing
+    from ruie.named_files import content
     from ruie.private import private_file
+    from ruie.secret_settings import LONGEST
     from ruie.settings import settings
 
     password = secrets.token_urlsafe(24)
     if password_file is not None:
-        password = password_file.read_text(encoding="utf-8").strip()
+        try:
+            password = content(password_file, LONGEST).decode("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = f"{password_file} cannot be read: {error}"
+            raise click.BadParameter(reason, param_hint="--password-file") from None
         if not password:
             raise click.BadParameter(f"{password_file} is empty", param_hint="--password-file")
     engine = open_engine(settings().database_url)

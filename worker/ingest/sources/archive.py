@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
+from ruie.expansion import check_expansion
 from ruie.worker.ingest.documents import READ_BYTES
 from ruie.worker.ingest.refusal import UnreadableError
-from ruie.worker.ingest.sources.expansion import check_expansion
+from ruie.worker.ingest.sources.archive_list import opened_zip
 from ruie.worker.ingest.sources.file_entry import OpenStream
 
 
@@ -79,7 +80,7 @@ class Archive:
                     spool = opening.enter_context(tempfile.TemporaryFile())
                     shutil.copyfileobj(stream, spool, READ_BYTES)
                     stream = cast(BinaryIO, spool)
-                self._file = opening.enter_context(zipfile.ZipFile(stream))
+                self._file = opening.enter_context(opened_zip(stream))
                 self._members = {}
                 for info in self._file.infolist():
                     self._members.setdefault(info.filename, []).append(info)

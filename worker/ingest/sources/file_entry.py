@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -45,6 +46,17 @@ def _refuse(reason: str) -> AbstractContextManager[BinaryIO]:
 def refused_entry(name: str, reason: str) -> FileEntry:
     """What stands for a file, or a link to a folder, that is not to be read."""
     return FileEntry(name, "", 0, lambda: nullcontext(BytesIO()), listed=True, refusal=reason)
+
+
+_LIKE_A_BYTE = re.compile(r"\\(?=x(?:[89a-f][0-9a-f]|5c))")
+
+
+def printable(raw: bytes) -> str:
+    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`. A name that is
+    spelt so itself gets another one, since two files never have one name."""
+    replaced = raw.decode("utf-8", "surrogateescape")
+    escaped = _LIKE_A_BYTE.sub(r"\\x5c", replaced)
+    return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class Access(NamedTuple):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
 from ruie.db.jobs import NewInputError
+from ruie.expansion import Counted, expanding, gunzipped
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.refusal import cause_of
 from ruie.worker.ingest.sources.bounded import read_bounded
-from ruie.worker.ingest.sources.expansion import Counted, Expanding
 from ruie.worker.ingest.sources.file_entry import OpenStream
 from ruie.worker.ingest.sources.formats import Reader
 from ruie.worker.ingest.sources.mapping import ColumnMapping
@@ -70,19 +68,15 @@ class FileSource:
 
 def decompress(stream: BinaryIO, compression: str) -> BinaryIO:
     """The uncompressed stream. compression: "gzip", "zstd" or "". Reading it raises
-    `UnreadableError` where it expands to too much (expansion.py)."""
+    OSError where it expands to too much (expansion.py)."""
     if not compression:
         return stream
-    packed = Counted(stream)
-    plain: Any
     if compression == "gzip":
-        plain = gzip.GzipFile(fileobj=cast(BinaryIO, packed))
-    else:
-        import pyarrow as pa
+        return gunzipped(stream)
+    import pyarrow as pa
 
-        plain = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
-    # `read1` returns what there is, without waiting for more: of a truncated file, all of it
-    return cast(BinaryIO, io.BufferedReader(Expanding(plain, packed), 1 << 18))
+    packed = Counted(stream)
+    return expanding(pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd"), packed)
 
 
 def read_sources(sources: Iterable[FileSource]) -> Iterator[DocumentOrError]:

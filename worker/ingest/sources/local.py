@@ -13,14 +13,15 @@ from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 from typing import cast
 
 from ruie.errors import UsageError
+from ruie.named_files import is_pipe, opened_pipe
 from ruie.worker.ingest.sources import links
 from ruie.worker.ingest.sources.file_entry import (
     FileEntry,
     OpenStream,
     lost_entry,
+    printable,
     refused_entry,
 )
-from ruie.worker.ingest.sources.pipes import is_pipe, opened_pipe
 
 Known = Callable[[str], bool]
 
@@ -171,5 +172,4 @@ def _try_to_list(folder: str, part: str, lost: list[OSError]) -> None:
 
 
 def _printable(name: str) -> str:
-    """A file's name as a database can hold it: bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return printable(os.fsencode(name))

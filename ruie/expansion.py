@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
-from typing import Any, BinaryIO
-
-from ruie.worker.ingest.refusal import UnreadableError
+from typing import Any, BinaryIO, cast
 
 ALWAYS_READ = 64 << 20
 """Bytes that anything may expand to."""
@@ -15,11 +14,9 @@ large; a file of zeros a thousand times."""
 
 
 def check_expansion(plain: int, packed: int) -> None:
-    """Raise `UnreadableError` if so many bytes are too much to come of so many compressed ones."""
+    """Raise `OSError` if so many bytes are too much to come of so many compressed ones."""
     if plain > ALWAYS_READ and plain > MOST_EXPANDED * packed:
-        raise UnreadableError(
-            f"it expands to more than {MOST_EXPANDED} times its size, as no text does"
-        )
+        raise OSError(f"it expands to more than {MOST_EXPANDED} times its size, as no text does")
 
 
 class Counted(io.RawIOBase):
@@ -40,7 +37,7 @@ class Counted(io.RawIOBase):
 
 
 class Expanding(io.RawIOBase):
-    """What compressed data expands to. Reading raises `UnreadableError` if that is too much."""
+    """What compressed data expands to. Reading raises `OSError` if that is too much."""
 
     def __init__(self, plain: BinaryIO, packed: Counted) -> None:
         self._plain = plain
@@ -56,3 +53,16 @@ class Expanding(io.RawIOBase):
         self._size += len(data)
         check_expansion(self._size, self._packed.size)
         return len(data)
+
+
+def gunzipped(stream: BinaryIO) -> BinaryIO:
+    """What a stream of gzip expands to."""
+    packed = Counted(stream)
+    plain = gzip.GzipFile(fileobj=cast(BinaryIO, packed))
+    return expanding(cast(BinaryIO, plain), packed)
+
+
+def expanding(plain: BinaryIO, packed: Counted) -> BinaryIO:
+    """`Expanding` with a buffer."""
+    # `read1` returns what there is, without waiting for more: of a truncated file, all of it
+    return cast(BinaryIO, io.BufferedReader(Expanding(plain, packed), 1 << 18))
