@@ -69,7 +69,7 @@ def parse_query(text: str) -> tuple[Alternative, ...]:
         )
     if len(alternatives) > MOST_TERMS:
         raise UsageError(
-            f"A search has at most {MOST_TERMS} alternatives, between each OR.", "Leave some out."
+            f"A search has at most {MOST_TERMS} alternatives between ORs.", "Leave some out."
         )
     return tuple(alternatives)
 

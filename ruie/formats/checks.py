@@ -82,6 +82,8 @@ def label(value: object, key: str) -> str:
         raise RowError(f"'{key}' is not text")
     if len(value := " ".join(value.split())) > MAX_LABEL:
         raise RowError(f"'{key}' has {len(value)} characters, more than {MAX_LABEL}")
+    if "\0" in value:
+        raise RowError(f"'{key}' has NUL")
     if value.strip(SEPARATOR) != value:
         raise RowError(f"'{key}' begins or ends with '{SEPARATOR}': {short(value)}")
     return encodable(value, key)

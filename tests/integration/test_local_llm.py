@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +18,7 @@ pytest.importorskip("openvino_genai", reason="the extra `local` is not installed
 
 import openai  # after the skip
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from support.local_llm import start
 
 from ruie.errors import UnavailableError
 from ruie.grammar import grammar
@@ -38,16 +39,6 @@ ASK: list[ChatCompletionMessageParam] = [
 ]
 
 
-def start(*options: str, cores: Collection[int] = ()) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ruie.worker.embedded.llm", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores or os.sched_getaffinity(0)),
-    )
-
-
 @pytest.fixture(scope="module")
 def client() -> Iterator[openai.OpenAI]:
     server = start("--port", "0")
@@ -61,19 +52,6 @@ def client() -> Iterator[openai.OpenAI]:
     server.send_signal(signal.SIGTERM)
     server.communicate(timeout=10)
     assert server.returncode == 0, "SIGTERM is a clean end"
-
-
-def test_it_runs_on_one_core() -> None:
-    server = start("--port", "0", cores=[min(os.sched_getaffinity(0))])
-    assert server.stdout is not None
-    try:
-        ready = server.stdout.readline()
-        assert " on http" in ready, server.communicate()[1]
-        with openai.OpenAI(base_url=ready.split()[-1], api_key="none") as alone:
-            assert ask(alone, alone.models.list().data[0].id, max_tokens=2).choices
-    finally:
-        server.kill()
-        server.communicate()
 
 
 @pytest.fixture(scope="module")

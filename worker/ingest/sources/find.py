@@ -136,8 +136,8 @@ def _format(name: str) -> tuple[str, str]:
 def _entries(name: str, urls: dict[str, str], access: Access) -> Iterator[FileEntry]:
     if name == "-":
         yield FileEntry(STDIN, "", 0, lambda: nullcontext(sys.stdin.buffer), listed=False)
-    elif re.match(r"[a-z][a-z0-9+.-]*://", name):
-        yield from remote(name, urls, access.hosts)
+    elif url := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
+        yield from remote(url[0].lower() + name[url.end() :], urls, access.hosts)
     else:
         yield from local(name, known, access.outside_links)
 
