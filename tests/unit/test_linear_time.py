@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,14 +12,18 @@ from support.linear_time import Made, assert_linear, repeated
 
 from ruie.chunking import Chunker
 from ruie.cut_off import exhausted
-from ruie.errors import UsageError
+from ruie.errors import CallError, UsageError
 from ruie.grounding import Grounder
+from ruie.llm.call import Call
+from ruie.llm.failures import answered_error
+from ruie.llm.response import read_completion, read_document
 from ruie.parsing import OutputForm, parse
 from ruie.records import Query, Task
 from ruie.search_query import Term, parse_query
 from ruie.snippets import snippet
 from ruie.tokens import estimate_tokens
 from ruie.words import located_words, words
+from ruie.worker.messages import checked
 
 pytestmark = pytest.mark.slow  # what is measured says as much about the machine
 
@@ -69,6 +74,50 @@ def test_answers(piece: str, task: Task, form: OutputForm) -> None:
     for begin in ("", "PERSON: ", '{"items": [{"type": "PERSON", "span": "'):
         assert_linear(read, lambda size, begin=begin: begin + repeated(piece)(size), 2_000)  # type: ignore[misc]  # its default
     assert_linear(lambda output: exhausted(output, query), repeated(piece), 2_000)
+
+
+BODIES: dict[str, Made] = {
+    "nested lists": repeated("["),
+    "nested errors": repeated('{"error":'),
+    "errors in texts": lambda size: json.dumps({"error": {"message": '{"error": ' * (size // 10)}}),
+    "a list of errors": lambda size: json.dumps([{"error": {"message": "x"}}] * (size // 30)),
+    "a page": repeated("<title>"),
+    "open tags": repeated("<"),
+    "a text": lambda size: said("PERSON: Mara Quill; " * (size // 20)),
+    "thoughts": lambda size: said("<think>" * (size // 7)),
+    "thoughts that end": lambda size: said("<think></think>" * (size // 15)),
+    "parts": lambda size: said([{"type": "text", "text": "a"}] * (size // 30)),
+    "escapes": lambda size: said("\\u" * (size // 2)),
+    "a key": repeated("sk-"),
+    "events": repeated("data: {}\n"),
+}
+
+
+def said(content: object) -> str:
+    choice = {"message": {"content": content}, "finish_reason": "stop"}
+    return json.dumps({"choices": [choice]})
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies(name: str) -> None:
+    call = Call("m", (), 256, prompt_tokens=1)
+
+    def read(body: str) -> None:
+        answered_error(500, {}, body.encode(), "http://x", "m")
+        with suppress(CallError):
+            read_completion(read_document(body.encode(), "http://x"), {}, 0.1, call)
+
+    assert_linear(read, BODIES[name], 100_000)
+
+
+@pytest.mark.parametrize("piece", ["[", '{"body":', '"', "a", "\0", "\u0301"])
+def test_messages(piece: str) -> None:
+    def read(message: str) -> None:
+        with suppress(ValueError):
+            checked(message.encode())
+
+    assert_linear(read, repeated(piece), 4_000)  # of 16,384 bytes at most
+    assert_linear(read, lambda size: json.dumps({"body": repeated(piece)(size)}), 3_000)
 
 
 PLACES = {
