@@ -94,6 +94,9 @@ def wait_until_done(fleet: Fleet, job_id: str, many: int) -> None:
     wait_until(lambda: fleet.client.progress(job_id).done >= many, 60)
 
 
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"], indirect=True
+)
 def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing(
     fleet: Fleet, endpoint: ScriptedEndpoint
 ) -> None:

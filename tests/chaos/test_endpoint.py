@@ -38,6 +38,7 @@ def test_an_endpoint_that_fails_a_fifth_of_its_calls(
 
 
 @pytest.mark.scene("poison")
+@pytest.mark.slow
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     """Its items are quarantined as `worker_lost`, and no others; everything else is done."""
     scene.enqueue(30, poison=17)

@@ -105,6 +105,7 @@ def end_when_ready(worker: Process) -> None:
 
 
 @pytest.mark.scene("clocks")
+@pytest.mark.slow
 def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     """Half an hour slow and half an hour fast: leases, retries and pauses are not affected, nor is
     an endpoint's Retry-After that is a date."""

@@ -14,6 +14,7 @@ LIVE_S = 12.0
 
 
 @pytest.mark.scene("shares")
+@pytest.mark.slow
 def test_a_backfill_never_starves_a_live_job(scene: Scene) -> None:
     client = scene.fleet.client
     backfill = client.enqueue(rows(100, 60), SCHEMA, priority="backfill").job_id

@@ -58,6 +58,7 @@ WHERE job_id = :job"""
 
 
 @pytest.mark.scene("tariff")
+@pytest.mark.slow
 def test_the_books_equal_the_bill_with_caches_reasoning_and_flex(scene: Scene) -> None:
     """A part of each prompt is cached or written, the model thinks, and a third of the calls for
     flex is served, and charged, as others are; some calls fail, or their answers are cut off."""

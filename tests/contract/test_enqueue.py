@@ -105,6 +105,9 @@ def wait_for_documents(database: JobDatabase, documents: int) -> None:
     wait_until(lambda: enqueued(database) >= documents, SECONDS)
 
 
+@pytest.mark.parametrize(
+    "server", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"], indirect=True
+)
 def test_killed_and_started_again(
     database: JobDatabase, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -121,6 +124,9 @@ def test_killed_and_started_again(
     audit(database)
 
 
+@pytest.mark.parametrize(
+    "server", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"], indirect=True
+)
 def test_ctrl_c_says_how_to_continue(
     database: JobDatabase, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:

@@ -190,7 +190,7 @@ def test_an_answer_is_held_to_a_grammar(client: openai.OpenAI, model: str) -> No
 
 
 WRONG = (
-    *("root ::= ", "root ::= missing", "no grammar at all", 'root ::= "open'),
+    "no grammar at all",
     r"root ::= [^\x80]",  # fails in the first step, with an IndexError
 )
 

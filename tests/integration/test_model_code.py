@@ -67,7 +67,12 @@ def load(kind: str, folder: Path, home: Path, **settings: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "kind", ["AutoModel", "AutoModelForSequenceClassification", "AutoModelForCausalLM"]
+    "kind",
+    [
+        "AutoModel",
+        pytest.param("AutoModelForSequenceClassification", marks=pytest.mark.slow),
+        pytest.param("AutoModelForCausalLM", marks=pytest.mark.slow),
+    ],
 )
 def test_it_is_not_run(odd: tuple[Path, Path], tmp_path: Path, kind: str) -> None:
     folder, mark = odd

@@ -160,7 +160,7 @@ def test_an_endpoint_that_repeats_what_it_was_sent(
             assert_untold(done.stdout + done.stderr, f"{form} {status}")
 
 
-@pytest.mark.parametrize("form", ["openai", "answer"])
+@pytest.mark.parametrize("form", ["openai", pytest.param("answer", marks=pytest.mark.slow)])
 def test_a_fleet_whose_calls_are_refused(
     ruie: Run, sqlite_server: Server, planted: dict[str, str], tmp_path: Path, form: str
 ) -> None:

@@ -91,8 +91,11 @@ def test_a_whole_fleet_over_tls(
         try:
             job = ruie("enqueue", "d.jsonl", "--schema", "news.yaml", **environment).stdout.strip()
             state = "SELECT state FROM jobs"
-            wait_until(lambda: "done" in ruie("query", state, **environment).stdout, 90)
-            found = ruie("query", "SELECT text FROM entities", **environment).stdout
+            wait_until(
+                lambda: "done" in ruie("query", "--as-owner", state, **environment).stdout, 90
+            )
+            names = "SELECT text FROM entities"
+            found = ruie("query", "--as-owner", names, **environment).stdout
         finally:
             up.send_signal(signal.SIGINT)
             output = up.communicate(timeout=60)[0]

@@ -64,7 +64,7 @@ def _student(
 
 
 @pytest.mark.parametrize("learn", [_reward, _student])
-@pytest.mark.parametrize("micro_batch_tokens", [1, 50, 150])
+@pytest.mark.parametrize("micro_batch_tokens", [pytest.param(1, marks=pytest.mark.slow), 50, 150])
 def test_the_gradients_are_those_of_the_whole_step(
     encoder: Path, pools: Pools, learn: Callable[..., Any], micro_batch_tokens: int
 ) -> None:

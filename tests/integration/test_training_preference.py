@@ -65,7 +65,7 @@ def _naive(llm: Path, each: TokenisedConversation) -> float:
     return float(np.mean([log_p[i - 1, tokens[i]].item() for i in range(first, len(tokens))]))
 
 
-@pytest.mark.parametrize("batch_tokens", [64, 4096])
+@pytest.mark.parametrize("batch_tokens", [64, pytest.param(4096, marks=pytest.mark.slow)])
 def test_batches_padding_and_a_shared_prefix_change_no_score(
     llm: Path, batch: list[TokenisedConversation], batch_tokens: int
 ) -> None:
