@@ -100,4 +100,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """What is skipped on a machine that lacks a part is a failure where every part must be."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("Tests were skipped, and with CI set none may be.", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
