@@ -7,6 +7,7 @@ lease exists, it changes nothing, and its result says so. All times are the data
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    func,
     insert,
     select,
     true,
@@ -165,9 +165,17 @@ def count_throttled(conn: Connection, item: LeasedItem) -> int:
 
 
 def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
-    """Items that failed in these ways since the last answer have the attempt back, in all jobs:
-    what failed was not theirs."""
-    last = select(extractions.c.created_at).order_by(extractions.c.id.desc()).limit(1)
+    """Items that failed in these ways since the last call that was answered was sent have the
+    attempt back, in all jobs: what failed was not theirs. An answer that was on its way meanwhile
+    does not say that the endpoint was there."""
+    last = conn.execute(
+        select(extractions.c.created_at, extractions.c.latency_s)
+        .order_by(extractions.c.id.desc())
+        .limit(1)
+    ).first()
+    since = true()
+    if last is not None:
+        since = work_items.c.updated_at > last.created_at - timedelta(seconds=last.latency_s)
     for state in (PENDING, RETRY, LEASED):  # each has a small index of its own
         conn.execute(
             update(work_items)
@@ -175,7 +183,7 @@ def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
                 work_items.c.state == state,
                 work_items.c.error_class.in_(error_classes),
                 work_items.c.attempts > 0,
-                func.coalesce(work_items.c.updated_at > last.scalar_subquery(), true()),
+                since,
             )
             .values(attempts=work_items.c.attempts - 1)
         )
