@@ -42,10 +42,12 @@ def private_folder(path: Path) -> Path:
 def private_file(path: Path) -> None:
     """Make the file if there is none; take what others may do with it away.
 
-    A file without rights of others is as somebody wanted it, perhaps for a group, and stays so.
+    A file without rights of others is as somebody wanted it, perhaps for a group, and stays so. A
+    file that is there is never opened: closing it would drop the locks that this process holds on
+    it, as POSIX has it, and SQLite's connections with them.
     """
-    with suppress(OSError):  # who opens it next says what is wrong
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, FILE))
+    with suppress(OSError):  # it is there, or who opens it next says what is wrong
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE))
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
         _close(file, FILE)
 

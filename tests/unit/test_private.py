@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IMODE
@@ -96,3 +98,22 @@ def test_a_log_is_continued(tmp_path: Path) -> None:
         log.write(b"two\n")
     assert (tmp_path / "a.log").read_text() == "one\ntwo\n"
     assert mode(tmp_path / "a.log") == 0o600
+
+
+WRITES = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()"
+
+
+def test_a_database_that_is_open_keeps_its_locks(tmp_path: Path) -> None:
+    """Closing any descriptor of a file drops the process' locks on it. Another process that closes
+    the database then believes to be its last user, and removes its log under the others."""
+    file = tmp_path / "ruie.db"
+    engine = open_engine(f"sqlite:///{file}")
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE found (n INTEGER)"))
+    open_engine(f"sqlite:///{file}").dispose()
+    for sql in ("INSERT INTO found VALUES (1)", "INSERT INTO found VALUES (2)"):
+        subprocess.run([sys.executable, "-c", f"{WRITES}; c.close()", file, sql], check=True)
+    assert (tmp_path / "ruie.db-wal").exists()
+    with engine.connect() as conn:
+        assert conn.execute(text("SELECT COUNT(*) FROM found")).scalar_one() == 2
+    engine.dispose()
