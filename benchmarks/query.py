@@ -28,14 +28,14 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import psycopg  # noqa: E402  # after the path above
-from query_data import spellings  # noqa: E402
-from query_fill import fill  # noqa: E402
-from support.documents import questions, tables_page  # noqa: E402
+from query_data import spellings  # noqa: E402  # after the path above
+from query_fill import fill  # noqa: E402  # after the path above
+from support.documents import questions, tables_page  # noqa: E402  # after the path above
 
-from ruie.db import migrate  # noqa: E402
-from ruie.db.engine import database_url, open_engine  # noqa: E402
-from ruie.db.query import run_readonly  # noqa: E402
-from ruie.names import name_key  # noqa: E402
+from ruie.db import migrate  # noqa: E402  # after the path above
+from ruie.db.engine import database_url, open_engine  # noqa: E402  # after the path above
+from ruie.db.query import run_readonly  # noqa: E402  # after the path above
+from ruie.names import name_key  # noqa: E402  # after the path above
 
 LIMIT_MS = 100.0
 """What a person does not wait for."""
