@@ -26,16 +26,16 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from query import postgresql, prepare  # noqa: E402  # after the path above
-from query_data import spellings  # noqa: E402
-from sqlalchemy import Engine  # noqa: E402
+from query_data import spellings  # noqa: E402  # after the path above
+from sqlalchemy import Engine  # noqa: E402  # after the path above
 
-from ruie.db import jobs, migrate, queue, record_rows, results  # noqa: E402
-from ruie.db.engine import open_engine  # noqa: E402
-from ruie.db.job_settings import JobSettings  # noqa: E402
-from ruie.extractor import Decoding  # noqa: E402
-from ruie.names import name_key  # noqa: E402
-from ruie.records import Grounding, Item, Span, Task  # noqa: E402
-from ruie.schema import Schema  # noqa: E402
+from ruie.db import jobs, migrate, queue, record_rows, results  # noqa: E402  # after the path above
+from ruie.db.engine import open_engine  # noqa: E402  # after the path above
+from ruie.db.job_settings import JobSettings  # noqa: E402  # after the path above
+from ruie.extractor import Decoding  # noqa: E402  # after the path above
+from ruie.names import name_key  # noqa: E402  # after the path above
+from ruie.records import Grounding, Item, Span, Task  # noqa: E402  # after the path above
+from ruie.schema import Schema  # noqa: E402  # after the path above
 
 RESULTS = 500
 ROUNDS = 5
