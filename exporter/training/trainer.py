@@ -152,7 +152,7 @@ class _UnshuffledTrainer(Trainer):  # type: ignore[misc,unused-ignore]  # Any wi
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
         # The Trainer's type allows data sets without a length, and ours has one.
-        return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+        return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]  # its stub wants Sized
 
 
 class _Measure(TrainerCallback):  # type: ignore[misc,unused-ignore]  # Any without torch

@@ -127,7 +127,7 @@ def test_the_mode_stays_unless_another_is_named(database: JobDatabase) -> None:
     ).job_id
 
     def parameters(**changes: object) -> object:
-        client.change_job(job, **changes)  # type: ignore[arg-type]
+        client.change_job(job, **changes)  # type: ignore[arg-type]  # of any setting
         return client.job(job).settings.decoding.parameters
 
     assert parameters(parameters={"seed": 1}) == {"seed": 1, "service_tier": "flex"}

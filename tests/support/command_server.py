@@ -99,9 +99,9 @@ def become(request: Mapping[str, object]) -> None:
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False))  # noqa: SIM115  # as long as it runs
-    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: SIM115  # it stays open
     sys.stderr = io.TextIOWrapper(
-        open(2, "wb", closefd=False),  # noqa: SIM115
+        open(2, "wb", closefd=False),  # noqa: SIM115  # likewise
         "utf-8",
         "backslashreplace",
         write_through=True,

@@ -21,7 +21,7 @@ PASSWORD = 4
 def check_installed() -> None:
     """Raises `UnavailableError` where PDFium is missing."""
     try:
-        import pypdfium2  # noqa: F401
+        import pypdfium2  # noqa: F401  # is it installed?
     except ImportError:
         raise UnavailableError(
             "Reading PDF is not installed.", "Install it: pip install 'ruie[pdf]'."
