@@ -31,7 +31,7 @@ def run(fleet: Fleet, rows: dict[str, dict[str, Any]]) -> str:
     lines = (json.dumps({"id": row["id"], "text": row["text"]}) for row in rows.values())
     (fleet.folder / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
     job = fleet.ruie("enqueue", "in.jsonl", "--schema", "schema.yaml")
-    fleet.wait_done(job, 120)
+    fleet.wait_done(job)
     return job
 
 

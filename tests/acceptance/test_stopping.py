@@ -67,7 +67,7 @@ def test_an_item_whose_call_does_not_end_is_given_back_after_the_grace_period(
 ) -> None:
     worker = fleet.start("worker")
     fleet.client.enqueue(PATIENT, SCHEMA)
-    wait_until(lambda: endpoint.in_flight == 1, 30)
+    wait_until(lambda: endpoint.in_flight == 1)
 
     assert worker.terminate() == 0
     assert rows(fleet, "SELECT state, attempts FROM work_items") == [("pending", 0)]
@@ -81,7 +81,7 @@ def test_a_paused_job_stops_within_a_call_and_keeps_what_it_has(
 ) -> None:
     fleet.start("worker")
     job_id = fleet.client.enqueue(ROWS, SCHEMA).job_id
-    wait_until(lambda: fleet.client.progress(job_id).done >= 4, 60)
+    wait_until(lambda: fleet.client.progress(job_id).done >= 4)
     with fleet.client.engine.begin() as conn:
         job_states.set_job_state(conn, job_id, "paused", "by hand")
     time.sleep(2.0)  # the job is checked each second, and a call ends

@@ -48,14 +48,14 @@ def started_by(config: Settings) -> set[int]:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
 def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.Signals) -> None:
     up = Process("up", tmp_path, config.environment())
-    wait_until(lambda: "Ready" in up.output() or not up.alive, 60)
+    wait_until(lambda: "Ready" in up.output() or not up.alive)
     assert up.alive, up.output()
     client = Client(config)
     job_id = client.enqueue([{"text": "Ada went to Rome ."}], SCHEMA).job_id
-    wait_until(lambda: client.progress(job_id).state == "done", 60)
+    wait_until(lambda: client.progress(job_id).state == "done")
     assert len(started_by(config)) > 4  # supervisors, Redis, coordinator, worker and its process
 
     os.kill(up.pid, end)
 
-    wait_until(lambda: not up.alive, 40)
-    wait_until(lambda: not started_by(config), 40)
+    wait_until(lambda: not up.alive)
+    wait_until(lambda: not started_by(config))

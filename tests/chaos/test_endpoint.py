@@ -42,7 +42,7 @@ def test_an_endpoint_that_fails_a_fifth_of_its_calls(
 def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     """Its items are quarantined as `worker_lost`, and no others; everything else is done."""
     scene.enqueue(30, poison=17)
-    scene.until_closed(120)
+    scene.until_closed()
     log = scene.endpoint.log()
     kills = sum(entry.fault == "poison" for entry in log)
     scene.audit(lost_calls=IN_FLIGHT * kills, log=log, may_fail=("poison",))
@@ -64,12 +64,12 @@ def test_an_endpoint_that_is_away_in_mid_job(scene: Scene, kind: str) -> None:
     scene.until_done(20)
     before = scene.endpoint.count()
     scene.behave(faults=1.0, kinds=(kind,), most=0)
-    wait_until(lambda: bool(client.endpoints_away()), 30)
-    wait_until(lambda: any(away.failures > 1 for away in client.endpoints_away()), 60)
+    wait_until(lambda: bool(client.endpoints_away()))
+    wait_until(lambda: any(away.failures > 1 for away in client.endpoints_away()))
     sent = scene.endpoint.count() - before
     assert sent <= 2 * IN_FLIGHT * len(scene.alive("worker")) + 4, "the fleet goes on calling"
     scene.behave()
-    scene.until_closed(60)
+    scene.until_closed()
     scene.audit()
     assert client.endpoints_away() == []
     used = "SELECT MAX(attempts) FROM work_items WHERE job_id = :job"
@@ -85,7 +85,7 @@ def test_a_key_that_is_refused_in_mid_job(scene: Scene) -> None:
     scene.until_done(20)
     before = scene.endpoint.count()
     scene.behave(faults=1.0, kinds=("401",), most=0)
-    wait_until(lambda: client.progress(scene.job_id).state == "paused", 30)
+    wait_until(lambda: client.progress(scene.job_id).state == "paused")
     time.sleep(2)
     sent = scene.endpoint.count() - before
     # Those in flight; two more in each process, for which the first two refusals make room (it is
@@ -95,7 +95,7 @@ def test_a_key_that_is_refused_in_mid_job(scene: Scene) -> None:
     scene.behave()
     with scene.engine.begin() as conn:
         job_states.set_job_state(conn, scene.job_id, "running")
-    scene.until_closed(60)
+    scene.until_closed()
     scene.audit()
 
 
@@ -107,7 +107,7 @@ def test_a_request_that_is_refused_for_every_item(scene: Scene) -> None:
     scene.behave(faults=1.0, kinds=("400",), most=0)
     before = scene.endpoint.count()
     scene.enqueue(40)
-    wait_until(lambda: client.progress(scene.job_id).state == "paused", 60)
+    wait_until(lambda: client.progress(scene.job_id).state == "paused")
     time.sleep(2)
     sent = scene.endpoint.count() - before
     assert sent <= IN_FLIGHT * len(scene.alive("worker")) + 8
@@ -116,5 +116,5 @@ def test_a_request_that_is_refused_for_every_item(scene: Scene) -> None:
     scene.behave()
     with scene.engine.begin() as conn:
         job_states.set_job_state(conn, scene.job_id, "running")
-    scene.until_closed(60)
+    scene.until_closed()
     scene.audit()

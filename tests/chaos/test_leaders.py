@@ -60,7 +60,7 @@ def leader(scene: Scene) -> Process | None:
 def in_mid_job(scene: Scene, documents: int) -> Process:
     """Two coordinators and two workers in the middle of a job; returns the one that leads."""
     scene.staff(workers=2, coordinators=2)
-    wait_until(lambda: leader(scene), 20)
+    wait_until(lambda: leader(scene))
     scene.enqueue(documents)
     scene.until_done(40)
     first = leader(scene)
@@ -117,7 +117,7 @@ def test_a_leader_killed_and_a_leader_frozen(scene: Scene) -> None:
     freeze(scene, second, "idle")
     until_another_leads(scene, second)
     second.thaw()
-    scene.until_closed(120)
+    scene.until_closed()
     check_actions(scene, leaders=3)
     scene.audit(lost_calls=0)
 
@@ -129,6 +129,6 @@ def test_a_leader_frozen_in_mid_transaction(scene: Scene) -> None:
     freeze(scene, first, "idle in transaction")
     until_another_leads(scene, first)
     first.thaw()
-    scene.until_closed(120)
+    scene.until_closed()
     check_actions(scene, leaders=2)
     scene.audit(lost_calls=0)

@@ -38,7 +38,7 @@ def test_workers_killed_at_random(scene: Scene) -> None:
             scene.kill(worker)
             scene.start("worker")
 
-    scene.until_closed(120, kill_one)
+    scene.until_closed(meanwhile=kill_one)
     assert scene.killed >= 3
     scene.audit()
 
@@ -49,7 +49,7 @@ def test_redis_restarted_empty_three_times(scene: Scene) -> None:
     for share in (60, 160, 260):
         scene.until_done(share)
         scene.fleet.restart_redis()
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit(lost_calls=0)
 
 
@@ -65,7 +65,7 @@ def test_postgresql_restarted_in_mid_transaction(scene: Scene) -> None:
         scene.until_done(share)
         wait_until(lambda: scene.scalar(busy))
         scene.server.crash()
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit(lost_calls=0)
 
 
@@ -82,7 +82,7 @@ def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
         scene.start("worker", RUIE_LLM_REQUESTS_PER_MINUTE=str(quota.requests))
     scene.enqueue(350)
     for share in (200, 600, 1000):
-        scene.until_done(share, 240)
+        scene.until_done(share)
         scene.fleet.restart_redis()
     scene.until_closed(300)
     for worker in scene.alive("worker"):
@@ -100,7 +100,7 @@ def shown_clock(process: Process) -> float:
 
 
 def end_when_ready(worker: Process) -> None:
-    wait_until(lambda: "ready" in worker.output(), 60)
+    wait_until(lambda: "ready" in worker.output())
     assert worker.terminate() == 0
 
 
@@ -118,7 +118,7 @@ def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
     }
     scene.behave(faults=0.05, kinds=("429 date", "500"))
     scene.enqueue(25)
-    scene.until_closed(120)
+    scene.until_closed()
     today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     for shift, worker in wrong.items():
         shown = shown_clock(worker) - (datetime.now() - today).total_seconds()

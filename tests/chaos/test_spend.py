@@ -26,9 +26,9 @@ def test_a_job_pauses_at_its_cap_and_continues_when_it_is_raised(scene: Scene) -
     scene.until_done(40)
     scene.kill(scene.alive("worker")[0])
     scene.start("worker")
-    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 90)
+    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused")
     # no more calls are sent, and those in flight have ended
-    wait_until(lambda: all(entry.ended for entry in scene.mine()), 10)
+    wait_until(lambda: all(entry.ended for entry in scene.mine()))
 
     bill = sum(entry.nusd for entry in scene.mine())
     most = CAP_USD * NUSD
@@ -41,7 +41,7 @@ def test_a_job_pauses_at_its_cap_and_continues_when_it_is_raised(scene: Scene) -
 
     with scene.engine.begin() as conn:
         job_states.set_cap(conn, scene.job_id, 10 * round(most))
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit(cap_nusd=10 * round(most))
 
 
@@ -71,7 +71,7 @@ def test_the_books_equal_the_bill_with_caches_reasoning_and_flex(scene: Scene) -
         input_nusd=1000, cached_nusd=100, cache_write_nusd=1250, output_nusd=4000, flex=2 / 3,
     )  # fmt: skip  # faults, then the tariff
     scene.enqueue(30, mode="flex")
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit()
 
     mine = [entry for entry in scene.mine() if entry.nusd]
@@ -110,13 +110,13 @@ def test_a_day_has_a_cap(scene: Scene) -> None:
     for command in ("coordinator", "worker", "worker"):
         scene.start(command, RUIE_SPEND_PER_DAY_USD=f"{cap:.9f}")
     scene.enqueue(60)
-    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused", 90)
-    wait_until(lambda: all(entry.ended for entry in scene.mine()), 10)
+    wait_until(lambda: scene.fleet.client.progress(scene.job_id).state == "paused")
+    wait_until(lambda: all(entry.ended for entry in scene.mine()))
     bill = sum(entry.nusd for entry in scene.mine())
     assert CAP_USD * NUSD / 2 < bill <= CAP_USD * NUSD
 
     for process in (*scene.alive("worker"), *scene.alive("coordinator")):
         process.terminate()
     scene.staff(workers=2)  # without a day's cap: the job resumes by itself
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit(lost_calls=IN_FLIGHT * scene.killed)

@@ -51,7 +51,7 @@ def test_workers_stopped_past_their_leases(scene: Scene) -> None:
         stopped += 1
         until_leases_are_lost(scene)
         worker.thaw()
-    scene.until_closed(120)
+    scene.until_closed()
     scene.audit(lost_calls=IN_FLIGHT * stopped)
 
 
@@ -59,7 +59,7 @@ def until_leases_are_lost(scene: Scene) -> None:
     """Until the coordinator has taken items back from a worker."""
     losses = "SELECT SUM(losses) FROM work_items WHERE job_id = :job"
     before = scene.scalar(losses, job=scene.job_id)
-    wait_until(lambda: scene.scalar(losses, job=scene.job_id) > before, 20)
+    wait_until(lambda: scene.scalar(losses, job=scene.job_id) > before)
 
 
 def freeze_with_leases(scene: Scene, worker: Process) -> None:

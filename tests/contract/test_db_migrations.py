@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
 from support.job_database import JobDatabase
+from support.waiting import PATIENCE_S
 
 from ruie.db import job_states, jobs, migrate, queue
 from ruie.db.engine import open_engine
@@ -123,9 +124,9 @@ def test_several_processes_at_once(empty_url: str) -> None:
     ]
     for process in processes:
         process.start()
-    assert [answers.get(timeout=50) for _ in processes] == [""] * 3
+    assert [answers.get(timeout=PATIENCE_S) for _ in processes] == [""] * 3
     for process in processes:
-        process.join(10)
+        process.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize(("revision", "failed_calls"), [("0001", []), ("0010", [("small", None)])])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 from support.job_database import JobDatabase
+from support.waiting import PATIENCE_S
 
 from ruie.db import schedule_runs, schedules
 from ruie.db.engine import open_engine
@@ -59,7 +60,7 @@ def round_(engine: Engine, runner: ScheduleRunner) -> int:
         claimed = runner.claim(conn)
     runner.start(claimed)
     for thread in list(runner._threads.values()):
-        thread.join(30)
+        thread.join(PATIENCE_S)
     return len(claimed)
 
 
@@ -126,7 +127,7 @@ def test_two_coordinators_fire_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert (fired, states(calls)) == (["news"], ["due"])
     with engine.begin() as conn:
         claimed = schedule_runs.claim(conn, "a", 30, 5) + schedule_runs.claim(conn, "b", 30, 5)

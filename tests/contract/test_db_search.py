@@ -152,11 +152,11 @@ class TestQueries:
         vocabulary = ["a", "b", "c", "ab", "abc", "bä", "原", "油", "D-e", "3.5"]
         texts = {
             str(n): f"z{n} " + " ".join(rng.choices(vocabulary, k=rng.choice([3, 6, 300])))
-            for n in range(120)
+            for n in range(60)
         }
         database.enqueue(database.job(), texts)
         folded = {name: words(text) for name, text in texts.items()}
-        for _ in range(120):
+        for _ in range(60):
             query = _random_query(rng, vocabulary)
             expected = sorted(name for name, every in folded.items() if _naive(query, every))
             assert sorted(names(ask(query, limit=200))) == expected, query

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.databases import Server
 from support.job_database import JobDatabase
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db.engine import reading
 from ruie.schema import Schema
@@ -25,8 +25,7 @@ from ruie.worker.ingest.dry_run import DryRun
 from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress
 
 SCHEMA = Schema("news", entities={"person": ""}, relations={"knows": ""})
-DOCUMENTS = 100_000
-SECONDS = 120
+DOCUMENTS = 40_000
 COUNTS = ("documents", "new_documents", "items", "refused", "changed", "unchanged", "removed")
 
 
@@ -102,7 +101,7 @@ def audit(database: JobDatabase, documents: int = DOCUMENTS) -> None:
 
 
 def wait_for_documents(database: JobDatabase, documents: int) -> None:
-    wait_until(lambda: enqueued(database) >= documents, SECONDS)
+    wait_until(lambda: enqueued(database) >= documents)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +111,13 @@ def test_killed_and_started_again(
     database: JobDatabase, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
-    for at_least in (1, 20_000):
+    for at_least in (1, 10_000):
         process = start("in.jsonl")
         wait_for_documents(database, at_least)
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert enqueued(database) < DOCUMENTS - DOCUMENTS // 1000
-    stdout, stderr = start("in.jsonl").communicate(timeout=SECONDS)
+    stdout, stderr = start("in.jsonl").communicate(timeout=PATIENCE_S)
     assert "continued the job that was interrupted" in stderr
     assert database.rows("SELECT id FROM jobs") == [(stdout.strip(),)]
     audit(database)
@@ -132,15 +131,15 @@ def test_ctrl_c_says_how_to_continue(
 ) -> None:
     write(tmp_path / "in.jsonl", DOCUMENTS)
     process = start("in.jsonl")
-    wait_until(lambda: enqueued(database) >= 1, SECONDS)
+    wait_until(lambda: enqueued(database) >= 1)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=SECONDS)
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
     job = database.one("SELECT id FROM jobs")
     assert (process.returncode, stdout) == (130, "")
     assert "the same command continues from there" in stderr
     assert f"`ruie cancel {job}` discards the job" in stderr
     again = start("in.jsonl")
-    assert again.communicate(timeout=SECONDS)[0].strip() == job
+    assert again.communicate(timeout=PATIENCE_S)[0].strip() == job
     audit(database)
 
 
@@ -152,7 +151,7 @@ def test_a_database_that_restarts_is_waited_for(
 
     def progress(reached: EnqueueProgress) -> None:
         under_way = bool(crashes) and crashes[-1].is_alive()
-        if reached.documents and len(crashes) < 3 and not under_way:
+        if reached.documents and len(crashes) < 2 and not under_way:
             # in a thread: the next transaction has begun when the server ends
             crashes.append(threading.Timer(0.1 * len(crashes), server.crash))
             crashes[-1].start()
@@ -161,7 +160,7 @@ def test_a_database_that_restarts_is_waited_for(
     done = client.enqueue_files([path], SCHEMA, progress)
     for crash in crashes:
         crash.join()
-    assert len(crashes) == 3
+    assert len(crashes) == 2
     assert done.documents == DOCUMENTS - DOCUMENTS // 1000
     audit(database)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.damage import damaged
 from support.fuzzing import fuzz, mutated
+from support.waiting import PATIENCE_S
 
 from ruie.bundle import Bundle
 from ruie.bundle.manifest import FILES, MANIFEST, Manifest, digest, file_card
@@ -68,7 +69,7 @@ def test_a_damaged_bundle_is_refused(tmp_path: Path, request: pytest.FixtureRequ
         damage(folder, seed)
         child = FORK.Process(target=use, args=(folder,))
         child.start()
-        child.join(60)
+        child.join(PATIENCE_S)
         code = child.exitcode
         child.kill()
         shutil.rmtree(folder)

@@ -13,6 +13,7 @@ import redis
 from support.command_server import CommandServer
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.redis_keys import assert_keys_expire
+from support.waiting import PATIENCE_S
 
 from ruie.bundle import Bundle
 from ruie.errors import UnavailableError
@@ -84,6 +85,6 @@ def ruie(
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-        return command_server.run(arguments, tmp_path, {**clean, **settings}, timeout_s=60)
+        return command_server.run(arguments, tmp_path, {**clean, **settings}, timeout_s=PATIENCE_S)
 
     return run

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.bundles import query_of
+from support.waiting import PATIENCE_S
 
 from ruie.bundle import Bundle, Encoder
 from ruie.records import Task
@@ -21,7 +22,7 @@ def in_child(function: Callable[[], int]) -> int:
     queue = context.SimpleQueue()
     child = context.Process(target=lambda: queue.put(function()))
     child.start()
-    child.join(60)
+    child.join(PATIENCE_S)
     if child.is_alive():
         child.kill()
         pytest.fail("the forked child hangs")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from support.databases import Server
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db.engine import open_engine
 
@@ -129,9 +129,9 @@ def interrupted(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip  # one process
     try:
-        wait_until(lambda: begun(process.pid), 60)
+        wait_until(lambda: begun(process.pid))
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=PATIENCE_S)[1]
     finally:
         process.kill()
         process.communicate()

@@ -65,7 +65,7 @@ def test_due_times_come_and_two_coordinators_run(
     coordinate(), coordinate()
     with engine.begin() as conn:
         conn.execute(text("UPDATE schedules SET next_due_at = '2026-01-01 01:00:00.000000'"))
-    wait_until(lambda: states(engine) == ["done"], 40)
+    wait_until(lambda: states(engine) == ["done"])
     printed = json.loads(ruie("schedule", "list", "--json").stdout)[0]
     assert printed["last_run"]["counts"]["documents"] == 1
     assert printed["last_run"]["job_state"] == "running"
@@ -82,7 +82,7 @@ def test_a_killed_coordinators_run_is_taken_up(
     assert ruie("schedule", "add", "news", "--source", "in.jsonl", *ADD).returncode == 0
     assert ruie("schedule", "run", "news").returncode == 0
     first = coordinate()
-    wait_until(lambda: states(engine) == ["running"], 40)
+    wait_until(lambda: states(engine) == ["running"])
     first.send_signal(signal.SIGKILL)
     first.wait()
     pipe.unlink()
@@ -90,7 +90,7 @@ def test_a_killed_coordinators_run_is_taken_up(
     with engine.begin() as conn:  # rather than wait for the lease's end
         conn.execute(text("UPDATE schedule_runs SET lease_expires = '2026-01-01 00:00:00.000000'"))
     coordinate()
-    wait_until(lambda: states(engine) == ["done"], 40)
+    wait_until(lambda: states(engine) == ["done"])
     printed = json.loads(ruie("schedule", "show", "news", "--json").stdout)
     assert [run["attempts"] for run in printed["runs"]] == [2]
     with engine.connect() as conn:  # the second continued the job of the first

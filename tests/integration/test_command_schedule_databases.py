@@ -55,7 +55,7 @@ def give_up(database_url: str, job: str) -> int:
 
 
 def test_from_add_to_remove(run: Run, coordinator: Path, database_url: str) -> None:
-    wait_until(lambda: "leading" in coordinator.read_text(), 40)
+    wait_until(lambda: "leading" in coordinator.read_text())
     for name in ("news", "other"):
         made = run("schedule", "add", name, "--source", "in.jsonl", *ADD)
         assert made.returncode == 0, made.stderr

@@ -154,18 +154,18 @@ def test_the_coordinator_fills_it(
             query = "SELECT COUNT(DISTINCT document_id) FROM document_parts"
             return int(conn.execute(text(query)).scalar_one())
 
-    wait_until(lambda: indexed() == len(ROWS), 30)
+    wait_until(lambda: indexed() == len(ROWS))
     rows = [json.dumps({"id": f"n{n}", "text": f"Crude {n}."}) for n in range(1500)]
     (tmp_path / "more.jsonl").write_text("\n".join(rows))
     ruie("enqueue", "more.jsonl", "--schema", "news.yaml")
-    wait_until(lambda: indexed() == len(ROWS) + 1500, 30)
+    wait_until(lambda: indexed() == len(ROWS) + 1500)
     with engine.begin() as conn:
         conn.execute(text("CREATE TRIGGER no BEFORE INSERT ON document_parts"
                           " BEGIN SELECT RAISE(ABORT, 'refused here'); END"))  # fmt: skip
     (tmp_path / "last.jsonl").write_text(json.dumps({"id": "z", "text": "The last."}))
     job = ruie("enqueue", "last.jsonl", "--schema", "news.yaml").stdout.strip()
     log = tmp_path / "coordinator.log"
-    wait_until(lambda: b"cannot be indexed for search: refused here" in log.read_bytes(), 30)
+    wait_until(lambda: b"cannot be indexed for search: refused here" in log.read_bytes())
     ruie("cancel", job)
     assert coordinator.poll() is None
     assert log.read_bytes().count(b"refused here") == 1

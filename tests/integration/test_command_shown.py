@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
+from support.waiting import PATIENCE_S
 
 from ruie.db import job_states, queue
 from ruie.db.engine import open_engine
@@ -110,7 +111,7 @@ def on_a_terminal(arguments: list[str], folder: Path) -> str:
             if not part:
                 break
             read += part
-        process.wait(60)
+        process.wait(PATIENCE_S)
     os.close(ours)
     return read.decode()
 

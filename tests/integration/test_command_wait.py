@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 from support.databases import Server
 from support.job_database import JobDatabase
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.client import Client
 from ruie.db import job_states, jobs, queue
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_with_130(ruie: Run, database: JobDatabase, upgraded: Path) 
         try:
             assert waiting.stderr.readline().startswith(f"{job} running")
             waiting.send_signal(signal.SIGINT)
-            assert waiting.wait(timeout=30) == 130
+            assert waiting.wait(timeout=PATIENCE_S) == 130
         finally:
             waiting.kill()
 

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 from support.commands import ROOT
 from support.deployment import SERVICES
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.worker.embedded.redis_server import find_server
 from ruie.worker.embedded.stack import free_port
@@ -44,7 +44,7 @@ def composed_redis(secrets: Path, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()  # it reaches the server itself: the shell has become it
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_redis_wants_its_password_keeps_every_key_and_is_not_administered(secrets: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint
 from support.gold_model import FILES, IN_FLIGHT, QUESTIONS, gold_model, predictions, settings
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -49,7 +49,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(
         # all that was answered is written, and no call is under way that will be
         wait_until(
             lambda: endpoint.count == 30 + IN_FLIGHT and kept.read_bytes().count(b"\n") == 30,
-            timeout_s=60,
+            timeout_s=PATIENCE_S,
         )
         refused = ruie(*command, **given)
         assert refused.returncode == 2

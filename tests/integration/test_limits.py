@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.limiting import ENDPOINT, MODEL, admissions, call, in_window, limited, state, used
+from support.waiting import PATIENCE_S
 
 from ruie.errors import RateLimitedError
 from ruie.worker.limits import FleetLimiter, Limits
@@ -109,7 +110,7 @@ asyncio.run(run())
     root = Path(__file__).parents[2]
     with admissions(url) as admitted:
         started = [subprocess.Popen([sys.executable, "-c", program], cwd=root) for _ in range(2)]
-        assert [process.wait(60) for process in started] == [0, 0]
+        assert [process.wait(PATIENCE_S) for process in started] == [0, 0]
     assert len(admitted) == 200
     assert_within(admitted, 6000)
 

@@ -19,6 +19,7 @@ pytest.importorskip("openvino_genai", reason="the extra `local` is not installed
 import openai  # after the skip
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from support.local_llm import start
+from support.waiting import PATIENCE_S
 
 from ruie.errors import UnavailableError
 from ruie.grammar import grammar
@@ -50,7 +51,7 @@ def client() -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=ready.split()[-1], api_key="none", max_retries=0) as connected:
         yield connected
     server.send_signal(signal.SIGTERM)
-    server.communicate(timeout=10)
+    server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0, "SIGTERM is a clean end"
 
 
@@ -265,7 +266,7 @@ def test_a_caller_that_goes_away_frees_its_place(client: openai.OpenAI, model: s
 
 def test_a_missing_model_file_is_one_sentence_and_exit_code_3(tmp_path: Path) -> None:
     server = start("--port", "0", "--model", str(tmp_path / "absent.gguf"))
-    _, said = server.communicate(timeout=30)
+    _, said = server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 3
     assert "absent.gguf" in said
     assert "Traceback" not in said
@@ -280,7 +281,7 @@ def test_a_damaged_model_file_leaves_nothing_behind(tmp_path: Path) -> None:
         env={**os.environ, "RUIE_CACHE_DIR": str(cache)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 3

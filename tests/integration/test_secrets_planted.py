@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from support.databases import Server
 from support.secured import EchoingEndpoint, redis_with_password
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -178,14 +178,14 @@ def test_a_fleet_whose_calls_are_refused(
                        "RUIE_MAX_ATTEMPTS": "1"}  # fmt: skip  # two lines
         up = start_up(tmp_path, environment)
         try:
-            wait_until(lambda: (tmp_path / "ruie.db").exists(), 60)
-            wait_until(lambda: told("db", "check") == "" and "of this version" in written[-1], 60)
+            wait_until(lambda: (tmp_path / "ruie.db").exists())
+            wait_until(lambda: told("db", "check") == "" and "of this version" in written[-1])
             job = told(*ENQUEUE)
             assert job.startswith("job_"), written
-            wait_until(lambda: '"running"' not in told("status", job, "--json"), 90)
+            wait_until(lambda: '"running"' not in told("status", job, "--json"))
         finally:
             up.send_signal(signal.SIGINT)
-            output, _ = up.communicate(timeout=60)
+            output, _ = up.communicate(timeout=PATIENCE_S)
         written.append(output)
         for command in SHOWING:
             told(*(job if word == "JOB" else word for word in command))

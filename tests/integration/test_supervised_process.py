@@ -60,7 +60,7 @@ def test_a_parent_killed_with_kill_9_leaves_nobody(tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    wait_until(lambda: not any(alive(pid) for pid in pids), 20)
+    wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_a_child_that_ends_by_itself_is_reported_with_the_last_line_of_its_log(

@@ -17,7 +17,7 @@ from support.certificates import Authority
 from support.databases import Server
 from support.endpoint import ScriptedEndpoint, answer
 from support.tls import TlsFront
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db.engine import database_url
 from ruie.settings import load
@@ -98,7 +98,7 @@ def test_a_whole_fleet_over_tls(
             found = ruie("query", "--as-owner", names, **environment).stdout
         finally:
             up.send_signal(signal.SIGINT)
-            output = up.communicate(timeout=60)[0]
+            output = up.communicate(timeout=PATIENCE_S)[0]
         assert "Ada Lovelace" in found, (job, output)
         assert min(redis.handshakes, sql.handshakes, endpoint.handshakes) > 1
     assert "CERT_NONE" not in output + (tmp_path / ".ruie/worker.log").read_text()

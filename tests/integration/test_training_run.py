@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.tiny import rises, tiny_encoder, tiny_llm
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.bundle import Bundle
 from ruie.bundle.rerank_scores import RerankWeights
@@ -74,7 +74,7 @@ def _train(workspace: Path, name: str, *more: str) -> list[str]:
 
 
 def _run(command: list[str]) -> tuple[dict[str, Any], str]:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout), done.stderr
 
@@ -94,7 +94,7 @@ def _kill_while_it_distils(workspace: Path) -> None:
         start_new_session=True,
     )
     checkpoints = workspace / "killed" / "distillation" / "checkpoints"
-    wait_until(lambda: any(checkpoints.glob("checkpoint-*/trainer_state.json")), 200)
+    wait_until(lambda: any(checkpoints.glob("checkpoint-*/trainer_state.json")))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -20,7 +20,7 @@ def test_messages_that_are_not_taken_are_noticed(url: str) -> None:
 
     assert not noticed.wait(1.0), "an empty queue is not silence"
     app.send_task(BATCH_TASK, args=["b", 0], queue=QUEUE, priority=6, ignore_result=True)
-    wait_until(noticed.is_set, 10)
+    wait_until(noticed.is_set)
 
 
 def test_a_queue_that_moves_is_left_alone(url: str) -> None:

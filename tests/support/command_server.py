@@ -11,6 +11,8 @@ reads requests, a JSON document a line, and answers each with the exit code.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import io
 import json
@@ -20,8 +22,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 TESTS = Path(__file__).parents[1]
 LOADED = (
@@ -112,6 +116,7 @@ def serve() -> None:
     """Answer requests until there are none; returns in each fork, which then is the command."""
     for name in LOADED:
         importlib.import_module(name)
+    gc.freeze()  # a fork that looks through them would copy them
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     while line := sys.stdin.buffer.readline():
         child = os.fork()
@@ -124,8 +129,23 @@ def serve() -> None:
     sys.exit()
 
 
+def end(code: int) -> NoReturn:
+    """End as an interpreter does, up to where it takes every module apart: that takes a third of a
+    second, and changes nothing outside the process."""
+    threading._shutdown()  # type: ignore[attr-defined]  # what an interpreter does first
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     serve()
     from ruie.worker.cli import main
 
-    main()
+    try:
+        main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        end(ended.code)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine
+from support.waiting import PATIENCE_S
 
 from ruie.db import migrate
 from ruie.db.engine import database_url, open_engine
@@ -109,7 +110,7 @@ class PostgreSQL:
         process = self._server.get_postmaster_info().process
         assert process is not None
         process.send_signal(signal.SIGQUIT)  # an "immediate" shutdown
-        process.wait(30)
+        process.wait(PATIENCE_S)
         deadline = time.monotonic() + 120
         while True:
             try:

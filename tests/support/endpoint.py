@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from aiohttp import web
 from support.replies import CUT, HANG, JSON, MODEL, Reply, answer, failure
+from support.waiting import PATIENCE_S
 
 __all__ = ["CUT", "HANG", "MODEL", "Reply", "Request", "ScriptedEndpoint", "answer", "failure"]
 
@@ -67,13 +68,13 @@ class ScriptedEndpoint:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._started.wait(10):
+        if not self._started.wait(PATIENCE_S):
             raise RuntimeError("the scripted endpoint did not start")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def serve_forever(self) -> None:
         self._thread.start()

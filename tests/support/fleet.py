@@ -13,7 +13,7 @@ from typing import Self
 
 from redis import Redis
 from support.redis_keys import assert_keys_expire
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db import migrate
 from ruie.db.engine import open_engine
@@ -67,7 +67,7 @@ class Process:
         os.killpg(self._process.pid, signal.SIGCONT)
         self.frozen = False
 
-    def terminate(self, timeout_s: float = 30) -> int:
+    def terminate(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM to the main process, as a service manager does; returns the exit code."""
         self._process.terminate()
         return self._process.wait(timeout_s)
@@ -86,8 +86,8 @@ class Fleet:
                 "llm_base_url": llm,
                 "bundle": bundle,
                 "home": folder,
-                "lease_s": 3.0,
-                "dispatch_s": 4.0,
+                "lease_s": 30.0,
+                "dispatch_s": 30.0,
                 "concurrency": 1,
                 "batch_size": 8,
                 **more,
@@ -112,7 +112,7 @@ class Fleet:
             env={**os.environ, **self.settings.environment()},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ class Fleet:
         self.redis.stop()
         self.redis = RedisServer(self.folder, self.redis.socket)
 
-    def wait_done(self, job_id: str, timeout_s: float = 60) -> None:
+    def wait_done(self, job_id: str, timeout_s: float = PATIENCE_S) -> None:
         wait_until(lambda: self.client.progress(job_id).state == "done", timeout_s)
 
     def __enter__(self) -> Self:

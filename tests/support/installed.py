@@ -16,6 +16,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support.commands import PYPROJECT, ROOT
+from support.waiting import PATIENCE_S
 
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 PACKAGES: list[str] = PYPROJECT["tool"]["setuptools"]["packages"]
@@ -85,7 +86,7 @@ class Environment:
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
 
 

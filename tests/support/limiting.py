@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 from redis.asyncio import Redis
+from support.waiting import PATIENCE_S
 
 from ruie.llm import Call, Completion, Usage
 from ruie.worker.limits import FleetLimiter, Limits
@@ -87,4 +88,4 @@ def admissions(url: str, dimension: str = "r") -> Iterator[list[tuple[float, flo
         finally:
             end.set()
             redis.Redis.from_url(url).ping()
-            thread.join(10)
+            thread.join(PATIENCE_S)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from support.waiting import PATIENCE_S
+
 # A child begins with its parent's peak (getrusage(2) counts from before exec): so the parent of
 # what is measured is a small process.
 _SMALL_PARENT = """
@@ -37,7 +39,7 @@ def measure(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> Mea
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     return Measured(*json.loads(done.stdout))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from redis import Redis
+from support.waiting import PATIENCE_S
 
 from ruie.settings import Settings
 from ruie.worker.app import create_app
@@ -15,7 +16,7 @@ from ruie.worker.coordinator import Coordinator
 from ruie.worker.messages import QUEUE
 
 
-def work_off(config: Settings, job_id: str, timeout_s: float = 60) -> str:
+def work_off(config: Settings, job_id: str, timeout_s: float = PATIENCE_S) -> str:
     """Work until the job runs no more, and return its state."""
     client, app, process = Client(config), create_app(config), Process(config)
     deadline = time.monotonic() + timeout_s

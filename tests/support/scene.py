@@ -17,7 +17,7 @@ from support.databases import Server
 from support.fleet import Fleet, Process
 from support.metered import Entry, MeteredEndpoint
 from support.metering import Plan, Quota
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db import job_states, jobs
 from ruie.settings import Settings
@@ -111,11 +111,13 @@ class Scene:
         process.kill()
         self.killed += 1
 
-    def until_done(self, many: int, timeout_s: float = 60) -> None:
+    def until_done(self, many: int, timeout_s: float = PATIENCE_S) -> None:
         """Until so many items are done."""
         wait_until(lambda: self.fleet.client.progress(self.job_id).done >= many, timeout_s)
 
-    def until_closed(self, timeout_s: float, meanwhile: Callable[[], object] = int) -> None:
+    def until_closed(
+        self, timeout_s: float = PATIENCE_S, meanwhile: Callable[[], object] = int
+    ) -> None:
         """Until the job is done, or the time is up: the audit then reports what is missing."""
         end = time.monotonic() + timeout_s
         while self.fleet.client.progress(self.job_id).state != "done" and time.monotonic() < end:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from support.waiting import PATIENCE_S
+
 
 def together(*calls: Any) -> None:
     """Run the calls at once, each in a thread; the first error of any is raised."""
@@ -22,6 +24,6 @@ def together(*calls: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     if errors:
         raise errors[0]

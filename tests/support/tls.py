@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from support.certificates import Issued
+from support.waiting import PATIENCE_S
 
 
 class TlsFront:
@@ -44,12 +45,12 @@ class TlsFront:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()

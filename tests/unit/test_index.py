@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.pages import search_and_tell
+from support.waiting import PATIENCE_S
 
 from ruie.bundle.index import Index, Rows, Vectors
 from ruie.bundle.manifest import Partition, Quantisation
@@ -186,5 +187,5 @@ def test_processes_share_the_pages_of_the_index(tmp_path: Path) -> None:
         assert sizes["Private_Dirty:"] == 0
         assert sizes["Pss:"] < 0.7 * sizes["Rss:"]
     for child in children:
-        child.join(10)
+        child.join(PATIENCE_S)
         assert child.exitcode == 0

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from support.waiting import PATIENCE_S
 
 from ruie.exporter.training.prefetch import prefetch
 
@@ -23,7 +24,7 @@ def test_the_next_item_is_prepared_while_one_is_used() -> None:
 
     prepared = prefetch(prepare, [1, 2, 3, 4])
     assert next(prepared) == 10
-    assert second.wait(10)  # without a second next()
+    assert second.wait(PATIENCE_S)  # without a second next()
     time.sleep(0.05)
     assert started == [1, 2]
     assert list(prepared) == [20, 30, 40]
