@@ -18,7 +18,7 @@ from ruie.formats.writing import schema_text
 from ruie.packaged import packaged_bundle
 from ruie.schema import Schema
 
-LENGTHS = [150_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
+LENGTHS = [300_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
 """Characters of a document."""
 
 
