@@ -11,8 +11,6 @@ The workers use the same class, with a hook for limits and spend around each cal
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -26,6 +24,7 @@ from ruie.decoding import LENGTHEN, Decoding
 from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import Result, extract_all
 from ruie.grammar import CUT_OFF, grammar
+from ruie.idempotency import prompt_key, question_key
 from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
@@ -97,28 +96,14 @@ class Extractor:
         return cls(retriever, client, model, decoding, chunker=chunker)
 
     def key(self, query: Query) -> str:
-        """The idempotency key: an answer is stored under it, and paid for once.
+        """The idempotency key: an answer is stored under it, and paid for once. SHA-256,
+        hexadecimal."""
+        digest = self.retriever.digest if self.retriever else None
+        return question_key(query, self.model, self.decoding, digest, self.salt)
 
-        SHA-256 (hexadecimal) of the text, the task with its types, the event, the context, the
-        prompt's version, the model, the decoding and the bundle.
-        """
-        trigger = query.trigger
-        parts = [
-            query.text,
-            str(query.task),
-            query.schema,
-            list(query.labels.items()),
-            [trigger.type, trigger.span.start, trigger.span.end] if trigger else None,
-            prompts.PROMPT_VERSION,
-            self.model,
-            self.decoding.body(),
-            self.retriever.digest if self.retriever else None,
-            *([{"context": query.context}] if query.context else []),
-            *([self.salt] if self.salt else []),
-        ]
-        encoded = json.dumps(parts, ensure_ascii=False)
-        # half a surrogate pair, which damaged text may hold, has no UTF-8
-        return hashlib.sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()
+    def prompt_key(self, question: Question) -> str:
+        """The key of what is sent, whatever chose its demonstrations. SHA-256, hexadecimal."""
+        return prompt_key(question.call, self.decoding, self.salt)
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
         """Retrieve demonstrations and build prompts, for many queries at once. CPU-bound."""
