@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 from support.endpoint import Reply, ScriptedEndpoint, answer
 
-from ruie.db import jobs, migrate, queue
+from ruie.db import erasure, forget, jobs, migrate, queue
 from ruie.db.engine import open_engine
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Priority
@@ -165,6 +165,19 @@ def test_a_job_that_is_to_ask_again_does(engine: Engine, endpoint: ScriptedEndpo
     process(engine, endpoint, Retriever("a" * 64, "Eve"))
     asked = endpoint.count
     process(engine, endpoint, Retriever("b" * 64, "Eve"), forced=True)
+    assert endpoint.count == 2 * asked
+
+
+def test_what_was_forgotten_is_answered_to_nobody(
+    engine: Engine, endpoint: ScriptedEndpoint
+) -> None:
+    bundle = Retriever("a" * 64, "Eve")
+    process(engine, endpoint, bundle, ["Ada moved ."])
+    asked = endpoint.count
+    with engine.begin() as conn:
+        forget.mark(conn, [1])
+        erasure.blank(conn, [1])
+    process(engine, endpoint, bundle, ["Ada  moved ."])
     assert endpoint.count == 2 * asked
 
 
