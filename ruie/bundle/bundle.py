@@ -43,7 +43,7 @@ class Bundle:
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
         self._partitions = manifest.partitions
-        self._base = self
+        self._base: Self = self
         self._overlay: Overlay | None = None
         self._replaced: dict[int, frozenset[int]] = {}
         self.reranker: Reranker | None = None
