@@ -43,7 +43,7 @@ class Bundle:
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
         self._partitions = manifest.partitions
-        self._base: Self = self
+        self._base: Bundle = self
         self._overlay: Overlay | None = None
         self._replaced: dict[int, frozenset[int]] = {}
         self.reranker: Reranker | None = None
@@ -64,7 +64,7 @@ class Bundle:
         manifest, raw = verify(path)
         return cls(path, manifest, digest(raw), threads)
 
-    def over(self, added: Sequence[Demonstration]) -> Self:
+    def over(self, added: Sequence[Demonstration]) -> Bundle:
         """The same bundle with further demonstrations, which take the place of its own of the same
         partition and text. Index and ranking stay as they are; these are searched exactly."""
         if not added:

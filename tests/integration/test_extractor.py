@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -196,11 +197,7 @@ def test_annotated_rows_of_types_of_ones_own_are_shown_at_once(tmp_path: Path) -
     (tmp_path / "schema.yaml").write_text("name: jobs\nentities: [SKILL, SALARY]\n")
     with ScriptedEndpoint(answer("SKILL: Rust")) as endpoint:
         asked = []
-        for more in (
-            (),
-            tmp_path / "gold.jsonl",
-            load_corpus(tmp_path / "gold.jsonl").demonstrations(),
-        ):
+        for more in ((), gold, load_corpus(gold).demonstrations()):
             extractor = Extractor.open(llm=endpoint.url, model="m", demonstrations=more)
             (result,) = extractor.extract(["We want Rust ."], JOBS)
             assert [entity.span.text for entity in result.entities] == ["Rust"]
