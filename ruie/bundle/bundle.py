@@ -82,6 +82,13 @@ class Bundle:
             other.reranker = self.reranker.over(overlay.table)
         return other
 
+    def by_similarity(self) -> Bundle:
+        """The same bundle without its ranking."""
+        other = copy.copy(self)
+        other.reranker = None
+        other.digest = hashlib.sha256(f"{self.digest} by similarity".encode()).hexdigest()
+        return other
+
     def __len__(self) -> int:
         return len(self._table)
 
