@@ -118,7 +118,7 @@ class Extractor:
 
     def prompt_key(self, question: Question) -> str:
         """The key of what is sent, whatever chose its demonstrations. SHA-256, hexadecimal."""
-        return prompt_key(question.call, self.decoding, self.salt)
+        return prompt_key(question.call, question.query, self.decoding, self.salt)
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
         """Retrieve demonstrations and build prompts, for many queries at once. CPU-bound."""

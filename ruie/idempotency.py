@@ -42,17 +42,19 @@ def question_key(
     )
 
 
-def prompt_key(call: Call, decoding: Decoding, salt: str) -> str:
-    """SHA-256, hexadecimal, of the model, the messages, the form of the answer and the parameters
-    that shape it.
+def prompt_key(call: Call, query: Query, decoding: Decoding, salt: str) -> str:
+    """SHA-256, hexadecimal, of the model, the messages, the form of the answer, its types and the
+    parameters that shape it.
 
     Not of the most tokens that it may have: an answer that is kept was not cut off. Nor of a
-    grammar: it follows from the form and the types that the messages list.
+    grammar: it follows from the form and the types.
     """
     return _digest(
         [
             call.model,
             [[message["role"], message["content"]] for message in call.messages],
+            str(query.task),
+            list(query.labels),
             str(decoding.form),
             call.response_format,
             list(call.stop),
