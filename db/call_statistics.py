@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
+from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import chunk_span
 from ruie.db.models import events, extractions
-from ruie.db.results import PaidExtraction
 from ruie.db.sql import pieces
 from ruie.records import Task, Trigger
 

@@ -169,8 +169,9 @@ def _blank_calls(conn: Connection, document_ids: Sequence[int]) -> None:
         update(extractions)
         .where(extractions.c.chunk_id.in_(chunks_of(document_ids)))
         .values(
-            # no other document with an equal chunk may take its records from here
+            # no other document with an equal chunk may take its records from here, nor its answer
             key=literal(f"{FORGOTTEN} ") + cast(extractions.c.id, String),
+            prompt_key=None,
             raw_output="",
             rejects=[],
         )

@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, selec
 
 from ruie.db.attempts import record_attempt
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
+from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import LeasedItem
-from ruie.db.models import chunks, extractions, work_items
+from ruie.db.models import extractions, work_items
 from ruie.db.record_rows import add_argument_items, read_items, write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
@@ -30,7 +31,8 @@ Roles = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class NewExtraction:
-    """A successful call. key: the idempotency key, hex. cost_usd: None where no price is known."""
+    """An answer. key: the idempotency key of its question, prompt_key that of its prompt, hex.
+    cost_usd: None where no price is known. reused_from: the extraction whose answer it is."""
 
     key: str
     model: str
@@ -48,17 +50,9 @@ class NewExtraction:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PaidExtraction:
-    """An extraction that exists: its key needs no further call."""
-
-    id: int
-    key: str
-    chunk_id: int
-    chunk_start: int
-    event_id: int | None
+    reused_from: int | None = None
+    prompt_key: str | None = None
+    finish_reason: str | None = None
 
 
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
@@ -105,18 +99,6 @@ _SAME_CHUNK = select(extractions.c.id).where(
 _SAME_EVENT = select(extractions.c.id).where(
     extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key")
 )
-_PAID = (
-    select(
-        extractions.c.id,
-        extractions.c.key,
-        extractions.c.chunk_id,
-        chunks.c.char_start,
-        extractions.c.event_id,
-    )
-    .join(chunks, chunks.c.id == extractions.c.chunk_id)
-    .where(extractions.c.key.in_(bindparam("keys", expanding=True)))
-    .order_by(extractions.c.id.desc())  # the oldest comes last and stays in the mapping
-)
 
 
 def save_result(
@@ -159,6 +141,8 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
         "task": str(item.task),
         "event_id": item.event_id,
         "key": extraction.key,
+        "prompt_key": extraction.prompt_key,
+        "finish_reason": extraction.finish_reason,
         "model": extraction.model,
         "endpoint": extraction.endpoint,
         "prompt_version": extraction.prompt_version,
@@ -174,17 +158,7 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
         "latency_s": extraction.latency_s,
         "raw_output": extraction.raw_output,
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in extraction.rejects],
-        "reused_from": None,
-    }
-
-
-def find_paid(conn: Connection, keys: Sequence[str]) -> dict[str, PaidExtraction]:
-    """The extractions that exist for these keys, in any job; the oldest of each."""
-    if not keys:
-        return {}
-    return {
-        row.key: PaidExtraction(row.id, row.key, row.chunk_id, row.char_start, row.event_id)
-        for row in conn.execute(_PAID, {"keys": list(keys)})
+        "reused_from": extraction.reused_from,
     }
 
 

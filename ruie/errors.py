@@ -49,7 +49,7 @@ class RuieError(Exception):
 
 
 class UsageError(RuieError):
-    """The command line is wrong."""
+    """The command line, or a call of the library, is wrong."""
 
     exit_code = ExitCode.USAGE
 

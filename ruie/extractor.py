@@ -1,7 +1,7 @@
 """`Extractor`: retrieve demonstrations, prompt, call, parse, ground. No queue and no database.
 
     from ruie import Extractor, Schema
-    extractor = Extractor.open(bundle="bundle/", llm="http://127.0.0.1:8000/v1")
+    extractor = Extractor.open(llm="http://127.0.0.1:8000/v1")
     for result in extractor.extract(["Crude fell 2 % as OPEC ..."], Schema.load("oil.yaml")):
         print(result.entities, result.relations, result.events)
 
@@ -11,8 +11,6 @@ The workers use the same class, with a hook for limits and spend around each cal
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -23,15 +21,19 @@ from ruie import prompts
 from ruie.chunking import Chunker
 from ruie.cut_off import exhausted
 from ruie.decoding import LENGTHEN, Decoding
-from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
+from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError, UsageError
 from ruie.extraction import Result, extract_all
 from ruie.grammar import CUT_OFF, grammar
+from ruie.idempotency import prompt_key, question_key
 from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
+from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query
 from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex
 from ruie.schema import Schema
+
+INCLUDED_BUNDLE = packaged_bundle()
 
 
 class Retriever(Protocol):
@@ -70,10 +72,11 @@ class Extractor:
     @classmethod
     def open(
         cls,
-        bundle: str | Path | None,
-        llm: str | Transport,
+        bundle: str | Path | None = INCLUDED_BUNDLE,
+        llm: str | Transport = "",
         model: str = "",
         *,
+        demonstrations: str | Path | Iterable[Demonstration] = (),
         api_key: str = "",
         decoding: Decoding | None = None,
         chunker: Chunker | None = None,
@@ -82,43 +85,40 @@ class Extractor:
         threads: int | None = None,
         hook: CallHook | None = None,
     ) -> Self:
-        """Open a bundle (None: no demonstrations) and an endpoint: its base URL, or how it is
-        reached.
+        """Open a bundle (by default the one that is included in ruie; None: no demonstrations) and
+        an endpoint: its base URL, or how it is reached.
 
-        Without `model` the first that the endpoint lists is used.
-        Raises `BundleError`.
+        demonstrations: further ones, of types of your own: a file of annotated rows, in any of the
+        formats of docs/data.md, or what `load_corpus(file).demonstrations()` gives. They take the
+        place of the bundle's of the same text. Without `model` the first that the endpoint lists
+        is used. Raises `BundleError`, `AnnotationError`, `UsageError`.
         """
         from ruie.bundle import Bundle
 
+        if not llm:
+            raise UsageError("No endpoint is given.", 'Give its base URL: llm="http://.../v1".')
         retriever = Bundle.open(Path(bundle), threads=threads) if bundle is not None else None
+        if added := _demonstrations(demonstrations):
+            if retriever is None:
+                raise UsageError(
+                    "Demonstrations are retrieved with the encoder of a bundle, and none is given.",
+                    "Leave `bundle` out: the one that is included in ruie will do.",
+                )
+            retriever = retriever.over(added)
         client = LLMClient(
             llm, api_key, timeout_s=timeout_s, max_in_flight=max_in_flight, hook=hook
         )
         return cls(retriever, client, model, decoding, chunker=chunker)
 
     def key(self, query: Query) -> str:
-        """The idempotency key: an answer is stored under it, and paid for once.
+        """The idempotency key: an answer is stored under it, and paid for once. SHA-256,
+        hexadecimal."""
+        digest = self.retriever.digest if self.retriever else None
+        return question_key(query, self.model, self.decoding, digest, self.salt)
 
-        SHA-256 (hexadecimal) of the text, the task with its types, the event, the context, the
-        prompt's version, the model, the decoding and the bundle.
-        """
-        trigger = query.trigger
-        parts = [
-            query.text,
-            str(query.task),
-            query.schema,
-            list(query.labels.items()),
-            [trigger.type, trigger.span.start, trigger.span.end] if trigger else None,
-            prompts.PROMPT_VERSION,
-            self.model,
-            self.decoding.body(),
-            self.retriever.digest if self.retriever else None,
-            *([{"context": query.context}] if query.context else []),
-            *([self.salt] if self.salt else []),
-        ]
-        encoded = json.dumps(parts, ensure_ascii=False)
-        # half a surrogate pair, which damaged text may hold, has no UTF-8
-        return hashlib.sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()
+    def prompt_key(self, question: Question) -> str:
+        """The key of what is sent, whatever chose its demonstrations. SHA-256, hexadecimal."""
+        return prompt_key(question.call, question.query, self.decoding, self.salt)
 
     def prepare(self, queries: Sequence[Query]) -> list[Question]:
         """Retrieve demonstrations and build prompts, for many queries at once. CPU-bound."""
@@ -234,8 +234,11 @@ class Extractor:
         """The records of each text, in order.
 
         Failed calls are in the `errors` of their text. Works inside a notebook's event loop too.
-        Raises `FatalCallError` if no call can succeed (the key is refused, no such model).
+        Raises `FatalCallError` if no call can succeed (the key is refused, no such model),
+        `TypeError` for one text that is no list.
         """
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("extract() takes a list of texts, and this is one: extract([text]).")
         results: list[list[Result]] = []
         failures: list[BaseException] = []
         listed = list(texts)
@@ -260,6 +263,14 @@ class Extractor:
             return await extract_all(self, texts, schema)
         finally:
             await self.llm.close()
+
+
+def _demonstrations(given: str | Path | Iterable[Demonstration]) -> list[Demonstration]:
+    if not isinstance(given, (str, Path)):
+        return list(given)
+    from ruie.annotations import load_corpus
+
+    return load_corpus(Path(given)).demonstrations()
 
 
 def _truncated(call: Call, completion: Completion) -> tuple[str, str]:

@@ -9,6 +9,7 @@ An output is readable if it names a known type, or says that there is nothing. S
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,8 +46,11 @@ MAX_SPAN = 4
 """A span that is so many times as long as the text is not in it, in any spelling."""
 
 
-_LISTED = [re.compile("[;,]"), re.compile(r"[;,/&]|,?\s+and\s+")]
-"""What stands between spans that are listed as one; of these, the first that finds them all."""
+_LISTED = re.compile(r";|,(?!(?<=\d,)\d)")
+"""What stands between spans that are listed as one; a comma between digits is part of a number."""
+_JOINED = re.compile(r"[;&]|[,/](?!(?<=\d[,/])\d)|,?\s+and\s+")
+"""What does where that finds no more: `R and D` and `Johnson & Johnson` are names all the same."""
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 
 
 def parse(
@@ -64,7 +68,10 @@ def parse(
         asked = form is OutputForm.JSON
         return read_json(output, query, labels, text, linear.read, asked=asked)
 
-    readers: list[Callable[[str], Reading]] = [linear.read, as_json]
+    def as_lines(output: str) -> Reading:
+        return linear.read(_unescaped(output, query.text))
+
+    readers: list[Callable[[str], Reading]] = [as_lines, as_json]
     if (form is OutputForm.JSON) or output.strip()[:1] + output.strip()[-1:] in ("{}", "[]"):
         readers.reverse()
     outcomes: list[Parsed] = []
@@ -144,13 +151,22 @@ def _check(
 def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...]]:
     """The parts of an item, or of several that were listed as one: `PERSON: Ada, Grace`."""
     if len(parts) == 1 and not grounder.occurrences(parts[0]):
-        for between in _LISTED:
+        for between in (_LISTED, _JOINED):
             listed = [
                 barest(piece.strip(), grounder.contains) for piece in between.split(plain(parts[0]))
             ]
-            if len(listed) > 1 and None not in listed:
-                return [(piece,) for piece in listed if piece]
+            found = [piece for piece in listed if piece]
+            if len(listed) == 1 or None in listed:
+                continue
+            if between is _LISTED or (len(set(found)) == len(found) and min(map(len, found)) > 1):
+                return [(piece,) for piece in found]
     return [parts]
+
+
+def _unescaped(output: str, text: str) -> str:
+    """The output with the characters that HTML's entities stand for: their semicolon divides no
+    items. Those that the text has itself are as they are."""
+    return _ENTITY.sub(lambda e: e[0] if e[0] in text else html.unescape(e[0]), output)
 
 
 def _reason(absent: Iterable[str], shown: set[str]) -> RejectReason:

@@ -22,8 +22,8 @@ from ruie.records import Demonstration, Query
 if TYPE_CHECKING:
     from ruie.bundle import Bundle
 
-NAMES = ("random", "bm25", "base", "trained")
-"""From the weakest to the strongest in the paper; tables and charts keep this order."""
+NAMES = ("random", "bm25", "base", "similarity", "trained")
+"""From the weakest to the strongest that is expected; tables and charts keep this order."""
 
 
 class _Pool:

@@ -58,6 +58,9 @@ class Extraction(Created, Base):
     # No foreign key: events has one to this table, and SQLite cannot add the second half later.
     event_id: Mapped[int | None] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(64), index=True)  # the idempotency key, hex
+    # The key of what was sent, hex. Null where an earlier version of ruie sent it.
+    prompt_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    finish_reason: Mapped[str | None] = mapped_column(StorableText)  # likewise
     model: Mapped[str] = mapped_column(StorableText)
     endpoint: Mapped[str] = mapped_column(MaskedText)
     prompt_version: Mapped[str] = mapped_column(String(64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -20,6 +22,7 @@ from ruie.bundle.manifest import (
     digest,
     file_card,
 )
+from ruie.bundle.overlay import Overlay
 from ruie.bundle.reranker import Reranker
 from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
 from ruie.bundle.table import Table
@@ -39,6 +42,10 @@ class Bundle:
         self.encoder = Encoder.open(path, manifest.encoder, threads=threads)
         self.index = Index(path / INDEX, manifest.partitions, threads=threads)
         self._table = Table(path / DEMONSTRATIONS)
+        self._partitions = manifest.partitions
+        self._base: Bundle = self
+        self._overlay: Overlay | None = None
+        self._replaced: dict[int, frozenset[int]] = {}
         self.reranker: Reranker | None = None
         """None: demonstrations are ranked by similarity only."""
         if manifest.ranking is not None:
@@ -56,6 +63,31 @@ class Bundle:
         path = Path(path)
         manifest, raw = verify(path)
         return cls(path, manifest, digest(raw), threads)
+
+    def over(self, added: Sequence[Demonstration]) -> Bundle:
+        """The same bundle with further demonstrations, which take the place of its own of the same
+        partition and text. Index and ranking stay as they are; these are searched exactly."""
+        if not added:
+            return self
+        if self._overlay is not None:
+            return self._base.over([*self._overlay.rows, *added])
+        other = copy.copy(self)
+        other._base = self
+        overlay = other._overlay = Overlay(added, self._table, self.encoder, self.manifest.encoder)
+        other.digest = hashlib.sha256(f"{self.digest} {overlay.digest}".encode()).hexdigest()
+        other._table = overlay.table
+        other._partitions = (*self.manifest.partitions, *overlay.partitions)
+        other._replaced = overlay.replaced(self.manifest.partitions)
+        if self.reranker is not None:
+            other.reranker = self.reranker.over(overlay.table)
+        return other
+
+    def by_similarity(self) -> Bundle:
+        """The same bundle without its ranking."""
+        other = copy.copy(self)
+        other.reranker = None
+        other.digest = hashlib.sha256(f"{self.digest} by similarity".encode()).hexdigest()
+        return other
 
     def __len__(self) -> int:
         return len(self._table)
@@ -99,7 +131,7 @@ class Bundle:
         Never a demonstration with the query's own text (except for white space and case), and no
         demonstration twice. Fewer than k if there are fewer; none if no partition can be used.
         """
-        partitions = [usable_partitions(query, self.manifest.partitions) for query in queries]
+        partitions = [usable_partitions(query, self._partitions) for query in queries]
         retrieved: list[list[Demonstration]] = [[] for _ in queries]
         answerable = [index for index, usable in enumerate(partitions) if usable and k > 0]
         if not answerable:
@@ -138,13 +170,16 @@ class Bundle:
                 by_start[partition.start] = partition
                 positions.setdefault(partition.start, []).append(position)
         for start, partition in by_start.items():
-            scores, rows = self.index.search(
-                vectors[positions[start]], count + partition.repeats, partition
+            replaced = self._replaced.get(start, frozenset())
+            above = self._overlay if self._overlay and self._overlay.has(partition) else None
+            scores, rows = (above or self.index).search(
+                vectors[positions[start]], count + partition.repeats + len(replaced), partition
             )
             for position, *own in zip(
                 positions[start], scores.tolist(), rows.tolist(), strict=True
             ):
-                nearest[position].extend(zip(*own, strict=True))
+                found = zip(*own, strict=True)
+                nearest[position] += [each for each in found if each[1] not in replaced]
         return nearest
 
     def _others(self, query: Query, candidates: list[tuple[float, int]]) -> list[tuple[float, int]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -32,6 +34,12 @@ class Reranker:
         self._encoder, self._table = encoder, table
         self._models: dict[int, TypeModel] = {}
 
+    def over(self, table: Table) -> Self:
+        """The same for a table with further rows, in partitions without a model."""
+        other = copy.copy(self)
+        other._table = table
+        return other
+
     def check(self) -> None:
         """Read the models. Raises `BundleError` if they do not fit the partitions."""
         models = read_models(self._file, self._partitions, self._encoder.dimension)
@@ -54,9 +62,10 @@ class Reranker:
         rows = np.array([row for _, row in first], dtype=np.int64)
         similarities = np.array([score for score, _ in first], dtype=np.float32)
         labels = tuple(query.labels)
-        agreement = expected_agreement(
-            self.probabilities(query, vector, partitions), self._table.types(rows, labels)
-        )
+        likely = self.probabilities(query, vector, partitions)
+        agreement = np.zeros(len(rows), dtype=np.float32)
+        if likely is not None:
+            agreement = expected_agreement(likely, self._table.types(rows, labels))
         mentioned = mentions(self._table.spans(rows), text_key(query.text))
         scores = self.weights.scores(query.task, similarities, agreement, mentioned)
         best: list[int] = rows[np.argsort(-scores, kind="stable")].tolist()
@@ -64,13 +73,17 @@ class Reranker:
 
     def probabilities(
         self, query: Query, vector: Floats, partitions: Sequence[Partition]
-    ) -> Floats:
+    ) -> Floats | None:
         """The probability of each label to be in the query's answer: float32, shape (labels,).
 
-        Of several partitions, the mean of those that have the label.
+        Of several partitions, the mean of those that have the label. None where no partition has a
+        model.
         """
         if not self._models:
             self.check()
+        partitions = [each for each in partitions if each.start in self._models]
+        if not partitions:
+            return None
         tokens = self._encoder.tokens(retrieval_text(query))
         columns = {label: column for column, label in enumerate(query.labels)}
         sums = np.zeros(len(columns), dtype=np.float32)

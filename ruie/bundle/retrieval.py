@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ruie.bundle.manifest import Partition
@@ -62,12 +62,12 @@ def usable_partitions(query: Query, partitions: Iterable[Partition]) -> list[Par
     """The partitions whose demonstrations `query` may have.
 
     They have the query's task (for EAE also its event type), and their labels (for EAE: roles)
-    equal the query's, contain them or are contained in them. If one of the query's own schema name
-    has equal labels, it is the only one.
+    equal the query's, contain them or are contained in them. If some of the query's own schema name
+    have equal labels (one of a bundle, one that lies over it), there are no others.
     """
     event = query.trigger.type if query.trigger else None
     wanted = frozenset(query.labels)
-    usable = []
+    usable, own = [], []
     for partition in partitions:
         if partition.task is not query.task or partition.event != event:
             continue
@@ -75,9 +75,9 @@ def usable_partitions(query: Query, partitions: Iterable[Partition]) -> list[Par
         if not labels or not wanted or not (labels <= wanted or wanted <= labels):
             continue
         if labels == wanted and partition.schema_name == query.schema:
-            return [partition]
+            own.append(partition)
         usable.append(partition)
-    return usable
+    return own or usable
 
 
 def project(demonstration: Demonstration, query: Query) -> Demonstration:
@@ -138,9 +138,15 @@ def arrange(
 def _with_unique_ids(demonstrations: Iterable[Demonstration]) -> Iterator[Demonstration]:
     taken: set[str] = set()
     for demonstration in demonstrations:
-        name, number = demonstration.id, 1
-        while name in taken:
-            number += 1
-            name = f"{demonstration.id}~{number}"
+        name = unused(demonstration.id, taken)
         taken.add(name)
-        yield demonstration if number == 1 else replace(demonstration, id=name)
+        yield demonstration if name == demonstration.id else replace(demonstration, id=name)
+
+
+def unused(id: str, taken: Collection[str]) -> str:
+    """The id, with a suffix where it is taken."""
+    name, number = id, 1
+    while name in taken:
+        number += 1
+        name = f"{id}~{number}"
+    return name

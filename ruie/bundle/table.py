@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ruie.bundle.manifest import REBUILD
-from ruie.bundle.retrieval import text_key
+from ruie.bundle.retrieval import text_key, unused
 from ruie.errors import BundleError
 from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
 
@@ -65,8 +65,24 @@ class Table:
                 f"{path} has other columns than this version of ruie writes.", REBUILD
             )
         self._table = self._table.combine_chunks()
+        self._forget()
+
+    def _forget(self) -> None:
         self._cache: dict[int, Demonstration] = {}
         self._keys: dict[int, str] = {}
+
+    def extended(self, demonstrations: Sequence[Demonstration]) -> Self:
+        """A table of its rows, and then these. An id that it has already gets a suffix."""
+        taken = set(self.row_of)
+        rows = [_row(each) for each in demonstrations]
+        for row in rows:
+            row["id"] = unused(row["id"], taken)
+            taken.add(row["id"])
+        more = pa.Table.from_pylist(rows, schema=SCHEMA)
+        made = object.__new__(type(self))
+        made._table = pa.concat_tables([self._table, more]).combine_chunks()
+        made._forget()
+        return made
 
     def __len__(self) -> int:
         return int(self._table.num_rows)

@@ -35,6 +35,11 @@ CHANNEL = re.compile(
 """A message of gpt-oss, where the server does not take its format apart."""
 CHANNELS_RUN_TOGETHER = re.compile(r"\s*analysis(?=[A-Z\s]).*assistant\s?final", re.DOTALL)
 """The same where it has dropped the marks."""
+END_OF_TEXT = re.compile(
+    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end_of_turn|end|return)\|>"
+    r"|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>))+\s*\Z"
+)
+"""What ends a turn in a model's own alphabet, where the server leaves it in the text."""
 WRAPPER = re.compile(
     r"\s*(?:<answer>|<\|START_RESPONSE\|>)(?P<said>.*?)(?:</answer>|<\|END_RESPONSE\|>|\Z)\s*",
     re.DOTALL | re.IGNORECASE,
@@ -56,7 +61,8 @@ def read_text(message: Any) -> AnswerText | None:
     """The text of a message, or None if it is no message."""
     if not isinstance(message, dict):
         return None
-    said, thoughts = _parts(message.get("content"))
+    refusals: list[str] = []
+    said, thoughts = _parts(message.get("content"), refusals)
     if said is None:
         return None
     for name in ("reasoning_content", "reasoning", "thinking"):
@@ -66,9 +72,10 @@ def read_text(message: Any) -> AnswerText | None:
     reasoned = bool(thoughts) or bool(message.get("reasoning_details"))
     text = without_thoughts(said)
     reasoned = reasoned or text != said
-    refusal = message.get("refusal")
+    if not (refusal := message.get("refusal")) and not said.strip():
+        refusal = " ".join(refusals)
     return AnswerText(
-        text=text,
+        text=END_OF_TEXT.sub("", text),
         reasoned=reasoned,
         everything="\n".join([*thoughts, said]) if thoughts else said,
         refusal=" ".join(refusal.split())[:300] if isinstance(refusal, str) else "",
@@ -95,8 +102,9 @@ def without_thoughts(said: str) -> str:
     return text
 
 
-def _parts(content: Any) -> tuple[str | None, list[str]]:
-    """The text and the thoughts of a message's content; None if it is neither text nor parts."""
+def _parts(content: Any, refusals: list[str]) -> tuple[str | None, list[str]]:
+    """The text and the thoughts of a message's content; None if it is neither text nor parts. What
+    says that the model refuses is added to `refusals`."""
     if content is None:
         return "", []
     if isinstance(content, str):
@@ -112,6 +120,8 @@ def _parts(content: Any) -> tuple[str | None, list[str]]:
             kind = part.get("type")
             if kind in ("thinking", "reasoning", "redacted_thinking"):
                 thoughts.append(_thought(part))
+            elif kind == "refusal":
+                refusals.append(str(part.get("refusal") or "The model refused."))
             elif isinstance(text := part.get("text"), str) and kind in (
                 "text",
                 "output_text",
@@ -125,4 +135,4 @@ def _parts(content: Any) -> tuple[str | None, list[str]]:
 
 def _thought(part: Mapping[str, Any]) -> str:
     inner = next((part[name] for name in ("thinking", "reasoning", "text") if name in part), "")
-    return inner if isinstance(inner, str) else (_parts(inner)[0] or "")
+    return inner if isinstance(inner, str) else (_parts(inner, [])[0] or "")

@@ -45,7 +45,8 @@ class Found:
 def find(output: str) -> Found:
     """Every value in an output. Never raises."""
     values: list[tuple[Any, Any]] = []
-    decoder = json.JSONDecoder(strict=False)  # line ends within strings
+    # line ends within strings
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object)
     escaped = _Escaped(output)
     written = escaped.text
     start = _START.search(written) or _LOOSE_START.search(written)
@@ -55,9 +56,41 @@ def find(output: str) -> Found:
             value, end = decoder.raw_decode(written, at)
         except (ValueError, RecursionError):
             return _repaired(escaped, at, values)
-        values.append((value, _literal(escaped.original(at, end), value, decoder.decode)))
+        value = _spliced(value)
+        literal = _spliced(_literal(escaped.original(at, end), value, decoder.decode))
+        values.append((value, literal))
         start = _START.search(written, end)
     return Found(tuple(values), whole=len(values))
+
+
+class _Several(list[Any]):
+    """The objects that one with repeated names stands for."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    """An object as a dictionary. One whose names are repeated is as many objects where all of them
+    come equally often, else one with lists of what is named."""
+    values: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(_spliced(value))
+    counts = {len(each) for each in values.values()}
+    if counts <= {1}:
+        return {name: each[0] for name, each in values.items()}
+    if len(counts) == 1 and not any(isinstance(v, list) for each in values.values() for v in each):
+        rows = zip(*values.values(), strict=True)
+        return _Several(dict(zip(values, row, strict=True)) for row in rows)
+    return {name: each[0] if len(each) == 1 else _flat(each) for name, each in values.items()}
+
+
+def _spliced(value: Any) -> Any:
+    """A list with what several objects stand for in their place."""
+    if isinstance(value, list) and any(isinstance(each, _Several) for each in value):
+        return [one for e in value for one in (e if isinstance(e, _Several) else [e])]
+    return value
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [item for each in values for item in (each if isinstance(each, list) else [each])]
 
 
 def _repaired(escaped: _Escaped, at: int, before: list[tuple[Any, Any]]) -> Found:

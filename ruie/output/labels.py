@@ -9,7 +9,9 @@ from ruie.grounding import normalise
 from ruie.output import marks
 from ruie.output.json_names import LISTS
 
-_JOINTS = re.compile(r"[\s_-]+")
+_JOINTS = re.compile(r"(?<=\w)[\s_-]+(?=\w)|[\s_]+")
+_SIGNED = re.compile(r".*\w[+#-]+", re.DOTALL)
+"""A label that ends in a sign is none without it: `C++`, `HIV-`."""
 _COUNTED = re.compile(r"(.*[^\W\d_])[\s_-]*(?:[#(\[]\s*)*\d{1,3}[\s)\]]*", re.DOTALL)
 """A label with the number of an item. What is before the number ends in a letter."""
 
@@ -57,6 +59,8 @@ class Labels:
         written = written.strip()
         if not written or len(written) > 4 * self.longest + marks.LONGEST:
             return None
+        if _SIGNED.fullmatch(written):
+            return self._spelled(written)
         bare = marks.bare(written)
         return self._spelled(written) or self._spelled(bare) or self._counted(bare)
 

@@ -20,6 +20,13 @@ MAX_STATEMENT = 160
 
 _AROUND = " \t\r\n.`'\"“”‘’«»*_()[]{}<>-–—•!#。（）［］【】「」"
 _EXPLAINED = re.compile(r"none(?:[.!,;]\s|\s*\(|\s+[-–—]{1,2}\s)", re.IGNORECASE)
+_CONTRAST = re.compile(
+    r"\b(?:except\w*|but|apart|aside|besides|beyond|however|although|though|unless|only|other|still"
+    r"|actually|wait|maybe|perhaps|possibly|instead|rather)\b",
+    re.IGNORECASE,
+)
+"""Words after which an explanation takes back what it explains."""
+_IS = re.compile(r"([\w-]+)\s*(?:=|:|->|→|\bis\b|\bare\b)(?!\s*(?:not|none|no)\b)")
 _THINGS = frozenset(
     [
      "entity", "entities", "relation", "relations", "relationship", "relationships", "event",
@@ -51,7 +58,9 @@ def says_none(sentence: str, labels: Labels) -> bool:
     if is_none(sentence):
         return True
     sentence = marks.bare(sentence.strip())
-    if _EXPLAINED.match(sentence) or sentence.lower() == NOT_APPLICABLE:
+    if _EXPLAINED.match(sentence):
+        return not _CONTRAST.search(sentence) and not _names_one(sentence, labels)
+    if sentence.lower() == NOT_APPLICABLE:
         return True
     if len(sentence) > MAX_STATEMENT:
         return False
@@ -62,3 +71,8 @@ def says_none(sentence: str, labels: Labels) -> bool:
     others = [word in _OTHERS or word in _DENIALS for word in words]
     states = any(known) or "none" in words or "nothing" in words
     return states and all(a or b for a, b in zip(known, others, strict=True))
+
+
+def _names_one(sentence: str, labels: Labels) -> bool:
+    """Whether it says what is of one of the types: `PERSON is Ada`."""
+    return any(labels.find(found[1]) is not None for found in _IS.finditer(sentence))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 from support.job_database import JobDatabase
 
-from ruie.db import queue, results
+from ruie.db import kept_answers, queue, results
 from ruie.db.models import chunks, documents, extractions, origins, work_items
 from ruie.records import Grounding, Item, Reject, RejectReason, Span, Task, Trigger
 
@@ -133,13 +133,13 @@ class TestEvents:
 class TestPayingOnce:
     def _reuse(self, database: JobDatabase, item: queue.LeasedItem, key: str) -> bool:
         with database.engine.begin() as conn:
-            paid = results.find_paid(conn, [key, "unknown"])
+            paid = kept_answers.find_paid(conn, [key, "unknown"])
             return results.reuse_result(conn, item, paid[key], ROLES)
 
     def test_nothing_is_paid_that_nobody_asked(self, database: JobDatabase) -> None:
         with database.engine.begin() as conn:
-            assert results.find_paid(conn, ["x"]) == {}
-            assert results.find_paid(conn, []) == {}
+            assert kept_answers.find_paid(conn, ["x"]) == {}
+            assert kept_answers.find_paid(conn, []) == {}
 
     def test_the_same_chunk_in_a_second_job_is_linked(
         self, database: JobDatabase, record: MakeRecord

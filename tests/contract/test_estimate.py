@@ -71,8 +71,9 @@ def process(database: JobDatabase, extractor: Extractor, texts: list[str], recor
             if item.task is Task.ED:
                 events += [record(item.text, "Movement", "fell")] if "fell" in item.text else []
                 events += [record(item.text, "Caused", "rose")] if "rose" in item.text else []
+            (question,) = extractor.prepare([query])
             database.save(
-                item, events, extractor.key(query),
+                item, events, extractor.key(query), prompt_key=extractor.prompt_key(question),
                 schema_digest=SCHEMA.digest, completion_tokens=5 + len(item.text),
             )  # fmt: skip  # two lines read better
     assert set(database.states(job)) == {"done"}
@@ -228,6 +229,18 @@ class TestEstimate:
         assert "past answers" in learned[Task.ED].completion_from
         assert (other.price, other.cost_usd, other.most_usd) == (None, None, None)
         assert other.completion_tokens < other.most_completion_tokens
+
+    def test_prompts_that_another_bundle_gave_too_are_paid(
+        self, database: JobDatabase, ask: Any, bundle_path: Path, record: Any
+    ) -> None:
+        bundle = Bundle.open(bundle_path)
+        bundle.digest = "of another"
+        before = Extractor(bundle, LLMClient(""), MODEL, Decoding())
+        process(database, before, TEXTS[:3], record)
+        made = {task.task: task for task in ask(TEXTS).tasks}
+        for task in (Task.NER, Task.ED):
+            assert (made[task].calls, made[task].paid_before, made[task].sampled) == (1, 3, 4)
+            assert "3 of 4 prompts were answered before" in made[task].calls_from
 
     def test_without_a_document_there_is_nothing(self, ask: Any) -> None:
         made = ask([], llm_prices={MODEL: (1.0, 10.0)})

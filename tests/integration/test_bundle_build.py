@@ -141,6 +141,7 @@ def test_a_ranking_orders_the_most_similar(copied: Path, opened: Bundle) -> None
         table = [[float(label in types) for label in query.labels] for types in answers]
         served = usable_partitions(query, opened.manifest.partitions)
         likely = ranked.reranker.probabilities(query, vector, served)
+        assert likely is not None
         whole = [opened.demonstration(demo.id) for demo in candidates]
         spans = [[text_key(s.text) for item in d.items for s in item.spans] for d in whole]
         scores = (
@@ -169,6 +170,7 @@ def test_types_of_answers_are_learned_from_the_demonstrations(copied: Path, open
             [dict(zip(query.labels, p, strict=True))[label] for label in part.labels]
             for query, vector in zip(queries, vectors, strict=True)
             for p in [ranker.probabilities(query, vector, [part])]
+            if p is not None
         ]
     )
     assert ((likely - types) ** 2).mean() < 0.5 * ((types.mean(0) - types) ** 2).mean()

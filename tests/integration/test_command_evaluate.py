@@ -12,8 +12,11 @@ import pytest
 from support.endpoint import ScriptedEndpoint
 from support.gold_model import CORPORA, FILES, QUESTIONS, gold_model, predictions, settings
 
+from ruie.bundle import Bundle
+from ruie.bundle.layout import seal
+from ruie.bundle.rerank_scores import RerankWeights
 from ruie.mistakes import Mistake
-from ruie.records import Demonstration
+from ruie.records import Demonstration, Task
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -130,6 +133,30 @@ def test_the_base_retriever_needs_a_bundle_of_the_same_demonstrations(
     base, trained = json.loads(same.stdout)["results"]
     assert (base["retriever"], trained["retriever"]) == ("base", "trained")
     assert base["difference"] == {"to": "trained", "f1": 0, "interval": [0, 0]}
+
+
+def test_the_same_bundle_without_its_ranking(
+    ruie: Run,
+    endpoint: ScriptedEndpoint,
+    bundle_path: Path,
+    copied: Path,
+    opened: Bundle,
+    tmp_path: Path,
+) -> None:
+    ranking = RerankWeights(mentions=dict.fromkeys(Task, 5.0))
+    seal(copied, opened.manifest.model_copy(update={"ranking": ranking}))
+    command = ("evaluate", FILES[0], "--limit", "3", "--retriever", "trained")
+    both = ("--retriever", "similarity", "--output", "both")
+    for more, bundle in ((both, copied), (("--output", "unranked"), bundle_path)):
+        done = ruie(*command, *more, **settings(endpoint, bundle))
+        assert done.returncode == 0, done.stderr
+    shown = {
+        (out, name): [p["demonstrations"] for p in predictions(tmp_path / out)
+                      if p["retriever"] == name]
+        for out, name in (("both", "similarity"), ("both", "trained"), ("unranked", "trained"))
+    }  # fmt: skip  # a table
+    assert shown["both", "similarity"] == shown["unranked", "trained"] != []
+    assert shown["both", "similarity"] != shown["both", "trained"]
 
 
 def test_k_and_the_model_are_options(

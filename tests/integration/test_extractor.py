@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
+from ruie.annotations import load_corpus
 from ruie.decoding import Decoding
 from ruie.errors import (
     CallError,
@@ -18,6 +21,7 @@ from ruie.errors import (
     TransientCallError,
     TruncatedError,
     UnavailableError,
+    UsageError,
 )
 from ruie.extraction import Result
 from ruie.extractor import Extractor
@@ -170,6 +174,47 @@ def test_an_extractor_is_used_again_and_again() -> None:
         for _ in range(3):
             results = extractor.extract([TEXT, TEXT], SCHEMA)
             assert [len(result.entities) for result in results] == [3, 3]
+
+
+def test_one_text_is_no_list() -> None:
+    with pytest.raises(TypeError, match=r"extract\(\[text\]\)"):
+        Extractor(None, LLMClient("http://127.0.0.1:9"), "m").extract(TEXT, SCHEMA)
+
+
+JOBS = Schema("jobs", entities={"SKILL": "", "SALARY": ""})
+GOLD = [("We want Python .", "SKILL", "Python", 8), ("We pay 9,000 .", "SALARY", "9,000", 7)]
+
+
+def test_annotated_rows_of_types_of_ones_own_are_shown_at_once(tmp_path: Path) -> None:
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text(
+        "".join(
+            json.dumps({"text": text, "entities": [{"type": kind, "text": span, "start": start,
+                                                    "end": start + len(span)}]}) + "\n"
+            for text, kind, span, start in GOLD
+        )
+    )  # fmt: skip  # a row
+    (tmp_path / "schema.yaml").write_text("name: jobs\nentities: [SKILL, SALARY]\n")
+    with ScriptedEndpoint(answer("SKILL: Rust")) as endpoint:
+        asked = []
+        for more in ((), gold, load_corpus(gold).demonstrations()):
+            extractor = Extractor.open(llm=endpoint.url, model="m", demonstrations=more)
+            (result,) = extractor.extract(["We want Rust ."], JOBS)
+            assert [entity.span.text for entity in result.entities] == ["Rust"]
+            asked.append([m["content"] for m in endpoint.requests[-1].body["messages"]])
+    none, from_a_file, given = asked
+    assert from_a_file == given
+    assert "SKILL: Python" in given
+    assert "SALARY: 9,000" in given
+    assert "SKILL: Python" not in none
+
+
+def test_what_cannot_be_opened() -> None:
+    with pytest.raises(UsageError, match="No endpoint"):
+        Extractor.open()
+    demonstration = shown(Task.NER, TEXT)
+    with pytest.raises(UsageError, match="the encoder of a bundle"):
+        Extractor.open(None, "http://127.0.0.1:9", demonstrations=[demonstration])
 
 
 def test_the_first_model_of_the_endpoint_is_taken() -> None:

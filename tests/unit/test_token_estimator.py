@@ -85,6 +85,19 @@ class TestTokens:
         assert 0 < made.prompt_spread < made.prompt_tokens
         assert made.most_completion_tokens == 40 * 64
 
+    def test_prompts_that_were_answered_before_are_paid(self) -> None:
+        plain = estimator()
+        sample = queries(4)
+        prepared = plain._extractor.prepare(sample)
+        known = {plain._extractor.prompt_key(prepared[n]) for n in (0, 3)}
+        counter = TokenCounter("by rule", estimate_tokens)
+        made = TokenEstimator(plain._extractor, counter, {}, known.intersection).estimate(
+            Task.NER, 40, 3, sample, "one a text", finite=True
+        )
+        assert (made.calls, made.paid_before, made.sampled) == (20, 23, 4)
+        assert made.prompt_tokens == 10 * sum(p.call.prompt_tokens for p in prepared[1:3])
+        assert made.calls_from == "one a text; 2 of 4 prompts were answered before"
+
     def test_no_call_costs_nothing(self) -> None:
         made = estimator().estimate(Task.NER, 0, 5, [], "one a text", finite=True)
         assert (made.prompt_tokens, made.completion_tokens, made.most_completion_tokens) == (0,) * 3

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ruie.db import item_states, jobs, queue, results, spend
+from ruie.db import item_states, jobs, queue, spend
 from ruie.db.sql import pieces
 from ruie.errors import (
     CallError,
@@ -20,7 +20,7 @@ from ruie.extractor import Extractor
 from ruie.llm import Call
 from ruie.questions import Answer, Question
 from ruie.schema import Schema
-from ruie.worker.batches import settlement
+from ruie.worker.batches import reuse, settlement
 from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
@@ -152,16 +152,7 @@ class LeasedBatch:
 
     async def _reuse(self, items: Sequence[BatchItem]) -> None:
         """End the items whose question was answered before."""
-        keys = [item.key for item in items]
-        paid = await self._store.read(lambda conn: results.find_paid(conn, keys))
-        for item in items:
-            if answered := paid.get(item.key):
-                reuse = partial(
-                    settlement.reuse, item=item, paid=answered, roles=self._schema.events
-                )
-                self.outcome.reused += bool(await self._store.write(reuse))
-                if item.held:
-                    item.state = State.ENDED
+        self.outcome.reused += await reuse.by_question(self._store, items, self._schema.events)
 
     def _unpriced(self, items: Sequence[BatchItem]) -> str | None:
         """A model for which a cap cannot be held, because its price is not known."""
@@ -176,6 +167,10 @@ class LeasedBatch:
         with self._lane.slots() as slots:
             await slots.take(len(items))
             prepared = await self._prepare([item for item in items if item.held])
+            self.outcome.reused += await reuse.by_prompt(
+                self._store, self.job, prepared, self._schema.events
+            )
+            prepared = [each for each in prepared if each[0].held]
             affordable, denied = await self._reserve(prepared)
             for item, question in affordable:
                 if item.held:

@@ -7,10 +7,11 @@ transaction that ends the item, and only where that still held the lease.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from ruie.db import endpoints, job_states, jobs, queue, results, spend
+from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.prompts import PROMPT_VERSION
@@ -46,21 +47,10 @@ def save(
 ) -> bool:
     """Record a call that succeeded, with its items. False: the lease was lost. The answer is kept
     under its key all the same, so that the worker that has the item now need not pay for it."""
-    completion, call, extractor = answer.completion, item.call, item.extractor
+    completion = answer.completion
     cost = _cost(item, completion.usage, completion.latency_s)
-    extraction = results.NewExtraction(
-        key=item.key,
-        model=call.model,
-        endpoint=call.endpoint,
-        prompt_version=PROMPT_VERSION,
-        bundle_digest=extractor.retriever.digest if extractor.retriever else "",
-        schema_digest=job.schema_digest,
-        demonstration_ids=[demo.id for demo in answer.question.demonstrations],
-        **usage_columns(completion.usage),
-        latency_s=completion.latency_s,
-        raw_output=completion.text,
-        rejects=answer.parsed.rejects,
-        cost_usd=None if cost is None else cost / spend.NUSD,
+    extraction = replace(
+        _extraction(job, item, answer), cost_usd=None if cost is None else cost / spend.NUSD
     )
     saved = results.save_result(conn, item.leased, extraction, answer.items, roles)
     if not saved:
@@ -71,10 +61,45 @@ def save(
     return saved
 
 
+def reread(
+    conn: Connection,
+    job: jobs.Job,
+    item: BatchItem,
+    answer: Answer,
+    kept: kept_answers.KeptAnswer,
+    roles: Mapping[str, Sequence[str]],
+) -> bool:
+    """End an item with what the same prompt was answered before, read for the item's own text, at
+    no cost. False: the lease was lost."""
+    extraction = replace(
+        _extraction(job, item, answer), endpoint=kept.endpoint, cost_usd=0.0, reused_from=kept.id
+    )
+    return results.save_result(conn, item.leased, extraction, answer.items, roles)
+
+
+def _extraction(job: jobs.Job, item: BatchItem, answer: Answer) -> results.NewExtraction:
+    completion, extractor = answer.completion, item.extractor
+    return results.NewExtraction(
+        key=item.key,
+        prompt_key=extractor.prompt_key(answer.question),
+        model=item.call.model,
+        endpoint=item.call.endpoint,
+        prompt_version=PROMPT_VERSION,
+        bundle_digest=extractor.retriever.digest if extractor.retriever else "",
+        schema_digest=job.schema_digest,
+        demonstration_ids=[demo.id for demo in answer.question.demonstrations],
+        **usage_columns(completion.usage),
+        latency_s=completion.latency_s,
+        raw_output=completion.text,
+        finish_reason=completion.finish_reason,
+        rejects=answer.parsed.rejects,
+    )
+
+
 def reuse(
     conn: Connection,
     item: BatchItem,
-    paid: results.PaidExtraction,
+    paid: kept_answers.PaidExtraction,
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
     """End an item with an answer that was paid for before. False: the lease was lost."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--retriever",
     "retrievers",
     multiple=True,
-    type=click.Choice(["trained", "base", "bm25", "random"]),
+    type=click.Choice(["trained", "similarity", "base", "bm25", "random"]),
     help="Repeatable; default: trained.",
 )
 @click.option(

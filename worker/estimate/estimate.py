@@ -7,15 +7,16 @@ queries that were not paid for, times their number. Every figure states how it w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Engine
 
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
-from ruie.db import endpoints
+from ruie.db import endpoints, kept_answers
 from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
 from ruie.decoding import Decoding
@@ -78,7 +79,7 @@ def estimate(
         past = calls_by_task(conn, model)
         types = [name for name, roles in schema.events.items() if roles]
         detections = count_events(conn, model, schema.digest, types)
-    estimator = TokenEstimator(extractor, counter, past)
+    estimator = TokenEstimator(extractor, counter, past, partial(_answered, engine))
     tasks = [_estimate_task(estimator, surveyed, task) for task in schema.tasks]
     if types:
         tasks.append(_estimate_eae(estimator, surveyed, schema, types, detections, sample, seed))
@@ -95,6 +96,11 @@ def estimate(
         price=price_of(model, config.llm_prices, config.llm_base_url),
         mode=mode,
     )
+
+
+def _answered(engine: Engine, prompt_keys: Sequence[str]) -> Collection[str]:
+    with reading(engine) as conn:
+        return kept_answers.find_kept(conn, prompt_keys)
 
 
 def _proved(decoding: Decoding, config: Settings, engine: Engine, model: str) -> Decoding:

@@ -21,7 +21,7 @@ from ruie.db.call_statistics import detected_events
 from ruie.db.engine import reading
 from ruie.db.enqueue import digest
 from ruie.db.jobs import NewInputError
-from ruie.db.results import PaidExtraction, find_paid
+from ruie.db.kept_answers import PaidExtraction, find_paid
 from ruie.db.sql import pieces
 from ruie.db.types import storable
 from ruie.extractor import Extractor

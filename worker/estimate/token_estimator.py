@@ -6,7 +6,7 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ruie.db.call_statistics import CallStatistics
 from ruie.db.sql import pieces
@@ -25,12 +25,20 @@ STANDARD_ERRORS = 2.0
 
 
 class TokenEstimator:
-    """Builds prompts as a worker would, and counts their tokens."""
+    """Builds prompts as a worker would, and counts their tokens.
+
+    answered: those of some prompts' keys under which there is an answer.
+    """
 
     def __init__(
-        self, extractor: Extractor, counter: TokenCounter, past: Mapping[Task, CallStatistics]
+        self,
+        extractor: Extractor,
+        counter: TokenCounter,
+        past: Mapping[Task, CallStatistics],
+        answered: Callable[[Sequence[str]], Collection[str]] = lambda _: (),
     ) -> None:
         self._extractor = extractor
+        self._answered = answered
         self._counter = counter
         self._past = past
         self.shown: dict[Task, list[Demonstration]] = {}
@@ -47,8 +55,13 @@ class TokenEstimator:
         finite: bool,
     ) -> TaskEstimate:
         """Estimate `calls` calls. finite: whether the sample was drawn from these very calls, so
-        that a sample of all of them has no error."""
-        sizes = self._prompts(task, sample) if calls else []
+        that a sample of all of them has no error; then those of them whose prompt was answered
+        before, chosen by another bundle, are counted as paid."""
+        sizes, known = self._prompts(task, sample) if calls else ([], 0)
+        if finite and known:
+            found = round(calls * known / (known + len(sizes)))
+            calls, paid_before = calls - found, paid_before + found
+            calls_from += f"; {known:,} of {known + len(sizes):,} prompts were answered before"
         completion, completion_from = self._answer(task) if calls else (0.0, "no call")
         return TaskEstimate(
             task=task,
@@ -58,20 +71,27 @@ class TokenEstimator:
             prompt_spread=round(calls * spread(sizes, calls if finite else None)),
             completion_tokens=round(calls * completion),
             most_completion_tokens=calls * self._extractor.decoding.max_tokens,
-            sampled=len(sizes),
+            sampled=len(sizes) + known,
             calls_from=calls_from,
             completion_from=completion_from,
         )
 
-    def _prompts(self, task: Task, sample: Sequence[Query]) -> list[int]:
-        """The tokens of each prompt."""
+    def _prompts(self, task: Task, sample: Sequence[Query]) -> tuple[list[int], int]:
+        """The tokens of each prompt that was not answered before, and how many others there are."""
         sizes: list[int] = []
+        known = 0
         shown = self.shown.setdefault(task, [])
         for part in pieces(sample, PROMPTS_AT_A_TIME):
-            for prepared in self._extractor.prepare(part):
-                sizes.append(self._counter.messages(prepared.call.messages))
-                shown += prepared.demonstrations
-        return sizes
+            prepared = self._extractor.prepare(part)
+            keys = [self._extractor.prompt_key(question) for question in prepared]
+            answered = self._answered(keys)
+            for key, question in zip(keys, prepared, strict=True):
+                shown += question.demonstrations
+                if key in answered:
+                    known += 1
+                else:
+                    sizes.append(self._counter.messages(question.call.messages))
+        return sizes, known
 
     def _answer(self, task: Task) -> tuple[float, str]:
         """Tokens of an answer, and how they were determined."""

@@ -14,7 +14,13 @@ from ruie.worker.evaluation.summary import Line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {"random": "#999999", "bm25": "#E69F00", "base": "#56B4E9", "trained": "#0072B2"}
+COLOURS = {
+    "random": "#999999",
+    "bm25": "#E69F00",
+    "base": "#56B4E9",
+    "similarity": "#009E73",
+    "trained": "#0072B2",
+}
 """Distinguishable with every common kind of colour vision, and in grey. From Okabe & Ito, "Color
 Universal Design" (2008)."""
 

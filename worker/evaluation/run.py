@@ -49,6 +49,7 @@ def open_retrievers(
         "random": lambda: Random(bundle, seed),
         "bm25": lambda: BM25(bundle),
         "base": lambda: _same_pool(Bundle.open(base or bundle.path, threads=threads), bundle),
+        "similarity": bundle.by_similarity,
         "trained": lambda: bundle,
     }
     return {name: openers[name]() for name in selected}

@@ -1,0 +1,89 @@
+"""Demonstrations that lie over a bundle: searched exactly, beside its index.
+
+A bundle is files and does not change while workers use it. What people add, a few rows to some ten
+thousand, is kept in memory with its vectors. The bundle's index and its ranking stay as they are,
+so a query whose nearest demonstrations are not among the added ones has the prompt it had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+
+import numpy as np
+
+from ruie.bundle.encoder import Encoder, Vectors, encode_distinct
+from ruie.bundle.index import Rows
+from ruie.bundle.manifest import EncoderCard, Partition
+from ruie.bundle.retrieval import arrange, partition_key, passage_text, text_key
+from ruie.bundle.table import Table
+from ruie.records import Demonstration, Task
+
+
+class Overlay:
+    """Added rows, numbered on from the bundle's, their partitions and vectors."""
+
+    def __init__(
+        self, added: Sequence[Demonstration], table: Table, encoder: Encoder, card: EncoderCard
+    ) -> None:
+        """table: the bundle's demonstrations. Of added rows of one partition with the same text,
+        and about the same event, the last is kept."""
+        last = {(partition_key(d), text_key(d.text), d.trigger): d for d in added}
+        self.rows, partitions = arrange(list(last.values()))
+        self._first = len(table)
+        self.partitions = tuple(
+            part.model_copy(
+                update={"start": part.start + self._first, "stop": part.stop + self._first}
+            )
+            for part in partitions
+        )
+        self.table = table.extended(self.rows)
+        """The bundle's demonstrations, and then these."""
+        self._encoder, self._card = encoder, card
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal, of the added rows."""
+        written = json.dumps([asdict(row) for row in self.rows], ensure_ascii=False)
+        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def has(self, partition: Partition) -> bool:
+        """Whether it is one of these and none of the bundle's."""
+        return partition.start >= self._first
+
+    def search(self, queries: Vectors, k: int, partition: Partition) -> tuple[Vectors, Rows]:
+        """As `Index.search`; of all rows of the partition."""
+        part = self._vectors[partition.start - self._first : partition.stop - self._first]
+        scores = queries @ part.T
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, best, axis=1), best + partition.start
+
+    @cached_property
+    def _vectors(self) -> Vectors:
+        # on first use: nothing is encoded before a fork
+        card = self._card
+        texts = [card.passage_prefix + passage_text(d, keywords=card.keywords) for d in self.rows]
+        return encode_distinct(self._encoder.encode, texts)
+
+    def replaced(self, partitions: Sequence[Partition]) -> dict[int, frozenset[int]]:
+        """By the start of each of the bundle's partitions: its rows that an added one takes the
+        place of, being of the same text. New events of a text replace the arguments of its old
+        ones too."""
+        own = {(partition_key(row), text_key(row.text)) for row in self.rows}
+        texts = {text for _, text in own}
+        events = {(row.schema, text_key(row.text)) for row in self.rows if row.task is Task.ED}
+        hidden: dict[int, frozenset[int]] = {}
+        for part in partitions:
+            rows = []
+            for row in range(part.start, part.stop):
+                if (text := self.table.key(row)) not in texts:
+                    continue
+                argued = part.task is Task.EAE and (part.schema_name, text) in events
+                if argued or (partition_key(self.table.row(row)), text) in own:
+                    rows.append(row)
+            if rows:
+                hidden[part.start] = frozenset(rows)
+        return hidden

@@ -1,0 +1,129 @@
+"""Answers of which a part was lost, or became a record that nobody meant, without a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruie.llm.answer_text import read_text
+from ruie.output.labels import Labels
+from ruie.parsing import OutputForm, Parsed, parse
+from ruie.records import Query, RejectReason, Task
+
+TEXT = (
+    "T. Smith of Marks & Spencer left Tom & Jerry Ltd for AT&T and Jerry. Ada Byron, Mara Quill "
+    "and John Reed joined Orvane in R&D, paid 12 000 euros, of Johnson & Johnson and Acme."
+)
+LABELS = {"PERSON": "", "ORG": "", "NUM": ""}
+
+
+def read(output: str, form: OutputForm = OutputForm.LINEAR) -> Parsed:
+    return parse(output, Query(Task.NER, TEXT, "news", LABELS), form=form)
+
+
+def spans(parsed: Parsed) -> list[str]:
+    return [span.text for item in parsed.items for span in item.spans]
+
+
+@pytest.mark.parametrize("form", [OutputForm.LINEAR, OutputForm.JSON])
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ('{"PERSON": "Mara Quill", "PERSON": "John Reed"}', ["Mara Quill", "John Reed"]),
+        ('{"PERSON": ["Ada Byron"], "ORG": "Orvane", "PERSON": ["John Reed"]}',
+         ["Ada Byron", "John Reed", "Orvane"]),
+        ('{"items": [{"type": "PERSON", "span": "Mara Quill", "type": "ORG", "span": "Orvane"}]}',
+         ["Mara Quill", "Orvane"]),
+        ('{"items": [{"type": "PERSON", "span": "Ada Byron"}], "items": []}', ["Ada Byron"]),
+    ],
+)  # fmt: skip  # a table
+def test_a_name_that_json_repeats(output: str, expected: list[str], form: OutputForm) -> None:
+    assert sorted(spans(read(output, form))) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "None, except Orvane",
+        "None (apart from Orvane)",
+        "None. However, Orvane is an organisation.",
+        "none, PERSON is Ada Byron",
+    ],
+)
+def test_what_is_taken_back_is_no_statement_that_there_is_nothing(output: str) -> None:
+    assert not read(output).readable
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "None. The sentence names no one.",
+        "None (no entities are mentioned)",
+        "None - there is nobody.",
+        "None. PERSON is not mentioned.",
+    ],
+)
+def test_an_explanation_is(output: str) -> None:
+    parsed = read(output)
+    assert (parsed.readable, parsed.items, parsed.rejects) == (True, (), ())
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["NUM: 12,000 euros", "NUM: 3/4", "ORG: S and P", "ORG: Acme and Acme", "ORG: T and T"],
+)
+def test_no_part_of_a_name_or_number_is_a_record(output: str) -> None:
+    parsed = read(output)
+    assert spans(parsed) == []
+    assert [reject.reason for reject in parsed.rejects] == [RejectReason.NOT_IN_TEXT]
+
+
+def test_spans_that_are_listed_are_several() -> None:
+    assert spans(read("PERSON: Ada Byron, John Reed")) == ["Ada Byron", "John Reed"]
+    assert spans(read("PERSON: Ada Byron and John Reed")) == ["Ada Byron", "John Reed"]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("ORG: Marks &amp; Spencer; Tom &amp; Jerry Ltd; AT&amp;T",
+         ["Marks & Spencer", "Tom & Jerry Ltd", "AT&T"]),
+        ('ORG: "Marks &amp; Spencer", "AT&#38;T"', ["Marks & Spencer", "AT&T"]),
+        ("Marks &amp; Spencer: ORG; AT&amp;T: ORG", ["Marks & Spencer", "AT&T"]),
+    ],
+)  # fmt: skip  # a table
+def test_an_entitys_semicolon_divides_nothing(output: str, expected: list[str]) -> None:
+    assert spans(read(output)) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "written", "found"),
+    [
+        (["HIV-"], "HIV+", None),
+        (["HIV-"], "HIV-", "HIV-"),
+        (["A", "C"], "A-", None),
+        (["A", "C"], "C++", None),
+        (["A", "C"], "C#", None),
+        (["C", "C++"], "c++", "C++"),
+        (["A", "C"], "- **A**", "A"),
+        (["org_name"], "Org-Name", "org_name"),
+    ],
+)
+def test_a_sign_at_the_end_of_a_label_is_part_of_it(
+    labels: list[str], written: str, found: str | None
+) -> None:
+    assert Labels(labels).find(written) == found
+
+
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "</s>", "<|eot_id|>", "<end_of_turn>\n", "\n<|endoftext|>", "</s></s>"]
+)
+def test_the_end_of_a_turn_is_no_part_of_the_answer(end: str) -> None:
+    said = read_text({"content": f"PERSON: Mara Quill{end}"})
+    assert said is not None
+    assert (said.text, said.reasoned) == ("PERSON: Mara Quill", False)
+
+
+def test_a_part_that_refuses_is_a_refusal() -> None:
+    said = read_text({"content": [{"type": "refusal", "refusal": "I will not."}]})
+    assert said is not None
+    assert (said.text, said.refusal) == ("", "I will not.")

@@ -1,0 +1,62 @@
+"""Ending items with answers that were paid for before: by their question, or by their prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ruie.db import jobs, kept_answers
+from ruie.errors import CallError
+from ruie.llm import Completion
+from ruie.questions import Question
+from ruie.usage import Usage
+from ruie.worker.batches import settlement
+from ruie.worker.batches.batch_item import BatchItem, State
+from ruie.worker.batches.store import Store
+
+Roles = Mapping[str, Sequence[str]]
+
+
+async def by_question(store: Store, items: Sequence[BatchItem], roles: Roles) -> int:
+    """End the items whose question was answered before; returns how many."""
+    keys = [item.key for item in items]
+    paid = await store.read(lambda conn: kept_answers.find_paid(conn, keys))
+    reused = 0
+    for item in items:
+        if answered := paid.get(item.key):
+            end = partial(settlement.reuse, item=item, paid=answered, roles=roles)
+            reused += bool(await store.write(end))
+            if item.held:
+                item.state = State.ENDED
+    return reused
+
+
+async def by_prompt(
+    store: Store, job: jobs.Job, prepared: Sequence[tuple[BatchItem, Question]], roles: Roles
+) -> int:
+    """End the items whose prompt was answered before, whatever chose its demonstrations; returns
+    how many.
+
+    What was answered is read and grounded in the item's own text: a prompt has no offsets, and
+    white space is not as in the text. What cannot be read for it is asked anew.
+    """
+    keyed = [(item.extractor.prompt_key(q), item, q) for item, q in prepared if item.held]
+    keys = [key for key, _, _ in keyed]
+    kept = await store.read(lambda conn: kept_answers.find_kept(conn, keys))
+    reused = 0
+    for key, item, question in keyed:
+        answered = kept.get(key)
+        if answered is None:
+            continue
+        completion = Completion(answered.text, answered.finish_reason, Usage(), latency_s=0.0)
+        try:
+            answer = item.extractor.read(question, completion)
+        except CallError:
+            continue
+        end = partial(
+            settlement.reread, job=job, item=item, answer=answer, kept=answered, roles=roles
+        )
+        reused += bool(await store.write(end))
+        if item.held:
+            item.state = State.ENDED
+    return reused
