@@ -31,6 +31,7 @@ each string (ruie/grounding/fuzzy.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -53,6 +54,8 @@ __all__ = [
 MAX_OCCURRENCES = 200
 """Occurrences considered of one string: bounds the number of pairs in a pathological document."""
 
+_PARTED = re.compile(r"\d(?:\s+[.,]\s*|[.,]\s+)\d")
+"""White space beside a mark between digits, which is none within a number."""
 WHOLE, GLUED, INSIDE = range(3)
 """Where a word ends; where a particle may be written together with it; inside a word or number."""
 
@@ -85,8 +88,14 @@ class Grounder:
             return False
         if any(self._limit(*found) < INSIDE for found in find_all(self.text, piece)):
             return True
-        form = normalise(piece)
-        return any(self._limit(*found) < INSIDE for found in self._normal.find(form))
+        return any(self._limit(*found) < INSIDE for found in self._normalised(piece))
+
+    def _normalised(self, piece: str) -> Iterator[tuple[int, int]]:
+        """Where its normalised form is. Two numbers (`2019, 5`) are not one that is written so."""
+        one = not _PARTED.search(piece)
+        for start, end in self._normal.find(normalise(piece)):
+            if not (one and _PARTED.search(self.text, start, end)):
+                yield start, end
 
     def occurrences(self, piece: str) -> tuple[Span, ...]:
         """Every occurrence of the piece, in text order, all found by the same step.
@@ -102,7 +111,7 @@ class Grounder:
         form = ""
         ranges, step = self._whole_words(find_all(self.text, piece)), Grounding.EXACT
         if not ranges and (form := normalise(piece)):
-            ranges, step = self._whole_words(self._normal.find(form)), Grounding.NORMALISED
+            ranges, step = self._whole_words(self._normalised(piece)), Grounding.NORMALISED
         if not ranges and form and (window := self._fuzzy.find(form, Normal(piece))):
             ranges, step = [self._normal.span(*window)], Grounding.FUZZY
         for start, end in ranges:

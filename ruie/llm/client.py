@@ -242,9 +242,10 @@ class LLMClient:
 
 
 def _cut(completion: Completion, stop: Sequence[str]) -> Completion:
-    """The answer up to the first stop sequence, where the model was not told to end there."""
+    """The answer up to the first stop sequence, where the model was not told to end there. The end
+    of a line is no such end: what was written after it may be items too."""
     text = completion.text.lstrip()
-    ends = [at for sequence in stop if (at := text.find(sequence)) >= 0]
+    ends = [at for each in stop if each.strip() and (at := text.find(each)) >= 0]
     if not ends:
         return completion
     return replace(completion, text=text[: min(ends)], finish_reason="stop")

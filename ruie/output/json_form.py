@@ -21,7 +21,7 @@ from ruie.output import json_text
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
-from ruie.output.nothing import is_none
+from ruie.output.nothing import is_none, takes_back
 from ruie.records import Query, Reject, RejectReason, Task
 
 MAX_DEPTH = 4
@@ -66,8 +66,9 @@ def read_json(
         last = whole.candidates[-1] if whole.candidates else None
         if last is not None and found.end.endswith(last.parts[-1]):  # perhaps half a span
             whole.rejects.append(Reject(RejectReason.MALFORMED, whole.candidates.pop().raw))
-    if found.left and whole.candidates:
-        whole.rejects.append(Reject(RejectReason.MALFORMED, found.left))
+    whole.none_stated &= bool(whole.candidates) or not takes_back(found.after)
+    if (lost := found.left or found.unended) and whole.candidates:
+        whole.rejects.append(Reject(RejectReason.MALFORMED, lost))
     if not (whole.candidates or whole.rejects or whole.none_stated):
         whole.rejects.append(Reject(RejectReason.MALFORMED, output))
     return whole

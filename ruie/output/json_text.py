@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ruie.output.json_names import TYPES, plain_key
+
 PIECE = 10_000
 """Characters that are repaired together, as far as an object ends there: the time for repairs grows
 with the square of the length."""
@@ -31,12 +33,15 @@ _EMPTY_LIST = re.compile(r"\[\s*\]")
 class Found:
     """values: in the order of the output, each with the same value read with every backslash as
     itself. repaired: the last is not strict JSON. may_be_empty: an empty list is one that the model
-    wrote, not one that was cut off. end: the last characters of what was repaired. left: what
+    wrote, not one that was cut off. unended: its end, where more must come. after: what was written
+    after the last value. end: the last characters of what was repaired. left: what
     is too long to be repaired. whole: so many values are whole ones, the others pieces of one."""
 
     values: tuple[tuple[Any, Any], ...] = ()
     repaired: bool = False
     may_be_empty: bool = True
+    unended: str = ""
+    after: str = ""
     end: str = ""
     left: str = ""
     whole: int = 0
@@ -50,6 +55,7 @@ def find(output: str) -> Found:
     escaped = _Escaped(output)
     written = escaped.text
     start = _START.search(written) or _LOOSE_START.search(written)
+    end = 0
     while start is not None:
         at = start.start()
         try:
@@ -60,7 +66,7 @@ def find(output: str) -> Found:
         literal = _spliced(_literal(escaped.original(at, end), value, decoder.decode))
         values.append((value, literal))
         start = _START.search(written, end)
-    return Found(tuple(values), whole=len(values))
+    return Found(tuple(values), whole=len(values), after=written[end:] if values else "")
 
 
 class _Several(list[Any]):
@@ -69,17 +75,23 @@ class _Several(list[Any]):
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     """An object as a dictionary. One whose names are repeated is as many objects where all of them
-    come equally often, else one with lists of what is named."""
+    come equally often, else one object."""
     values: dict[str, list[Any]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(_spliced(value))
     counts = {len(each) for each in values.values()}
     if counts <= {1}:
         return {name: each[0] for name, each in values.items()}
-    if len(counts) == 1 and not any(isinstance(v, list) for each in values.values() for v in each):
+    listed = any(isinstance(value, list) for each in values.values() for value in each)
+    if len(counts) == 1 and not listed and any(plain_key(name) not in TYPES for name in values):
         rows = zip(*values.values(), strict=True)
         return _Several(dict(zip(values, row, strict=True)) for row in rows)
-    return {name: each[0] if len(each) == 1 else _flat(each) for name, each in values.items()}
+    return {name: _one(name, each) for name, each in values.items()}
+
+
+def _one(name: str, values: list[Any]) -> Any:
+    """The value of a name; of several types for one span the last, else a list of all."""
+    return values[-1] if len(values) == 1 or plain_key(name) in TYPES else _flat(values)
 
 
 def _spliced(value: Any) -> Any:
@@ -110,8 +122,16 @@ def _repaired(escaped: _Escaped, at: int, before: list[tuple[Any, Any]]) -> Foun
             original = escaped.original(at + start, at + end)
             values.append((value, _literal(original, value, _repair)))
         start = end
-    may_be_empty = _EMPTY_LIST.search(written) is not None
-    return Found(tuple(values), True, may_be_empty, written[-1000:], written[start:], len(before))
+    unended = written[-100:] if written[-1:] in tuple(",:[{") else ""
+    return Found(
+        tuple(values),
+        repaired=True,
+        may_be_empty=not unended and _EMPTY_LIST.search(written) is not None,
+        unended=unended,
+        end=written[-1000:],
+        left=written[start:],
+        whole=len(before),
+    )
 
 
 def _unfenced(written: str) -> str:

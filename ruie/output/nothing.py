@@ -59,7 +59,7 @@ def says_none(sentence: str, labels: Labels) -> bool:
         return True
     sentence = marks.bare(sentence.strip())
     if _EXPLAINED.match(sentence):
-        return not _CONTRAST.search(sentence) and not _names_one(sentence, labels)
+        return not takes_back(sentence) and not _names_one(sentence, labels)
     if sentence.lower() == NOT_APPLICABLE:
         return True
     if len(sentence) > MAX_STATEMENT:
@@ -71,6 +71,11 @@ def says_none(sentence: str, labels: Labels) -> bool:
     others = [word in _OTHERS or word in _DENIALS for word in words]
     states = any(known) or "none" in words or "nothing" in words
     return states and all(a or b for a, b in zip(known, others, strict=True))
+
+
+def takes_back(explanation: str) -> bool:
+    """Whether an explanation of why there is nothing says that there is something."""
+    return _CONTRAST.search(explanation) is not None
 
 
 def _names_one(sentence: str, labels: Labels) -> bool:

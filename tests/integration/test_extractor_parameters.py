@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.endpoint import ScriptedEndpoint, answer
+from support.endpoint import Reply, ScriptedEndpoint, answer, failure
 
 from ruie.decoding import Decoding
 from ruie.extractor import Extractor
@@ -42,6 +42,19 @@ def test_an_answer_is_not_cut_at_a_stop_sequence_that_was_replaced() -> None:
     extractor = Extractor(None, LLMClient("http://llm/v1"), "m", decoding)
     (question,) = extractor.prepare([SCHEMA.query(SCHEMA.tasks[0], TEXT)])
     assert question.call.stop == ()
+
+
+def test_what_an_endpoint_that_refuses_stop_says_on_further_lines_is_read() -> None:
+    def script(body: dict[str, Any], _: int) -> Reply:
+        if "stop" in body:
+            return failure(400, message="Unsupported parameter: 'stop' is not supported.")
+        return answer("- person: Ada\n- person: Bo END person: Oslo")
+
+    with ScriptedEndpoint(script) as endpoint:
+        decoding = Decoding(stop=("\n", "END"))
+        (result,) = Extractor(None, LLMClient(endpoint.url), "m", decoding).extract([TEXT], SCHEMA)
+    assert [entity.span.text for entity in result.entities] == ["Ada", "Bo"]
+    assert result.errors == ()
 
 
 def test_an_extractor_is_opened_over_a_transport() -> None:

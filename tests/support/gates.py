@@ -37,7 +37,7 @@ def reasoning_model(body: dict[str, Any], _: int) -> Reply:
     for name in ("temperature", "stop"):
         if name in body:
             return refusal(name, f"Unsupported parameter: '{name}' is not supported.")
-    return answer("PERSON: Ada\nand more", delay_s=0.05)
+    return answer("PERSON: Ada END and more", delay_s=0.05)
 
 
 def fleet(
@@ -63,7 +63,7 @@ def fleet(
 
 
 def different(number: int) -> Call:
-    return replace(CALL, key=f"question {number}", stop=("\n",), reasoning_tokens=100)
+    return replace(CALL, key=f"question {number}", stop=("\n", " END"), reasoning_tokens=100)
 
 
 async def ask(client: LLMClient, call: Call) -> Completion | CallError:

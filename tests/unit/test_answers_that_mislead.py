@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ruie.grounding import Grounder
 from ruie.llm.answer_text import read_text
 from ruie.output.labels import Labels
 from ruie.parsing import OutputForm, Parsed, parse
@@ -127,3 +128,33 @@ def test_a_part_that_refuses_is_a_refusal() -> None:
     said = read_text({"content": [{"type": "refusal", "refusal": "I will not."}]})
     assert said is not None
     assert (said.text, said.refusal) == ("", "I will not.")
+
+
+def test_json_that_ends_where_more_must_come_is_no_answer_that_there_is_nothing() -> None:
+    assert read('{"PERSON": [], "ORG": [', OutputForm.JSON).rejects
+    cut = read('{"items":[{"type":"PERSON","span":"Ada Byron"},', OutputForm.JSON)
+    assert spans(cut) == ["Ada Byron"]
+    assert [reject.reason for reject in cut.rejects] == [RejectReason.MALFORMED]
+
+
+def test_nor_is_an_empty_list_that_is_taken_back() -> None:
+    assert not read('{"items":[]} Hmm, actually Orvane is an ORG.', OutputForm.JSON).readable
+    assert read('{"items":[]} There are no entities.', OutputForm.JSON).readable
+
+
+@pytest.mark.parametrize(
+    ("text", "piece"),
+    [
+        ("We met at 3. 5 left.", "3.5"),
+        ("Of items 1, 5 and 7.", "1,5"),
+        ("In 2019, 5 came.", "2019,5"),
+    ],
+)
+def test_two_numbers_are_not_one(text: str, piece: str) -> None:
+    assert Grounder(text).occurrences(piece) == ()
+    assert not Grounder(text).contains(piece)
+
+
+def test_two_numbers_are_found_as_two() -> None:
+    assert [s.text for s in Grounder("In 2019, 5 came.").occurrences("2019,  5")] == ["2019, 5"]
+    assert [s.text for s in Grounder("It rose 3.5 %.").occurrences("3.5%")] == ["3.5 %"]
