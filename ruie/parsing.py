@@ -166,7 +166,8 @@ def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...
 def _unescaped(output: str, text: str) -> str:
     """The output with the characters that HTML's entities stand for: their semicolon divides no
     items. Those that the text has itself are as they are."""
-    return _ENTITY.sub(lambda e: e[0] if e[0] in text else html.unescape(e[0]), output)
+    own = set(_ENTITY.findall(text))
+    return _ENTITY.sub(lambda e: e[0] if e[0] in own else html.unescape(e[0]), output)
 
 
 def _reason(absent: Iterable[str], shown: set[str]) -> RejectReason:

@@ -35,10 +35,11 @@ CHANNEL = re.compile(
 """A message of gpt-oss, where the server does not take its format apart."""
 CHANNELS_RUN_TOGETHER = re.compile(r"\s*analysis(?=[A-Z\s]).*assistant\s?final", re.DOTALL)
 """The same where it has dropped the marks."""
-END_OF_TEXT = re.compile(
-    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end_of_turn|end|return)\|>"
-    r"|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>))+\s*\Z"
-)
+ENDS_OF_TURN = (
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>",
+    "<|end_of_turn|>", "<|end|>", "<|return|>", "</s>", "<eos>", "<end_of_turn>",
+    "<｜end▁of▁sentence｜>",
+)  # fmt: skip  # a list
 """What ends a turn in a model's own alphabet, where the server leaves it in the text."""
 WRAPPER = re.compile(
     r"\s*(?:<answer>|<\|START_RESPONSE\|>)(?P<said>.*?)(?:</answer>|<\|END_RESPONSE\|>|\Z)\s*",
@@ -75,7 +76,7 @@ def read_text(message: Any) -> AnswerText | None:
     if not (refusal := message.get("refusal")) and not said.strip():
         refusal = " ".join(refusals)
     return AnswerText(
-        text=END_OF_TEXT.sub("", text),
+        text=_without_end(text),
         reasoned=reasoned,
         everything="\n".join([*thoughts, said]) if thoughts else said,
         refusal=" ".join(refusal.split())[:300] if isinstance(refusal, str) else "",
@@ -100,6 +101,19 @@ def without_thoughts(said: str) -> str:
     if text != said and (wrapped := WRAPPER.fullmatch(text)) is not None:
         return wrapped["said"]
     return text
+
+
+def _without_end(text: str) -> str:
+    """The text without the marks of the end of a turn at its end."""
+    kept = end = len(text)
+    while end:
+        if text[end - 1].isspace():
+            end -= 1
+        elif mark := next((m for m in ENDS_OF_TURN if text.endswith(m, 0, end)), ""):
+            kept = end = end - len(mark)
+        else:
+            break
+    return text if kept == len(text) else text[:kept].rstrip()
 
 
 def _parts(content: Any, refusals: list[str]) -> tuple[str | None, list[str]]:

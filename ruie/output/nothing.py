@@ -26,7 +26,9 @@ _CONTRAST = re.compile(
     re.IGNORECASE,
 )
 """Words after which an explanation takes back what it explains."""
-_IS = re.compile(r"([\w-]+)\s*(?:=|:|->|→|\bis\b|\bare\b)(?!\s*(?:not|none|no)\b)")
+_IS = re.compile(
+    r"(?<![\w-])([\w-]{1,160}+)\s*+(?:=|:|->|→|\bis\b|\bare\b)(?!\s*(?:not|none|no)\b)"
+)
 _THINGS = frozenset(
     [
      "entity", "entities", "relation", "relations", "relationship", "relationships", "event",

@@ -51,9 +51,8 @@ def _demonstration(name: str) -> Demonstration:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_engine(f"sqlite:///{tmp_path}/ruie.db")
-    migrate.upgrade(opened)
+def engine(upgraded: Path) -> Iterator[Engine]:
+    opened = open_engine(f"sqlite:///{upgraded}")
     yield opened
     opened.dispose()
 

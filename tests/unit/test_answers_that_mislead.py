@@ -158,3 +158,14 @@ def test_two_numbers_are_not_one(text: str, piece: str) -> None:
 def test_two_numbers_are_found_as_two() -> None:
     assert [s.text for s in Grounder("In 2019, 5 came.").occurrences("2019,  5")] == ["2019, 5"]
     assert [s.text for s in Grounder("It rose 3.5 %.").occurrences("3.5%")] == ["3.5 %"]
+
+
+def test_long_ones_are_read_as_well() -> None:
+    """In a time that grows with the square, this would take longer than a test may."""
+    many = 400_000
+    assert read("None. " + "a" * many).readable
+    assert not read("PERSON: Ada Byron" + "&amp;" * many).items
+    for content in (" " * many + "x", "PERSON: Ada" + " " * many + "</s> " * many):
+        said = read_text({"content": content})
+        assert said is not None
+        assert said.text == content.split("<")[0].rstrip()
