@@ -88,7 +88,7 @@ class MeteredEndpoint:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": path},
             )
-        wait_until(lambda: port_file.exists() or self._process.poll() is not None, 30)
+        wait_until(lambda: port_file.exists() or self._process.poll() is not None)
         self._port = int(port_file.read_text())
         self.behave(self._plan)
         return self

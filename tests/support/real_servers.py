@@ -82,7 +82,7 @@ def served(program: str, folder: Path, *arguments: str, **env: str) -> Iterator[
         )  # fmt: skip  # one argument a line says no more
     url = f"http://127.0.0.1:{port}/v1"
     try:
-        wait_until(lambda: process.poll() is not None or _answers(f"{url}/models"), 180)
+        wait_until(lambda: process.poll() is not None or _answers(f"{url}/models"))
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
         yield url
     finally:
