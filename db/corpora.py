@@ -28,13 +28,13 @@ class CorpusJob:
     """What decides which documents a job adds to its corpus.
 
     context: the metadata key whose value goes into the prompt. unread: unchanged sources that the
-    job has not recorded by `set_positions`, in a dry run.
+    job has not recorded by `set_positions`, in a dry run. again: it has unchanged documents too.
     """
 
     job_id: str
     corpus: str | None
     question: str | None
-    forced: bool
+    again: bool
     context: str = ""
     unread: Set[str] = frozenset()
 
@@ -157,7 +157,7 @@ def unchanged_sources(
 ) -> dict[str, Position]:
     """Sources that need not be read: the last complete job of the corpus had the same sources and
     question, and read them to the end with the same fingerprint."""
-    if corpus_job.corpus is None or corpus_job.forced:
+    if corpus_job.corpus is None or corpus_job.again:
         return {}
     last = conn.execute(
         select(jobs.c.id, jobs.c.scope, jobs.c.question)

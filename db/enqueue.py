@@ -156,7 +156,7 @@ def _same(corpus_job: CorpusJob, old: Row[Any], row: NewDocument, text: str) -> 
     """Whether the old origin's results are those of the row."""
     key = corpus_job.context
     same_context = not key or context_of(old.metadata, key) == context_of(row.metadata, key)
-    return old.processed and not corpus_job.forced and old.digest == text and same_context
+    return old.processed and not corpus_job.again and old.digest == text and same_context
 
 
 def _corpus_job(conn: Connection, job_id: str) -> CorpusJob:
@@ -170,7 +170,7 @@ def _corpus_job(conn: Connection, job_id: str) -> CorpusJob:
         # Of two jobs at once on one corpus, the second must see what the first one adds.
         conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(job.corpus, 0))))
     context = JobSettings.from_body(job.settings).context
-    return CorpusJob(job_id, job.corpus, job.question, job.forced, context)
+    return CorpusJob(job_id, job.corpus, job.question, job.forced or job.refreshed, context)
 
 
 def _origin(text: int, row: NewDocument) -> staging.Row:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, Select, String, cast, delete, func, literal, or_, select, update
 
+from ruie.db import demonstrations
 from ruie.db.item_states import CANCELLED, NOT_LEASED, QUARANTINED
 from ruie.db.models import (
     FTS,
@@ -49,6 +50,7 @@ def blank(conn: Connection, document_ids: Sequence[int]) -> None:
         _unindex(conn, texts)
         _blank_input_errors(conn, some, texts.values())
         _blank_prompts(conn, texts.values())
+        demonstrations.forget(conn, texts.values())
         _blank_calls(conn, some)
         _delete_records(conn, some)
         _drop_names(conn, names)

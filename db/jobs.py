@@ -14,12 +14,15 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from ruie.db import demonstrations
+from ruie.db.item_states import PENDING
 from ruie.db.job_settings import JobSettings
-from ruie.db.models import input_errors, jobs, schemas
+from ruie.db.models import input_errors, jobs, schemas, work_items
 from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 from ruie.lengths import LONGEST_MODEL_BYTES, check_length
+from ruie.records import Demonstration
 
 JobState = Literal["running", "paused", "done", "cancelled", "failed"]
 PausedBy = Literal["person", "error", "job_cap", "day_cap"]
@@ -40,7 +43,9 @@ class NewJob:
     endpoint: the enqueuer's base URL. cap_nusd: the most it may cost, billionths of a US dollar.
     forced: call the LLM even where an answer is stored. corpus: see db/corpora.py. scope: a hash of
     the sources as they were named. enqueue_key: a hash of everything that the enqueueing was called
-    with. Raises `UsageError` where a name is too long.
+    with. demonstrations: of the file demonstrations_from; or demonstration_set, which is stored.
+    refreshed: unchanged documents of the corpus are in it too. Raises `UsageError` where a name is
+    too long.
     """
 
     name: str
@@ -57,11 +62,20 @@ class NewJob:
     corpus: str | None = None
     scope: str | None = None
     enqueue_key: str | None = None
+    demonstrations: Sequence[Demonstration] = ()
+    demonstrations_from: str | None = None
+    demonstration_set: int | None = None
+    refreshed: bool = False
 
     def __post_init__(self) -> None:
         check_length("name of the job", self.name)
         check_length("name of the corpus", self.corpus)
         check_length("name of the model", self.model, LONGEST_MODEL_BYTES)
+
+    @property
+    def again(self) -> bool:
+        """Whether unchanged documents of its corpus are in it too."""
+        return self.forced or self.refreshed
 
     @property
     def question(self) -> str:
@@ -99,6 +113,8 @@ class Job:
     created_at: datetime
     enqueued_at: datetime | None
     finished_at: datetime | None
+    demonstration_set: int | None
+    refreshed: bool
 
 
 def question_of(job: NewJob | Job) -> str:
@@ -133,6 +149,9 @@ def create_job(conn: Connection, job: NewJob) -> str:
         insert_new(conn, schemas),
         {"digest": job.schema_digest, "name": job.schema_name, "body": dict(job.schema_body)},
     )
+    own = job.demonstration_set
+    if job.demonstrations:
+        own = demonstrations.store(conn, job.demonstrations, job.demonstrations_from)
     job_id = new_job_id()
     conn.execute(
         insert(jobs).values(
@@ -151,6 +170,8 @@ def create_job(conn: Connection, job: NewJob) -> str:
             question=job.question,
             scope=job.scope,
             enqueue_key=job.enqueue_key,
+            demonstration_set=own,
+            refreshed=job.refreshed,
         )
     )
     return job_id
@@ -182,6 +203,14 @@ def get_job(conn: Connection, job_id: str) -> Job:
     if row is None:
         raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
     return _job(row)
+
+
+def of_batch(conn: Connection, batch_id: str) -> Job | None:
+    """The job of a batch. None where nothing of the batch is to be done any more."""
+    waiting = work_items.c.batch == batch_id, work_items.c.state == PENDING
+    one = select(work_items.c.job_id).where(*waiting).limit(1).scalar_subquery()
+    row = conn.execute(_JOB.where(jobs.c.id == one)).one_or_none()
+    return _job(row) if row else None
 
 
 def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000) -> list[Job]:

@@ -32,7 +32,8 @@ Roles = Mapping[str, Sequence[str]]
 @dataclass(frozen=True, slots=True)
 class NewExtraction:
     """An answer. key: the idempotency key of its question, prompt_key that of its prompt, hex.
-    cost_usd: None where no price is known. reused_from: the extraction whose answer it is."""
+    demonstration_sets: versions of what lay over the bundle. cost_usd: None where no price is
+    known. reused_from: the extraction whose answer it is."""
 
     key: str
     model: str
@@ -52,6 +53,7 @@ class NewExtraction:
     reasoning_tokens: int = 0
     reused_from: int | None = None
     prompt_key: str | None = None
+    demonstration_sets: Sequence[int] = ()
     finish_reason: str | None = None
 
 
@@ -149,6 +151,7 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
         "bundle_digest": extraction.bundle_digest,
         "schema_digest": extraction.schema_digest,
         "demonstration_ids": list(extraction.demonstration_ids),
+        "demonstration_sets": list(extraction.demonstration_sets) or None,
         "prompt_tokens": extraction.prompt_tokens,
         "completion_tokens": extraction.completion_tokens,
         "cached_tokens": extraction.cached_tokens,

@@ -62,6 +62,15 @@ def demonstrations(row: AnnotatedRow, schema: Schema) -> Iterator[Demonstration]
             yield Demonstration(name, Task.EAE, schema.name, roles, row.text, arguments, trigger)
 
 
+def schema_demonstrations(schema: Schema) -> list[Demonstration]:
+    """Those of the file that a schema names, of its types. Rows that are wrong are logged and left
+    out; raises `AnnotationError` as `load_corpus` does."""
+    if schema.demonstrations is None:
+        return []
+    rows = _checked(collect(schema.demonstrations).against(schema)).rows
+    return [demonstration for row in rows for demonstration in demonstrations(row, schema)]
+
+
 def load_corpus(
     path: Path,
     schema: Path | None = None,

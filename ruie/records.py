@@ -7,8 +7,10 @@ scoring work on items; `Entity`, `Relation` and `Event` are the form for users.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Task(StrEnum):
@@ -51,6 +53,16 @@ class Span:
     def grounded(self) -> bool:
         """Whether it has offsets."""
         return self.start >= 0
+
+    def body(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        grounding = str(self.grounding)
+        return {"text": self.text, "start": self.start, "end": self.end, "grounding": grounding}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`."""
+        return cls(body["text"], body["start"], body["end"], Grounding(body["grounding"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,39 @@ class Demonstration:
     text: str
     items: tuple[Item, ...]
     trigger: Trigger | None = None
+
+    def body(self) -> dict[str, Any]:
+        """As plain JSON values, to be stored."""
+        trigger = self.trigger
+        return {
+            "id": self.id,
+            "task": str(self.task),
+            "schema": self.schema,
+            "labels": list(self.labels),
+            "text": self.text,
+            "trigger": trigger and {"type": trigger.type, "span": trigger.span.body()},
+            "items": [
+                {"type": item.type, "spans": [span.body() for span in item.spans]}
+                for item in self.items
+            ],
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `body`."""
+        trigger = body["trigger"]
+        return cls(
+            id=body["id"],
+            task=Task(body["task"]),
+            schema=body["schema"],
+            labels=tuple(body["labels"]),
+            text=body["text"],
+            items=tuple(
+                Item(item["type"], tuple(map(Span.from_body, item["spans"])))
+                for item in body["items"]
+            ),
+            trigger=Trigger(trigger["type"], Span.from_body(trigger["span"])) if trigger else None,
+        )
 
 
 class RejectReason(StrEnum):

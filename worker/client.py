@@ -14,7 +14,8 @@ from typing import Any, Literal, Unpack
 
 from sqlalchemy import Engine
 
-from ruie.db import endpoints, job_states, jobs, migrate
+from ruie.annotations import schema_demonstrations
+from ruie.db import demonstrations, endpoints, job_states, jobs, migrate
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
 from ruie.db.job_settings import JobSettings
@@ -133,7 +134,10 @@ class Client:
         scope = _hash([locations, options.get("corpus", "")])
         key = None
         if not options.get("new_job") and all(file.replayable for file in files):
-            key = _hash([scope, astuple(mapping), input_format, new.question, new.forced])
+            parts = [scope, astuple(mapping), input_format, new.question, new.forced]
+            if shown := new.demonstration_set or new.demonstrations:
+                parts.append(shown if isinstance(shown, int) else demonstrations.digest_of(shown))
+            key = _hash([*parts, *(["refreshed"] if new.refreshed else [])])
         return loaded, files, replace(new, scope=scope, enqueue_key=key)
 
     def _access(self) -> Access:
@@ -169,6 +173,7 @@ class Client:
         if (options.get("mode") or config.llm_mode) == "flex":
             parameters = {**parameters, **FLEX}
         shaped = replace(decoding(config), parameters=parameters)
+        stored = options.get("demonstration_set")
         return jobs.NewJob(
             name=options.get("name") or schema.name,
             schema_name=schema.name,
@@ -181,6 +186,10 @@ class Client:
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
+            refreshed=options.get("refresh", False),
+            demonstrations=() if stored else schema_demonstrations(schema),
+            demonstrations_from=str(schema.demonstrations) if schema.demonstrations else None,
+            demonstration_set=stored,
             corpus=options.get("corpus") or None,
         )
 

@@ -38,6 +38,10 @@ class Options(TypedDict, total=False):
     """Added to each request, as `RUIE_LLM_PARAMETERS` of the workers; these come first."""
     mode: Literal["standard", "flex"]
     """flex: calls are slower and cost half, where the provider has that service tier."""
+    demonstration_set: int
+    """Of the table `demonstration_sets`, in place of the schema's file."""
+    refresh: bool
+    """With a corpus: unchanged documents too. Only what would be asked otherwise is asked again."""
     new_job: bool
     """Make a new job even where an interrupted one could be continued."""
 

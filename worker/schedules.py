@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
-from ruie.db import schedule_runs, schedules
+from ruie.annotations import schema_demonstrations
+from ruie.db import demonstrations, schedule_runs, schedules
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.errors import UsageError
@@ -46,7 +47,8 @@ class Schedules:
         retries: int = 3,
         **options: Unpack[Options],
     ) -> schedules.Schedule:
-        """Store a schedule, with absolute paths and the content of the schema."""
+        """Store a schedule, with absolute paths and the content of the schema and of its
+        demonstrations."""
         if not schedule.strip() or not sources:
             raise UsageError("A schedule needs a name and a source.", "Give both.")
         loaded = schema if isinstance(schema, Schema) else Schema.load(schema)
@@ -59,14 +61,18 @@ class Schedules:
         check_length("name of the corpus", options.get("corpus"))
         check_length("name of the model", options.get("model"), LONGEST_MODEL_BYTES)
         Priority[options.get("priority", "normal").upper()]
-        spec = {
+        spec: dict[str, Any] = {
             "sources": [absolute(source) for source in sources],
             "schema": loaded.body(),
             "options": dict(options),
             "mapping": asdict(mapping),
             "input_format": input_format,
         }
+        shown = schema_demonstrations(loaded)
         with self._engine.begin() as conn:
+            if shown and "demonstration_set" not in options:
+                stored = demonstrations.store(conn, shown, str(loaded.demonstrations))
+                spec["options"]["demonstration_set"] = stored
             due = next_due(cron, timezone, schedules.clock(conn))
             return schedules.add(
                 conn, schedule, cron, timezone, spec, due,

@@ -1,6 +1,11 @@
 """The tables, each as a SQLAlchemy model and as the Core table that statements are written on."""
 
 from ruie.db.models.base import Base, table
+from ruie.db.models.demonstrations import (
+    DemonstrationRow,
+    DemonstrationSet,
+    DemonstrationSetRow,
+)
 from ruie.db.models.endpoints import Endpoint, RequestProfileRow
 from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
@@ -43,6 +48,9 @@ relations = table(RelationRow)
 events = table(EventRow)
 event_arguments = table(ArgumentRow)
 canonical = table(Canonical)
+demonstration_sets = table(DemonstrationSet)
+demonstrations = table(DemonstrationRow)
+demonstration_set_rows = table(DemonstrationSetRow)
 reviews = table(Review)
 document_parts = table(DocumentPart)
 search_state = table(SearchState)
@@ -64,6 +72,9 @@ __all__ = [
     "Base",
     "Canonical",
     "Chunk",
+    "DemonstrationRow",
+    "DemonstrationSet",
+    "DemonstrationSetRow",
     "Document",
     "DocumentPart",
     "Endpoint",
@@ -89,6 +100,9 @@ __all__ = [
     "attempts",
     "canonical",
     "chunks",
+    "demonstration_set_rows",
+    "demonstration_sets",
+    "demonstrations",
     "document_parts",
     "documents",
     "endpoints",

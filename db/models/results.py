@@ -78,6 +78,8 @@ class Extraction(Created, Base):
     cached_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     cache_write_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     reasoning_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    # Versions of the demonstrations that lay over the bundle: [3, 7]. Null where there were none.
+    demonstration_sets: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
 class EntityRow(Base):

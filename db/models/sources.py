@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -75,6 +76,10 @@ class Job(Created, Base):
     # Null while documents are still being added: a job without open items is done only after it.
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Of its schema file (db/demonstrations.py).
+    demonstration_set: Mapped[int | None] = mapped_column(BigInteger)
+    # Documents of its corpus that have not changed are in it all the same.
+    refreshed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class Document(Created, Base):

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from ruie.bundle.encoder import Encoder, Vectors, available_threads, encode_distinct
 from ruie.bundle.index import Index
 from ruie.bundle.manifest import (
     DEMONSTRATIONS,
+    ENCODER,
     FILES,
     INDEX,
     MANIFEST,
     REBUILD,
+    TOKENIZER,
     TYPES,
     Manifest,
     Partition,
     digest,
     file_card,
 )
-from ruie.bundle.overlay import Overlay
+from ruie.bundle.overlay import Overlay, passages
 from ruie.bundle.reranker import Reranker
 from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
 from ruie.bundle.table import Table
@@ -64,16 +67,24 @@ class Bundle:
         manifest, raw = verify(path)
         return cls(path, manifest, digest(raw), threads)
 
-    def over(self, added: Sequence[Demonstration]) -> Bundle:
+    def over(
+        self,
+        added: Sequence[Demonstration],
+        known: Mapping[str, Vectors] = MappingProxyType({}),
+    ) -> Bundle:
         """The same bundle with further demonstrations, which take the place of its own of the same
-        partition and text. Index and ranking stay as they are; these are searched exactly."""
+        partition and text. Index and ranking stay as they are; these are searched exactly.
+
+        known: vectors that were kept, by the text that was encoded (`passages`).
+        """
         if not added:
             return self
         if self._overlay is not None:
-            return self._base.over([*self._overlay.rows, *added])
+            return self._base.over([*self._overlay.rows, *added], known)
         other = copy.copy(self)
         other._base = self
-        overlay = other._overlay = Overlay(added, self._table, self.encoder, self.manifest.encoder)
+        card = self.manifest.encoder
+        overlay = other._overlay = Overlay(added, self._table, self.encoder, card, known)
         other.digest = hashlib.sha256(f"{self.digest} {overlay.digest}".encode()).hexdigest()
         other._table = overlay.table
         other._partitions = (*self.manifest.partitions, *overlay.partitions)
@@ -88,6 +99,16 @@ class Bundle:
         other.reranker = None
         other.digest = hashlib.sha256(f"{self.digest} by similarity".encode()).hexdigest()
         return other
+
+    def passages(self, demonstrations: Sequence[Demonstration]) -> list[str]:
+        """The text of each as the encoder is given it."""
+        return passages(demonstrations, self.manifest.encoder)
+
+    @property
+    def encoder_digest(self) -> str:
+        """SHA-256, hexadecimal: equal where the same text gets the same vector."""
+        files = [self.manifest.files[name].sha256 for name in (ENCODER, TOKENIZER)]
+        return digest(" ".join([self.manifest.encoder.model_dump_json(), *files]).encode())
 
     def __len__(self) -> int:
         return len(self._table)

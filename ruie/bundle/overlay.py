@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 
 import numpy as np
 
-from ruie.bundle.encoder import Encoder, Vectors, encode_distinct
+from ruie.bundle.encoder import Encoder, Vectors
 from ruie.bundle.index import Rows
 from ruie.bundle.manifest import EncoderCard, Partition
 from ruie.bundle.retrieval import arrange, partition_key, passage_text, text_key
@@ -23,14 +23,26 @@ from ruie.bundle.table import Table
 from ruie.records import Demonstration, Task
 
 
+def passages(demonstrations: Sequence[Demonstration], card: EncoderCard) -> list[str]:
+    """The text of each as the encoder is given it."""
+    prefix = card.passage_prefix
+    return [prefix + passage_text(each, keywords=card.keywords) for each in demonstrations]
+
+
 class Overlay:
     """Added rows, numbered on from the bundle's, their partitions and vectors."""
 
     def __init__(
-        self, added: Sequence[Demonstration], table: Table, encoder: Encoder, card: EncoderCard
+        self,
+        added: Sequence[Demonstration],
+        table: Table,
+        encoder: Encoder,
+        card: EncoderCard,
+        known: Mapping[str, Vectors],
     ) -> None:
-        """table: the bundle's demonstrations. Of added rows of one partition with the same text,
-        and about the same event, the last is kept."""
+        """table: the bundle's demonstrations. known: vectors, float32, shape (dimension,), by the
+        text that was encoded; the others are encoded on first use. Of added rows of one partition
+        with the same text, and about the same event, the last is kept."""
         last = {(partition_key(d), text_key(d.text), d.trigger): d for d in added}
         self.rows, partitions = arrange(list(last.values()))
         self._first = len(table)
@@ -42,7 +54,7 @@ class Overlay:
         )
         self.table = table.extended(self.rows)
         """The bundle's demonstrations, and then these."""
-        self._encoder, self._card = encoder, card
+        self._encoder, self._card, self._known = encoder, card, known
 
     @cached_property
     def digest(self) -> str:
@@ -64,9 +76,10 @@ class Overlay:
     @cached_property
     def _vectors(self) -> Vectors:
         # on first use: nothing is encoded before a fork
-        card = self._card
-        texts = [card.passage_prefix + passage_text(d, keywords=card.keywords) for d in self.rows]
-        return encode_distinct(self._encoder.encode, texts)
+        texts = passages(self.rows, self._card)
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        encoded = dict(zip(new, self._encoder.encode(new), strict=True)) if new else {}
+        return np.stack([self._known[t] if t in self._known else encoded[t] for t in texts])
 
     def replaced(self, partitions: Sequence[Partition]) -> dict[int, frozenset[int]]:
         """By the start of each of the bundle's partitions: its rows that an added one takes the

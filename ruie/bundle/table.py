@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ruie.bundle.manifest import REBUILD
 from ruie.bundle.retrieval import text_key, unused
 from ruie.errors import BundleError
-from ruie.records import Demonstration, Grounding, Item, Span, Task, Trigger
+from ruie.records import Demonstration
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ class Table:
     def extended(self, demonstrations: Sequence[Demonstration]) -> Self:
         """A table of its rows, and then these. An id that it has already gets a suffix."""
         taken = set(self.row_of)
-        rows = [_row(each) for each in demonstrations]
+        rows = [each.body() for each in demonstrations]
         for row in rows:
             row["id"] = unused(row["id"], taken)
             taken.add(row["id"])
@@ -155,12 +155,12 @@ class Table:
             return cached
         if len(self._cache) >= CACHED_ROWS:
             self._cache.clear()
-        read = self._cache[row] = _demonstration(self._table.slice(row, 1).to_pylist()[0])
+        read = self._cache[row] = Demonstration.from_body(self._table.slice(row, 1).to_pylist()[0])
         return read
 
     def rows(self) -> list[Demonstration]:
         """All of them, in order."""
-        return [_demonstration(raw) for raw in self._table.to_pylist()]
+        return [Demonstration.from_body(raw) for raw in self._table.to_pylist()]
 
 
 def _read(file: pq.ParquetFile, path: Path) -> pa.Table:
@@ -177,50 +177,5 @@ def _read(file: pq.ParquetFile, path: Path) -> pa.Table:
 
 def write_table(path: Path, demonstrations: Sequence[Demonstration]) -> None:
     """Write them in the given order."""
-    rows = [_row(demonstration) for demonstration in demonstrations]
+    rows = [demonstration.body() for demonstration in demonstrations]
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path, compression="zstd")
-
-
-def _row(demonstration: Demonstration) -> dict[str, Any]:
-    trigger = demonstration.trigger
-    return {
-        "id": demonstration.id,
-        "task": str(demonstration.task),
-        "schema": demonstration.schema,
-        "labels": list(demonstration.labels),
-        "text": demonstration.text,
-        "trigger": trigger and {"type": trigger.type, "span": _span_row(trigger.span)},
-        "items": [
-            {"type": item.type, "spans": [_span_row(span) for span in item.spans]}
-            for item in demonstration.items
-        ],
-    }
-
-
-def _span_row(span: Span) -> dict[str, Any]:
-    return {
-        "text": span.text,
-        "start": span.start,
-        "end": span.end,
-        "grounding": str(span.grounding),
-    }
-
-
-def _demonstration(raw: dict[str, Any]) -> Demonstration:
-    trigger = raw["trigger"]
-    return Demonstration(
-        id=raw["id"],
-        task=Task(raw["task"]),
-        schema=raw["schema"],
-        labels=tuple(raw["labels"]),
-        text=raw["text"],
-        items=tuple(
-            Item(item["type"], tuple(_span(span) for span in item["spans"]))
-            for item in raw["items"]
-        ),
-        trigger=Trigger(trigger["type"], _span(trigger["span"])) if trigger else None,
-    )
-
-
-def _span(raw: dict[str, Any]) -> Span:
-    return Span(raw["text"], raw["start"], raw["end"], Grounding(raw["grounding"]))

@@ -1,5 +1,6 @@
-"""Two coordinators, one of which dies or stops: the other leads, and the two never act at once. How
-soon it leads is a figure of the scene: on a machine without CPU to spare it is no property of ours."""
+"""Two coordinators, one of which dies or stops: the other leads, and the two never act at once.
+
+How soon it leads is a figure of the scene: without CPU to spare it says nothing of us."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from ruie.decoding import Decoding
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
 from ruie.schema import Schema
+from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.retries import RetryPolicy
@@ -73,7 +74,7 @@ def process_all(
     async def run() -> list[Outcome]:
         assert openai
         llm = LLMClient(endpoint.url, max_in_flight=1)
-        lane = Lane(Priority.NORMAL, llm, None, "m", PRICES.get)
+        lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "m", PRICES.get)
         runner = BatchRunner(
             Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )

@@ -22,6 +22,7 @@ from ruie.errors import CallError
 from ruie.llm import Call, CallHook, Completion, LLMClient
 from ruie.records import Task
 from ruie.schema import Schema
+from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.retries import RetryPolicy
@@ -77,7 +78,7 @@ class Bench:
         with self.engine.begin() as conn:
             (batch,) = queue.dispatch(conn, self.job_id, 100, 100, 60)
         llm = LLMClient(self.endpoint.url, max_in_flight=1, hook=hook)
-        lane = Lane(Priority.NORMAL, llm, None, "scripted", lambda model: PRICE)
+        lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "scripted", lambda model: PRICE)
         runner = BatchRunner(
             Store(self.engine),
             lambda priority: lane,

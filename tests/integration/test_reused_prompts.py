@@ -19,6 +19,7 @@ from ruie.decoding import Decoding
 from ruie.llm import LLMClient
 from ruie.records import Demonstration, Item, Query, Span, Task
 from ruie.schema import Schema
+from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.retries import RetryPolicy
@@ -87,7 +88,9 @@ def process(
 
     async def run() -> Outcome:
         llm = LLMClient(endpoint.url, max_in_flight=1)
-        lane = Lane(Priority.NORMAL, llm, retriever, "m", {"m": Price(1.0, 1.0)}.get)
+        lane = Lane(
+            Priority.NORMAL, llm, Demonstrations(retriever), "m", {"m": Price(1.0, 1.0)}.get
+        )
         runner = BatchRunner(
             Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )

@@ -14,6 +14,7 @@ from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.decoding import Decoding
 from ruie.llm import LLMClient
 from ruie.schema import Schema
+from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
 
 SCHEMA = Schema("news", entities={"person": "", "place": ""})
@@ -25,12 +26,15 @@ JOB = Job(
     settings=JobSettings(Decoding()), priority=0, cap_nusd=None, paused_by=None, forced=False,
     corpus=None, question=None, scope=None, enqueue_key=None,
     created_at=datetime(2026, 1, 1, tzinfo=UTC), enqueued_at=None, finished_at=None,
+    demonstration_set=None, refreshed=False,
 )  # fmt: skip  # a row
 KEY = "561e27189949607063124597e0b1ff9fee7f700b335220b9921577d303560544"
 
 
 def lane() -> Lane:
-    return Lane(Priority.NORMAL, LLMClient("http://llm/v1"), None, "default", lambda _: None)
+    return Lane(
+        Priority.NORMAL, LLMClient("http://llm/v1"), Demonstrations(None), "default", lambda _: None
+    )
 
 
 def test_overrides_take_the_place_of_the_job_s_model_and_decoding() -> None:
@@ -65,7 +69,7 @@ def test_a_job_s_parameters_come_before_the_worker_s() -> None:
     one = Lane(
         Priority.NORMAL,
         LLMClient("http://llm/v1"),
-        None,
+        Demonstrations(None),
         "",
         lambda _: None,
         {"seed": 1, "service_tier": "flex"},
@@ -84,7 +88,11 @@ def test_a_job_s_parameters_come_before_the_worker_s() -> None:
 def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
     async def use() -> None:
         one = Lane(
-            Priority.NORMAL, LLMClient("http://llm", max_in_flight=1), None, "m", lambda _: None
+            Priority.NORMAL,
+            LLMClient("http://llm", max_in_flight=1),
+            Demonstrations(None),
+            "m",
+            lambda _: None,
         )
         ended = asyncio.Event()
         with one.slots() as slots:

@@ -10,6 +10,7 @@ from ruie.db.queue import LeasedItem
 from ruie.db.spend import Reservation
 from ruie.extractor import Extractor
 from ruie.records import Query
+from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.prices import Price
 
 
@@ -52,6 +53,7 @@ class BatchItem:
     key: str
     extractor: Extractor
     call: PendingCall
+    shown: Shown
     state: State = State.WAITING
     _task: asyncio.Task[None] | None = None
 

@@ -15,9 +15,10 @@ from typing import Any, Self
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.decoding import Decoding
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.records import Query
+from ruie.worker.batches.demonstrations import Demonstrations, Shown
 from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
@@ -39,7 +40,7 @@ class Lane:
         self,
         priority: Priority,
         llm: LLMClient,
-        retriever: Retriever | None,
+        demonstrations: Demonstrations,
         default_model: str,
         price: Callable[[str], Price | None],
         parameters: Mapping[str, Any] | None = None,
@@ -48,11 +49,11 @@ class Lane:
         self.priority = priority
         self.llm = llm
         self.price = price
-        self._retriever = retriever
+        self.demonstrations = demonstrations
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
         self.default_model = default_model
-        self._extractors: dict[tuple[str, Decoding, Overrides, str], Extractor] = {}
+        self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
         self._constraints: dict[str, str] = {}
         self.feeding = asyncio.Lock()
         """Held by the batch whose questions are being prepared; the next one waits."""
@@ -92,17 +93,16 @@ class Lane:
             reasoning_tokens=self._reasoning_tokens,
         )
 
-    @property
-    def bundle_digest(self) -> str:
-        """Of the bundle that its demonstrations are from; "" without one."""
-        return self._retriever.digest if self._retriever else ""
-
     def slots(self) -> Slots:
         """Slots for prepared questions, none taken yet."""
         return Slots(self._slots)
 
-    def extractor(self, job: Job, overrides: Overrides = NO_OVERRIDES) -> Extractor:
-        """The extractor for a job's items that have these overrides."""
+    def extractor(
+        self, job: Job, overrides: Overrides = NO_OVERRIDES, shown: Shown | None = None
+    ) -> Extractor:
+        """The extractor for a job's items that have these overrides. shown: where demonstrations
+        come from; default, the bundle as it is."""
+        retriever = (shown or self.demonstrations.plain).retriever
         asked = self._model(job, overrides.model)
         overrides = replace(overrides, model=asked)
         constraint = self._constraints.get(asked, "")
@@ -111,6 +111,7 @@ class Lane:
             job.settings.decoding,
             overrides,
             constraint,
+            retriever.digest if retriever else "",
         )  # `ruie job set` may change them
         if key not in self._extractors:
             if len(self._extractors) > KEPT_EXTRACTORS:
@@ -121,13 +122,13 @@ class Lane:
             if not decoding.proved:
                 decoding = decoding.resolved(constraint)
             salt = job.id if job.forced else ""
-            self._extractors[key] = Extractor(self._retriever, self.llm, model, decoding, salt)
+            self._extractors[key] = Extractor(retriever, self.llm, model, decoding, salt)
         return self._extractors[key]
 
-    def key(self, job: Job, overrides: Overrides, query: Query) -> str:
+    def key(self, job: Job, overrides: Overrides, query: Query, shown: Shown | None = None) -> str:
         """The idempotency key: of the question as the job asks it, also where an item's answer
         needs more tokens or its prompt fewer demonstrations."""
-        return self.extractor(job, Overrides(model=overrides.model)).key(query)
+        return self.extractor(job, Overrides(model=overrides.model), shown).key(query)
 
 
 class Slots:

@@ -23,6 +23,7 @@ from ruie.schema import Schema
 from ruie.worker.batches import reuse, settlement
 from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
+from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.reservations import covered, reserve
@@ -65,6 +66,7 @@ class LeasedBatch:
         day_cap_nusd: int | None,
         encoder: asyncio.Lock,
         contexts: Mapping[int, str],
+        shown: Shown,
     ) -> None:
         self.job = job
         self.outcome = Outcome(leased=len(leased))
@@ -75,6 +77,7 @@ class LeasedBatch:
         self._policy = policy
         self._day_cap = day_cap_nusd
         self._encoder = encoder
+        self._shown = shown
         self._items = [self._item(each, contexts.get(each.document_id, "")) for each in leased]
         self._aftermath = Aftermath(store, lane, job.id, policy, self.call_off)
         self._feeding: asyncio.Task[None] | None = None
@@ -82,11 +85,11 @@ class LeasedBatch:
 
     def _item(self, leased: queue.LeasedItem, context: str) -> BatchItem:
         query = self._schema.query(leased.task, leased.text, leased.trigger, context)
-        key = self._lane.key(self.job, leased.overrides, query)
-        extractor = self._lane.extractor(self.job, leased.overrides)
+        key = self._lane.key(self.job, leased.overrides, query, self._shown)
+        extractor = self._lane.extractor(self.job, leased.overrides, self._shown)
         price = self._lane.price(extractor.model)
         call = PendingCall(extractor.model, self._lane.llm.base_url, price)
-        return BatchItem(leased, query, key, extractor, call)
+        return BatchItem(leased, query, key, extractor, call, self._shown)
 
     @property
     def suspect(self) -> bool:

@@ -25,6 +25,7 @@ from ruie.llm import connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
+from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.ledger import FleetLedger
@@ -43,7 +44,8 @@ class Process:
     def __init__(self, config: Settings) -> None:
         self.pid = os.getpid()
         self._config = config
-        self._bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+        bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+        self._demonstrations = Demonstrations(bundle)
         self._limiter = limiter(config)
         self._lanes: dict[Priority, Lane] = {}
         self._engine = open_engine(config.database_url)
@@ -113,7 +115,7 @@ class Process:
             self._lanes[priority] = Lane(
                 priority,
                 connect(config, hook=self._limiter.hook(priority), gate=self._gate),
-                self._bundle,
+                self._demonstrations,
                 config.llm_model,
                 self._price,
                 config.llm_parameters,

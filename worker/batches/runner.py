@@ -25,6 +25,7 @@ from ruie.errors import (
     UnavailableError,
 )
 from ruie.worker.batches import settlement
+from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
@@ -112,6 +113,11 @@ class BatchRunner:
     async def _lease_and_process(
         self, lane: Lane, batch_id: str, all_started: Callable[[], object]
     ) -> Outcome:
+        job = await self._store.read(partial(jobs.of_batch, batch_id=batch_id))
+        if job is None:
+            return Outcome()
+        # before there is a lease: what is new may have to be encoded, which takes its time
+        shown = await lane.demonstrations.for_job(self._store, job)
         requested_at = time.monotonic()
         leased = await self._store.write(
             lambda conn: queue.lease(conn, batch_id, self._owner, self._lease_s)
@@ -120,10 +126,9 @@ class BatchRunner:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
         try:
-            job = await self._store.read(lambda conn: jobs.get_job(conn, leased[0].job_id))
             if not await self._resolve(lane, leased, job):
                 return Outcome(len(leased), returned=len(leased))
-            batch = await self._open(lane, leased, leases, job)
+            batch = await self._open(lane, leased, leases, job, shown)
         except BaseException:
             await self._store.write(lambda conn: queue.release(conn, leased))
             raise
@@ -156,9 +161,14 @@ class BatchRunner:
         return False
 
     async def _open(
-        self, lane: Lane, leased: Sequence[queue.LeasedItem], leases: Leases, job: jobs.Job
+        self,
+        lane: Lane,
+        leased: Sequence[queue.LeasedItem],
+        leases: Leases,
+        job: jobs.Job,
+        shown: Shown,
     ) -> LeasedBatch:
-        if not job.bundle_digest and (digest := lane.bundle_digest):
+        if not job.bundle_digest and (digest := shown.bundle_digest):
             await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
         by_document: dict[int, str] = {}
         if key := job.settings.context:
@@ -176,6 +186,7 @@ class BatchRunner:
             self._day_cap_nusd,
             self._encoder,
             by_document,
+            shown,
         )
 
     async def _process(self, batch: LeasedBatch, all_started: Callable[[], object]) -> None:

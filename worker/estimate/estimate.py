@@ -14,9 +14,10 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from ruie.annotations import schema_demonstrations
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
-from ruie.db import endpoints, kept_answers
+from ruie.db import demonstrations, endpoints, kept_answers
 from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
 from ruie.decoding import Decoding
@@ -28,6 +29,7 @@ from ruie.parsing import OutputForm
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import Settings
+from ruie.worker.batches.demonstrations import known_vectors
 from ruie.worker.estimate.survey import Survey, survey
 from ruie.worker.estimate.token_counter import token_counter
 from ruie.worker.estimate.token_estimator import (
@@ -61,7 +63,7 @@ def estimate(
     documents read. Raises `BundleError`, `SettingsError`.
     """
     counter = token_counter(model, config.llm_tokenizer)
-    bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+    bundle = _shown(Bundle.open(config.bundle, threads=config.encoder_threads), engine, schema)
     decoding = _proved(decoding, config, engine, model)
     extractor = Extractor(bundle, connect(config), model, decoding)
     surveyed = survey(
@@ -96,6 +98,15 @@ def estimate(
         price=price_of(model, config.llm_prices, config.llm_base_url),
         mode=mode,
     )
+
+
+def _shown(bundle: Bundle, engine: Engine, schema: Schema) -> Bundle:
+    """With what would lie over it: the schema file's rows, and what was learned for the schema."""
+    with reading(engine) as conn:
+        learned = demonstrations.in_force(conn, schema.name)
+        rows = demonstrations.read(conn, [learned.id] if learned else [], bundle.encoder_digest)
+    added = [*schema_demonstrations(schema), *(row.demonstration for row in rows)]
+    return bundle.over(added, known_vectors(bundle, rows))
 
 
 def _answered(engine: Engine, prompt_keys: Sequence[str]) -> Collection[str]:

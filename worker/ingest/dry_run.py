@@ -70,7 +70,7 @@ class _Pass:
         )
         context = new.settings.context
         job_id = self._continues or ""
-        self._corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced, context)
+        self._corpus_job = CorpusJob(job_id, new.corpus, new.question, new.again, context)
 
     def run(self, sources: Sequence[Source], progress: ProgressCallback) -> DryRun:
         positions = self._positions(sources)

@@ -101,7 +101,7 @@ def start_job(engine: Engine, new: jobs.NewJob, sources: Sequence[Source]) -> St
         job_id = jobs.create_job(conn, new)
         if new.corpus is None or new.scope is None:
             return StartedJob(job_id, False, {})
-        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced)
+        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.again)
         fingerprints = [(source.name, source.fingerprint) for source in sources]
         same = corpora.unchanged_sources(conn, corpus_job, new.scope, fingerprints)
         corpora.set_positions(conn, job_id, same)
@@ -139,7 +139,7 @@ def fill_job(
         progress(EnqueueProgress(job_id, counter.documents, batch.bytes_read, size))
 
     def close(conn: Connection) -> tuple[int, int]:
-        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.forced)
+        corpus_job = CorpusJob(job_id, new.corpus, new.question, new.again)
         removed = corpora.mark_removed(conn, corpus_job, new.scope or "")
         jobs.finish_enqueueing(conn, job_id)
         count = select(func.count()).where(origins.c.job_id == job_id)
