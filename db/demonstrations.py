@@ -123,6 +123,27 @@ def read(conn: Connection, set_ids: Sequence[int], encoder: str = "") -> list[St
     return found
 
 
+def with_vectors(
+    conn: Connection, rows: Sequence[Demonstration], encoder: str
+) -> list[StoredDemonstration]:
+    """Rows, stored or not, with the vectors that an encoder made of them before."""
+    bodies = _bodies(rows)
+    known: dict[str, str] = {}
+    for some in pieces(list(bodies)):
+        query = select(demonstrations.c.digest, demonstrations.c.vector).where(
+            demonstrations.c.digest.in_(some), demonstrations.c.encoder == encoder
+        )
+        known |= {digest: vector for digest, vector in conn.execute(query) if vector}
+    return [
+        StoredDemonstration(
+            digest,
+            Demonstration.from_body(body),
+            b64decode(known[digest]) if digest in known else None,
+        )
+        for digest, body in bodies.items()
+    ]
+
+
 def _rows(set_id: int) -> Select[tuple[str, Any, str | None, str | None]]:
     return (
         select(

@@ -15,7 +15,7 @@ from typing import Any, Literal, Unpack
 from sqlalchemy import Engine
 
 from ruie.annotations import schema_demonstrations
-from ruie.db import demonstrations, endpoints, job_states, jobs, migrate
+from ruie.db import demonstrations, endpoints, jobs, migrate
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
 from ruie.db.job_settings import JobSettings
@@ -30,7 +30,8 @@ from ruie.secrets import without_credentials
 from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
-from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, fill_job, start_job
+from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback
+from ruie.worker.ingest.enqueue import enqueue as fill
 from ruie.worker.ingest.sources import FileSource, find_sources, read_sources
 from ruie.worker.ingest.sources.file_entry import Access
 from ruie.worker.ingest.sources.find import absolute
@@ -150,17 +151,8 @@ class Client:
         new: jobs.NewJob,
         progress: ProgressCallback,
     ) -> Enqueued:
-        started = start_job(self.engine, new, sources)
         chunks = chunker(self.config)
-        try:
-            return fill_job(self.engine, started, new, sources, schema.tasks, chunks, progress)
-        except BaseException:
-            if new.enqueue_key is None:
-                # it cannot be continued, and a part must not be processed as if it were the whole
-                with self.engine.begin() as conn:
-                    reason = "enqueueing was interrupted"
-                    job_states.set_job_state(conn, started.job_id, "cancelled", reason)
-            raise
+        return fill(self.engine, new, sources, schema.tasks, chunks, progress)
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
         config = self.config

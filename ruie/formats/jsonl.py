@@ -35,6 +35,11 @@ def read_jsonl(path: Path) -> Iterator[RowOrProblem]:
                 yield error.at(place)
 
 
+def from_body(body: dict[str, Any]) -> AnnotatedRow:
+    """A row that was read before and kept as JSON. Raises `RowError` where it is none."""
+    return _row(body, Place(""))
+
+
 def row_id(raw: dict[str, Any], number: int | None) -> str:
     """A row's own id, or else its number."""
     if (given := raw.get("id")) is None or given == "":

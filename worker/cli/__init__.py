@@ -38,6 +38,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "canonical": ("canonical:canonical", "Map the spellings of names to one name."),
     "export": ("export:export", "Write a job's records as JSONL, Parquet, brat or HTML."),
     "review": ("review:review", "Import, list, score and export people's corrections."),
+    "learn": ("learn:learn", "Show the model what people corrected, and ask again."),
     "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("convert:convert", "Convert annotated data of other formats to JSONL."),
     "forget": ("forget:forget", "Remove a document and everything made of it."),

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     help="A name for what SOURCES hold: only what is new or has changed since is enqueued.",
 )
 @click.option(
+    "--refresh",
+    is_flag=True,
+    help="With --corpus: unchanged documents too; only what would be asked otherwise is asked.",
+)
+@click.option(
     "--new",
     "new_job",
     is_flag=True,
@@ -50,6 +55,7 @@ def enqueue(
     options: Options,
     force: bool,
     corpus: str,
+    refresh: bool,
     new_job: bool,
     dry_run: bool,
     as_json: bool,
@@ -63,13 +69,17 @@ def enqueue(
     from ruie.schema import Schema
     from ruie.worker.cli.model_check import check_model
     from ruie.worker.client import Client
+    from ruie.worker.undemonstrated import undemonstrated, warning
 
     loaded = Schema.load(schema)
     client = Client()
     if model := options.get("model"):
         check_model(client.config, model)
     _warn_of_price(client, options)
-    options |= {"name": name, "force": force, "corpus": corpus, "new_job": new_job}
+    options |= {"name": name, "force": force, "corpus": corpus, "refresh": refresh}
+    options |= {"new_job": new_job}
+    if missing := undemonstrated(client.config, client.engine, loaded):
+        click.echo(warning(missing), err=True)
     run = _count if dry_run else _enqueue
     if not run(client, sources, loaded, reading, options, as_json):
         ctx.exit(int(ExitCode.FAILED))

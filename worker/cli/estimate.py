@@ -63,6 +63,7 @@ def estimate(
     from ruie.schema import Schema
     from ruie.worker.client import Client
     from ruie.worker.terminal import document_counter, print_json, print_refusals
+    from ruie.worker.undemonstrated import undemonstrated, warning
 
     loaded = Schema.load(schema)
     client = Client()
@@ -81,6 +82,8 @@ def estimate(
         print_json(asdict(result) | {name: getattr(result, name) for name in TOTALS})
     else:
         print_refusals(result.errors)
+        if missing := undemonstrated(client.config, client.engine, loaded):
+            click.echo(warning(missing), err=True)
         _print_estimate(result)
     if not result.documents:
         ctx.exit(int(ExitCode.FAILED))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ruie.annotations import schema_demonstrations
 from ruie.bundle import Bundle
@@ -26,7 +26,7 @@ from ruie.llm import connect
 from ruie.llm.profile import GRAMMARS
 from ruie.packaged import packaged_llm
 from ruie.parsing import OutputForm
-from ruie.records import Task
+from ruie.records import Demonstration, Task
 from ruie.schema import Schema
 from ruie.settings import Settings
 from ruie.worker.batches.demonstrations import known_vectors
@@ -55,15 +55,20 @@ def estimate(
     mode: str = "standard",
     sample: int = 200,
     seed: int = 0,
+    added: Sequence[Demonstration] | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Estimate:
     """Go through all rows; make no job, write nothing, send nothing.
 
-    sample: queries of each task that prompts are built for. progress is called with the number of
-    documents read. Raises `BundleError`, `SettingsError`.
+    sample: queries of each task that prompts are built for. added: what lies over the bundle; by
+    default the rows of the schema's file, and what was learned for the schema. progress is called
+    with the number of documents read. Raises `BundleError`, `SettingsError`.
     """
     counter = token_counter(model, config.llm_tokenizer)
-    bundle = _shown(Bundle.open(config.bundle, threads=config.encoder_threads), engine, schema)
+    bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+    with reading(engine) as conn:
+        over = _added(conn, schema, bundle.encoder_digest, added)
+    bundle = bundle.over([row.demonstration for row in over], known_vectors(bundle, over))
     decoding = _proved(decoding, config, engine, model)
     extractor = Extractor(bundle, connect(config), model, decoding)
     surveyed = survey(
@@ -100,13 +105,16 @@ def estimate(
     )
 
 
-def _shown(bundle: Bundle, engine: Engine, schema: Schema) -> Bundle:
-    """With what would lie over it: the schema file's rows, and what was learned for the schema."""
-    with reading(engine) as conn:
-        learned = demonstrations.in_force(conn, schema.name)
-        rows = demonstrations.read(conn, [learned.id] if learned else [], bundle.encoder_digest)
-    added = [*schema_demonstrations(schema), *(row.demonstration for row in rows)]
-    return bundle.over(added, known_vectors(bundle, rows))
+def _added(
+    conn: Connection, schema: Schema, encoder: str, rows: Sequence[Demonstration] | None
+) -> list[demonstrations.StoredDemonstration]:
+    if rows is not None:
+        return demonstrations.with_vectors(conn, rows, encoder)
+    learned = demonstrations.in_force(conn, schema.name)
+    return [
+        *demonstrations.with_vectors(conn, schema_demonstrations(schema), encoder),
+        *demonstrations.read(conn, [learned.id] if learned else [], encoder),
+    ]
 
 
 def _answered(engine: Engine, prompt_keys: Sequence[str]) -> Collection[str]:

@@ -120,6 +120,27 @@ def _changed(sources: Sequence[Source], positions: dict[str, Position]) -> str |
     return None
 
 
+def enqueue(
+    engine: Engine,
+    new: jobs.NewJob,
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    chunker: Chunker,
+    progress: ProgressCallback = lambda _: None,
+) -> Enqueued:
+    """`start_job` and `fill_job`. What is interrupted and cannot be continued is cancelled: a part
+    must not be processed as if it were the whole."""
+    started = start_job(engine, new, sources)
+    try:
+        return fill_job(engine, started, new, sources, tasks, chunker, progress)
+    except BaseException:
+        if new.enqueue_key is None:
+            with engine.begin() as conn:
+                reason = "enqueueing was interrupted"
+                job_states.set_job_state(conn, started.job_id, "cancelled", reason)
+        raise
+
+
 def fill_job(
     engine: Engine,
     started: StartedJob,
