@@ -74,7 +74,7 @@ def build(
     too long by itself is sent as it is: cutting the document would lose records silently, while the
     endpoint reports a prompt above its own limit.
     """
-    instruction = _instruction(query, form)
+    instruction = _instruction(query, form, shown=bool(demonstrations))
     last = _user_message(query.task, query.text, query.trigger, query.context)
     used = estimate_tokens(instruction) + estimate_tokens(last) + MESSAGE_TOKENS
     shown: list[tuple[Demonstration, str, str]] = []
@@ -86,6 +86,8 @@ def build(
             break
         used += cost
         shown.append((demonstration, sentence, answer))
+    if demonstrations and not shown:
+        instruction = _instruction(query, form, shown=False)
     messages: list[Message] = []
     for _, sentence, answer in reversed(shown):
         messages += [
@@ -137,7 +139,8 @@ def json_schema(query: Query) -> Mapping[str, Any]:
     }
 
 
-def _instruction(query: Query, form: OutputForm) -> str:
+def _instruction(query: Query, form: OutputForm, *, shown: bool) -> str:
+    """shown: whether demonstrations follow, which say better what an answer looks like."""
     task, types, _ = _WORDING[query.task]
     lines = [task]
     if any(query.labels.values()):
@@ -146,8 +149,9 @@ def _instruction(query: Query, form: OutputForm) -> str:
     else:
         lines.append(f"{types}: {', '.join(query.labels)}.")
     if form is not OutputForm.JSON:
+        like = _FORMS[query.task] if shown else _example(query)
         lines.append(
-            f"Answer in one line as `{_FORMS[query.task]}`, or `{linear.NOTHING}` if there are "
+            f"Answer in one line as `{like}`, or `{linear.NOTHING}` if there are "
             "none. Copy each piece of text exactly from the sentence."
         )
     else:
@@ -158,6 +162,13 @@ def _instruction(query: Query, form: OutputForm) -> str:
     if query.context:
         lines.append("A line `Context:` tells what the sentence is about: take nothing from it.")
     return "\n".join(lines)
+
+
+def _example(query: Query) -> str:
+    """What an answer looks like, with the query's own types."""
+    words = {Task.RE: "<head entity>, <tail entity>", Task.ED: "<trigger>"}
+    words |= {Task.NER: "<entity>", Task.EAE: "<argument>"}
+    return "; ".join(f"{label}: {words[query.task]}" for label in list(query.labels)[:2])
 
 
 def _user_message(task: Task, text: str, trigger: Trigger | None, context: str = "") -> str:

@@ -146,14 +146,37 @@ class _SchemaReader:
             label = self.label(name, f"type in {key}")
             if label in types:
                 raise self.fail(name, f"'{label}' is written twice.", "Keep one of them.")
-            if not isinstance(description, yaml.ScalarNode):
-                raise self.fail(
-                    description, f"the description of '{label}' must be text.", "Write a phrase."
-                )
-            absent = description.tag == "tag:yaml.org,2002:null"
-            phrase = self.text(description, f"description of '{label}'")
-            types[label] = "" if absent else " ".join(phrase.split())
+            types[label] = self.description(description, label)
         return types
+
+    def description(self, node: yaml.Node, label: str) -> str:
+        """A phrase, or a mapping of `description` and `examples`, which are made one phrase."""
+        if isinstance(node, yaml.ScalarNode):
+            absent = node.tag == "tag:yaml.org,2002:null"
+            phrase = self.text(node, f"description of '{label}'")
+            return "" if absent else " ".join(phrase.split())
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(
+                node,
+                f"the description of '{label}' must be text.",
+                "Write a phrase, or {description: a phrase, examples: [Ada Lovelace, Bo]}.",
+            )
+        phrase, examples = "", list[str]()
+        self.distinct(yaml.SequenceNode("", [key for key, _ in node.value]), "key")
+        for key, value in node.value:
+            match self.label(key, "key"), value:
+                case "description", yaml.ScalarNode():
+                    phrase = self.description(value, label)
+                case "examples", yaml.SequenceNode():
+                    examples = self.distinct(value, f"example of '{label}'")
+                case name, _:
+                    raise self.fail(
+                        key,
+                        f"'{name}' of '{label}' is not understood.",
+                        "A type has a description, which is text, and examples, which are a list.",
+                    )
+        such = f"such as {', '.join(examples)}" if examples else ""
+        return ", ".join(filter(None, [phrase, such]))
 
     def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:
         if isinstance(node, yaml.SequenceNode):

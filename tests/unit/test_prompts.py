@@ -67,10 +67,16 @@ def test_descriptions_stand_one_a_line() -> None:
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        (Task.NER, ("named entities", "Entity types", "`type: entity;", "\nEntities:")),
-        (Task.RE, ("relations", "Relation types", "`type: head entity, tail", "\nRelations:")),
-        (Task.ED, ("trigger", "Event types", "`type: trigger;", "\nEvents:")),
-        (Task.EAE, ("arguments", "Argument roles", "`role: argument;", "\nArguments:")),
+        (
+            Task.NER,
+            ("named entities", "Entity types", "`PER: <entity>; LOC: <entity>`", "\nEntities:"),
+        ),
+        (
+            Task.RE,
+            ("relations", "Relation types", "`PER: <head entity>, <tail entity>;", "\nRelations:"),
+        ),
+        (Task.ED, ("trigger", "Event types", "`PER: <trigger>;", "\nEvents:")),
+        (Task.EAE, ("arguments", "Argument roles", "`PER: <argument>;", "\nArguments:")),
     ],
 )
 def test_each_task_says_what_it_asks(task: Task, words: tuple[str, ...]) -> None:

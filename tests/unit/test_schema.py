@@ -50,7 +50,44 @@ def test_words_that_yaml_reads_as_other_things_stay_words() -> None:
     assert schema.name == "2024"
 
 
+def test_a_type_may_have_examples() -> None:
+    schema = Schema.parse(
+        """name: jobs
+entities:
+  SKILL: {description: what one can   do, examples: [project management, "2 + 2"]}
+  PAY: {examples: ["12 euros"]}
+  PLACE: {description: }
+relations: {needs: {description: who needs what, examples: ["Acme, a cook"]}}
+"""
+    )
+    assert schema.entities == {
+        "SKILL": "what one can do, such as project management, 2 + 2",
+        "PAY": "such as 12 euros",
+        "PLACE": "",
+    }
+    assert schema.relations == {"needs": "who needs what, such as Acme, a cook"}
+
+
 MISTAKES = {
+    "unknown key of a type": (
+        "name: a\nentities:\n  X: {description: d,\n    exmples: [y]}",
+        4,
+        "'exmples' of 'X'",
+        "examples",
+    ),
+    "examples that are no list": (
+        "name: a\nentities: {X: {examples: y}}",
+        2,
+        "'examples' of 'X'",
+        "a list",
+    ),
+    "description twice": (
+        "name: a\nentities: {X: {description: y, description: z}}",
+        2,
+        "twice",
+        "Keep one",
+    ),
+    "a type that is a list": ("name: a\nentities: {X: [y]}", 2, "must be text", "examples"),
     "empty": ("", 1, "the file is empty", "name, entities"),
     "only a comment": ("# nothing\n", 1, "the file is empty", "name, entities"),
     "not a mapping": ("- a\n- b", 1, "not a mapping", "name, entities"),

@@ -1,0 +1,134 @@
+"""A long text's annotation as demonstrations of its chunks, and which documents to annotate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ruie.bundle.coverage import undemonstrated
+from ruie.bundle.retrieval import arrange
+from ruie.chunking import Chunker
+from ruie.formats.jsonl import from_body
+from ruie.records import Demonstration, Span, Task, Trigger
+from ruie.schema import Schema
+from ruie.worker.learning import divided
+from ruie.worker.sampling import representatives
+from ruie.worker.undemonstrated import warning
+
+SENTENCES = [
+    f"Person{n} of Town{n} went to work and came home late in the evening ." for n in range(9)
+]
+TEXT = " ".join(SENTENCES)
+
+
+def piece(words: str) -> dict[str, object]:
+    start = TEXT.index(words)
+    return {"text": words, "start": start, "end": start + len(words)}
+
+
+BODY = {
+    "id": "d",
+    "text": TEXT,
+    "entities": [{"type": "person", **piece(f"Person{n}")} for n in range(9)],
+    "relations": [
+        {"type": "of", "head": piece("Person1"), "tail": piece("Town1")},
+        {"type": "of", "head": piece("Person0"), "tail": piece("Town8")},
+    ],
+    "events": [
+        {
+            "type": "go",
+            "trigger": piece("went"),
+            "arguments": [{"role": "who", **piece("Person0")}, {"role": "who", **piece("Person8")}],
+        }
+    ],
+}
+
+
+def test_each_chunk_has_what_lies_wholly_in_it() -> None:
+    row = from_body(BODY)
+    chunker = Chunker(40, 0)
+    parts = list(divided(row, chunker))
+    assert [part.text for part in parts] == [TEXT[a:b] for a, b in chunker(TEXT)]
+    assert len(parts) > 2
+    assert len({part.id for part in parts}) == len(parts)
+    for part in parts:
+        for items in (*part.gold.values(), *part.arguments):
+            for span in (span for item in items for span in item.spans):
+                assert part.text[span.start : span.end] == span.text
+        assert len(part.arguments) == len(part.gold[Task.ED])
+    people = [item.spans[0].text for part in parts for item in part.gold[Task.NER]]
+    assert people == [f"Person{n}" for n in range(9)]
+    relations = [item.spans[0].text for part in parts for item in part.gold[Task.RE]]
+    assert relations == ["Person1"], "one across two chunks is in neither"
+    assert [a.spans[0].text for a in parts[0].arguments[0]] == ["Person0"]
+
+
+def test_a_short_text_stays_as_it_is() -> None:
+    row = from_body(BODY)
+    assert list(divided(row, Chunker(100_000))) == [row]
+
+
+def unit(*degrees: float) -> np.ndarray:
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_the_first_stand_for_the_most_and_none_twice() -> None:
+    vectors = unit(0, 1, 2, 3, 90, 91, 45)
+    nothing, alike = np.zeros(7, dtype=bool), np.ones(7)
+    chosen = representatives(vectors, nothing, alike, 7)
+    assert chosen[0] in {0, 1, 2, 3, 6}
+    assert {chosen[0], chosen[1]} & {4, 5, 6}
+    assert sorted(chosen) == list(range(7))
+    assert representatives(vectors, nothing, alike, 2) == chosen[:2]
+
+
+def test_what_is_reviewed_stands_for_its_neighbours() -> None:
+    vectors = unit(0, 1, 2, 3, 90, 91)
+    done = np.array([True, False, False, False, False, False])
+    assert representatives(vectors, done, np.ones(6), 1)[0] in {4, 5}
+    assert 0 not in representatives(vectors, done, np.ones(6), 6)
+
+
+def test_trouble_counts_for_more() -> None:
+    vectors = unit(0, 20, 40)
+    weights = np.array([1.0, 1.0, 9.0])
+    assert representatives(vectors, np.zeros(3, dtype=bool), weights, 1) == [2]
+
+
+SCHEMA = Schema(
+    "jobs", entities={"SKILL": ""}, relations={"needs": ""}, events={"Hire": ("Who",), "End": ()}
+)
+
+
+@pytest.mark.parametrize(
+    ("added", "missing"),
+    [
+        ([], ["entities", "relations", "events", "arguments of Hire"]),
+        (
+            [Demonstration("1", Task.NER, "jobs", ("SKILL",), "A cook .", ())],
+            ["relations", "events", "arguments of Hire"],
+        ),
+        (
+            [
+                # a part of the types is enough, as for retrieval
+                Demonstration("1", Task.ED, "other", ("Hire",), "Hired .", ()),
+                Demonstration(
+                    "2", Task.EAE, "jobs", ("Who",), "Hired .", (), Trigger("Hire", Span("Hired"))
+                ),
+                Demonstration("3", Task.NER, "jobs", ("PAY",), "For 5 .", ()),
+            ],
+            ["entities", "relations"],
+        ),
+    ],
+)
+def test_what_of_a_schema_has_no_demonstration(
+    added: list[Demonstration], missing: list[str]
+) -> None:
+    assert undemonstrated(SCHEMA, (), added) == missing
+    assert undemonstrated(SCHEMA, arrange(added)[1]) == missing
+
+
+def test_it_is_said_in_a_sentence() -> None:
+    assert "for entities: " in warning(["entities"])
+    assert "for entities, relations and events: " in warning(["entities", "relations", "events"])

@@ -1,0 +1,108 @@
+"""Which documents of a job are worth annotating first.
+
+Greedy facility location (Cornuejols, Fisher and Nemhauser, 1977): each choice is the document that
+brings the others closest to one that is annotated, by the encoder's similarity. Once there are
+reviews, documents whose answers were rejected or given up count for more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from ruie.bundle.encoder import Encoder, Vectors
+from ruie.db.item_states import QUARANTINED
+from ruie.db.models import chunks, documents, extractions, origins, reviews, schemas, work_items
+from ruie.db.sql import pieces
+
+MOST = 2000
+"""Documents that are compared, chosen by their hashes: a matrix of so many squared."""
+SHOWN_CHARS = 4000
+"""Of a text, as much as an encoder reads of it."""
+
+
+def sample(
+    conn: Connection, job_id: str, schema_name: str, encoder: Encoder, prefix: str, count: int
+) -> list[int]:
+    """Ids of `count` documents of the job that have no review under a schema of this name, the one
+    to annotate first at the beginning; fewer where there are fewer. prefix: of a text that is
+    encoded."""
+    numbers = _candidates(conn, job_id)
+    reviewed = _reviewed(conn, schema_name)
+    texts = _texts(conn, numbers)
+    vectors = encoder.encode([prefix + texts[number] for number in numbers])
+    done = np.array([number in reviewed for number in numbers])
+    weights = np.ones(len(numbers))
+    if done.any():
+        trouble = _trouble(conn, job_id)
+        weights += np.array([trouble.get(number, 0) for number in numbers])
+    return [numbers[row] for row in representatives(vectors, done, weights, count)]
+
+
+def representatives(
+    vectors: Vectors, done: np.ndarray, weights: np.ndarray, count: int
+) -> list[int]:
+    """Rows in the order of their choice. vectors: unit length, shape (rows, dimension). done: bool,
+    the rows that need not be chosen, and already stand for those that are like them. weights: how
+    much each row counts, shape (rows,)."""
+    similar = np.clip(vectors @ vectors.T, 0.0, 1.0)
+    near = similar[done].max(axis=0, initial=0.0)
+    left = ~done
+    chosen: list[int] = []
+    for _ in range(min(count, int(left.sum()))):
+        gains = np.maximum(similar - near, 0.0) @ weights
+        row = int(np.argmax(np.where(left, gains, -1.0)))
+        chosen.append(row)
+        left[row] = False
+        near = np.maximum(near, similar[row])
+    return chosen
+
+
+def _candidates(conn: Connection, job_id: str) -> list[int]:
+    query = (
+        select(origins.c.document_id)
+        .join(documents, documents.c.id == origins.c.document_id)
+        .where(origins.c.job_id == job_id, documents.c.forgotten_at.is_(None))
+        .distinct()
+    )
+    return sorted(sorted(conn.scalars(query), key=_rank)[:MOST])
+
+
+def _rank(number: int) -> bytes:
+    return hashlib.blake2b(str(number).encode(), digest_size=8).digest()
+
+
+def _reviewed(conn: Connection, schema_name: str) -> set[int]:
+    query = (
+        select(reviews.c.document_id)
+        .join(schemas, schemas.c.digest == reviews.c.schema_digest)
+        .where(reviews.c.replaced_at.is_(None), schemas.c.name == schema_name)
+    )
+    return set(conn.scalars(query))
+
+
+def _texts(conn: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for some in pieces(numbers):
+        text = func.substr(documents.c.text, 1, SHOWN_CHARS)
+        query = select(documents.c.id, text).where(documents.c.id.in_(some))
+        found.update((row[0], row[1]) for row in conn.execute(query))
+    return found
+
+
+def _trouble(conn: Connection, job_id: str) -> dict[int, int]:
+    """For each document, how many pieces of its answers were rejected, and how many of its items
+    were given up."""
+    counts: dict[int, int] = {}
+    items = (
+        select(chunks.c.document_id, work_items.c.state, extractions.c.rejects)
+        .join(chunks, chunks.c.id == work_items.c.chunk_id)
+        .outerjoin(extractions, extractions.c.id == work_items.c.extraction_id)
+        .where(work_items.c.job_id == job_id)
+    )
+    for number, state, rejects in conn.execute(items):
+        counts[number] = counts.get(number, 0) + len(rejects or ()) + (state == QUARANTINED)
+    return counts
