@@ -125,7 +125,9 @@ def test_annotated_rows_and_corrections_are_shown_at_once(
     # forgotten, it is shown to nobody any more
     fleet.ruie("forget", "k2", "--yes")
     with fleet.client.engine.connect() as conn:
-        left = conn.execute(text("SELECT COUNT(*) FROM demonstrations WHERE body LIKE '%soup%'"))
+        left = conn.execute(
+            text("SELECT COUNT(*) FROM demonstrations WHERE CAST(body AS text) LIKE '%soup%'")
+        )
         assert left.scalar_one() == 0
     write(tmp_path / "new.jsonl", [{"id": "k4", "text": texts["k3"] + " Again ."}])
     last = fleet.ruie("enqueue", "new.jsonl", "--schema", "jobs.yaml")
