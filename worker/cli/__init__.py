@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ruie import __version__
+from ruie.closest import closest_first, listed
 from ruie.errors import ExitCode, RuieError
 from ruie.shown import guard
 
@@ -34,6 +35,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "quarantine": ("quarantine:quarantine", "Show the items that were given up."),
     "cap": ("jobs:cap", "Show or set the most that a job may cost."),
     "query": ("query:query", "Run a read-only SQL query."),
+    "tables": ("tables:tables", "List the tables and views, or the columns of one."),
     "search": ("search:search", "Find documents by their words, the best first."),
     "canonical": ("canonical:canonical", "Map the spellings of names to one name."),
     "export": ("export:export", "Write a job's records as JSONL, Parquet, brat or HTML."),
@@ -62,6 +64,15 @@ class LazyGroup(click.Group):
         if command is not None and not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is not a command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = listed(closest_first(name, self.list_commands(ctx))[:3])
+            ctx.fail(f"No such command {name!r}. The closest are {near}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []
