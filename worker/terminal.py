@@ -42,9 +42,13 @@ def print_json(value: Any) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", wrap: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str = "",
+    wrap: str | tuple[str, ...] = (),
 ) -> Table:
-    """A table without a grid, numbers to the right. Only the column named `wrap` folds its text."""
+    """A table without a grid, numbers to the right. Only the columns of `wrap` fold their texts."""
+    folded = (wrap,) if isinstance(wrap, str) else wrap
     cells = [list(row) for row in rows]
     grid = Table(
         title=cell(title) or None,
@@ -61,8 +65,8 @@ def table(
         grid.add_column(
             cell(name),
             justify="right" if numeric else "left",
-            overflow="fold" if name == wrap else "ellipsis",
-            no_wrap=name != wrap,
+            overflow="fold" if name in folded else "ellipsis",
+            no_wrap=name not in folded,
         )
     for row in cells:
         grid.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
@@ -118,6 +122,16 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "< 0.1 %"
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def timestamp(at: datetime) -> str:
