@@ -130,29 +130,29 @@ def test_who_works_in_words(
 def test_a_job_in_detail_fits_80_columns(
     ruie: Run, database: JobDatabase, database_url: str, tmp_path: Path
 ) -> None:
-    job = job_of(database, 1000, 30, 20, "name")
+    job = job_of(database, 100, 30, 20, "name")
     ended(database, job, 60)
     url = {"RUIE_DATABASE_URL": database_url}
     lines = lines_on_a_terminal(["status", job], tmp_path, 80, **url)
     assert max(map(len, lines)) <= 80
     assert lines[:5] == [
         f"{job}  name  running",
-        "━━────────────────────────────────────────"[:40] + "  5 % of 1,000 items",
+        20 * "━" + 20 * "─" + "  50 % of 100 items",
         lines[2],
         lines[3],
-        "given up    2 %: 20 items (output 20)",
+        "given up    20 %: 20 items (output 20)",
     ]
     assert lines[2].startswith("speed       2")
     assert lines[2].endswith(" items a minute")
     assert lines[3].startswith("left        about ")
     assert "output: The answer cannot be read." in lines[5]
-    assert lines[-2].startswith("No coordinator is alive; 1 worker process will end 950 items")
+    assert lines[-2].startswith("No coordinator is alive; 1 worker process will end 50 items")
     printed = json.loads(ruie("status", job, "--json", **url).stdout)
     assert printed["rate_per_minute"] == pytest.approx(25, rel=0.2)
-    assert printed["seconds_left"] == pytest.approx(60 * 950 / printed["rate_per_minute"])
+    assert printed["seconds_left"] == pytest.approx(60 * 50 / printed["rate_per_minute"])
     assert printed["quarantined_by_class"] == {"output": 20}
     assert printed["last_error"]["error"] == "The answer cannot be read."
-    assert printed["alive"] == {"coordinator": None, "processes": 1, "held": 950, "sent": 0}
+    assert printed["alive"] == {"coordinator": None, "processes": 1, "held": 50, "sent": 0}
 
 
 def test_a_job_that_is_done_and_mostly_given_up_is_said_to_be_so(

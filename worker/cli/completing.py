@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OFFERED = 50
 """Jobs that are offered, the newest ones."""
+SAID_CHARS = 60
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -32,13 +33,14 @@ def _from_database(find: Callable[[Connection], list[tuple[str, str]]]) -> Compl
 
             with reading(open_engine(settings().database_url)) as conn:
                 found = find(conn)
-        except Exception:  # a shell shows nothing but words, and a traceback would be taken for some
+        except Exception:  # a shell would take a message for words
             return []
         given = ctx.params.get(param.name or "") or ()
         return [
             CompletionItem(word, help=said)
             for word, said in found
-            if word.startswith(begun) and word not in given
+            # a shell takes a word to its end of line, and shows it as it is
+            if word.startswith(begun) and word.isprintable() and word not in given
         ]
 
     return complete
@@ -72,4 +74,5 @@ def table_names(ctx: click.Context, param: click.Parameter, begun: str) -> list[
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """What is said of a word, on the line that a shell shows beside it."""
+    return " ".join(text.split())[:SAID_CHARS]

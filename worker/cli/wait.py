@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ruie.errors import ExitCode, UnavailableError
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option, share
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("listed", metavar="JOB...", nargs=-1, required=True)
+@click.argument(
+    "listed", metavar="JOB...", nargs=-1, required=True, shell_complete=job_ids
+)
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than this."
 )
