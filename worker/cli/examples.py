@@ -38,7 +38,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "enqueue /data/news --schema oil.yaml --corpus news --dry-run",
     ),
     "estimate": ("estimate news.jsonl --schema oil.yaml --model gpt-4.1-mini",),
-    "evaluate": ("evaluate test.jsonl --retriever trained --retriever random --output results",),
+    "evaluate": ("evaluate test.jsonl --retriever trained --retriever random --limit 50",),
     "export": (f"export {JOB} > news.jsonl", f"export {JOB} --format html -o news.html"),
     "forget": ("forget news-12 --corpus news", "forget --list"),
     "job set": (f"job set {JOB} --model gpt-5-mini --max-tokens 512",),
