@@ -14,6 +14,7 @@ from typing import Literal, cast
 from ruie.closest import closest_first, listed
 from ruie.errors import DatabaseError
 
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """type: `text`, `integer`, `real` or `JSON text`, as `ruie query` returns it."""

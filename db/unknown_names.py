@@ -15,7 +15,9 @@ SHOWN_COLUMNS = 30
 _UNKNOWN = re.compile(r"no such (table|column): \"?([\w.]{1,200}+)")
 _UNDEFINED = {"42P01": "table", "42703": "column"}
 _QUOTED = re.compile(r"[\"»«„]([\w.]{1,200}+)[\"»«“]|\b(\w{1,100}+\.\w{1,100}+)")
-_NAMED = re.compile(r"(?:\bfrom|\bjoin|,)\s++\"?(\w++)\"?(?:\s++(?:as\s++)?+(\w++))?", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?:\bfrom|\bjoin|,)\s++\"?(\w++)\"?(?:\s++(?:as\s++)?+(\w++))?", re.IGNORECASE
+)
 
 
 def what_there_is(error: Exception, statement: str) -> str:

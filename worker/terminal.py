@@ -77,7 +77,9 @@ def table_width(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """Columns of the terminal that `table` needs to show every value in full."""
     widths = [cell_len(shown(name)) for name in columns]
     for row in rows:
-        widths = [max(width, cell_len(shown(value))) for width, value in zip(widths, row, strict=True)]
+        widths = [
+            max(width, cell_len(shown(value))) for width, value in zip(widths, row, strict=True)
+        ]
     return sum(widths) + GAP * max(0, len(widths) - 1)
 
 

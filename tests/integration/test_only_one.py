@@ -42,7 +42,7 @@ def test_a_second_one_is_refused_until_the_first_has_ended(
         refused = ruie("up")
         assert refused.returncode == 2
         assert f"`ruie up` (pid {holder.pid}, since " in refused.stderr
-        assert f"already runs in .ruie.\n      Use what runs: `ruie enqueue`" in refused.stderr
+        assert "already runs in .ruie.\n      Use what runs: `ruie enqueue`" in refused.stderr
         assert f"`kill {holder.pid}`" in refused.stderr
         assert "another RUIE_HOME" in refused.stderr
         assert not list((tmp_path / ".ruie").glob("*.log"))  # nothing was started

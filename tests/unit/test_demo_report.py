@@ -35,7 +35,11 @@ def test_they_fit_80_columns_and_work_as_they_stand(
         assert lines[2] == "    export RUIE_DATABASE_URL=sqlite:///.ruie/demo/ruie.db"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
         done = subprocess.run(
-            ["sh", "-ec", "\n".join(lines[2:])], env=clean, capture_output=True, text=True, check=True
+            ["sh", "-ec", "\n".join(lines[2:])],
+            env=clean,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert "entity_mentions" in done.stdout
         assert done.stdout.splitlines()[-1].split() == ["name", "task", "items", "done"]

@@ -90,4 +90,3 @@ def epilog(examples: tuple[str, ...]) -> str:
     title = "Example:" if len(examples) == 1 else "Examples:"
     written = "\n".join(f"ruie {example}" for example in examples)
     return "\n".join(["\b", title, *(f"  {line}" for line in written.splitlines())])
-

@@ -36,7 +36,9 @@ class Shown:
 
     @property
     def seconds_left(self) -> float | None:
-        return self.activity.seconds_left(self.progress.open) if self.rate and self.activity else None
+        return (
+            self.activity.seconds_left(self.progress.open) if self.rate and self.activity else None
+        )
 
 
 def state(progress: JobProgress) -> Text:

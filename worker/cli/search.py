@@ -23,9 +23,7 @@ INDEX_S = 5.0
 
 @click.command()
 @click.argument("query")
-@click.option(
-    "--job", metavar="JOB", shell_complete=job_ids, help="Only documents of this job."
-)
+@click.option("--job", metavar="JOB", shell_complete=job_ids, help="Only documents of this job.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=10, help="At most this many; default: 10."
 )

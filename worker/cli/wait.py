@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "listed", metavar="JOB...", nargs=-1, required=True, shell_complete=job_ids
-)
+@click.argument("listed", metavar="JOB...", nargs=-1, required=True, shell_complete=job_ids)
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than this."
 )

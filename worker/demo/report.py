@@ -114,7 +114,7 @@ def next_steps(database_url: str, program: Path) -> list[str]:
         "",
         f"    export RUIE_DATABASE_URL={shlex.quote(url)}",
         f"    {shlex.quote(name)} tables",
-        f'    {shlex.quote(name)} query \\',
+        f"    {shlex.quote(name)} query \\",
         f'        "{NEXT_QUERY}"',
     ]
 
