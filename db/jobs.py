@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from ruie.closest import listed
 from ruie.db import demonstrations
 from ruie.db.item_states import PENDING
 from ruie.db.job_settings import JobSettings
@@ -133,6 +134,10 @@ class NewInputError:
     excerpt: str | None = None
 
 
+LISTED = 5
+"""Jobs that an error names."""
+LISTED_CHARS = 30
+"""Characters of their names."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # sorts as it counts; no i, l, o, u
 
 
@@ -201,7 +206,7 @@ def get_job(conn: Connection, job_id: str) -> Job:
     """The job. Raises DatabaseError where there is none of this id."""
     row = conn.execute(_JOB.where(jobs.c.id == job_id)).one_or_none()
     if row is None:
-        raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
+        raise no_such_job(conn, job_id)
     return _job(row)
 
 
@@ -211,6 +216,23 @@ def of_batch(conn: Connection, batch_id: str) -> Job | None:
     one = select(work_items.c.job_id).where(*waiting).limit(1).scalar_subquery()
     row = conn.execute(_JOB.where(jobs.c.id == one)).one_or_none()
     return _job(row) if row else None
+
+
+def no_such_job(conn: Connection, job_id: str) -> DatabaseError:
+    """The error of an id that no job has: it names the last jobs, or the one that was meant."""
+    last = conn.execute(
+        select(jobs.c.id, jobs.c.name, jobs.c.state)
+        .order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+        .limit(LISTED)
+    ).all()
+    if not last:
+        return DatabaseError(f"There is no job {job_id}.", "`ruie enqueue` makes one.")
+    named = [f"{row.id} ({row.name[:LISTED_CHARS]}, {row.state})" for row in last]
+    return DatabaseError(
+        f"There is no job {job_id}.",
+        f"The last {'ones are' if len(last) > 1 else 'one is'} {listed(named)};"
+        " `ruie status` lists them all.",
+    )
 
 
 def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000) -> list[Job]:

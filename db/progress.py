@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
+from ruie.db.jobs import no_such_job
 from ruie.db.models import attempts, extractions, input_errors, jobs, origins, work_items
-from ruie.errors import DatabaseError
 from ruie.records import Task
 
 TOLERATED_SHARE = 0.05
@@ -119,7 +119,7 @@ def progress(
     """The job's totals. Raises DatabaseError where there is no such job."""
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
-        raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
+        raise no_such_job(conn, job_id)
     answered = _totals(
         conn, extractions, extractions.c.job_id == job_id, extractions.c.reused_from.is_(None)
     )

@@ -17,6 +17,7 @@ from ruie.db.outage import error_text
 from ruie.db.query_values import load_plain_values, size_of
 from ruie.db.query_watch import SQLiteWatch, timed_out
 from ruie.db.reader import refuse_more_than_reading
+from ruie.db.unknown_names import what_there_is
 from ruie.errors import DatabaseError
 
 FIRST_FETCH = 20
@@ -106,7 +107,8 @@ def _read(
             raise timed_out(timeout_s) from None
         raise DatabaseError(
             f"The database refuses the query: {error_text(error)}.",
-            "One statement that reads is allowed; a SELECT over the tables and views.",
+            what_there_is(error, statement)
+            or "One statement that reads is allowed; a SELECT over the tables and views.",
         ) from None
     finally:
         pooled.invalidate()  # whatever the statement did to the session ends with it

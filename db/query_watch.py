@@ -46,9 +46,13 @@ class SQLiteWatch:
             raise KeyboardInterrupt from None
 
 
-def timed_out(timeout_s: float) -> DatabaseError:
+class QueryTimeoutError(DatabaseError):
+    """A query took too long."""
+
+
+def timed_out(timeout_s: float) -> QueryTimeoutError:
     """The error of a query that took too long."""
-    return DatabaseError(
+    return QueryTimeoutError(
         f"The query was stopped: the database had worked for {timeout_s:g} s without a result.",
         "Ask for less, or allow more time with --timeout or RUIE_QUERY_TIMEOUT_S.",
     )

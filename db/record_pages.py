@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import BindParameter, Connection, Engine, Row, TextClause, text
 
 from ruie.db.engine import reading
+from ruie.db.reviews import Review
 from ruie.records import Task
 
 PAGE = 200
@@ -64,9 +65,20 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A work item of a document that is in quarantine."""
+
+    task: Task
+    error_class: str
+    error: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRecords:
     """A document and the records that one job extracted from it. answered: the tasks (NER, RE, ED)
-    whose work items are all done; ED with those of the events' arguments."""
+    whose work items are all done; ED with those of the events' arguments. given_up and review: only
+    of `documents_in_source_order`."""
 
     id: int
     external_id: str
@@ -76,6 +88,8 @@ class DocumentRecords:
     entities: tuple[EntityRecord, ...] = field(default=())
     relations: tuple[RelationRecord, ...] = field(default=())
     events: tuple[EventRecord, ...] = field(default=())
+    given_up: tuple[GivenUp, ...] = field(default=())
+    review: Review | None = None
 
     @property
     def models(self) -> list[str]:
@@ -109,29 +123,44 @@ _DOCUMENTS = text(
     " GROUP BY o.document_id ORDER BY o.document_id LIMIT :size) p"
     " JOIN documents d ON d.id = p.document_id ORDER BY d.id"
 )
-# In two halves, each of which has an index by job and chunk; one query would read the whole job.
-_STATES = text(
-    " UNION ALL ".join(
-        "SELECT c.document_id AS document_id, w.task AS task,"
-        " COUNT(*) - COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS waiting"
-        f" FROM chunks c JOIN work_items w ON w.chunk_id = c.id AND w.event_id {half}"
-        " WHERE w.job_id = :job AND c.document_id BETWEEN :first AND :final"
-        " GROUP BY c.document_id, w.task"
-        for half in ("IS NULL", "IS NOT NULL")
-    )
-)
 
 
-def _records(view: str, key: str) -> Any:
-    return text(
-        f"SELECT * FROM {view} WHERE job_id = :job AND document_id BETWEEN :first AND :final"
-        f" ORDER BY document_id, {key}"
-    )
+class Queries:
+    """What is read of some documents. among: the condition on `document_id` that names them."""
+
+    def __init__(self, among: str, *parameters: BindParameter[Any]) -> None:
+        self._parameters = parameters
+        # In two halves, each of which has an index by job and chunk; one query would read the whole
+        # job.
+        self.states = self._text(
+            " UNION ALL ".join(
+                "SELECT c.document_id AS document_id, w.task AS task,"
+                " COUNT(*) - COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS waiting"
+                f" FROM chunks c JOIN work_items w ON w.chunk_id = c.id AND w.event_id {half}"
+                f" WHERE w.job_id = :job AND c.document_id {among}"
+                " GROUP BY c.document_id, w.task"
+                for half in ("IS NULL", "IS NOT NULL")
+            )
+        )
+        self.entities = self._records("entity_mentions", among, "char_start, char_end, entity_id")
+        self.relations = self._records(
+            "relation_mentions", among, "head_start, tail_start, relation_id"
+        )
+        self.events = self._records(
+            "event_mentions", among, "trigger_start, event_id, argument_start, role"
+        )
+
+    def _records(self, view: str, among: str, key: str) -> TextClause:
+        return self._text(
+            f"SELECT * FROM {view} WHERE job_id = :job AND document_id {among}"
+            f" ORDER BY document_id, {key}"
+        )
+
+    def _text(self, sql: str) -> TextClause:
+        return text(sql).bindparams(*self._parameters)
 
 
-_ENTITIES = _records("entity_mentions", "char_start, char_end, entity_id")
-_RELATIONS = _records("relation_mentions", "head_start, tail_start, relation_id")
-_EVENTS = _records("event_mentions", "trigger_start, event_id, argument_start, role")
+_RANGE = Queries("BETWEEN :first AND :final")
 
 
 def _page(
@@ -144,16 +173,24 @@ def _page(
     if not rows:
         return []
     within = {"job": job, "first": rows[0].id, "final": rows[-1].id}
+    return records_of(conn, rows, _RANGE, within)
+
+
+def records_of(
+    conn: Connection, rows: Sequence[Row[Any]], queries: Queries, within: Mapping[str, Any]
+) -> list[DocumentRecords]:
+    """The records of documents. rows: their ids, external ids, digests and texts. within: the
+    values of the queries' parameters."""
     waiting: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for state in conn.execute(_STATES, within):
+    for state in conn.execute(queries.states, within):
         waiting[state.document_id][state.task] = state.waiting
     entities: defaultdict[int, dict[int, EntityRecord]] = defaultdict(dict)
-    for row in conn.execute(_ENTITIES, within).mappings():
+    for row in conn.execute(queries.entities, within).mappings():
         entities[row["document_id"]][row["entity_id"]] = EntityRecord(
             row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"]
         )
     relations: defaultdict[int, dict[int, RelationRecord]] = defaultdict(dict)
-    for row in conn.execute(_RELATIONS, within).mappings():
+    for row in conn.execute(queries.relations, within).mappings():
         relations[row["document_id"]][row["relation_id"]] = RelationRecord(
             row["relation_id"],
             row["type"],
@@ -163,7 +200,7 @@ def _page(
             row["model"],
         )
     events: defaultdict[int, dict[int, list[Mapping[Any, Any]]]] = defaultdict(dict)
-    for row in conn.execute(_EVENTS, within).mappings():
+    for row in conn.execute(queries.events, within).mappings():
         events[row["document_id"]].setdefault(row["event_id"], []).append(row)
     return [
         DocumentRecords(

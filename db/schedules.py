@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from ruie.closest import closest_first, listed
 from ruie.db.models import schedule_runs, schedules
 from ruie.db.sql import insert_new
 from ruie.db.types import utcnow
@@ -87,7 +88,10 @@ def get(conn: Connection, name: str) -> Schedule:
     """The schedule. Raises `UsageError` where there is none of this name."""
     row = conn.execute(select(schedules).where(schedules.c.name == name)).one_or_none()
     if row is None:
-        raise UsageError(f"There is no schedule {name}.", "`ruie schedule list` names them.")
+        near = closest_first(name, conn.scalars(select(schedules.c.name)))
+        there = f"There are {listed(near)}; `ruie schedule list` shows them." if near else ""
+        hint = there or "`ruie schedule add` makes one."
+        raise UsageError(f"There is no schedule {name}.", hint)
     return Schedule(**row._mapping)
 
 

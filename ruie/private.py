@@ -15,7 +15,7 @@ from stat import S_IMODE, S_ISDIR, S_ISREG
 FOLDER, FILE = 0o700, 0o600
 OTHERS = 0o007
 
-OURS = ("*.log", "*.sock", "ruie.db", "ruie.db-*")
+OURS = ("*.log", "*.sock", "ruie.db", "ruie.db-*", "up.lock")
 """What ruie puts into such a folder."""
 
 

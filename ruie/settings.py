@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from ruie import secret_settings as secret
+from ruie.closest import closest_first, listed
 from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
@@ -274,8 +275,11 @@ def load(**overrides: Any) -> Settings:
         if name.startswith("RUIE_") and name[5:].lower() not in Settings.model_fields
     )
     if unknown:
+        known = [f"RUIE_{name.upper()}" for name in Settings.model_fields]
+        near = listed(closest_first(unknown[0], known), 3)
         raise SettingsError(
-            f"There is no setting {unknown[0]}.", "The settings are listed in docs/settings.md."
+            f"There is no setting {unknown[0]}.",
+            f"The closest are {near}; docs/settings.md lists them.",
         )
     try:
         return Settings(**secret.replaced_by(overrides))

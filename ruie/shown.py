@@ -38,7 +38,9 @@ class ShownStream:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, text: str) -> int:
+    def write(self, text: str | bytes) -> int:
+        if isinstance(text, bytes):  # click writes what a shell completes as bytes
+            text = text.decode("utf-8", "replace")
         shown = harmless(masked(text))
         try:
             self._stream.write(shown)

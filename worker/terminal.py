@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +31,8 @@ error_console = Console(
 )
 
 NUMBERS = (int, float)
+GAP = 2
+"""Spaces between two columns of a table."""
 
 
 def print_json(value: Any) -> None:
@@ -38,9 +42,13 @@ def print_json(value: Any) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", wrap: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str = "",
+    wrap: str | tuple[str, ...] = (),
 ) -> Table:
-    """A table without a grid, numbers to the right. Only the column named `wrap` folds its text."""
+    """A table without a grid, numbers to the right. Only the columns of `wrap` fold their texts."""
+    folded = (wrap,) if isinstance(wrap, str) else wrap
     cells = [list(row) for row in rows]
     grid = Table(
         title=cell(title) or None,
@@ -57,15 +65,43 @@ def table(
         grid.add_column(
             cell(name),
             justify="right" if numeric else "left",
-            overflow="fold" if name == wrap else "ellipsis",
-            no_wrap=name != wrap,
+            overflow="fold" if name in folded else "ellipsis",
+            no_wrap=name not in folded,
         )
     for row in cells:
         grid.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     return grid
 
 
+def table_width(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Columns of the terminal that `table` needs to show every value in full."""
+    widths = [cell_len(shown(name)) for name in columns]
+    for row in rows:
+        widths = [
+            max(width, cell_len(shown(value))) for width, value in zip(widths, row, strict=True)
+        ]
+    return sum(widths) + GAP * max(0, len(widths) - 1)
+
+
+def block(columns: Sequence[str], row: Sequence[Any], title: str) -> Group:
+    """A row with one column a line, for rows that are wider than the terminal; long values go on in
+    the next line, below their beginning."""
+    lines = Table(box=None, pad_edge=False, show_header=False)
+    lines.add_column(style="dim", no_wrap=True)
+    lines.add_column(overflow="fold")
+    for name, value in zip(columns, row, strict=True):
+        lines.add_row(cell(name), cell(value))
+    return Group(Text(title, style="bold"), lines, "")
+
+
 def cell(value: Any) -> str:
+    """A value as `shown`, in rich's markup."""
+    from rich.markup import escape
+
+    return escape(shown(value))
+
+
+def shown(value: Any) -> str:
     """A value as text: thousands separated, three decimals for a float, nothing for None."""
     if value is None:
         return ""
@@ -75,9 +111,7 @@ def cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.3f}"
-    from rich.markup import escape
-
-    return escape(harmless(masked(" ".join(str(value).split()))))
+    return harmless(masked(" ".join(str(value).split())))
 
 
 def counted(number: int, noun: str) -> str:
@@ -90,6 +124,16 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "< 0.1 %"
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def timestamp(at: datetime) -> str:

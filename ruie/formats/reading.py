@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ruie.closest import closest_first, listed
 from ruie.errors import AnnotationError, RuieError
 from ruie.formats.brat import read_brat
 from ruie.formats.conll import read_conll
@@ -63,9 +64,10 @@ class Reading:
         problems = list(self.problems)
         for row in self.rows:
             if unknown := _unknown(row, schema):
-                what = f"{unknown} is not in the schema {schema.name}"
-                place = row.place or Place(str(self.path))
-                problems.append(Problem(place, what, "Add it to the schema, or correct it."))
+                name, near = unknown
+                what = f"{name} is not in the schema {schema.name}"
+                hint = f"It has {listed(near)}: add it to the schema, or correct it."
+                problems.append(Problem(row.place or Place(str(self.path)), what, hint))
             else:
                 rows.append(row)
         problems.sort(key=lambda problem: (problem.place.file, problem.place.line or 0))
@@ -140,16 +142,17 @@ def _reader(path: Path, format: Format, options: FormatOptions) -> Iterator[RowO
             return read_instructions(path)
 
 
-def _unknown(row: AnnotatedRow, schema: Schema) -> str:
-    """The first type or role of a row that is missing in the schema, or ""."""
+def _unknown(row: AnnotatedRow, schema: Schema) -> tuple[str, list[str]] | None:
+    """The first type or role of a row that is missing in the schema, and those that it has."""
     for task, items in row.gold.items():
         if labels := schema.labels(task):
             for item in items:
                 if item.type not in labels:
-                    return f"the type '{item.type}' ({task})"
+                    return f"the type '{item.type}' ({task})", closest_first(item.type, labels)
     for event, arguments in zip(row.gold.get(Task.ED, ()), row.arguments, strict=True):
         if roles := schema.labels(Task.EAE, event.type):
             for item in arguments:
                 if item.type not in roles:
-                    return f"the role '{item.type}' of '{event.type}'"
-    return ""
+                    what = f"the role '{item.type}' of '{event.type}'"
+                    return what, closest_first(item.type, roles)
+    return None

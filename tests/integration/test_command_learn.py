@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ Ruie = Callable[..., subprocess.CompletedProcess[str]]
 AD = "A cook who knows soup is wanted ."
 
 
-def write(path: Path, *rows: dict[str, object]) -> None:
+def write(path: Path, *rows: Mapping[str, object]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 

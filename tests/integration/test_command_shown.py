@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
-from support.waiting import PATIENCE_S
+from support.terminal import STYLE, on_a_terminal
 
 from ruie.db import job_states, queue
 from ruie.db.engine import open_engine
@@ -24,7 +20,6 @@ from ruie.errors import OutputError
 Run = Callable[..., subprocess.CompletedProcess[str]]
 EVIL = "\x1b]0;owned\x07\x1b]52;c;eA==\x07\x9b31m\u202e\rgone\x85x"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
@@ -90,30 +85,6 @@ def test_a_schedule_with_a_hostile_source(ruie: Run, job: str) -> None:
     for command in (("schedule", "list"), ("schedule", "show", "s")):
         done = ruie(*command)
         assert not RAW.search(done.stdout + done.stderr)
-
-
-def on_a_terminal(arguments: list[str], folder: Path) -> str:
-    """What the command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "ruie.worker.cli", *arguments]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("RUIE_")}
-    with subprocess.Popen(
-        command, cwd=folder, env={**clean, "TERM": "xterm", "COLUMNS": "200"},
-        stdin=theirs, stdout=theirs, stderr=theirs,
-    ) as process:  # fmt: skip  # a call
-        os.close(theirs)
-        read = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the terminal's other end is closed
-                break
-            if not part:
-                break
-            read += part
-        process.wait(PATIENCE_S)
-    os.close(ours)
-    return read.decode()
 
 
 def test_data_is_harmless_on_a_terminal_and_as_it_is_in_a_file(

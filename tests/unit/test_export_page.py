@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,9 +17,12 @@ from ruie.db.record_pages import (
     DocumentRecords,
     EntityRecord,
     EventRecord,
+    GivenUp,
     RelationRecord,
     SpanRecord,
 )
+from ruie.db.reviews import Review
+from ruie.records import Task
 from ruie.schema import Schema
 from ruie.worker.export.page import Mark, hue, marked, page
 from ruie.worker.export.rows import Counts
@@ -63,12 +68,12 @@ def classes(node: LexborNode) -> list[str]:
 def test_every_colour_is_in_the_styles(tree: LexborHTMLParser) -> None:
     rules = dict(re.findall(r"\.([er v]\w{10})\{--h:(\d+)\}", one(tree, "style").text()))
     marks = tree.css("mark")
-    assert len(marks) == 7  # what two spans cover has two marks, one in the other
+    assert len(marks) == 8  # what two spans cover has two marks, one in the other
     for node in (*marks, *tree.css("sup"), *tree.css(".records > li"), *tree.css("nav label")):
         assert classes(node)[0] in rules
     assert "style" not in {name for node in tree.css("body *") for name in node.attributes}
     first = one(tree, ".records > li:first-child")
-    assert rules[first.attributes["class"]] == str(hue("person"))
+    assert rules[classes(first)[0]] == str(hue("entity", 1, 2))
 
 
 def test_what_it_says(tree: LexborHTMLParser) -> None:
@@ -76,14 +81,85 @@ def test_what_it_says(tree: LexborHTMLParser) -> None:
         "a <b>", "person", "lives in", "move", "sale",
     ]  # fmt: skip  # a line
     assert [node.text() for node in tree.css("legend")] == ["Entities", "Relations", "Events"]
-    inner, _ = tree.css("mark mark")
-    assert (inner.text(), inner.attributes["title"]) == ("Ada", "entity:person\nentity:a <b>")
+    _, inner, _ = tree.css("mark mark")
+    assert (inner.text(), inner.attributes["title"]) == (
+        "Ada", "argument:move:who\nentity:person\nentity:a <b>",
+    )  # fmt: skip  # a line
     labels = [node.text() for node in tree.css(".text sup")]
-    assert labels == ["person", "lives in", "a <b>", "move", "lives in"]
+    assert labels == ["who", "person", "lives in", "a <b>", "move", "lives in"]
     assert [node.text() for node in tree.css(".records .type")] == [
         "person", "a <b>", "lives in", "move",
     ]  # fmt: skip  # a line
     assert "hidden" in one(tree, "header label").attributes  # searching needs the script
+
+
+def test_kinds_differ_in_shape_and_in_the_range_of_their_colours(tree: LexborHTMLParser) -> None:
+    assert {classes(node)[1] for node in tree.css("mark")} == {
+        "entity", "relation", "event", "argument",
+    }  # fmt: skip  # a line
+    style = one(tree, "style").text()
+    for kind in ("entity", "relation", "event", "argument"):
+        assert f"mark.{kind}{{" in style
+    for node in tree.css(".records > li, nav label, .text sup"):
+        assert classes(node)[1] in ("entity", "relation", "event", "argument")
+    hues = {
+        kind: {(hue(kind, place, count) + 180) % 360 for count in range(1, 9) for place in
+               range(count)}
+        for kind in ("entity", "relation", "event")
+    }  # fmt: skip  # turned by half, so that red does not begin again
+    for kind, other in (("entity", "relation"), ("relation", "event"), ("event", "entity")):
+        assert min(abs(a - b) % 360 for a in hues[kind] for b in hues[other]) > 20
+    assert len({hue("entity", place, 8) for place in range(8)}) == 8
+
+
+def test_an_argument_has_the_colour_of_its_event(tree: LexborHTMLParser) -> None:
+    (argument,) = tree.css("mark.argument")
+    (event,) = tree.css("mark.event")
+    assert (argument.text(), classes(argument)[0]) == ("Ada", classes(event)[0])
+
+
+def of_the_page(document: DocumentRecords, selector: str) -> list[str]:
+    made = "".join(page([document], SCHEMA, "t", "", Counts()))
+    return [node.text() for node in LexborHTMLParser(made).css(selector)]
+
+
+def test_what_has_no_answer_is_said() -> None:
+    given_up = (GivenUp(Task.NER, "output", "No <answer>\n.", 3), GivenUp(Task.EAE, "item", "x", 1))
+    assert of_the_page(replace(document(), given_up=given_up), ".note") == [
+        "⚠ NER given up after 3 attempts (output): No <answer> .",
+        "⚠ EAE given up after 1 attempt (item): x",
+        "⚠ RE is not answered",
+    ]
+    answered = replace(document(), answered=frozenset({Task.NER, Task.RE, Task.ED}))
+    assert of_the_page(answered, ".note") == []
+
+
+def at(words: str) -> dict[str, Any]:
+    start = TEXT.index(words)
+    return {"text": words, "start": start, "end": start + len(words)}
+
+
+def test_a_review_is_marked_record_by_record() -> None:
+    body = {
+        "entities": [{"type": "person", **at("Ada")}, {"type": "person", **at("Bo")}],
+        "events": [{"type": "move", "trigger": at("moved"),
+                    "arguments": [{"role": "who", **at("Ada & Bo")}]}],
+    }  # fmt: skip  # a record a line
+    review = Review(1, 1, "j", "d", "news", {}, ["NER", "ED"], body, "<Ada>",
+                    datetime(2026, 2, 3, tzinfo=UTC))  # fmt: skip  # one review
+    reviewed = replace(document(), answered=frozenset({Task.NER, Task.RE, Task.ED}), review=review)
+    assert of_the_page(reviewed, ".note") == [
+        "✓ Reviewed by <Ada> on 2026-02-03 (NER, ED): 2 right, 2 not in the review,"
+        " 2 only in the review"
+    ]
+    assert of_the_page(reviewed, ".records > li") == [
+        "person Ada ✓ reviewed",
+        "a <b> Ada & Bo ✗ not in the review",
+        "lives in Bo → Rome",  # relations were not reviewed
+        "move moved ✓ reviewedwhoAda ✗ not in the review",
+        "person Bo + only in the review",
+        "move moved → who → Ada & Bo + only in the review",
+    ]
 
 
 MARKS = st.tuples(st.integers(0, 9), st.integers(1, 10), st.sampled_from(["entity", "event"]),

@@ -8,11 +8,15 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ruie import __version__
+from ruie.closest import closest_first, listed
 from ruie.errors import ExitCode, RuieError
 from ruie.shown import guard
+from ruie.worker.cli.examples import add_examples, epilog
 
+PROGRAM = "ruie"
 PLUGINS = "ruie.commands"
 """Entry points: commands of packages that worker may not import (`bundle`, of the exporter)."""
 
@@ -34,6 +38,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "quarantine": ("quarantine:quarantine", "Show the items that were given up."),
     "cap": ("jobs:cap", "Show or set the most that a job may cost."),
     "query": ("query:query", "Run a read-only SQL query."),
+    "tables": ("tables:tables", "List the tables and views, or the columns of one."),
     "search": ("search:search", "Find documents by their words, the best first."),
     "canonical": ("canonical:canonical", "Map the spellings of names to one name."),
     "export": ("export:export", "Write a job's records as JSONL, Parquet, brat or HTML."),
@@ -62,7 +67,25 @@ class LazyGroup(click.Group):
             command = next((point.load() for point in points), None)
         if command is not None and not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is not a command")
-        return command
+        return command and add_examples(cmd_name, command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's own, and imports none of the commands for their help."""
+        own = [
+            CompletionItem(name, help=COMMANDS[name][1] if name in COMMANDS else None)
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return own or super().shell_complete(ctx, incomplete)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = listed(closest_first(name, self.list_commands(ctx))[:3])
+            ctx.fail(f"No such command {name!r}. The closest are {near}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []
@@ -75,7 +98,15 @@ class LazyGroup(click.Group):
             formatter.write_dl(rows)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+FIRST = ("demo", "up", "enqueue news.jsonl --schema oil.yaml", "status --watch", "tables")
+"""What `ruie --help` ends with."""
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(FIRST),
+)
 @click.version_option(__version__, prog_name="ruie")
 def cli() -> None:
     """Turn large corpora into SQL tables of entities, relations and events.
@@ -91,7 +122,8 @@ def main() -> None:
     guard()
     try:
         # without standalone mode click returns the code of `ctx.exit`
-        code = cli(standalone_mode=False)
+        # by this name a shell completes, whatever the program's file is called
+        code = cli(standalone_mode=False, prog_name=PROGRAM)
         sys.exit(code if isinstance(code, int) else int(ExitCode.OK))
     except RuieError as error:
         _print_error(error.message, error.hint)

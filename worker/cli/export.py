@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.completing import job_ids
+
 if TYPE_CHECKING:
     from ruie.worker.export.write import Form
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @click.option(
     "--format",
     "form",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_object, json_option
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def job() -> None:
 
 
 @job.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @json_option
 def show(job: str, as_json: bool) -> None:
     """Show the settings of JOB."""
@@ -81,7 +82,7 @@ def _priority(number: int) -> str:
 
 
 @job.command("set")
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @click.option("--name", help="Another name.")
 @click.option("--model", help="Another model of the same endpoint.")
 @click.option(

@@ -6,33 +6,35 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.completing import job_ids
+
 if TYPE_CHECKING:
     from ruie.db.jobs import JobState
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 def pause(job: str) -> None:
     """Stop JOB for now; calls in flight end, no new ones begin."""
     _set(job, "paused", "paused by hand")
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 def resume(job: str) -> None:
     """Continue a paused or failed JOB where it stopped."""
     _set(job, "running", None)
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 def cancel(job: str) -> None:
     """End JOB for good; its records stay."""
     _set(job, "cancelled", "cancelled by hand")
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @click.argument("usd", type=float, required=False)
 @click.option("--none", "without", is_flag=True, help="Remove the cap.")
 def cap(job: str, usd: float | None, without: bool) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from ruie.worker.ingest.enqueue import EnqueueProgress
-from ruie.worker.terminal import error_console
+from ruie.worker.terminal import duration, error_console
 
 LINE_S = 30.0
 """Seconds between two lines of a log."""
@@ -55,15 +55,5 @@ def _status(reached: EnqueueProgress, seconds: float) -> str:
     status = f"{reached.documents:,} documents, {rate:,.0f} a second"
     if reached.total_bytes and reached.bytes_read:
         left = seconds * (reached.total_bytes - reached.bytes_read) / reached.bytes_read
-        status += f", {_duration(left)} left"
+        status += f", {duration(left)} left"
     return status
-
-
-def _duration(seconds: float) -> str:
-    """`45 s`, `3 min 5 s`, `2 h 10 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=job_ids)
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, help="At most this many; default: 50."

@@ -113,11 +113,16 @@ def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) ->
 
 def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
     from ruie.console import Console
-    from ruie.worker.terminal import LOG_WIDTH, counted, table
+    from ruie.worker.terminal import LOG_WIDTH, block, counted, table, table_width
 
     shown, more = _shown(answer)
     width = None if out.isatty() else LOG_WIDTH
-    Console(file=out, highlight=False, width=width).print(table(answer.columns, shown))
+    console = Console(file=out, highlight=False, width=width)
+    if out.isatty() and table_width(answer.columns, shown) > console.width:
+        for number, row in enumerate(shown, 1):
+            console.print(block(answer.columns, row, f"row {number:,}"))
+    else:
+        console.print(table(answer.columns, shown))
     if more:
         first = counted(len(shown), "row")
         click.echo(f"only the first {first}: --format csv, json or parquet has all", err=True)

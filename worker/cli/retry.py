@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @click.option("--error", "error_class", metavar="CLASS", help="Only items of this error class.")
 @click.option("--model", help="Use this model instead of the job's.")
 @json_option

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option
 
 
@@ -16,7 +17,9 @@ def review() -> None:
 
 @review.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--job", required=True, help="The job whose export was corrected.")
+@click.option(
+    "--job", required=True, shell_complete=job_ids, help="The job whose export was corrected."
+)
 @click.option("--reviewer", metavar="NAME", help="The person who corrected it.")
 def import_(file: Path, job: str, reviewer: str | None) -> None:
     """Store the corrected rows of FILE. Importing it again changes nothing."""
@@ -42,7 +45,7 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
 
 
 @review.command("list")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=job_ids)
 @json_option
 def list_(job: str | None, as_json: bool) -> None:
     """List the current reviews, of all documents or of those of JOB."""
@@ -73,7 +76,7 @@ def list_(job: str | None, as_json: bool) -> None:
 
 
 @review.command()
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @json_option
 def score(job: str, as_json: bool) -> None:
     """Precision, recall and F1 of JOB against the reviews of its documents."""
@@ -101,7 +104,7 @@ def score(job: str, as_json: bool) -> None:
 
 
 @review.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=job_ids)
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="JSONL to write."
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ruie.errors import ExitCode
+from ruie.worker.cli.completing import schedule_names
 from ruie.worker.cli.options import Reading, job_options, json_option, schema_option, source_options
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def list_(as_json: bool) -> None:
 
 
 @schedule.command()
-@click.argument("name")
+@click.argument("name", shell_complete=schedule_names)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, help="At most this many runs; default: 20."
 )
@@ -136,7 +137,7 @@ def _shown(one: Schedule) -> dict[str, Any]:
 
 
 @schedule.command()
-@click.argument("name")
+@click.argument("name", shell_complete=schedule_names)
 @click.option("--wait", is_flag=True, help="Wait until it is enqueued; exit code 1 if it was not.")
 @click.pass_context
 def run(ctx: click.Context, name: str, wait: bool) -> None:
@@ -159,7 +160,7 @@ def run(ctx: click.Context, name: str, wait: bool) -> None:
 
 
 @schedule.command()
-@click.argument("name")
+@click.argument("name", shell_complete=schedule_names)
 def remove(name: str) -> None:
     """Remove NAME and the history of its runs; its jobs and their records stay."""
     _schedules().remove(name)
@@ -167,7 +168,7 @@ def remove(name: str) -> None:
 
 
 @schedule.command()
-@click.argument("name")
+@click.argument("name", shell_complete=schedule_names)
 def enable(name: str) -> None:
     """Enable NAME again, from its next due time on."""
     schedules = _schedules()
@@ -177,7 +178,7 @@ def enable(name: str) -> None:
 
 
 @schedule.command()
-@click.argument("name")
+@click.argument("name", shell_complete=schedule_names)
 def disable(name: str) -> None:
     """Disable NAME until it is enabled again; a run that has begun continues."""
     _schedules().disable(name)

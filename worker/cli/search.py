@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ INDEX_S = 5.0
 
 @click.command()
 @click.argument("query")
-@click.option("--job", metavar="JOB", help="Only documents of this job.")
+@click.option("--job", metavar="JOB", shell_complete=job_ids, help="Only documents of this job.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=10, help="At most this many; default: 10."
 )

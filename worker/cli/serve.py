@@ -77,17 +77,22 @@ def up() -> None:
     """Run Redis, a local LLM, the coordinator and a worker on this machine, until Ctrl-C.
 
     A server that is configured (RUIE_REDIS_URL, RUIE_LLM_BASE_URL) is used as it is; the others
-    are started and end with this process.
+    are started and end with this process. One runs in a folder (RUIE_HOME) at a time.
     """
     import threading
 
     from ruie.settings import settings
+    from ruie.worker.embedded.only_one import only_one
     from ruie.worker.embedded.stack import Stack
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Stack(settings(), report=lambda line: click.echo(line, err=True)) as stack:
+    config = settings()
+    with (
+        only_one(config.home, "ruie up"),
+        Stack(config, report=lambda line: click.echo(line, err=True)) as stack,
+    ):
         _warn_of_endpoint(stack.settings)
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.endpoint_state import (
     away_document,
     away_line,
@@ -17,18 +18,20 @@ from ruie.worker.cli.endpoint_state import (
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.text import Text
+    from rich.console import RenderableType
 
+    from ruie.db.activity import Alive
     from ruie.db.progress import JobProgress
+    from ruie.worker.cli.progress_view import Shown
     from ruie.worker.client import Client
 
 WATCH_S = 1.0
-BAR_WIDTH = 60
+NAMED = 5
+"""Jobs of which too much was given up and that are named below the table, the newest ones."""
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=job_ids)
 @click.option(
     "--watch",
     is_flag=True,
@@ -36,48 +39,124 @@ BAR_WIDTH = 60
 )
 @json_option
 def status(job: str | None, watch: bool, as_json: bool) -> None:
-    """Show how far the jobs are, or one JOB in detail."""
+    """Show how far the jobs are and who works, or one JOB in detail."""
     from ruie.worker.client import Client
 
     client = Client()
     if watch and not as_json:
         _watch(client, job)
+    elif as_json:
+        _print_json(client, job)
     else:
-        _once(client, job, as_json)
+        _print(client, job)
 
 
-def _once(client: Client, job: str | None, as_json: bool) -> None:
-    from ruie.worker.terminal import console, print_json
+def _print(client: Client, job: str | None) -> None:
+    from ruie.worker.terminal import console, error_console
 
-    away = client.endpoints_away()
-    if as_json:
-        shared = {"endpoints_away": [away_document(each) for each in away]}
-        listed = [client.progress(job)] if job else _all(client)
-        documents = [plain(progress) | shared for progress in listed]
-        if job:
-            documents[0]["models"] = model_documents(client.models())
-        print_json(documents[0] if job else documents)
-        return
-    for each in away:
-        console.print(away_line(each), style="yellow", markup=False)
+    listed = _fetch(client, job)
+    for part in _parts(client, listed, job):
+        console.print(part)
+    for warning in _warnings(listed):
+        error_console.print(warning)
+    for line in model_lines(client.models()) if job else ():
+        console.print(line, style="dim", markup=False)
+
+
+def _fetch(client: Client, job: str | None) -> list[Shown]:
+    """One job, or all of them, the newest first."""
+    from ruie.db.activity import activity
+    from ruie.db.engine import reading
+    from ruie.db.quarantine import count_quarantined
+    from ruie.worker.cli.progress_view import Shown
+
+    wanted = [job] if job else [each.id for each in client.jobs()]
+    shown = []
+    for job_id in wanted:
+        progress = client.progress(job_id)
+        with reading(client.engine) as conn:
+            lively = activity(conn, job_id) if job or progress.state == "running" else None
+            given_up = count_quarantined(conn, job_id) if progress.quarantined else {}
+        shown.append(Shown(progress, lively, given_up))
+    return shown
+
+
+def _parts(client: Client, listed: list[Shown], job: str | None) -> list[RenderableType]:
+    """What is shown, from top to bottom."""
+    from rich.text import Text
+
+    from ruie.worker.cli.progress_view import detail, overview
+
+    if not listed:
+        return ["There are no jobs yet. `ruie enqueue` makes one."]
+    parts: list[RenderableType] = [
+        Text(away_line(each), style="yellow") for each in client.endpoints_away()
+    ]
+    parts.append(detail(listed[0]) if job else overview(listed))
+    return [*parts, "", _alive_text(client, listed)]
+
+
+def _warnings(listed: list[Shown]) -> list[RenderableType]:
+    """What a person should not miss: jobs that are done, and of which too much was given up."""
+    from rich.text import Text
+
+    from ruie.worker.cli.given_up import too_much_given_up
+
+    bad = [one for one in listed if one.progress.state == "done" and one.progress.ok is False]
+    lines = [too_much_given_up(one.progress, one.given_up) for one in bad[:NAMED]]
+    if len(bad) > NAMED:
+        lines.append(f"So it is with {len(bad) - NAMED:,} other jobs.")
+    return [Text(line, style="red") for line in lines]
+
+
+def _alive_text(client: Client, listed: list[Shown]) -> RenderableType:
+    from rich.text import Text
+
+    from ruie.worker.cli.alive_line import alive_line
+    from ruie.worker.embedded.only_one import running_in
+
+    work = any(one.progress.state == "running" and one.progress.open for one in listed)
+    line, bad = alive_line(_alive(client), running_in(client.config.home), work=work)
+    return Text(line, style="yellow" if bad else "dim")
+
+
+def _alive(client: Client) -> Alive:
+    from ruie.db.activity import alive
+    from ruie.db.engine import reading
+
+    with reading(client.engine) as conn:
+        return alive(conn)
+
+
+def _print_json(client: Client, job: str | None) -> None:
+    from ruie.worker.terminal import print_json
+
+    shared = {
+        "endpoints_away": [away_document(each) for each in client.endpoints_away()],
+        "alive": asdict(_alive(client)),
+    }
+    documents = [plain(one.progress) | _lively(one) | shared for one in _fetch(client, job)]
     if job:
-        console.print(detail(client.progress(job)))
-        for line in model_lines(client.models()):
-            console.print(line, style="dim", markup=False)
-    elif listed := _all(client):
-        console.print(overview(listed))
-    else:
-        console.print("There are no jobs yet. `ruie enqueue` makes one.")
-
-
-def _all(client: Client) -> list[JobProgress]:
-    return [client.progress(job.id) for job in client.jobs()]
+        documents[0]["models"] = model_documents(client.models())
+    print_json(documents[0] if job else documents)
 
 
 def plain(progress: JobProgress) -> dict[str, Any]:
     """A job's progress as one JSON object."""
     names = ("items", "open", "done", "quarantined", "quarantined_share", "ok")
     return asdict(progress) | {name: getattr(progress, name) for name in names}
+
+
+def _lively(shown: Shown) -> dict[str, Any]:
+    """What else `ruie status` says of it. Of a job that does not run, and is not asked for alone,
+    the last error is not read."""
+    last = shown.activity.last_error if shown.activity else None
+    return {
+        "rate_per_minute": shown.rate,
+        "seconds_left": shown.seconds_left,
+        "quarantined_by_class": shown.given_up,
+        "last_error": last and asdict(last) | {"at": last.at.isoformat()},
+    }
 
 
 def _watch(client: Client, job: str | None) -> None:
@@ -87,35 +166,26 @@ def _watch(client: Client, job: str | None) -> None:
 
     from ruie.worker.terminal import console
 
-    def fetch() -> list[JobProgress]:
-        return [client.progress(job)] if job else _all(client)
-
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                listed = fetch()
-                shown = detail(listed[0]) if job else overview(listed)
-                live.update(Group(*_away(client), shown), refresh=True)
-                if all(_ended(progress) for progress in listed):
+                listed = _fetch(client, job)
+                live.update(Group(*_parts(client, listed, job), *_warnings(listed)), refresh=True)
+                if all(_ended(one.progress) for one in listed):
                     return
                 time.sleep(WATCH_S)
     printed = ""
     while True:
-        listed = fetch()
+        jobs = [job] if job else [each.id for each in client.jobs()]
+        progresses = [client.progress(each) for each in jobs]
         away = [f"{each.endpoint} is away: {each.reason}" for each in client.endpoints_away()]
-        lines = "\n".join([*away, *(line(progress) for progress in listed)])
+        lines = "\n".join([*away, *(line(progress) for progress in progresses)])
         if lines != printed:
             click.echo(lines)
             printed = lines
-        if all(_ended(progress) for progress in listed):
+        if all(_ended(progress) for progress in progresses):
             return
         time.sleep(WATCH_S)
-
-
-def _away(client: Client) -> list[Text]:
-    from rich.text import Text
-
-    return [Text(away_line(each), style="yellow") for each in client.endpoints_away()]
 
 
 def _ended(progress: JobProgress) -> bool:
@@ -124,71 +194,11 @@ def _ended(progress: JobProgress) -> bool:
 
 def line(progress: JobProgress) -> str:
     """A job on one line, for a log."""
+    from ruie.worker.cli.progress_view import state
+
     return (
-        f"{progress.job_id} {_state(progress)}: "
+        f"{progress.job_id} {state(progress)}: "
         f"{progress.done:,} of {progress.items:,} items done, "
         f"{progress.quarantined:,} quarantined, {progress.calls:,} calls, "
         f"{progress.prompt_tokens + progress.completion_tokens:,} tokens"
     )
-
-
-def _state(progress: JobProgress) -> Text:
-    """The job's state, and whether its sources are still being read, or how much of a job that is
-    done was given up: in red where that is more than is tolerated."""
-    from rich.text import Text
-
-    from ruie.worker.terminal import percent
-
-    if not progress.enqueued and progress.state in ("running", "paused"):
-        return Text(f"{progress.state}, enqueueing")
-    if progress.state == "done" and progress.quarantined:
-        given_up = f"done, {percent(progress.quarantined_share)} given up"
-        return Text(given_up, style="yellow" if progress.ok else "red")
-    return Text(progress.state)
-
-
-def overview(listed: list[JobProgress]) -> Any:
-    """All jobs, one a row."""
-    from ruie.worker.terminal import table
-
-    columns = ("job", "name", "state", "documents", "items", "done", "open", "quarantined",
-               "refused", "tokens")  # fmt: skip  # a row of columns
-    rows = [
-        (p.job_id, p.name, _state(p), p.documents, p.items, p.done, p.open, p.quarantined,
-         p.input_errors, p.prompt_tokens + p.completion_tokens)
-        for p in listed
-    ]  # fmt: skip  # likewise
-    return table(columns, rows, wrap="name")
-
-
-def detail(progress: JobProgress) -> Group:
-    """One job: its counts, and its items by task."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from ruie.worker.terminal import table
-
-    head = Text(f"{progress.job_id}  {progress.name}  ").append_text(_state(progress))
-    if progress.reason:
-        head.append(f": {progress.reason}")
-    counts = (
-        f"{progress.documents:,} documents, {progress.input_errors:,} refused lines, "
-        f"{progress.calls:,} calls ({progress.failed_calls:,} failed), "
-        f"{progress.prompt_tokens:,} tokens in, {progress.completion_tokens:,} out"
-    )
-    if progress.cached_tokens or progress.reasoning_tokens:
-        counts += f" ({progress.cached_tokens:,} cached, {progress.reasoning_tokens:,} reasoning)"
-    if progress.cost_usd or progress.cap_usd:  # 0 where no price is known
-        counts += f", {progress.cost_usd:.4f} USD"
-    if progress.cap_usd:
-        counts += f" of at most {progress.cap_usd:.4f}"
-    tasks = table(
-        ("task", "items", "done", "pending", "leased", "retry", "quarantined", "cancelled"),
-        [
-            (str(t.task), t.items, t.done, t.pending, t.leased, t.retry, t.quarantined, t.cancelled)
-            for t in progress.tasks
-        ],
-    )
-    full = BAR_WIDTH * (progress.items - progress.open) // max(1, progress.items)
-    bar = Text("━" * full, style="green").append("─" * (BAR_WIDTH - full), style="dim")
-    return Group(head, Text(counts), bar, tasks)

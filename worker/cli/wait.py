@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ruie.errors import ExitCode, UnavailableError
+from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_option, share
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("listed", metavar="JOB...", nargs=-1, required=True)
+@click.argument("listed", metavar="JOB...", nargs=-1, required=True, shell_complete=job_ids)
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than this."
 )
@@ -75,18 +76,12 @@ def _why(progress: JobProgress, client: Client) -> str:
     """Why a job does not count as a success, and what to do."""
     from ruie.db.engine import reading
     from ruie.db.quarantine import count_quarantined
-    from ruie.worker.terminal import percent
+    from ruie.worker.cli.given_up import too_much_given_up
 
     job = progress.job_id
     if progress.state == "done":
-        given_up, tolerated = percent(progress.quarantined_share), percent(progress.tolerated_share)
         with reading(client.engine) as conn:
-            classes = count_quarantined(conn, job)
-        most = ", ".join(f"{name} {count:,}" for name, count in list(classes.items())[:3])
-        return (
-            f"{given_up} of the items of {job} were given up, more than {tolerated} ({most}).\n"
-            f"      `ruie quarantine list {job}` shows them, `ruie retry {job}` tries them again."
-        )
+            return too_much_given_up(progress, count_quarantined(conn, job))
     reason = f": {progress.reason}" if progress.reason else ""
     goes_on = progress.state == "paused" and progress.paused_by == "error"
     hint = f"\n      `ruie resume {job}` goes on once that is mended." if goes_on else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -43,6 +45,8 @@ LIMIT 6""",
     ),
 )
 
+NEXT_QUERY = "SELECT name, task, items, done FROM job_progress"
+FILE_URL = "sqlite:///"
 _EXTRACTED = """
 SELECT 'entities' AS records, COUNT(*) AS found, COUNT(DISTINCT type) AS types,
     COUNT(DISTINCT document_id) AS sentences FROM entity_mentions
@@ -94,12 +98,31 @@ def show(engine: Engine, config: Settings, job_ids: Mapping[str, str], seconds: 
         console.print(table(answer.columns, answer.rows))
         console.print()
     heading("Next")
-    console.print("Query it yourself:")
-    console.print(
-        f"    RUIE_DATABASE_URL={config.database_url} {Path(sys.argv[0])} query "
-        '"SELECT * FROM job_progress"',
-        soft_wrap=True,
-    )
+    for line in next_steps(config.database_url, Path(sys.argv[0])):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def next_steps(database_url: str, program: Path) -> list[str]:
+    """What to type next, in lines of at most 80 characters where the paths are not longer."""
+    found = shutil.which("ruie")
+    name = "ruie" if found and Path(found).resolve() == program.resolve() else _near(program)
+    url = database_url
+    if url.startswith(FILE_URL):
+        url = FILE_URL + _near(Path(url.removeprefix(FILE_URL)))
+    return [
+        "Query it yourself:",
+        "",
+        f"    export RUIE_DATABASE_URL={shlex.quote(url)}",
+        f"    {shlex.quote(name)} tables",
+        f"    {shlex.quote(name)} query \\",
+        f'        "{NEXT_QUERY}"',
+    ]
+
+
+def _near(path: Path) -> str:
+    """The path as it is shortest to type here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 SCORE_COLUMNS = ("task", "gold", "found", "right", "precision", "recall", "F1", "F1 with offsets")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -15,6 +16,7 @@ from ruie.private import private_folder
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.demo import gold, report
+from ruie.worker.embedded.only_one import only_one
 from ruie.worker.embedded.stack import LocalLLM, Stack, with_endpoint
 from ruie.worker.terminal import console
 
@@ -36,7 +38,11 @@ def run(config: Settings) -> bool:
     clock = Clock(time.monotonic())
     home = config.home / "demo"
     private_folder(config.home)
-    home.mkdir(mode=0o700, exist_ok=True)
+    with only_one(home, "ruie demo"):
+        return _run(config, home, clock)
+
+
+def _run(config: Settings, home: Path, clock: Clock) -> bool:
     for old in home.glob("ruie.db*"):
         old.unlink()
     config = config.model_copy(

@@ -5,7 +5,7 @@ const off = new Set();
 const filter = document.head.appendChild(document.createElement("style"));
 
 for (const label of all("nav label")) {
-  const key = label.className, name = label.querySelector(".type");
+  const key = label.classList[0], name = label.querySelector(".type");
   const count = document.querySelectorAll(`.records .${key}`).length;
   const box = document.createElement("input");
   label.hidden = !count;

@@ -1,24 +1,34 @@
-"""One HTML page that opens offline: texts with their spans marked, records listed beside them."""
+"""One HTML page that opens offline: texts with their spans marked, records listed beside them.
+
+Kinds differ in shape (filled, dotted, boxed, dashed) and in the range of their colours; types of a
+kind in the colour within it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import pairwise, starmap
 from pathlib import Path
 
 from ruie.db.record_pages import DocumentRecords, SpanRecord
+from ruie.records import Task
 from ruie.schema import Schema
+from ruie.worker.export.document_notes import notes
 from ruie.worker.export.rows import Counts
+from ruie.worker.export.verdicts import Added, Verdicts
 
 _HERE = Path(__file__).parent
 DOCUMENTS = 500
 """The default limit: browsers scroll a page of so many easily."""
 
 _KINDS = {"entity": "Entities", "relation": "Relations", "event": "Events"}
+_HUES = {"entity": (190, 275), "relation": (85, 160), "event": (-35, 50)}
+"""The first and the last hue of each kind, degrees: blue, green, red and orange."""
+_ARGUMENT = "argument:"
 Mark = tuple[int, int, str, str]
-"""Start, end, kind (entity, relation, event), type."""
+"""Start, end, kind (entity, relation, event, `argument:` and the event's type), type or role."""
 
 
 def page(
@@ -30,7 +40,9 @@ def page(
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     types = {"entity": schema.entities, "relation": schema.relations, "event": schema.events}
     colours = "".join(
-        f".{_key(kind, name)}{{--h:{hue(name)}}}" for kind, names in types.items() for name in names
+        f".{_key(kind, name)}{{--h:{hue(kind, place, len(names))}}}"
+        for kind, names in types.items()
+        for place, name in enumerate(_ordered(names))
     )
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -43,41 +55,80 @@ def page(
     )
     for document in documents:
         counts.documents += 1
-        yield _document(document)
+        yield _document(document, schema.tasks)
     yield f'<p class="more">{escape(more)}</p>' if more else ""
     yield f"</main><script>{script}</script></body></html>\n"
 
 
-def _document(document: DocumentRecords) -> str:
-    marks: list[Mark] = []
-
-    def mark(span: SpanRecord, kind: str, type_: str) -> None:
-        if span.start is not None and span.end is not None and span.start < span.end:
-            marks.append((span.start, span.end, kind, type_))
-
-    rows: list[str] = []
-    for e in document.entities:
-        mark(e.span, "entity", e.type)
-        rows.append(_record("entity", e.type, _quoted(e.span)))
-    for r in document.relations:
-        mark(r.head, "relation", r.type)
-        mark(r.tail, "relation", r.type)
-        rows.append(_record("relation", r.type, f"{_quoted(r.head)} → {_quoted(r.tail)}"))
-    for v in document.events:
-        mark(v.trigger, "event", v.type)
-        arguments = "".join(
-            f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}</dd>" for a in v.arguments
-        )
-        rows.append(
-            _record("event", v.type, _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>"))
-        )
-    records = "".join(rows) or '<li class="none">Nothing found.</li>'
+def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
+    verdicts = Verdicts(document.review) if document.review else None
+    noted = notes(document, tasks, verdicts)
+    records = "".join(_records(document, verdicts)) or '<li class="none">Nothing found.</li>'
     return (
         f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'
-        f"{escape(document.external_id)}</a></h2>"
-        f'<div class="both"><div class="text">{marked(document.text, marks)}</div>'
+        f"{escape(document.external_id)}</a></h2>{noted}"
+        f'<div class="both"><div class="text">{marked(document.text, _marks(document))}</div>'
         f'<ul class="records">{records}</ul></div></article>\n'
     )
+
+
+def _marks(document: DocumentRecords) -> list[Mark]:
+    """The spans of all records that have a place in the text."""
+    spans: list[tuple[SpanRecord, str, str]] = [
+        *((e.span, "entity", e.type) for e in document.entities),
+        *((side, "relation", r.type) for r in document.relations for side in (r.head, r.tail)),
+        *((v.trigger, "event", v.type) for v in document.events),
+        *((a.span, _ARGUMENT + v.type, a.role) for v in document.events for a in v.arguments),
+    ]
+    return [
+        (span.start, span.end, kind, type_)
+        for span, kind, type_ in spans
+        if span.start is not None and span.end is not None and span.start < span.end
+    ]
+
+
+def _records(document: DocumentRecords, verdicts: Verdicts | None) -> Iterator[str]:
+    """A line for each record, and for each that a reviewer has added."""
+
+    def verdict(task: Task, *key: str | SpanRecord) -> str:
+        right = verdicts.right(task, *key) if verdicts else None
+        if right is None:
+            return ""
+        return _said("right", "✓ reviewed") if right else _said("wrong", "✗ not in the review")
+
+    for e in document.entities:
+        yield _record(
+            "entity", e.type, _quoted(e.span) + verdict(Task.NER, "entity", e.type, e.span)
+        )
+    for r in document.relations:
+        content = f"{_quoted(r.head)} → {_quoted(r.tail)}"
+        yield _record(
+            "relation",
+            r.type,
+            content + verdict(Task.RE, "relation", r.type, r.head, r.tail),
+        )
+    for v in document.events:
+        arguments = "".join(
+            f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}"
+            f"{verdict(Task.ED, 'argument', v.type, v.trigger, a.role, a.span)}</dd>"
+            for a in v.arguments
+        )
+        said = _quoted(v.trigger) + verdict(Task.ED, "event", v.type, v.trigger)
+        yield _record("event", v.type, said + (arguments and f"<dl>{arguments}</dl>"))
+    for added in verdicts.added() if verdicts else ():
+        yield _added(added)
+
+
+def _added(added: Added) -> str:
+    words = [f"<q>{escape(word)}</q>" for word in added.words]
+    if added.kind == "argument":
+        words[1] = escape(added.words[1])
+    kind = "event" if added.kind == "argument" else added.kind
+    return _record(kind, added.type, " → ".join(words) + _said("added", "+ only in the review"))
+
+
+def _said(verdict: str, words: str) -> str:
+    return f' <span class="verdict {verdict}">{words}</span>'
 
 
 def marked(text: str, marks: Iterable[Mark]) -> str:
@@ -101,11 +152,12 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
             for depth, (_, _, kind, type_) in enumerate(cover):
                 title = f' title="{names}"' if not depth else ""
                 step = f" d{depth}" if depth else ""
-                piece = f'<mark class="{_key(kind, type_)}{step}"{title}>{piece}</mark>'
+                classes = f"{_key(kind, type_)} {_shape(kind)}{step}"
+                piece = f'<mark class="{classes}"{title}>{piece}</mark>'
             # the label stands once, where its span ends
             labels = [m for m in cover if m[1] == end]
             piece += "".join(
-                f'<sup class="{_key(k, t)}">{escape(t)}</sup>' for _, _, k, t in labels
+                f'<sup class="{_key(k, t)} {_shape(k)}">{escape(t)}</sup>' for _, _, k, t in labels
             )
         pieces.append(piece)
     return "".join(pieces)
@@ -114,25 +166,42 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
 def _types(kind: str, names: Iterable[str]) -> str:
     """The legend of a kind's colours; empty if the schema has no type of it."""
     labels = "".join(
-        f'<label class="{_key(kind, name)}"><span class="type">{escape(name)}</span></label>'
-        for name in sorted(names, key=str.casefold)
+        f'<label class="{_key(kind, name)} {kind}"><span class="type">{escape(name)}</span></label>'
+        for name in _ordered(names)
     )
-    return f"<fieldset><legend>{_KINDS[kind]}</legend>{labels}</fieldset>" if labels else ""
+    sample = '<span class="sample">their arguments</span>' if kind == "event" else ""
+    return f"<fieldset><legend>{_KINDS[kind]}</legend>{labels}{sample}</fieldset>" if labels else ""
 
 
-def hue(type_: str) -> int:
-    """The hue of a type's colour, degrees: the same on every page."""
-    return int(hashlib.sha256(type_.encode()).hexdigest()[:6], 16) % 360
+def _ordered(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=str.casefold)
+
+
+def hue(kind: str, place: int, count: int) -> int:
+    """The hue of a type, degrees: of `count` types of a kind, spread over the kind's range, the one
+    at `place`, from 0."""
+    first, last = _HUES[kind]
+    return round(first + (last - first) * (place + 0.5) / count) % 360
 
 
 def _key(kind: str, type_: str) -> str:
-    """The CSS class of a type: a valid name, whatever the type is called."""
+    """The CSS class of a type: a valid name, whatever the type is called. An argument has that of
+    its event."""
+    if kind.startswith(_ARGUMENT):
+        kind, type_ = "v", kind.removeprefix(_ARGUMENT)
+    elif kind == "event":
+        kind = "v"
     return f"{kind[0]}{hashlib.sha256(type_.encode()).hexdigest()[:10]}"
+
+
+def _shape(kind: str) -> str:
+    """The CSS class of a kind."""
+    return kind.partition(":")[0]
 
 
 def _record(kind: str, type_: str, content: str) -> str:
     return (
-        f'<li class="{_key(kind, type_)}"><span class="type">{escape(type_)}</span> '
+        f'<li class="{_key(kind, type_)} {kind}"><span class="type">{escape(type_)}</span> '
         f'<span class="said">{content}</span></li>'
     )
 

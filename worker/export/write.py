@@ -10,6 +10,7 @@ from typing import Any, Literal, TextIO
 from sqlalchemy import Engine
 
 from ruie.db.jobs import Job
+from ruie.db.record_order import documents_in_source_order
 from ruie.db.record_pages import DocumentRecords, document_records
 from ruie.errors import UsageError
 from ruie.files import replacing
@@ -102,7 +103,7 @@ def _page(
     from ruie.worker.export import page
 
     at_most = page.DOCUMENTS if limit is None else limit
-    documents = document_records(engine, job.id, limit=at_most, document=document)
+    documents = documents_in_source_order(engine, job.id, limit=at_most, document=document)
     more = f"This page has at most {at_most:,} documents of the job (--limit)."
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id

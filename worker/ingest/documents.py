@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
+from ruie.closest import listed
 from ruie.db.jobs import NewInputError
 from ruie.db.queue import NewDocument
 from ruie.worker.ingest.metadata import UnstorableError, id_text, storable_metadata
@@ -20,6 +21,8 @@ GROUP_DOCUMENTS = 500
 """Documents that are looked up together."""
 GROUP_CHARS = 4_000_000
 """Likewise, characters: long documents go in small groups."""
+SHOWN_KEY_CHARS = 40
+"""Characters of a key that a refusal names."""
 READ_BYTES = 1 << 20
 """Bytes that are read at a time."""
 RESERVED_KEYS = ("id", "text")
@@ -162,7 +165,8 @@ def _document(
         reason = too_many_characters(len(text), max_chars)
         return NewInputError(source, number, reason, text[:EXCERPT_CHARS])
     if "text" not in row:
-        raise UnstorableError("lacks 'text'")
+        there = listed([str(key)[:SHOWN_KEY_CHARS] for key in row if key != "id"], 5)
+        raise UnstorableError(f"lacks 'text'; it has {there}" if there else "lacks 'text'")
     if not isinstance(text, str):
         raise UnstorableError("'text' is not a string")
     if not text.strip():
