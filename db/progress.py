@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from ruie.db.models import attempts, extractions, input_errors, jobs, origins, work_items
+from ruie.db.usage_columns import FROM_MODEL
 from ruie.errors import DatabaseError
 from ruie.records import Task
 
@@ -121,7 +122,11 @@ def progress(
     if job is None:
         raise DatabaseError(f"There is no job {job_id}.", "`ruie status` lists the jobs.")
     answered = _totals(
-        conn, extractions, extractions.c.job_id == job_id, extractions.c.reused_from.is_(None)
+        conn,
+        extractions,
+        extractions.c.job_id == job_id,
+        extractions.c.reused_from.is_(None),
+        FROM_MODEL,
     )
     failed = _totals(conn, attempts, attempts.c.job_id == job_id)
     documents = select(func.count()).where(origins.c.job_id == job_id)

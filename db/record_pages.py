@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from ruie.db.engine import reading
+from ruie.db.types import Json
 from ruie.records import Task
 
 PAGE = 200
@@ -29,11 +30,14 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True)
 class EntityRecord:
+    """source: `model` or `person`, who has no model."""
+
     id: int
     type: str
     span: SpanRecord
     extraction: int
     model: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class RelationRecord:
     tail: SpanRecord
     extraction: int
     model: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,15 @@ class EventRecord:
     trigger: SpanRecord
     extraction: int
     model: str
+    source: str
     arguments: tuple[ArgumentRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecords:
     """A document and the records that one job extracted from it. answered: the tasks (NER, RE, ED)
-    whose work items are all done; ED with those of the events' arguments."""
+    whose work items are all done, ED with those of the events' arguments; or that a person
+    reviewed, unless the records are the model's."""
 
     id: int
     external_id: str
@@ -81,18 +88,24 @@ class DocumentRecords:
     def models(self) -> list[str]:
         """The models that extracted the records, sorted."""
         named = {e.model for e in self.entities} | {r.model for r in self.relations}
-        return sorted(named | {v.model for v in self.events})
+        return sorted((named | {v.model for v in self.events}) - {""})
 
 
 def document_records(
-    engine: Engine, job: str, *, limit: int | None = None, document: int | None = None
+    engine: Engine,
+    job: str,
+    *,
+    limit: int | None = None,
+    document: int | None = None,
+    of_model: bool = False,
 ) -> Iterator[DocumentRecords]:
-    """The job's documents by id, each once. limit: at most so many. document: only this id."""
+    """The job's documents by id, each once. limit: at most so many. document: only this id.
+    of_model: with the model's records also where a review is in force."""
     last, left = -1, limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with reading(engine) as conn:
-            page = _page(conn, job, last, size, document)
+            page = _page(conn, job, last, size, document, of_model)
         yield from page
         if len(page) < size:
             return
@@ -122,20 +135,30 @@ _STATES = text(
 )
 
 
-def _records(view: str, key: str) -> Any:
-    return text(
-        f"SELECT * FROM {view} WHERE job_id = :job AND document_id BETWEEN :first AND :final"
-        f" ORDER BY document_id, {key}"
-    )
+def _records(view: str, key: str) -> dict[bool, Any]:
+    """By whether the records are the model's in any case."""
+    return {
+        of_model: text(
+            f"SELECT * FROM {'model_' if of_model else ''}{view}"
+            " WHERE job_id = :job AND document_id BETWEEN :first AND :final"
+            f" ORDER BY document_id, {key}"
+        )
+        for of_model in (False, True)
+    }
 
 
+_REVIEWED = text(
+    "SELECT r.document_id AS document_id, r.tasks AS tasks FROM reviews r"
+    " WHERE r.replaced_at IS NULL AND r.document_id BETWEEN :first AND :final"
+    " AND r.schema_digest = (SELECT j.schema_digest FROM jobs j WHERE j.id = :job)"
+).columns(tasks=Json)
 _ENTITIES = _records("entity_mentions", "char_start, char_end, entity_id")
 _RELATIONS = _records("relation_mentions", "head_start, tail_start, relation_id")
 _EVENTS = _records("event_mentions", "trigger_start, event_id, argument_start, role")
 
 
 def _page(
-    conn: Connection, job: str, last: int, size: int, document: int | None
+    conn: Connection, job: str, last: int, size: int, document: int | None, of_model: bool
 ) -> list[DocumentRecords]:
     most = _LAST_ID if document is None else document
     least = last if document is None else max(last, document - 1)
@@ -147,13 +170,17 @@ def _page(
     waiting: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for state in conn.execute(_STATES, within):
         waiting[state.document_id][state.task] = state.waiting
+    reviewed: dict[int, list[str]] = {}
+    if not of_model:
+        reviewed = {row.document_id: row.tasks for row in conn.execute(_REVIEWED, within)}
     entities: defaultdict[int, dict[int, EntityRecord]] = defaultdict(dict)
-    for row in conn.execute(_ENTITIES, within).mappings():
+    for row in conn.execute(_ENTITIES[of_model], within).mappings():
         entities[row["document_id"]][row["entity_id"]] = EntityRecord(
-            row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"]
-        )
+            row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"],
+            row["source"],
+        )  # fmt: skip
     relations: defaultdict[int, dict[int, RelationRecord]] = defaultdict(dict)
-    for row in conn.execute(_RELATIONS, within).mappings():
+    for row in conn.execute(_RELATIONS[of_model], within).mappings():
         relations[row["document_id"]][row["relation_id"]] = RelationRecord(
             row["relation_id"],
             row["type"],
@@ -161,9 +188,10 @@ def _page(
             _span(row, "tail", "tail_grounding"),
             row["extraction_id"],
             row["model"],
+            row["source"],
         )
     events: defaultdict[int, dict[int, list[Mapping[Any, Any]]]] = defaultdict(dict)
-    for row in conn.execute(_EVENTS, within).mappings():
+    for row in conn.execute(_EVENTS[of_model], within).mappings():
         events[row["document_id"]].setdefault(row["event_id"], []).append(row)
     return [
         DocumentRecords(
@@ -171,7 +199,7 @@ def _page(
             row.external_id,
             row.digest,
             row.text,
-            _answered(waiting[row.id]),
+            _answered(waiting[row.id]) | frozenset(map(Task, reviewed.get(row.id, ()))),
             tuple(entities[row.id].values()),
             tuple(relations[row.id].values()),
             tuple(_event(several) for several in events[row.id].values()),
@@ -202,6 +230,7 @@ def _event(rows: Sequence[Mapping[Any, Any]]) -> EventRecord:
         _span(first, "trigger"),
         first["extraction_id"],
         first["model"],
+        first["source"],
         tuple(arguments),
     )
 

@@ -36,10 +36,11 @@ def span(words: str) -> SpanRecord:
 def document() -> DocumentRecords:
     return DocumentRecords(
         1, "d<1>", "0" * 64, TEXT, frozenset(),
-        (EntityRecord(1, "person", span("Ada"), 1, "m"),
-         EntityRecord(2, "a <b>", span("Ada & Bo"), 1, "m")),
-        (RelationRecord(1, "lives in", span("Bo"), span("Rome"), 1, "m"),),
-        (EventRecord(1, "move", span("moved"), 1, "m", (ArgumentRecord("who", span("Ada"), 1),)),),
+        (EntityRecord(1, "person", span("Ada"), 1, "m", "model"),
+         EntityRecord(2, "a <b>", span("Ada & Bo"), 2, "", "person")),
+        (RelationRecord(1, "lives in", span("Bo"), span("Rome"), 1, "m", "model"),),
+        (EventRecord(1, "move", span("moved"), 1, "m", "model",
+                     (ArgumentRecord("who", span("Ada"), 1),)),),
     )  # fmt: skip  # one document
 
 

@@ -58,19 +58,19 @@ def _document(document: DocumentRecords) -> str:
     rows: list[str] = []
     for e in document.entities:
         mark(e.span, "entity", e.type)
-        rows.append(_record("entity", e.type, _quoted(e.span)))
+        rows.append(_record("entity", e.type, _quoted(e.span), e.source))
     for r in document.relations:
         mark(r.head, "relation", r.type)
         mark(r.tail, "relation", r.type)
-        rows.append(_record("relation", r.type, f"{_quoted(r.head)} → {_quoted(r.tail)}"))
+        said = f"{_quoted(r.head)} → {_quoted(r.tail)}"
+        rows.append(_record("relation", r.type, said, r.source))
     for v in document.events:
         mark(v.trigger, "event", v.type)
         arguments = "".join(
             f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}</dd>" for a in v.arguments
         )
-        rows.append(
-            _record("event", v.type, _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>"))
-        )
+        said = _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>")
+        rows.append(_record("event", v.type, said, v.source))
     records = "".join(rows) or '<li class="none">Nothing found.</li>'
     return (
         f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'
@@ -130,10 +130,11 @@ def _key(kind: str, type_: str) -> str:
     return f"{kind[0]}{hashlib.sha256(type_.encode()).hexdigest()[:10]}"
 
 
-def _record(kind: str, type_: str, content: str) -> str:
+def _record(kind: str, type_: str, content: str, source: str) -> str:
+    by = "" if source == "model" else f' <small class="source">{escape(source)}</small>'
     return (
         f'<li class="{_key(kind, type_)}"><span class="type">{escape(type_)}</span> '
-        f'<span class="said">{content}</span></li>'
+        f'<span class="said">{content}{by}</span></li>'
     )
 
 
