@@ -77,7 +77,8 @@ def save_review(conn: Connection, job: str, schema_digest: str, review: NewRevie
     if former:
         withdraw(conn, [former.id])
     added = conn.execute(
-        insert(reviews).values(
+        insert(reviews)
+        .values(
             document_id=review.document_id,
             schema_digest=schema_digest,
             job_id=job,
@@ -87,8 +88,9 @@ def save_review(conn: Connection, job: str, schema_digest: str, review: NewRevie
             reviewer=review.reviewer,
             source=review.source,
             line=review.line,
-        ).returning(reviews.c.id)
-    )  # fmt: skip  # one row
+        )
+        .returning(reviews.c.id)
+    )
     place(conn, added.scalar_one())
     return True
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.job_database import SCHEMA, JobDatabase
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db import jobs, migrate, queue
 from ruie.db.call_statistics import calls_by_task, count_events
@@ -283,3 +285,19 @@ def test_a_migration_puts_reviews_of_before_in_their_place(
     assert [database.rows(each) for each in shown] == before
     if database.engine.dialect.name == "sqlite":
         assert database.rows("PRAGMA foreign_key_check") == []
+
+
+# SQLite has one writer
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_a_review_and_enqueueing_at_once_miss_nothing_of_each_other(
+    database: JobDatabase, job: str, review: Review
+) -> None:
+    second = full_job(database, "second")
+    waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor(1) as pool:
+        with database.engine.begin() as conn:
+            queue.enqueue_documents(conn, second, [queue.NewDocument(TEXT, "a")], [Task.NER])
+            stored = pool.submit(review, job, CLUB)
+            wait_until(lambda: database.one(waiting) == 1)
+        assert stored.result(PATIENCE_S).stored == 1
+    assert [source for _, _, source in database.rows(SHOWN.format(second))] == ["person"] * 2
