@@ -20,7 +20,7 @@ from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines
 from ruie.formats.jsonl import KEYS, to_line
-from ruie.formats.reading import collect
+from ruie.formats.reading import FormatOptions, collect
 from ruie.formats.row import AnnotatedRow, Problem
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
@@ -47,7 +47,7 @@ def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -
     document's) is not stored, but a problem with file and line; one that nobody has annotated is
     neither. Raises `AnnotationError` for a file that cannot be read or has no row."""
     schema = Schema.from_body(job.schema_body)
-    read = collect(path, Format.JSONL).against(schema)
+    read = collect(path, Format.JSONL, FormatOptions(nulls=True)).against(schema)
     if not read.rows and not read.problems:
         raise AnnotationError(f"{path} is empty: it has no annotated row.", "Export a job first.")
     known, blank = _documents(path)

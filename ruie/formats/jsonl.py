@@ -6,7 +6,7 @@
 
 `start` and `end` count Unicode characters, end exclusive; they may be left out of a span whose text
 occurs once (ruie/formats/located.py). A row may hold several of the three. A key that is present
-means that the row was annotated for it, even if its list is empty; null, that it was not.
+means that the row was annotated for it, even if its list is empty.
 """
 
 from __future__ import annotations
@@ -26,16 +26,20 @@ KEYS = {Task.NER: "entities", Task.RE: "relations", Task.ED: "events"}
 """The key of each task's records."""
 
 
-def read_jsonl(path: Path) -> Iterator[RowOrProblem]:
-    """The rows of a file, and a problem for each that is wrong. Raises `AnnotationError` if the
-    file cannot be read."""
+def read_jsonl(path: Path, nulls: bool = False) -> Iterator[RowOrProblem]:
+    """The rows of a file, and a problem for each that is wrong. nulls: whether null in the place of
+    a list is like no key. Raises `AnnotationError` if the file cannot be read."""
     for number, line in lines(path):
         if isinstance(line, Problem):
             yield line
         elif line.strip():
             place = Place(str(path), number)
             try:
-                yield _row(checks.parsed(line), place)
+                raw = checks.parsed(line)
+                if nulls:
+                    absent = [key for key in KEYS.values() if key in raw and raw[key] is None]
+                    raw = {key: value for key, value in raw.items() if key not in absent}
+                yield _row(raw, place)
             except RowError as error:
                 yield error.at(place)
 
@@ -54,16 +58,16 @@ def _row(raw: dict[str, Any], place: Place) -> AnnotatedRow:
     locator = Locator(text)
     gold: dict[Task, tuple[Item, ...]] = {}
     arguments: tuple[tuple[Item, ...], ...] = ()
-    if raw.get("entities") is not None:
+    if "entities" in raw:
         gold[Task.NER] = tuple(
             _item(e, "type", locator, e) for e in checks.objects(raw, "entities")
         )
-    if raw.get("relations") is not None:
+    if "relations" in raw:
         gold[Task.RE] = tuple(
             _item(r, "type", locator, _piece(r, "head"), _piece(r, "tail"))
             for r in checks.objects(raw, "relations")
         )
-    if raw.get("events") is not None:
+    if "events" in raw:
         events = checks.objects(raw, "events")
         gold[Task.ED] = tuple(_item(e, "type", locator, _piece(e, "trigger")) for e in events)
         arguments = tuple(

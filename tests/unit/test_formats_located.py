@@ -90,11 +90,16 @@ def test_every_span_of_relations_and_events_is_found(tmp_path: Path) -> None:
     assert row.arguments[0][0].spans[0].start == 27
 
 
-def test_null_is_not_annotated(tmp_path: Path) -> None:
-    row = read(tmp_path / "a.jsonl", entities=None, relations=[], events=None)
+def test_null_is_a_mistake_unless_it_may_say_that_nobody_has_annotated_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    problem = read(path, entities=None, relations=[])
+    assert isinstance(problem, Problem)
+    assert "'entities' is not a list" in problem.what
+    (row,) = read_jsonl(path, nulls=True)
     assert isinstance(row, AnnotatedRow)
     assert row.gold == {Task.RE: ()}
-    problem = read(tmp_path / "a.jsonl", entities=None)
+    read(path, entities=None)
+    (problem,) = read_jsonl(path, nulls=True)
     assert isinstance(problem, Problem)
     assert "none of 'entities', 'relations', 'events' is there" in problem.what
 
