@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.schema import CreateIndex
 
 from ruie.db.models import metadata
+from ruie.db.review_records import place_all
 
 
 def fill(engine: Engine, documents: int) -> None:
@@ -36,6 +37,8 @@ def fill(engine: Engine, documents: int) -> None:
         for table in set(COLUMNS) - {"schemas", "jobs", "canonical"}:
             driver.execute(f"SELECT setval('{table}_id_seq', (SELECT MAX(id) FROM {table}))")
     pooled.invalidate()
+    with engine.begin() as conn:
+        place_all(conn)
 
 
 def _copy(driver: Any, table: str, rows: list[tuple[Any, ...]]) -> None:

@@ -82,10 +82,10 @@ _COMPARED = "\n    UNION ALL\n    ".join(
         ),
         _gold("ED", _EVENTS, _TYPE, _TRIGGER),
         _gold("EAE", f"{_EVENTS}, {_ARGUMENTS}", _ROLE, _TRIGGER, "m.value"),
-        _predicted("NER", "entity_mentions", "f.type", "char"),
-        _predicted("RE", "relation_mentions", "f.type", "head", "tail"),
-        _predicted("ED", "event_mentions", "f.type", "trigger"),
-        _predicted("EAE", "event_mentions", "f.type || '/' || f.role", "trigger", "argument"),
+        _predicted("NER", "model_entity_mentions", "f.type", "char"),
+        _predicted("RE", "model_relation_mentions", "f.type", "head", "tail"),
+        _predicted("ED", "model_event_mentions", "f.type", "trigger"),
+        _predicted("EAE", "model_event_mentions", "f.type || '/' || f.role", "trigger", "argument"),
     )
 )
 

@@ -12,6 +12,7 @@ from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import chunk_span
 from ruie.db.models import events, extractions
 from ruie.db.sql import pieces
+from ruie.db.usage_columns import FROM_MODEL
 from ruie.records import Task, Trigger
 
 RECENT = 200_000
@@ -96,4 +97,5 @@ def _recent(conn: Connection, model: str) -> ColumnElement[bool]:
         extractions.c.id > last - RECENT,
         extractions.c.model == model,
         extractions.c.reused_from.is_(None),
+        FROM_MODEL,
     )

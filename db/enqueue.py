@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from ruie.chunking import context_of
-from ruie.db import staging
+from ruie.db import review_records, staging
 from ruie.db.chunks import Chunker, whole
 from ruie.db.corpora import CorpusJob, origins_of
 from ruie.db.forget import forgotten
@@ -89,6 +89,8 @@ def enqueue_documents(
     """
     if Task.EAE in tasks:
         raise UsageError("EAE cannot be enqueued:", "it follows ED; enqueue ED.")
+    schema = conn.scalar(select(jobs.c.schema_digest).where(jobs.c.id == job_id)) or ""
+    review_records.lock(conn, schema, shared=True)
     corpus_job = _corpus_job(conn, job_id)
     digests = [digest(row.text) for row in rows]
     sorted_rows = sort_rows(conn, corpus_job, rows, digests)
@@ -109,6 +111,7 @@ def enqueue_documents(
                     (_origin(numbers[digests[i]], rows[i]) for i in sorted_rows.added),
                 )  # fmt: skip  # of which texts
                 new_items = staging.add_items(conn, job_id, tasks)
+                review_records.show_in(conn, schema, staging.STORED)
     return EnqueueCounts(
         added=len(sorted_rows.added),
         known=sorted_rows.known,

@@ -27,6 +27,7 @@ from ruie.db.models import (
     reviews,
     work_items,
 )
+from ruie.db.review_records import withdraw
 from ruie.db.search_parts import entry, split
 from ruie.db.sql import in_values, pieces
 from ruie.db.types import utcnow
@@ -54,7 +55,7 @@ def blank(conn: Connection, document_ids: Sequence[int]) -> None:
         _blank_calls(conn, some)
         _delete_records(conn, some)
         _drop_names(conn, names)
-        conn.execute(delete(reviews).where(reviews.c.document_id.in_(some)))
+        _delete_reviews(conn, some)
         _delete_sources(conn, some)
         conn.execute(
             update(origins)
@@ -210,6 +211,18 @@ def _delete_records(conn: Connection, document_ids: Sequence[int]) -> None:
     conn.execute(delete(event_arguments).where(event_arguments.c.event_id.in_(of_events)))
     for table in (entities, relations, events):
         conn.execute(delete(table).where(table.c.document_id.in_(document_ids)))
+
+
+def _delete_reviews(conn: Connection, document_ids: Sequence[int]) -> None:
+    """The reviews; their records are gone, and their extractions stay without them."""
+    of_documents = reviews.c.document_id.in_(document_ids)
+    review_ids = conn.scalars(select(reviews.c.id).where(of_documents)).all()
+    for some in pieces(review_ids):
+        withdraw(conn, some)
+        conn.execute(
+            update(extractions).where(extractions.c.review_id.in_(some)).values(review_id=None)
+        )
+    conn.execute(delete(reviews).where(of_documents))
 
 
 def _names(conn: Connection, document_ids: Sequence[int]) -> set[str]:

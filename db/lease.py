@@ -29,6 +29,7 @@ from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
+from ruie.db.usage_columns import FROM_MODEL
 
 
 def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[LeasedItem]:
@@ -158,7 +159,12 @@ def retry(
 def count_throttled(conn: Connection, item: LeasedItem) -> int:
     """How often the item was refused for a rate limit, this time included, while others were
     answered."""
-    last = select(extractions.c.created_at).order_by(extractions.c.id.desc()).limit(1)
+    last = (
+        select(extractions.c.created_at)
+        .where(FROM_MODEL)
+        .order_by(extractions.c.id.desc())
+        .limit(1)
+    )
     answered_since = last.scalar_subquery() > work_items.c.updated_at  # since it was leased
     counted = work_items.c.throttled + case((answered_since, 1), else_=0)
     return int(conn.execute(select(counted).where(work_items.c.id == item.id)).scalar_one())
@@ -170,6 +176,7 @@ def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
     does not say that the endpoint was there."""
     last = conn.execute(
         select(extractions.c.created_at, extractions.c.latency_s)
+        .where(FROM_MODEL)
         .order_by(extractions.c.id.desc())
         .limit(1)
     ).first()

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from ruie.db.jobs import no_such_job
 from ruie.db.models import attempts, extractions, input_errors, jobs, origins, work_items
+from ruie.db.usage_columns import FROM_MODEL
 from ruie.records import Task
 
 TOLERATED_SHARE = 0.05
@@ -121,7 +122,11 @@ def progress(
     if job is None:
         raise no_such_job(conn, job_id)
     answered = _totals(
-        conn, extractions, extractions.c.job_id == job_id, extractions.c.reused_from.is_(None)
+        conn,
+        extractions,
+        extractions.c.job_id == job_id,
+        extractions.c.reused_from.is_(None),
+        FROM_MODEL,
     )
     failed = _totals(conn, attempts, attempts.c.job_id == job_id)
     documents = select(func.count()).where(origins.c.job_id == job_id)

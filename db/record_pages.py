@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, Connection, Engine, Row, TextClause, text
 
 from ruie.db.engine import reading
 from ruie.db.reviews import Review
+from ruie.db.types import Json
 from ruie.records import Task
 
 PAGE = 200
@@ -30,11 +31,14 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True)
 class EntityRecord:
+    """source: `model` or `person`, who has no model."""
+
     id: int
     type: str
     span: SpanRecord
     extraction: int
     model: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class RelationRecord:
     tail: SpanRecord
     extraction: int
     model: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class EventRecord:
     trigger: SpanRecord
     extraction: int
     model: str
+    source: str
     arguments: tuple[ArgumentRecord, ...]
 
 
@@ -77,8 +83,9 @@ class GivenUp:
 @dataclass(frozen=True, slots=True)
 class DocumentRecords:
     """A document and the records that one job extracted from it. answered: the tasks (NER, RE, ED)
-    whose work items are all done; ED with those of the events' arguments. given_up and review: only
-    of `documents_in_source_order`."""
+    whose work items are all done, ED with those of the events' arguments; or that a person
+    reviewed, unless the records are the model's. given_up and review: only of
+    `documents_in_source_order`."""
 
     id: int
     external_id: str
@@ -95,18 +102,24 @@ class DocumentRecords:
     def models(self) -> list[str]:
         """The models that extracted the records, sorted."""
         named = {e.model for e in self.entities} | {r.model for r in self.relations}
-        return sorted(named | {v.model for v in self.events})
+        return sorted((named | {v.model for v in self.events}) - {""})
 
 
 def document_records(
-    engine: Engine, job: str, *, limit: int | None = None, document: int | None = None
+    engine: Engine,
+    job: str,
+    *,
+    limit: int | None = None,
+    document: int | None = None,
+    of_model: bool = False,
 ) -> Iterator[DocumentRecords]:
-    """The job's documents by id, each once. limit: at most so many. document: only this id."""
+    """The job's documents by id, each once. limit: at most so many. document: only this id.
+    of_model: with the model's records also where a review is in force."""
     last, left = -1, limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with reading(engine) as conn:
-            page = _page(conn, job, last, size, document)
+            page = _page(conn, job, last, size, document, of_model)
         yield from page
         if len(page) < size:
             return
@@ -126,10 +139,21 @@ _DOCUMENTS = text(
 
 
 class Queries:
-    """What is read of some documents. among: the condition on `document_id` that names them."""
+    """What is read of some documents. among: the condition on `document_id` that names them.
+    of_model: the model's records also where a review is in force."""
 
-    def __init__(self, among: str, *parameters: BindParameter[Any]) -> None:
+    def __init__(self, among: str, *parameters: BindParameter[Any], of_model: bool = False) -> None:
         self._parameters = parameters
+        self._prefix = "model_" if of_model else ""
+        self.reviewed = (
+            None
+            if of_model
+            else self._text(
+                "SELECT r.document_id AS document_id, r.tasks AS tasks FROM reviews r"
+                f" WHERE r.replaced_at IS NULL AND r.document_id {among}"
+                " AND r.schema_digest = (SELECT j.schema_digest FROM jobs j WHERE j.id = :job)"
+            ).columns(tasks=Json)
+        )
         # In two halves, each of which has an index by job and chunk; one query would read the whole
         # job.
         self.states = self._text(
@@ -152,7 +176,7 @@ class Queries:
 
     def _records(self, view: str, among: str, key: str) -> TextClause:
         return self._text(
-            f"SELECT * FROM {view} WHERE job_id = :job AND document_id {among}"
+            f"SELECT * FROM {self._prefix}{view} WHERE job_id = :job AND document_id {among}"
             f" ORDER BY document_id, {key}"
         )
 
@@ -160,11 +184,13 @@ class Queries:
         return text(sql).bindparams(*self._parameters)
 
 
-_RANGE = Queries("BETWEEN :first AND :final")
+_RANGE = {
+    of_model: Queries("BETWEEN :first AND :final", of_model=of_model) for of_model in (False, True)
+}
 
 
 def _page(
-    conn: Connection, job: str, last: int, size: int, document: int | None
+    conn: Connection, job: str, last: int, size: int, document: int | None, of_model: bool
 ) -> list[DocumentRecords]:
     most = _LAST_ID if document is None else document
     least = last if document is None else max(last, document - 1)
@@ -173,7 +199,7 @@ def _page(
     if not rows:
         return []
     within = {"job": job, "first": rows[0].id, "final": rows[-1].id}
-    return records_of(conn, rows, _RANGE, within)
+    return records_of(conn, rows, _RANGE[of_model], within)
 
 
 def records_of(
@@ -184,11 +210,15 @@ def records_of(
     waiting: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for state in conn.execute(queries.states, within):
         waiting[state.document_id][state.task] = state.waiting
+    reviewed: dict[int, list[str]] = {}
+    if queries.reviewed is not None:
+        reviewed = {row.document_id: row.tasks for row in conn.execute(queries.reviewed, within)}
     entities: defaultdict[int, dict[int, EntityRecord]] = defaultdict(dict)
     for row in conn.execute(queries.entities, within).mappings():
         entities[row["document_id"]][row["entity_id"]] = EntityRecord(
-            row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"]
-        )
+            row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"],
+            row["source"],
+        )  # fmt: skip
     relations: defaultdict[int, dict[int, RelationRecord]] = defaultdict(dict)
     for row in conn.execute(queries.relations, within).mappings():
         relations[row["document_id"]][row["relation_id"]] = RelationRecord(
@@ -198,6 +228,7 @@ def records_of(
             _span(row, "tail", "tail_grounding"),
             row["extraction_id"],
             row["model"],
+            row["source"],
         )
     events: defaultdict[int, dict[int, list[Mapping[Any, Any]]]] = defaultdict(dict)
     for row in conn.execute(queries.events, within).mappings():
@@ -208,7 +239,7 @@ def records_of(
             row.external_id,
             row.digest,
             row.text,
-            _answered(waiting[row.id]),
+            _answered(waiting[row.id]) | frozenset(map(Task, reviewed.get(row.id, ()))),
             tuple(entities[row.id].values()),
             tuple(relations[row.id].values()),
             tuple(_event(several) for several in events[row.id].values()),
@@ -239,6 +270,7 @@ def _event(rows: Sequence[Mapping[Any, Any]]) -> EventRecord:
         _span(first, "trigger"),
         first["extraction_id"],
         first["model"],
+        first["source"],
         tuple(arguments),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -93,23 +94,43 @@ def write_records(
     conn: Connection, item: LeasedItem, extraction_id: int, items: Sequence[Item]
 ) -> None:
     """Insert the records of a new extraction, each once, with offsets in the document."""
+    owner = item.document_id if item.event_id is None else item.event_id
+    others: list[Range] = []
+    if item.part and items and item.task is not Task.EAE:
+        here = (item.chunk_start, item.chunk_start + len(item.text))
+        others = other_chunks(conn, item.document_id, here)
+    source = RecordSource(item.task, extraction_id, owner, item.chunk_start)
+    insert_records(conn, source, items, others)
+    if _KEYS[item.task]:
+        add_names(conn, (span.text for record in items for span in record.spans))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSource:
+    """What records are from. owner: the id of their document, or of arguments' event. at: where the
+    text begins that their offsets are in."""
+
+    task: Task
+    extraction_id: int
+    owner: int
+    at: int = 0
+
+
+def insert_records(
+    conn: Connection, source: RecordSource, items: Sequence[Item], others: Sequence[Range] = ()
+) -> None:
+    """Insert records, each once, without their names. others: chunks that may have them too."""
     records: dict[Hashable, Item] = {}
     for record in items:
         records.setdefault(_identity(record), record)
-    names = _COLUMNS[item.task]
-    others: list[Range] = []
-    if item.part and records and item.task is not Task.EAE:
-        here = (item.chunk_start, item.chunk_start + len(item.text))
-        others = other_chunks(conn, item.document_id, here)
+    names = _COLUMNS[source.task]
     for part in pieces(list(records.values()), ROWS_PER_STATEMENT):
         values = {
             f"{name}_{index}": value
             for index, record in enumerate(part)
-            for name, value in zip(names, _row(item, extraction_id, record, others), strict=True)
+            for name, value in zip(names, _row(source, record, others), strict=True)
         }
-        conn.execute(_insert(item.task, len(part)), values)
-    if _KEYS[item.task]:
-        add_names(conn, (span.text for record in records.values() for span in record.spans))
+        conn.execute(_insert(source.task, len(part)), values)
 
 
 def _identity(item: Item) -> Hashable:
@@ -117,19 +138,22 @@ def _identity(item: Item) -> Hashable:
     return item.type, *((s.start, s.end) if s.start >= 0 else s.text for s in item.spans)
 
 
-def _row(
-    item: LeasedItem, extraction_id: int, record: Item, others: Sequence[Range]
-) -> tuple[Any, ...]:
-    owner = item.event_id if item.task is Task.EAE else item.document_id
-    spans = (_columns(span, item.chunk_start) for span in record.spans)
-    shared = () if item.task is Task.EAE else (_shared(item, record, others),)
-    keys = (name_key(storable(s.text)) for s in record.spans) if _KEYS[item.task] else ()
-    return extraction_id, owner, storable(record.type), *chain.from_iterable(spans), *shared, *keys
+def _row(source: RecordSource, record: Item, others: Sequence[Range]) -> tuple[Any, ...]:
+    spans = (_columns(span, source.at) for span in record.spans)
+    shared = () if source.task is Task.EAE else (_shared(source.at, record, others),)
+    keys = (name_key(storable(s.text)) for s in record.spans) if _KEYS[source.task] else ()
+    return (
+        source.extraction_id,
+        source.owner,
+        storable(record.type),
+        *chain.from_iterable(spans),
+        *shared,
+        *keys,
+    )
 
 
-def _shared(item: LeasedItem, record: Item, others: Sequence[Range]) -> bool:
+def _shared(at: int, record: Item, others: Sequence[Range]) -> bool:
     """Whether all of its spans are in another chunk of the document too."""
-    at = item.chunk_start
     return all(span.start >= 0 for span in record.spans) and any(
         all(start <= at + span.start and at + span.end <= end for span in record.spans)
         for start, end in others

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, cast, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, cast, select, update
 
 from ruie.db.attempts import record_attempt
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
@@ -58,19 +58,23 @@ class NewExtraction:
 
 
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
+_REVIEWED = work_items.c.review_id.is_not(None)
+_GIVEN = bindparam("extraction", type_=work_items.c.extraction_id.type)
 _FINISH = (
     update(work_items)
     .where(work_items.c.id == bindparam("item"))
     .values(
         state=DONE,
-        extraction_id=bindparam("extraction"),
+        # where a review is in force, its records stay in the place of the model's
+        extraction_id=case((_REVIEWED, work_items.c.extraction_id), else_=_GIVEN),
+        model_extraction_id=case((_REVIEWED, _GIVEN)),
         updated_at=utcnow(),
         error_class=None,
         error=None,
         **NOT_LEASED,
     )
 )
-_VALUES = [c for c in extractions.c if c.name != "id"]
+_VALUES = [c for c in extractions.c if c.name not in ("id", "source", "review_id")]
 
 
 def _fenced_values(dialect: str) -> Select[Any]:
@@ -203,7 +207,8 @@ def copy_result(
         "latency_s": 0.0,
         "reused_from": source.reused_from or source.id,
     }
-    del values["id"], values["created_at"]
+    for name in ("id", "created_at", "source", "review_id"):
+        del values[name]
     items = read_items(conn, item.task, paid.id, paid.chunk_start)
     return _store(conn, item, values, items, roles)
 

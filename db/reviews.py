@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from ruie.db.models import documents, jobs, origins, reviews, schemas
+from ruie.db.review_records import place, withdraw
 from ruie.db.types import utcnow
 
 
@@ -58,7 +59,9 @@ def find_document(
 
 
 def save_review(conn: Connection, job: str, schema_digest: str, review: NewReview) -> bool:
-    """Put a review in force. False, and nothing changes, if the one in force is equal."""
+    """Put a review in force, and its records in the place of the model's (db/review_records.py).
+    False, and nothing changes, if the one in force is equal. `lock` comes before, `add_names` of
+    `names_in` after the last of them."""
     body = json.dumps(review.body, ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(body.encode()).hexdigest()
     here = (
@@ -66,11 +69,16 @@ def save_review(conn: Connection, job: str, schema_digest: str, review: NewRevie
         reviews.c.schema_digest == schema_digest,
         reviews.c.replaced_at.is_(None),
     )
-    if conn.scalar(select(reviews.c.digest).where(*here).with_for_update()) == digest:
+    query = select(reviews.c.id, reviews.c.digest).where(*here).with_for_update()
+    former = conn.execute(query).first()
+    if former and former.digest == digest:
         return False
     conn.execute(update(reviews).where(*here).values(replaced_at=utcnow()))
-    conn.execute(
-        insert(reviews).values(
+    if former:
+        withdraw(conn, [former.id])
+    added = conn.execute(
+        insert(reviews)
+        .values(
             document_id=review.document_id,
             schema_digest=schema_digest,
             job_id=job,
@@ -81,7 +89,9 @@ def save_review(conn: Connection, job: str, schema_digest: str, review: NewRevie
             source=review.source,
             line=review.line,
         )
+        .returning(reviews.c.id)
     )
+    place(conn, added.scalar_one())
     return True
 
 

@@ -76,7 +76,7 @@ _seen = _temporary(
     Column("line", BigInteger),
     Column("metadata", JSON),
 )
-_stored = _temporary(
+STORED = _temporary(
     "staged_ids",
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("document_id", BigInteger),
@@ -88,22 +88,22 @@ _document = select(documents.c.id).where(documents.c.digest == _texts.c.digest).
 _chunk = (
     select(chunks.c.id)
     .where(
-        chunks.c.document_id == _stored.c.document_id,
+        chunks.c.document_id == STORED.c.document_id,
         chunks.c.char_start == _parts.c.char_start,
         chunks.c.char_end == _parts.c.char_end,
     )
-    .correlate(_stored, _parts)
+    .correlate(STORED, _parts)
 )
-_located = select(_stored.c.document_id).join(_parts, _parts.c.n == _stored.c.n)
+_located = select(STORED.c.document_id).join(_parts, _parts.c.n == STORED.c.n)
 
 # Documents that have chunks already, and now get others.
 _DIVIDED_AGAIN = (
-    select(_stored.c.document_id)
-    .join(_texts, _texts.c.n == _stored.c.n)
+    select(STORED.c.document_id)
+    .join(_texts, _texts.c.n == STORED.c.n)
     .where(
         _texts.c.parts > 1,
-        select(chunks.c.id).where(chunks.c.document_id == _stored.c.document_id).exists(),
-        select(_parts.c.n).where(_parts.c.n == _stored.c.n, ~_chunk.exists()).exists(),
+        select(chunks.c.id).where(chunks.c.document_id == STORED.c.document_id).exists(),
+        select(_parts.c.n).where(_parts.c.n == STORED.c.n, ~_chunk.exists()).exists(),
     )
 )
 
@@ -146,13 +146,13 @@ def add_documents(
     # In one order everywhere, so that two that enqueue the same texts wait, but never deadlock.
     stored = select(_texts.c.digest, _texts.c.text, _texts.c.chars).where(true())
     new = _insert(conn, documents, stored.order_by(_texts.c.digest))
-    conn.execute(_stored.insert().from_select(["n", "document_id"], select(_texts.c.n, _document)))
+    conn.execute(STORED.insert().from_select(["n", "document_id"], select(_texts.c.n, _document)))
     if any(len(ranges) > 1 for ranges in divided):
         _mark_shared(conn)
     of_document = _located.add_columns(
         _parts.c.ordinal, _parts.c.char_start, _parts.c.char_end, _parts.c.digest
     ).where(true())
-    _insert(conn, chunks, of_document.order_by(_stored.c.document_id, _parts.c.ordinal))
+    _insert(conn, chunks, of_document.order_by(STORED.c.document_id, _parts.c.ordinal))
     return new
 
 
@@ -168,13 +168,13 @@ def add_origins(conn: Connection, job_id: str, corpus: str | None, rows: Iterabl
     _load(conn, _rows, ((i, *row[:4], as_json(row[4])) for i, row in enumerate(rows)))
     of_row = select(
         literal(job_id).label("job_id"),
-        _stored.c.document_id,
+        STORED.c.document_id,
         _rows.c.external_id,
         _rows.c.source,
         _rows.c.line,
         _rows.c.metadata,
         literal(corpus, Text()).label("corpus"),
-    ).join(_stored, _stored.c.n == _rows.c.n)
+    ).join(STORED, STORED.c.n == _rows.c.n)
     _insert(conn, origins, of_row.where(true()).order_by(_rows.c.i))
 
 
@@ -191,7 +191,7 @@ def add_items(conn: Connection, job_id: str, tasks: Sequence[Task]) -> int:
             _chunk.scalar_subquery().label("chunk_id"),
             each_task.c.task,
         )
-        .select_from(_parts.join(_stored, _stored.c.n == _parts.c.n).join(each_task, true()))
+        .select_from(_parts.join(STORED, STORED.c.n == _parts.c.n).join(each_task, true()))
         .where(true())
         .order_by(_parts.c.n, _parts.c.ordinal, each_task.c.i)
     )

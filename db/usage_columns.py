@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ruie.db.models import extractions
 from ruie.usage import Usage
+
+FROM_MODEL = extractions.c.source == "model"
+"""The extractions that are calls, not reviews."""
 
 
 def usage_columns(usage: Usage) -> dict[str, int]:

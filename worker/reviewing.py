@@ -1,9 +1,8 @@
-"""Importing corrected rows as reviews, and scoring a job's records against them."""
+"""Importing corrected rows as reviews, and scoring what the model found against them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,63 +10,82 @@ from typing import Any
 from sqlalchemy import Engine
 
 from ruie.db import reviews
+from ruie.db.canonical import add_names
 from ruie.db.engine import reading
 from ruie.db.jobs import Job
 from ruie.db.record_pages import DocumentRecords, SpanRecord, document_records
+from ruie.db.review_records import gold_items, lock, names_in
+from ruie.db.sql import pieces
 from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines
-from ruie.formats.jsonl import to_line
-from ruie.formats.reading import collect
+from ruie.formats.jsonl import KEYS, to_line
+from ruie.formats.reading import FormatOptions, collect
 from ruie.formats.row import AnnotatedRow, Problem
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
 from ruie.scoring import Score, score_offsets
 
+ROWS_AT_ONCE = 100
+"""Rows that are stored in a transaction: workers wait for it with what they have of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The numbers of new reviews and of those stored before, and what was wrong."""
+    """The numbers of new reviews and of those stored before, what was wrong, and the number of
+    exported rows that nobody has annotated."""
 
     stored: int
     unchanged: int
     problems: tuple[Problem, ...]
+    blank: int = 0
 
 
 def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -> Imported:
-    """Store the rows of a corrected export, in one transaction. A row that is wrong (offsets,
-    types, a text that is not the document's) is not stored, but a problem with file and line.
-    Raises `AnnotationError` for a file that cannot be read or has no row."""
+    """Store the rows of a corrected export, some at a time; what is stored stays, and the same file
+    imported again goes on there. A row that is wrong (offsets, types, a text that is not the
+    document's) is not stored, but a problem with file and line; one that nobody has annotated is
+    neither. Raises `AnnotationError` for a file that cannot be read or has no row."""
     schema = Schema.from_body(job.schema_body)
-    read = collect(path, Format.JSONL).against(schema)
+    read = collect(path, Format.JSONL, FormatOptions(nulls=True)).against(schema)
     if not read.rows and not read.problems:
         raise AnnotationError(f"{path} is empty: it has no annotated row.", "Export a job first.")
-    documents = _documents(path)
-    problems = list(read.problems)
-    stored = unchanged = 0
-    with engine.begin() as conn:
-        for row in read.rows:
-            line = row.place.line if row.place else None
-            external_id, document_id = documents.get(line or 0, (row.id, None))
-            document = reviews.find_document(conn, job.id, external_id, document_id)
-            if mismatch := _mismatch(document, row, job):
-                assert row.place is not None  # rows that are read have one
-                problems.append(Problem(row.place, *mismatch))
-                continue
-            assert document is not None
-            tasks = [task for task in row.gold if task in schema.tasks]
-            gold = AnnotatedRow(
-                row.id, row.text, {task: row.gold[task] for task in tasks},
-                row.arguments if Task.ED in tasks else (),
-            )  # fmt: skip  # only the tasks of the schema
-            body = json.loads(to_line(gold))
-            new = reviews.NewReview(document[0], tasks, body, reviewer, str(path), line)
-            if reviews.save_review(conn, job.id, job.schema_digest, new):
-                stored += 1
-            else:
-                unchanged += 1
+    known, blank = _documents(path)
+    problems = [problem for problem in read.problems if problem.place.line not in blank]
+    counts = [0, 0]
+    for rows in pieces(read.rows, ROWS_AT_ONCE):
+        names: list[str] = []
+        with engine.begin() as conn:
+            lock(conn, job.schema_digest)
+            for row in rows:
+                line = row.place.line if row.place else None
+                external_id, document_id = known.get(line or 0, (row.id, None))
+                document = reviews.find_document(conn, job.id, external_id, document_id)
+                if mismatch := _mismatch(document, row, job):
+                    assert row.place is not None  # rows that are read have one
+                    problems.append(Problem(row.place, *mismatch))
+                    continue
+                assert document is not None
+                review = _review(row, document[0], schema, reviewer, path)
+                new = reviews.save_review(conn, job.id, job.schema_digest, review)
+                counts[not new] += 1
+                names += names_in(review.body) if new else ()
+            add_names(conn, names)
     problems.sort(key=lambda problem: problem.place.line or 0)
-    return Imported(stored, unchanged, tuple(problems))
+    return Imported(counts[0], counts[1], tuple(problems), len(blank))
+
+
+def _review(
+    row: AnnotatedRow, document: int, schema: Schema, reviewer: str | None, path: Path
+) -> reviews.NewReview:
+    """What the row says of the tasks of the schema."""
+    tasks = [task for task in row.gold if task in schema.tasks]
+    gold = AnnotatedRow(
+        row.id, row.text, {task: row.gold[task] for task in tasks},
+        row.arguments if Task.ED in tasks else (),
+    )  # fmt: skip  # only the tasks of the schema
+    line = row.place.line if row.place else None
+    return reviews.NewReview(document, tasks, json.loads(to_line(gold)), reviewer, str(path), line)
 
 
 def _mismatch(
@@ -91,31 +109,39 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _documents(path: Path) -> dict[int, tuple[str, int | None]]:
-    """The external id and id of the document in each line's provenance, by line."""
+def _documents(path: Path) -> tuple[dict[int, tuple[str, int | None]], set[int]]:
+    """The external id and id of the document in each line's provenance, by line; and the lines of
+    exported documents in which nothing is annotated."""
     documents: dict[int, tuple[str, int | None]] = {}
+    blank: set[int] = set()
     for number, line in lines(path):
         if isinstance(line, Problem) or not line.strip():
             continue
         try:
-            provenance: Any = json.loads(line)["provenance"]
+            row: Any = json.loads(line)
+            provenance = row["provenance"]
             documents[number] = (str(provenance["external_id"]), int(provenance["document"]))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue  # a row without provenance is identified by its id
-    return documents
+        if all(row.get(key) is None for key in KEYS.values()):
+            blank.add(number)
+    return documents, blank
 
 
 def score(engine: Engine, job: Job) -> tuple[dict[Task, Score], int]:
-    """Scores of the job's records against its reviews, by task and exact offsets, and the number of
-    documents compared. Tasks that were not reviewed, or not answered completely, do not count."""
+    """Scores of what the job's model found against its reviews, by task and exact offsets, and the
+    number of documents compared. Tasks that were not reviewed, or not answered completely, do not
+    count."""
     totals: dict[Task, Score] = {}
     compared = 0
     with reading(engine) as conn:
         current = list(reviews.current_reviews(conn, job.id))
     for review in current:
-        for document in document_records(engine, job.id, document=review.document_id):
+        for document in document_records(
+            engine, job.id, document=review.document_id, of_model=True
+        ):
             predicted = _predicted(document)
-            gold = _gold(review.body)
+            gold = gold_items(review.body)
             tasks = {Task(t) for t in review.tasks} & document.answered
             compared += bool(tasks)
             if Task.ED in tasks:
@@ -140,22 +166,5 @@ def _predicted(document: DocumentRecords) -> dict[Task, list[Item]]:
             Item(f"{v.type}/{a.role}", (span(v.trigger), span(a.span)))
             for v in document.events
             for a in v.arguments
-        ],
-    }
-
-
-def _gold(body: dict[str, Any]) -> dict[Task, list[Item]]:
-    def spans(*raw: dict[str, Any]) -> tuple[Span, ...]:
-        return tuple(Span(r["text"], r["start"], r["end"], Grounding.EXACT) for r in raw)
-
-    events: Iterable[dict[str, Any]] = body.get("events", [])
-    return {
-        Task.NER: [Item(e["type"], spans(e)) for e in body.get("entities", [])],
-        Task.RE: [Item(r["type"], spans(r["head"], r["tail"])) for r in body.get("relations", [])],
-        Task.ED: [Item(v["type"], spans(v["trigger"])) for v in events],
-        Task.EAE: [
-            Item(f"{v['type']}/{a['role']}", spans(v["trigger"], a))
-            for v in events
-            for a in v["arguments"]
         ],
     }

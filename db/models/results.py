@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ruie.db.models.base import Base, Created, located, one_of
+from ruie.db.models.base import Base, Created, located, one_of, partial
 from ruie.db.types import BigId, Json, MaskedText, NameKey, StorableText, Usd
 from ruie.records import Grounding, Task
 
@@ -33,8 +33,12 @@ def _shared(name: str, start: str) -> Index:
     return Index(name, "document_id", start, sqlite_where=where, postgresql_where=where)
 
 
+SOURCES = ("model", "person")
+
+
 class Extraction(Created, Base):
-    """A successful call, with the provenance of its records."""
+    """A successful call, with the provenance of its records; or a task of a review, which is no
+    call and has nothing of one (db/review_records.py)."""
 
     __tablename__ = "extractions"
     __table_args__ = (
@@ -49,6 +53,8 @@ class Extraction(Created, Base):
             sqlite_where=text("event_id IS NOT NULL"),
             postgresql_where=text("event_id IS NOT NULL"),
         ),
+        one_of("source", SOURCES),
+        partial("ix_extractions_review", "review_id", where="review_id IS NOT NULL"),
     )  # fmt: skip  # the two halves of one rule, side by side
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -80,6 +86,8 @@ class Extraction(Created, Base):
     reasoning_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     # Versions of the demonstrations that lay over the bundle: [3, 7]. Null where there were none.
     demonstration_sets: Mapped[Any] = mapped_column(Json, nullable=True)
+    source: Mapped[str] = mapped_column(String(8), default="model", server_default="model")
+    review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"))
 
 
 class EntityRow(Base):

@@ -1,4 +1,4 @@
-"""Reviews: people's corrections, beside the model's records."""
+"""Reviews: people's corrections, which take the place of the model's records."""
 
 from __future__ import annotations
 

@@ -52,6 +52,11 @@ class WorkItem(Base):
             "ix_work_items_extraction", "extraction_id", "job_id",
             where="extraction_id IS NOT NULL",
         ),
+        partial("ix_work_items_review", "review_id", where="review_id IS NOT NULL"),
+        partial(
+            "ix_work_items_model_extraction", "model_extraction_id", "job_id",
+            where="model_extraction_id IS NOT NULL",
+        ),
         Index("ix_work_items_progress", "job_id", "state", "task"),
     )  # fmt: skip  # one index a line reads as the table it is
 
@@ -74,7 +79,11 @@ class WorkItem(Base):
     lease_owner: Mapped[str | None] = mapped_column(StorableText)
     lease_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fence: Mapped[int] = mapped_column(BigInteger, default=0)  # rises with every lease
+    # What the views show. A review in force takes the place of the model's extraction, which the
+    # item then keeps in the third of these (db/review_records.py).
     extraction_id: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
+    review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"))
+    model_extraction_id: Mapped[int | None] = mapped_column(ForeignKey("extractions.id"))
     # In place of the job's: another model, a longer answer after one that was truncated, fewer
     # demonstrations after a prompt that was too long.
     model: Mapped[str | None] = mapped_column(StorableText)

@@ -106,14 +106,17 @@ def span(text: str, start: object, end: object, annotated: object = None) -> Spa
     return Span(actual, start, end, Grounding.EXACT)
 
 
-def occurrences(text: str, name: str) -> list[Span]:
+def occurrences(text: str, name: str, grounder: Grounder | None = None) -> list[Span]:
     """The exact occurrences of a name in the text; only those as whole words, if there are any.
+    grounder: of the text, where several names are looked for.
 
     A person may annotate a part of a word, where a model's answer is not grounded in one.
     """
     if name != name.strip() or name not in text:
         return []
-    whole = [s for s in Grounder(text).occurrences(name) if s.grounding is Grounding.EXACT]
+    whole = [
+        s for s in (grounder or Grounder(text)).occurrences(name) if s.grounding is Grounding.EXACT
+    ]
     if whole or not name:
         return whole
     found = re.finditer(re.escape(name), text)

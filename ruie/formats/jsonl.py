@@ -4,8 +4,9 @@
     {"id", "text", "relations": [{"type", "head": {"text", "start", "end"}, "tail": {...}}]}
     {"id", "text", "events":    [{"type", "trigger": {...}, "arguments": [{"role", ...}]}]}
 
-`start` and `end` count Unicode characters, end exclusive. A row may hold several of the three.
-A key that is present means that the row was annotated for it, even if its list is empty.
+`start` and `end` count Unicode characters, end exclusive; they may be left out of a span whose text
+occurs once (ruie/formats/located.py). A row may hold several of the three. A key that is present
+means that the row was annotated for it, even if its list is empty.
 """
 
 from __future__ import annotations
@@ -17,20 +18,28 @@ from typing import Any
 
 from ruie.formats import checks
 from ruie.formats.files import lines
+from ruie.formats.located import Locator
 from ruie.formats.row import AnnotatedRow, Place, Problem, RowError, RowOrProblem
 from ruie.records import Item, Span, Task
 
+KEYS = {Task.NER: "entities", Task.RE: "relations", Task.ED: "events"}
+"""The key of each task's records."""
 
-def read_jsonl(path: Path) -> Iterator[RowOrProblem]:
-    """The rows of a file, and a problem for each that is wrong. Raises `AnnotationError` if the
-    file cannot be read."""
+
+def read_jsonl(path: Path, nulls: bool = False) -> Iterator[RowOrProblem]:
+    """The rows of a file, and a problem for each that is wrong. nulls: whether null in the place of
+    a list is like no key. Raises `AnnotationError` if the file cannot be read."""
     for number, line in lines(path):
         if isinstance(line, Problem):
             yield line
         elif line.strip():
             place = Place(str(path), number)
             try:
-                yield _row(checks.parsed(line), place)
+                raw = checks.parsed(line)
+                if nulls:
+                    absent = [key for key in KEYS.values() if key in raw and raw[key] is None]
+                    raw = {key: value for key, value in raw.items() if key not in absent}
+                yield _row(raw, place)
             except RowError as error:
                 yield error.at(place)
 
@@ -51,20 +60,23 @@ def row_id(raw: dict[str, Any], number: int | None) -> str:
 
 def _row(raw: dict[str, Any], place: Place) -> AnnotatedRow:
     text = checks.checked_text(checks.need(raw, "text"), "text")
+    locator = Locator(text)
     gold: dict[Task, tuple[Item, ...]] = {}
     arguments: tuple[tuple[Item, ...], ...] = ()
     if "entities" in raw:
-        gold[Task.NER] = tuple(_item(e, "type", text, e) for e in checks.objects(raw, "entities"))
+        gold[Task.NER] = tuple(
+            _item(e, "type", locator, e) for e in checks.objects(raw, "entities")
+        )
     if "relations" in raw:
         gold[Task.RE] = tuple(
-            _item(r, "type", text, _piece(r, "head"), _piece(r, "tail"))
+            _item(r, "type", locator, _piece(r, "head"), _piece(r, "tail"))
             for r in checks.objects(raw, "relations")
         )
     if "events" in raw:
         events = checks.objects(raw, "events")
-        gold[Task.ED] = tuple(_item(e, "type", text, _piece(e, "trigger")) for e in events)
+        gold[Task.ED] = tuple(_item(e, "type", locator, _piece(e, "trigger")) for e in events)
         arguments = tuple(
-            tuple(_item(a, "role", text, a) for a in checks.objects(e, "arguments"))
+            tuple(_item(a, "role", locator, a) for a in checks.objects(e, "arguments"))
             if "arguments" in e
             else ()
             for e in events
@@ -78,12 +90,9 @@ def _piece(raw: dict[str, Any], key: str) -> dict[str, Any]:
     return checks.checked_object(checks.need(raw, key), f"'{key}'")
 
 
-def _item(raw: dict[str, Any], key: str, text: str, *pieces: dict[str, Any]) -> Item:
-    spans = (
-        checks.span(text, checks.need(p, "start"), checks.need(p, "end"), p.get("text"))
-        for p in pieces
-    )
-    return Item(checks.label(checks.need(raw, key), key), tuple(spans))
+def _item(raw: dict[str, Any], key: str, locator: Locator, *pieces: dict[str, Any]) -> Item:
+    spans = tuple(locator.span(piece) for piece in pieces)
+    return Item(checks.label(checks.need(raw, key), key), spans)
 
 
 def to_line(row: AnnotatedRow) -> str:

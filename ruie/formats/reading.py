@@ -36,6 +36,8 @@ class FormatOptions:
     """DocBin: the group of `doc.spans` to take; "" for `doc.ents`."""
     whole_documents: bool = False
     """brat: each document is a row; else each line is."""
+    nulls: bool = False
+    """JSONL: null in the place of a list says that it was not annotated; else it is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def read(
 def _reader(path: Path, format: Format, options: FormatOptions) -> Iterator[RowOrProblem]:
     match format:
         case Format.JSONL:
-            return read_jsonl(path)
+            return read_jsonl(path, options.nulls)
         case Format.CONLL:
             return read_conll(path, options.token_column, options.tag_column)
         case Format.DOCBIN:

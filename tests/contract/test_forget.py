@@ -11,10 +11,12 @@ from sqlalchemy import Engine
 from support.job_database import DIGEST, JobDatabase
 
 from ruie.db import forget, jobs, reviews
+from ruie.db.canonical import add_names
 from ruie.db.compact import compact
 from ruie.db.engine import reading
 from ruie.db.erasure import blank
 from ruie.db.lease import quarantine_item
+from ruie.db.review_records import names_in
 from ruie.db.search import search
 from ruie.db.search_index import index_documents
 from ruie.errors import OutputError
@@ -181,9 +183,23 @@ def test_an_equal_part_of_another_document_takes_nothing_from_it(
 def test_reviews_go_with_it(filled: JobDatabase) -> None:
     (row,) = filled.rows(f"SELECT id FROM documents WHERE text LIKE '{SECRET}%%'")
     (job,) = filled.rows("SELECT id FROM jobs")
-    body: dict[str, Any] = {"id": "x", "text": TEXT, "entities": []}
+    name = {"type": "ORGANISATION", "text": f"{SECRET} said", "start": 0, "end": 17}
+    fell = {"text": "fell", "start": 34, "end": 38}
+    body: dict[str, Any] = {"id": "x", "text": TEXT, "entities": [name],
+                            "events": [{"type": "Movement", "trigger": fell,
+                                        "arguments": [name | {"role": "Item"}]}]}  # fmt: skip
     with filled.engine.begin() as conn:
-        review = reviews.NewReview(row[0], [Task.NER], body, "Ann", "corrected.jsonl", 1)
+        review = reviews.NewReview(row[0], [Task.NER, Task.ED], body, "Ann", "corrected.jsonl", 1)
         assert reviews.save_review(conn, job[0], DIGEST, review)
+        add_names(conn, names_in(body))
+    shown = "SELECT text FROM entity_mentions WHERE source = 'person'"
+    assert filled.rows(shown) == [(f"{SECRET} said",)]
     forget_all(filled, f"{SECRET}.txt")
     assert filled.one("SELECT COUNT(*) FROM reviews") == 0
+    assert SECRET.casefold() not in everything(filled.engine).casefold()
+    assert filled.one("SELECT COUNT(*) FROM event_arguments") == 1
+    assert filled.rows(shown) == []
+    calls = "SELECT SUM(calls) FROM spend_by_day"
+    assert filled.one(calls) == filled.one(
+        "SELECT COUNT(*) FROM extractions WHERE source = 'model'"
+    )

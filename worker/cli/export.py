@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     help="At most this many documents; default for html: 500.",
 )
 @click.option("--document", type=int, help="Only this document, by its id in the database.")
+@click.option(
+    "--unanswered",
+    is_flag=True,
+    help="JSONL: also documents without an answer, null for a person to fill in.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 def export(
     job: str,
@@ -41,6 +46,7 @@ def export(
     output: Path | None,
     limit: int | None,
     document: int | None,
+    unanswered: bool,
     overwrite: bool,
 ) -> None:
     """Write the records of JOB as files."""
@@ -59,18 +65,21 @@ def export(
     if form == "jsonl" and output is None:
         counts = Counts()
         documents = document_records(engine, known.id, limit=limit, document=document)
-        write.write_lines(data_output(), documents, known.id, counts)
+        write.write_lines(data_output(), documents, known, counts, unanswered=unanswered)
         where = "standard output"
     else:
         path = output or write.default_path(known.id, form)
         counts = write.export(
-            engine, known, form, path, limit=limit, document=document, overwrite=overwrite
-        )
+            engine, known, form, path, limit=limit, document=document, overwrite=overwrite,
+            unanswered=unanswered,
+        )  # fmt: skip  # its options
         where = str(path)
     click.echo(f"{where}: {counted(counts.documents, 'document')}", err=True)
     if counts.unanswered:
         click.echo(
-            f"left out  {counted(counts.unanswered, 'document')} without an answered task", err=True
+            f"left out  {counted(counts.unanswered, 'document')} without an answered task:"
+            " --unanswered adds them",
+            err=True,
         )
     if counts.ungrounded:
         click.echo(

@@ -22,7 +22,10 @@ def review() -> None:
 )
 @click.option("--reviewer", metavar="NAME", help="The person who corrected it.")
 def import_(file: Path, job: str, reviewer: str | None) -> None:
-    """Store the corrected rows of FILE. Importing it again changes nothing."""
+    """Put the corrected rows of FILE in the place of the model's records.
+
+    Importing it again changes nothing.
+    """
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.worker.client import Client
@@ -34,10 +37,12 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
         known = jobs.get_job(conn, job)
     done = import_reviews(engine, known, file, reviewer)
     for problem in done.problems:
-        click.echo(f"{'left out' if problem.rows else 'repaired'}  {problem}", err=True)
+        verb = "left out" if problem.rows else "repaired"
+        click.echo(f"{verb}  {problem}. {problem.hint}", err=True)
     click.echo(
         f"{counted(done.stored, 'review')} stored, {done.unchanged:,} unchanged,"
-        f" {sum(p.rows for p in done.problems):,} left out",
+        f" {sum(p.rows for p in done.problems):,} left out"
+        + (f", {done.blank:,} not annotated" if done.blank else ""),
         err=True,
     )
     if any(problem.rows for problem in done.problems):
@@ -79,7 +84,7 @@ def list_(job: str | None, as_json: bool) -> None:
 @click.argument("job", shell_complete=job_ids)
 @json_option
 def score(job: str, as_json: bool) -> None:
-    """Precision, recall and F1 of JOB against the reviews of its documents."""
+    """Precision, recall and F1 of JOB's model against the reviews of its documents."""
     from ruie.db import jobs
     from ruie.db.engine import reading
     from ruie.worker import reviewing

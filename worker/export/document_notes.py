@@ -7,17 +7,16 @@ from html import escape
 
 from ruie.db.record_pages import DocumentRecords
 from ruie.records import Task
-from ruie.worker.export.verdicts import Verdicts, counted
 
 ERROR_CHARS = 200
 
 
-def notes(document: DocumentRecords, tasks: Sequence[Task], verdicts: Verdicts | None) -> str:
+def notes(document: DocumentRecords, tasks: Sequence[Task]) -> str:
     """A paragraph for each, or nothing. tasks: those of the schema."""
     return "".join(
         [
             *(f'<p class="note bad">{escape(line)}</p>' for line in _without(document, tasks)),
-            *(f'<p class="note">{escape(line)}</p>' for line in _reviewed(document, verdicts)),
+            *(f'<p class="note">{escape(line)}</p>' for line in _reviewed(document)),
         ]
     )
 
@@ -35,13 +34,11 @@ def _without(document: DocumentRecords, tasks: Sequence[Task]) -> Iterator[str]:
             yield f"⚠ {task} is not answered"
 
 
-def _reviewed(document: DocumentRecords, verdicts: Verdicts | None) -> Iterator[str]:
-    if document.review is None or verdicts is None:
-        return
-    review = document.review
-    right, wrong, added = counted(document, verdicts)
-    by = f" by {review.reviewer}" if review.reviewer else ""
-    yield (
-        f"✓ Reviewed{by} on {review.created_at:%Y-%m-%d} ({', '.join(review.tasks)}):"
-        f" {right} right, {wrong} not in the review, {added} only in the review"
-    )
+def _reviewed(document: DocumentRecords) -> Iterator[str]:
+    if document.review is not None:
+        review = document.review
+        by = f" by {review.reviewer}" if review.reviewer else ""
+        yield (
+            f"✓ Reviewed{by} on {review.created_at:%Y-%m-%d} ({', '.join(review.tasks)}):"
+            " these records are the review's"
+        )

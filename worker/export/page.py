@@ -17,7 +17,6 @@ from ruie.records import Task
 from ruie.schema import Schema
 from ruie.worker.export.document_notes import notes
 from ruie.worker.export.rows import Counts
-from ruie.worker.export.verdicts import Added, Verdicts
 
 _HERE = Path(__file__).parent
 DOCUMENTS = 500
@@ -61,9 +60,8 @@ def page(
 
 
 def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
-    verdicts = Verdicts(document.review) if document.review else None
-    noted = notes(document, tasks, verdicts)
-    records = "".join(_records(document, verdicts)) or '<li class="none">Nothing found.</li>'
+    noted = notes(document, tasks)
+    records = "".join(_records(document)) or '<li class="none">Nothing found.</li>'
     return (
         f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'
         f"{escape(document.external_id)}</a></h2>{noted}"
@@ -87,48 +85,18 @@ def _marks(document: DocumentRecords) -> list[Mark]:
     ]
 
 
-def _records(document: DocumentRecords, verdicts: Verdicts | None) -> Iterator[str]:
-    """A line for each record, and for each that a reviewer has added."""
-
-    def verdict(task: Task, *key: str | SpanRecord) -> str:
-        right = verdicts.right(task, *key) if verdicts else None
-        if right is None:
-            return ""
-        return _said("right", "✓ reviewed") if right else _said("wrong", "✗ not in the review")
-
+def _records(document: DocumentRecords) -> Iterator[str]:
+    """A line for each record."""
     for e in document.entities:
-        yield _record(
-            "entity", e.type, _quoted(e.span) + verdict(Task.NER, "entity", e.type, e.span)
-        )
+        yield _record("entity", e.type, _quoted(e.span), e.source)
     for r in document.relations:
-        content = f"{_quoted(r.head)} → {_quoted(r.tail)}"
-        yield _record(
-            "relation",
-            r.type,
-            content + verdict(Task.RE, "relation", r.type, r.head, r.tail),
-        )
+        yield _record("relation", r.type, f"{_quoted(r.head)} → {_quoted(r.tail)}", r.source)
     for v in document.events:
         arguments = "".join(
-            f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}"
-            f"{verdict(Task.ED, 'argument', v.type, v.trigger, a.role, a.span)}</dd>"
-            for a in v.arguments
+            f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}</dd>" for a in v.arguments
         )
-        said = _quoted(v.trigger) + verdict(Task.ED, "event", v.type, v.trigger)
-        yield _record("event", v.type, said + (arguments and f"<dl>{arguments}</dl>"))
-    for added in verdicts.added() if verdicts else ():
-        yield _added(added)
-
-
-def _added(added: Added) -> str:
-    words = [f"<q>{escape(word)}</q>" for word in added.words]
-    if added.kind == "argument":
-        words[1] = escape(added.words[1])
-    kind = "event" if added.kind == "argument" else added.kind
-    return _record(kind, added.type, " → ".join(words) + _said("added", "+ only in the review"))
-
-
-def _said(verdict: str, words: str) -> str:
-    return f' <span class="verdict {verdict}">{words}</span>'
+        said = _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>")
+        yield _record("event", v.type, said, v.source)
 
 
 def marked(text: str, marks: Iterable[Mark]) -> str:
@@ -199,10 +167,11 @@ def _shape(kind: str) -> str:
     return kind.partition(":")[0]
 
 
-def _record(kind: str, type_: str, content: str) -> str:
+def _record(kind: str, type_: str, content: str, source: str) -> str:
+    by = "" if source == "model" else f' <small class="source">{escape(source)}</small>'
     return (
         f'<li class="{_key(kind, type_)} {kind}"><span class="type">{escape(type_)}</span> '
-        f'<span class="said">{content}</span></li>'
+        f'<span class="said">{content}{by}</span></li>'
     )
 
 

@@ -15,7 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ruie.db.record_pages import PAGE, DocumentRecords, SpanRecord
+from ruie.db.record_pages import (
+    PAGE,
+    DocumentRecords,
+    EntityRecord,
+    EventRecord,
+    RelationRecord,
+    SpanRecord,
+)
 from ruie.worker.export.rows import Counts
 
 
@@ -29,7 +36,7 @@ def _offsets(part: str = "") -> list[tuple[str, Any]]:
 
 
 _IDS = [("job_id", pa.string()), ("document_id", pa.int64())]
-_MADE_BY = [("extraction_id", pa.int64()), ("model", pa.string())]
+_MADE_BY = [("extraction_id", pa.int64()), ("model", pa.string()), ("source", pa.string())]
 TABLES: dict[str, Any] = {
     "documents": pa.schema(
         [*_IDS, ("external_id", pa.string()), ("digest", pa.string()), ("text", pa.string()),
@@ -87,17 +94,24 @@ def _rows(document: DocumentRecords) -> Iterator[tuple[str, dict[str, Any]]]:
     )
     for e in document.entities:
         row = {"entity_id": e.id, "type": e.type, **_span(e.span)}
-        yield "entities", {**row, "extraction_id": e.extraction, "model": e.model}
+        yield "entities", row | _made_by(e)
     for r in document.relations:
         row = {"relation_id": r.id, "type": r.type, **_span(r.head, "head_")}
-        row |= {**_span(r.tail, "tail_"), "extraction_id": r.extraction, "model": r.model}
-        yield "relations", row
+        yield "relations", row | _span(r.tail, "tail_") | _made_by(r)
     for v in document.events:
         row = {"event_id": v.id, "type": v.type, **_span(v.trigger, "trigger_")}
-        yield "events", {**row, "extraction_id": v.extraction, "model": v.model}
+        yield "events", row | _made_by(v)
         for a in v.arguments:
             row = {"event_id": v.id, "role": a.role, **_span(a.span)}
             yield "event_arguments", {**row, "extraction_id": a.extraction}
+
+
+def _made_by(record: EntityRecord | RelationRecord | EventRecord) -> dict[str, Any]:
+    return {
+        "extraction_id": record.extraction,
+        "model": record.model or None,
+        "source": record.source,
+    }
 
 
 def _span(span: SpanRecord, part: str = "") -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ruie.db.record_pages import DocumentRecords, SpanRecord
+from ruie.formats.jsonl import KEYS
 from ruie.records import Task
 
 
@@ -20,13 +22,17 @@ class Counts:
     unanswered: int = 0
 
 
-def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
+def to_line(
+    document: DocumentRecords, job: str, counts: Counts, unanswered: Collection[Task] = ()
+) -> str | None:
     """A line in the layout of docs/data.md; None for a document without any answered task.
 
     A key is written only if its task was answered completely: to readers it means that what is not
-    listed is not in the text. `provenance` and `record` are for people; readers ignore them.
+    listed is not in the text. unanswered: tasks whose keys are null otherwise, for a person to
+    fill in; then no document is left out. `provenance`, `record` and `source` are for people;
+    readers ignore them.
     """
-    if not document.answered:
+    if not document.answered and not unanswered:
         counts.unanswered += 1
         return None
     counts.documents += 1
@@ -35,7 +41,8 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
     if Task.NER in document.answered:
         entities = [e for e in document.entities if _located(counts, e.span)]
         row["entities"] = [
-            {"type": e.type, **_span(text, e.span), "record": e.id} for e in entities
+            {"type": e.type, **_span(text, e.span), "record": e.id, "source": e.source}
+            for e in entities
         ]
     if Task.RE in document.answered:
         relations = [r for r in document.relations if _located(counts, r.head, r.tail)]
@@ -45,6 +52,7 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
                 "head": _span(text, r.head),
                 "tail": _span(text, r.tail),
                 "record": r.id,
+                "source": r.source,
             }
             for r in relations
         ]
@@ -60,9 +68,11 @@ def to_line(document: DocumentRecords, job: str, counts: Counts) -> str | None:
                     if _located(counts, a.span)
                 ],
                 "record": v.id,
+                "source": v.source,
             }
             for v in events
         ]
+    row |= {KEYS[task]: None for task in unanswered if task not in document.answered}
     row["provenance"] = {
         "job": job,
         "document": document.id,

@@ -36,8 +36,10 @@ def export(
     limit: int | None = None,
     document: int | None = None,
     overwrite: bool = False,
+    unanswered: bool = False,
 ) -> Counts:
     """Write the records of `job`. limit: of documents; None: all, or `page.DOCUMENTS` for a page.
+    unanswered: as JSONL, also the documents without an answer; the other formats have them anyway.
     Raises `UsageError` for a path that may not be written; an export that fails leaves nothing."""
     check(path, form, overwrite=overwrite)
     counts = Counts()
@@ -49,7 +51,7 @@ def export(
             documents = document_records(engine, job.id, limit=limit, document=document)
             if form == "jsonl":
                 with partial.open("w", encoding="utf-8", newline="\n") as stream:
-                    write_lines(stream, documents, job.id, counts)
+                    write_lines(stream, documents, job, counts, unanswered=unanswered)
             else:
                 partial.mkdir()
                 _folder(partial, form, documents, job.id, counts)
@@ -63,11 +65,18 @@ def export(
 
 
 def write_lines(
-    stream: TextIO, documents: Iterable[DocumentRecords], job: str, counts: Counts
+    stream: TextIO,
+    documents: Iterable[DocumentRecords],
+    job: Job,
+    counts: Counts,
+    *,
+    unanswered: bool = False,
 ) -> None:
-    """Write JSONL, each line as soon as its document is read."""
+    """Write JSONL, each line as soon as its document is read. unanswered: null for what the job has
+    no answer to."""
+    tasks = Schema.from_body(job.schema_body).tasks if unanswered else ()
     for document in documents:
-        if line := to_line(document, job, counts):
+        if line := to_line(document, job.id, counts, tasks):
             stream.write(f"{line}\n")
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from ruie.db.item_states import LEASED
 from ruie.db.models import attempts, extractions, jobs, work_items
 from ruie.db.types import utcnow
+from ruie.db.usage_columns import FROM_MODEL
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.types import EXPIRE_S, SLOTS_PER_S, WINDOW_S, keys
 
@@ -76,7 +77,9 @@ def _recent(calls: Table) -> Select[Any]:
         calls.c.prompt_tokens,
         calls.c.completion_tokens,
     ).where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-WINDOW_S - 1.0))
-    return query.where(calls.c.reused_from.is_(None)) if calls is extractions else query
+    if calls is extractions:
+        query = query.where(calls.c.reused_from.is_(None), FROM_MODEL)
+    return query
 
 
 _MODEL = func.coalesce(work_items.c.model, jobs.c.model)
