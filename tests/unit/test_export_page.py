@@ -18,8 +18,9 @@ from ruie.db.record_pages import (
     RelationRecord,
     SpanRecord,
 )
+from ruie.marked_html import Mark, hue, marked
 from ruie.schema import Schema
-from ruie.worker.export.page import Mark, hue, marked, page
+from ruie.worker.export.page import page
 from ruie.worker.export.rows import Counts
 
 SCHEMA = Schema(

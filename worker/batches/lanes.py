@@ -15,8 +15,9 @@ from typing import Any, Self
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.decoding import Decoding
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Extractor
 from ruie.llm import LLMClient
+from ruie.questioner import Retriever
 from ruie.records import Query
 from ruie.worker.prices import Price
 
