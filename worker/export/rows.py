@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.records import Task
+
+RecordTable = Literal["documents", "entities", "relations", "events", "event_arguments"]
+"""The tables of an export."""
 
 
 @dataclass(slots=True)
