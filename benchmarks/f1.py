@@ -33,7 +33,7 @@ from ruie.bundle import Bundle
 from ruie.bundle.rerank_scores import MAX_MENTIONS, RerankWeights
 from ruie.bundle.retrieval import text_key
 from ruie.evaluation import GoldQuery, gold_queries
-from ruie.extractor import Retriever
+from ruie.questioner import Retriever
 from ruie.records import Demonstration, Item, Query
 from ruie.retrievers import BM25, Random
 from ruie.scoring import Score, score_strings

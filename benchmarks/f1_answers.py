@@ -13,10 +13,11 @@ from f1_model import Model, Output, Request
 
 from ruie.decoding import LENGTHEN, Decoding
 from ruie.errors import OutputError, TruncatedError
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Extractor
 from ruie.llm import Completion, LLMClient, Usage
 from ruie.llm.profile import GRAMMARS
 from ruie.parsing import OutputForm
+from ruie.questioner import Retriever
 from ruie.questions import Question
 from ruie.records import Item, Query
 

@@ -24,8 +24,9 @@ from ruie.annotations import Corpus
 from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
 from ruie.evaluation import Prediction, predict
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Extractor
 from ruie.llm import Call, connect
+from ruie.questioner import Retriever
 from ruie.questions import Question
 from ruie.records import Demonstration, Query
 from ruie.scoring import Score

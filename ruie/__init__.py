@@ -14,18 +14,22 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from ruie.bundle import Bundle as Bundle
-    from ruie.extraction import Result as Result
     from ruie.extractor import Extractor as Extractor
+    from ruie.frame import to_frame as to_frame
+    from ruie.result import Result as Result
+    from ruie.results import Results as Results
     from ruie.schema import Schema as Schema
 
 _MODULE_OF = {
     "Bundle": "ruie.bundle",
     "Extractor": "ruie.extractor",
-    "Result": "ruie.extraction",
+    "Result": "ruie.result",
+    "Results": "ruie.results",
     "Schema": "ruie.schema",
+    "to_frame": "ruie.frame",
 }
 
-__all__ = ["Bundle", "Extractor", "Result", "Schema", "__version__"]
+__all__ = ["Bundle", "Extractor", "Result", "Results", "Schema", "__version__", "to_frame"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@ items as its grammar admits."""
 
 from __future__ import annotations
 
+from ruie.llm import Call, Completion
 from ruie.parsing import parse
 from ruie.records import Query
 
@@ -25,3 +26,23 @@ def exhausted(output: str, query: Query) -> str | None:
     if len(parse(whole, query).items) > len(parse(head, query).items):
         return None
     return whole
+
+
+def truncated(call: Call, completion: Completion) -> tuple[str, str]:
+    """What is wrong with an answer that ended at the output limit, and what to do."""
+    if completion.finish_reason != "length":
+        return (
+            f"The answer has as many items as one of {call.max_tokens} tokens may have.",
+            "Raise RUIE_LLM_MAX_TOKENS.",
+        )
+    if completion.reasoned and not completion.text.strip():
+        return (
+            f"The model thought for {completion.usage.completion:,} tokens and did not come to an "
+            "answer.",
+            "Raise RUIE_LLM_REASONING_TOKENS, or ask for less thinking (reasoning_effort in "
+            "RUIE_LLM_PARAMETERS).",
+        )
+    return (
+        f"The answer did not end within {call.max_tokens} tokens.",
+        "Raise RUIE_LLM_MAX_TOKENS.",
+    )

@@ -90,6 +90,10 @@ class UnavailableError(RuieError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class FailedCallsWarning(UserWarning):
+    """Results of `Extractor` lack records, because calls failed: `Result.errors`."""
+
+
 class Concern(StrEnum):
     """Whom a failed call concerns. Each has one consequence: worker/batches/retries.py."""
 

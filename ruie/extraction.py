@@ -1,24 +1,28 @@
-"""All records of a schema in a list of texts: NER, RE and ED, then EAE for each event."""
+"""All records of a schema in a text: NER, RE and ED, then EAE for each event."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from ruie.chunking import Chunker
+from ruie.chunking import WINDOW, Chunker
 from ruie.errors import CallError, FatalCallError
 from ruie.questions import Answer, Question
 from ruie.records import Argument, Entity, Event, Query, Relation, Span, Task
+from ruie.result import Result
 from ruie.schema import Schema
 
-WAVE = 64
-"""Texts prepared at a time: enough to encode in full batches, few enough to send calls soon."""
+CHUNKS = 64
+"""Chunks of one text in work at a time."""
+
+Prepare = Callable[[Sequence[Query]], Awaitable[list[Question]]]
+"""From queries to questions with their demonstrations."""
 
 
 class Asker(Protocol):
-    """What `extract_all` needs of an `Extractor`."""
+    """What extraction needs of an `Extractor`."""
 
     chunker: Chunker
 
@@ -27,34 +31,58 @@ class Asker(Protocol):
     async def answer(self, question: Question) -> Answer: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The records of one text. `errors` are the failed calls, whose records are missing."""
+async def extract_text(asker: Asker, prepare: Prepare, text: str, schema: Schema) -> Result:
+    """The records of a text. Raises `FatalCallError`; other errors are in `errors`.
 
-    text: str
-    entities: tuple[Entity, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    events: tuple[Event, ...] = ()
-    answers: tuple[Answer, ...] = field(default=(), repr=False)
-    errors: tuple[CallError, ...] = ()
-
-
-async def extract_all(asker: Asker, texts: Sequence[str], schema: Schema) -> list[Result]:
-    """One `Result` for each text, in order. Raises `FatalCallError`; other errors are in `errors`.
-
-    Long texts are processed in chunks. Offsets of records are in the whole text, those in `answers`
+    A long text is processed in chunks. Offsets of records are in the whole text, those in `answers`
     in the chunks.
     """
-    chunked = [asker.chunker(text) for text in texts]
-    parts = [text[a:b] for text, ranges in zip(texts, chunked, strict=True) for a, b in ranges]
-    results: list[Result] = []
-    for start in range(0, len(parts), WAVE):
-        results += await _wave(asker, parts[start : start + WAVE], schema)
-    remaining = iter(results)
-    return [
-        joined(text, [(start, next(remaining)) for start, _ in ranges])
-        for text, ranges in zip(texts, chunked, strict=True)
-    ]
+    # a long text takes a while, and the event loop has calls to serve
+    ranges = (
+        await asyncio.to_thread(asker.chunker, text) if len(text) > WINDOW else asker.chunker(text)
+    )
+    parts: list[Result] = []
+    for first in range(0, len(ranges), CHUNKS):
+        pieces = [text[start:end] for start, end in ranges[first : first + CHUNKS]]
+        parts += await together([_extract_chunk(asker, prepare, one, schema) for one in pieces])
+    return joined(text, [(start, part) for (start, _), part in zip(ranges, parts, strict=True)])
+
+
+async def _extract_chunk(asker: Asker, prepare: Prepare, text: str, schema: Schema) -> Result:
+    answered: list[Answer] = []
+    failed: list[tuple[Query, CallError]] = []
+
+    async def ask(queries: Sequence[Query]) -> None:
+        if not queries:
+            return
+        questions = await prepare(queries)
+        outcomes = await together([_outcome(asker, question) for question in questions])
+        for query, outcome in zip(queries, outcomes, strict=True):
+            if isinstance(outcome, CallError):
+                failed.append((query, outcome))
+            else:
+                answered.append(outcome)
+
+    await ask(list(schema.queries(text)))
+    events = [a for a in answered if a.question.query.task is Task.ED]
+    await ask(
+        [
+            query
+            for answer in events
+            for item in answer.items
+            if (query := schema.argument_query(text, item.type, item.spans[0]))
+        ]
+    )
+    return result(text, answered, failed)
+
+
+async def _outcome(asker: Asker, question: Question) -> Answer | CallError:
+    try:
+        return await asker.answer(question)
+    except FatalCallError:
+        raise
+    except CallError as error:
+        return error
 
 
 def joined(text: str, parts: Sequence[tuple[int, Result]]) -> Result:
@@ -86,56 +114,12 @@ def joined(text: str, parts: Sequence[tuple[int, Result]]) -> Result:
         tuple(events.values()),
         tuple(answer for _, part in parts for answer in part.answers),
         tuple(error for _, part in parts for error in part.errors),
+        tuple(query for _, part in parts for query in part.unanswered),
     )
 
 
 def _moved(span: Span, by: int) -> Span:
     return replace(span, start=span.start + by, end=span.end + by) if span.grounded else span
-
-
-async def _wave(asker: Asker, texts: Sequence[str], schema: Schema) -> list[Result]:
-    first = [(i, query) for i, text in enumerate(texts) for query in schema.queries(text)]
-    outcomes = await _ask_all(asker, [query for _, query in first])
-    answered: list[list[Answer]] = [[] for _ in texts]
-    failed: list[list[CallError]] = [[] for _ in texts]
-    for (i, _), outcome in zip(first, outcomes, strict=True):
-        _sort(outcome, answered[i], failed[i])
-    second = [
-        (i, query)
-        for i, answers in enumerate(answered)
-        for answer in answers
-        if answer.question.query.task is Task.ED
-        for item in answer.items
-        if (query := schema.argument_query(texts[i], item.type, item.spans[0]))
-    ]
-    outcomes = await _ask_all(asker, [query for _, query in second])
-    for (i, _), outcome in zip(second, outcomes, strict=True):
-        _sort(outcome, answered[i], failed[i])
-    return [result(texts[i], answered[i], failed[i]) for i in range(len(texts))]
-
-
-def _sort(outcome: Answer | CallError, answered: list[Answer], failed: list[CallError]) -> None:
-    if isinstance(outcome, CallError):
-        failed.append(outcome)
-    else:
-        answered.append(outcome)
-
-
-async def _ask_all(asker: Asker, queries: Sequence[Query]) -> list[Answer | CallError]:
-    if not queries:
-        return []
-    # encoding takes CPU time: in a thread, so that the event loop can serve calls in flight
-    questions = await asyncio.to_thread(asker.prepare, queries)
-
-    async def ask(question: Question) -> Answer | CallError:
-        try:
-            return await asker.answer(question)
-        except FatalCallError:
-            raise
-        except CallError as error:
-            return error
-
-    return await together([ask(question) for question in questions])
 
 
 T = TypeVar("T")
@@ -152,7 +136,9 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def result(text: str, answers: Sequence[Answer], errors: Sequence[CallError] = ()) -> Result:
+def result(
+    text: str, answers: Sequence[Answer], failed: Sequence[tuple[Query, CallError]] = ()
+) -> Result:
     """The records in a text's answers; each event has the arguments of its own EAE answer."""
     entities: list[Entity] = []
     relations: list[Relation] = []
@@ -178,5 +164,11 @@ def result(text: str, answers: Sequence[Answer], errors: Sequence[CallError] = (
         for kind, start, event in detected
     ]
     return Result(
-        text, tuple(entities), tuple(relations), tuple(events), tuple(answers), tuple(errors)
+        text,
+        tuple(entities),
+        tuple(relations),
+        tuple(events),
+        tuple(answers),
+        tuple(error for _, error in failed),
+        tuple(query for query, _ in failed),
     )

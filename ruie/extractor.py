@@ -1,56 +1,51 @@
-"""`Extractor`: retrieve demonstrations, prompt, call, parse, ground. No queue and no database.
+"""`Extractor`: the records of texts, in one process. No queue and no database.
 
-    from ruie import Extractor, Schema
-    extractor = Extractor.open(llm="http://127.0.0.1:8000/v1")
-    for result in extractor.extract(["Crude fell 2 % as OPEC ..."], Schema.load("oil.yaml")):
-        print(result.entities, result.relations, result.events)
-
-The workers use the same class, with a hook for limits and spend around each call.
+from ruie import Extractor, Schema
+extractor = Extractor.open(llm="http://127.0.0.1:8000/v1")
+for result in extractor.extract(["Crude fell 2 % as OPEC ..."], Schema.load("oil.yaml")):
+    print(result.entities, result.relations, result.events)
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+)
+from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
-from ruie import prompts
 from ruie.chunking import Chunker
-from ruie.cut_off import exhausted
-from ruie.decoding import LENGTHEN, Decoding
-from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError, UsageError
-from ruie.extraction import Result, extract_all
-from ruie.grammar import CUT_OFF, grammar
-from ruie.idempotency import prompt_key, question_key
-from ruie.llm import Call, CallHook, Completion, LLMClient, Transport
+from ruie.decoding import Decoding
+from ruie.errors import UsageError
+from ruie.llm import CallHook, LLMClient, Transport
 from ruie.packaged import packaged_bundle
-from ruie.parsing import OutputForm, parse
-from ruie.questions import Answer, Question
-from ruie.records import Demonstration, Query
-from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex
+from ruie.questioner import Questioner, Retriever
+from ruie.records import Demonstration
+from ruie.result import Result
+from ruie.results import Results
 from ruie.schema import Schema
+from ruie.streaming import (
+    LoopThread,
+    Progress,
+    TextsInWork,
+    each,
+    refuse_one_text,
+    texts_of,
+    warn_of,
+    warned,
+)
 
 INCLUDED_BUNDLE = packaged_bundle()
 
 
-class Retriever(Protocol):
-    """What an extractor needs of a bundle."""
-
-    @property
-    def digest(self) -> str:
-        """Part of every idempotency key: equal only for equal results."""
-        ...
-
-    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
-        """For each query at most k demonstrations, the best first."""
-        ...
-
-
-class Extractor:
-    """Extracts with one model. Not thread-safe; for one event loop."""
+class Extractor(Questioner):
+    """Extracts with one model. Not thread-safe; for one event loop at a time."""
 
     def __init__(
         self,
@@ -62,12 +57,9 @@ class Extractor:
         chunker: Chunker | None = None,
     ) -> None:
         """salt: part of every idempotency key: a new one makes every call be made again."""
-        self.retriever = retriever
-        self.salt = salt
-        self.chunker = chunker or Chunker()
-        self.llm = llm
-        self.model = model
-        self.decoding = decoding or Decoding()
+        super().__init__(retriever, llm, model, decoding, salt, chunker)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sessions = 0
 
     @classmethod
     def open(
@@ -110,159 +102,101 @@ class Extractor:
         )
         return cls(retriever, client, model, decoding, chunker=chunker)
 
-    def key(self, query: Query) -> str:
-        """The idempotency key: an answer is stored under it, and paid for once. SHA-256,
-        hexadecimal."""
-        digest = self.retriever.digest if self.retriever else None
-        return question_key(query, self.model, self.decoding, digest, self.salt)
-
-    def prompt_key(self, question: Question) -> str:
-        """The key of what is sent, whatever chose its demonstrations. SHA-256, hexadecimal."""
-        return prompt_key(question.call, question.query, self.decoding, self.salt)
-
-    def prepare(self, queries: Sequence[Query]) -> list[Question]:
-        """Retrieve demonstrations and build prompts, for many queries at once. CPU-bound."""
-        k = self.decoding.demonstrations
-        if self.retriever is not None and k > 0:
-            retrieved = self.retriever.retrieve(queries, k)
-        else:
-            retrieved = [[] for _ in queries]
-        return [self._question(q, demos) for q, demos in zip(queries, retrieved, strict=True)]
-
-    def _question(self, query: Query, demonstrations: Sequence[Demonstration]) -> Question:
-        decoding = self.decoding
-        prompt = prompts.build(query, demonstrations, decoding.form, decoding.prompt_tokens)
-        as_json = decoding.form is OutputForm.JSON
-        response_format = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "strict": True, "schema": prompts.json_schema(query)},
-        }
-        call = Call(
-            model=self.model,
-            messages=prompt.messages,
-            max_tokens=decoding.max_tokens,
-            prompt_tokens=prompt.tokens,
-            key=self.key(query),
-            response_format=response_format if as_json else None,
-            # those of the parameters take their place
-            stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
-            grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
-            constraint=decoding.constraint,
-            reasoning_tokens=decoding.reasoning_tokens,
-            parameters=decoding.parameters,
-            timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
-        )
-        return Question(query, prompt.demonstrations, call)
-
-    async def resolve(self) -> None:
-        """Find the model, if none is named, and the form, if it is to be proved. Raises
-        `CallError`, `UnavailableError`."""
-        if not self.model:
-            self.model = await self.llm.resolve_model()
-        if not self.decoding.proved:
-            decoding = self.decoding
-            constraint = await self.llm.constraint(
-                self.model, decoding.parameters, decoding.reasoning_tokens
-            )
-            self.decoding = decoding.resolved(constraint)
-
-    async def ask(
-        self, question: Question, sending: Callable[[Call], Awaitable[object]] | None = None
-    ) -> Answer:
-        """Make the call and parse the answer. `sending`: see `LLMClient.complete`.
-
-        Raises `CallError`; of these, `TruncatedError` and `OutputError` as `read` does.
-        """
-        completion = await self.llm.complete(question.call, sending)
-        return self.read(question, completion)
-
-    async def answer(self, question: Question) -> Answer:
-        """As `ask`, but an answer that is cut off is asked for again, as in `complete`."""
-        return self.read(question, await self.complete(question))
-
-    async def complete(self, question: Question) -> Completion:
-        """Make the call, and once more with room for a longer answer where the first was cut off,
-        as a worker does. The usage is that of both. Raises `CallError`."""
-        first = await self.llm.complete(question.call)
-        if self._whole(question, first) is not None:
-            return first
-        try:
-            longer = await self.llm.complete(self._longer(question))
-        except FatalCallError:
-            raise
-        except CallError as error:
-            # it is cut off as before; what the second call was charged counts all the same
-            return replace(first, usage=first.usage + error.usage) if error.usage else first
-        return replace(longer, usage=first.usage + longer.usage)
-
-    def _longer(self, question: Question) -> Call:
-        tokens = question.call.max_tokens * LENGTHEN
-        held = grammar(question.query, tokens) if question.call.grammar else ""
-        return replace(question.call, max_tokens=tokens, grammar=held)
-
-    def _whole(self, question: Question, completion: Completion) -> str | None:
-        """The answer, if it is complete; of one that was cut off what is complete, if the model had
-        nothing more to say. None for any other."""
-        text = completion.text
-        bounded = bool(question.call.grammar) and text.endswith(CUT_OFF)
-        if completion.finish_reason != "length" and not bounded:
-            return text
-        return None if self.decoding.form is OutputForm.JSON else exhausted(text, question.query)
-
-    def read(self, question: Question, completion: Completion) -> Answer:
-        """Parse and ground a completion.
-
-        Raises `OutputError` if nothing in it can be parsed, `TruncatedError` if it ended at the
-        output limit, or with as many items as its grammar admits, unless it had nothing more to
-        say.
-        """
-        text = self._whole(question, completion)
-        if text is None:
-            raise TruncatedError(
-                *_truncated(question.call, completion),
-                raw_output=completion.text,
-                usage=completion.usage,
-            )
-        parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
-        if not parsed.readable:
-            raise OutputError(
-                "The answer cannot be read.", raw_output=completion.text, usage=completion.usage
-            )
-        return Answer(question, completion, parsed)
-
-    def extract(self, texts: Iterable[str], schema: Schema) -> list[Result]:
+    def extract(
+        self, texts: Iterable[str], schema: Schema, *, progress: Progress | None = None
+    ) -> Results:
         """The records of each text, in order.
 
-        Failed calls are in the `errors` of their text. Works inside a notebook's event loop too.
-        Raises `FatalCallError` if no call can succeed (the key is refused, no such model),
-        `TypeError` for one text that is no list.
+        Failed calls are in the `errors` of their text, and there is a `FailedCallsWarning` for them
+        all. progress: called with the number of texts that are done, and of all. Works inside the
+        running event loop of a notebook, which waits meanwhile. Raises `FatalCallError` if no call
+        can succeed (the key is refused, no such model), `TypeError` for one text that is no list.
         """
-        if isinstance(texts, (str, bytes)):
-            raise TypeError("extract() takes a list of texts, and this is one: extract([text]).")
-        results: list[list[Result]] = []
-        failures: list[BaseException] = []
-        listed = list(texts)
+        listed = texts_of(texts)
+        results = Results()
+        with closing(self._stream(listed, schema)) as stream:
+            for result in stream:
+                results.append(result)
+                if progress:
+                    progress(len(results), len(listed))
+        warn_of(results)
+        return results
 
-        def work() -> None:
-            try:
-                results.append(asyncio.run(self._closing(listed, schema)))
-            except BaseException as error:
-                failures.append(error)
+    async def aextract(
+        self, texts: Iterable[str], schema: Schema, *, progress: Progress | None = None
+    ) -> Results:
+        """As `extract`, on the running event loop, which goes on meanwhile. Several may run at
+        once; together they have `max_in_flight` calls in flight."""
+        listed = texts_of(texts)
+        results = Results()
+        async with aclosing(self._astream(listed, schema)) as stream:
+            async for result in stream:
+                results.append(result)
+                if progress:
+                    progress(len(results), len(listed))
+        warn_of(results)
+        return results
 
-        # A thread of its own: asyncio.run refuses to start inside a running loop (a notebook).
-        thread = threading.Thread(target=work, name="ruie-extract")
-        thread.start()
-        thread.join()
-        if failures:
-            raise failures[0]
-        return results[0]
+    def stream(self, texts: Iterable[str], schema: Schema) -> Generator[Result]:
+        """The records of each text, in order, as soon as it and those before it are done.
 
-    async def _closing(self, texts: Sequence[str], schema: Schema) -> list[Result]:
+        The texts may be endless: they are taken one by one, in the thread that iterates, at most
+        `max_in_flight` x 2 ahead of it. There is a `FailedCallsWarning` for each text with failed
+        calls. Whoever ends early cancels the calls in flight. Raises as `extract` does.
+        """
+        refuse_one_text(texts)
+        return self._stream(texts, schema, warn=True)
+
+    def astream(
+        self, texts: Iterable[str] | AsyncIterable[str], schema: Schema
+    ) -> AsyncGenerator[Result]:
+        """As `stream`, on the running event loop."""
+        refuse_one_text(texts)
+        return self._astream(texts, schema, warn=True)
+
+    def _stream(
+        self, texts: Iterable[str], schema: Schema, *, warn: bool = False
+    ) -> Generator[Result]:
+        # A thread of its own: no event loop can be started inside a running one (a notebook).
+        with LoopThread("ruie-extract") as thread, thread.entered(self._session(schema)) as work:
+            for text in texts:
+                thread.run(work.add(text))
+                if work.full or work.ready:  # one comes for each that goes: none is idle
+                    yield warned(thread.run(work.next()), warn)
+            while len(work):
+                yield warned(thread.run(work.next()), warn)
+
+    async def _astream(
+        self, texts: Iterable[str] | AsyncIterable[str], schema: Schema, *, warn: bool = False
+    ) -> AsyncGenerator[Result]:
+        async with self._session(schema) as work:
+            async for text in each(texts):
+                await work.add(text)
+                if work.full or work.ready:  # one comes for each that goes: none is idle
+                    yield warned(await work.next(), warn)
+            while len(work):
+                yield warned(await work.next(), warn)
+
+    @asynccontextmanager
+    async def _session(self, schema: Schema) -> AsyncIterator[TextsInWork]:
+        """Texts in work on this event loop. The last of several sessions closes the connections."""
+        loop = asyncio.get_running_loop()
+        if self._sessions and self._loop is not loop:
+            raise UsageError(
+                "This extractor is at work in another thread or event loop.",
+                "Open one for each, or use `aextract` for several at once.",
+            )
+        self._loop = loop
+        self._sessions += 1
         try:
             await self.resolve()
-            return await extract_all(self, texts, schema)
+            work = TextsInWork(self, schema, 2 * self.llm.max_in_flight)
+            async with aclosing(work):
+                yield work
         finally:
-            await self.llm.close()
+            self._sessions -= 1
+            if not self._sessions:
+                await self.llm.close()
 
 
 def _demonstrations(given: str | Path | Iterable[Demonstration]) -> list[Demonstration]:
@@ -271,23 +205,3 @@ def _demonstrations(given: str | Path | Iterable[Demonstration]) -> list[Demonst
     from ruie.annotations import load_corpus
 
     return load_corpus(Path(given)).demonstrations()
-
-
-def _truncated(call: Call, completion: Completion) -> tuple[str, str]:
-    """What is wrong with an answer that ended at the output limit, and what to do."""
-    if completion.finish_reason != "length":
-        return (
-            f"The answer has as many items as one of {call.max_tokens} tokens may have.",
-            "Raise RUIE_LLM_MAX_TOKENS.",
-        )
-    if completion.reasoned and not completion.text.strip():
-        return (
-            f"The model thought for {completion.usage.completion:,} tokens and did not come to an "
-            "answer.",
-            "Raise RUIE_LLM_REASONING_TOKENS, or ask for less thinking (reasoning_effort in "
-            "RUIE_LLM_PARAMETERS).",
-        )
-    return (
-        f"The answer did not end within {call.max_tokens} tokens.",
-        "Raise RUIE_LLM_MAX_TOKENS.",
-    )

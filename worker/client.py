@@ -1,4 +1,4 @@
-"""Enqueueing, estimates and progress as Python calls; `ruie.client` is their public name.
+"""Enqueueing and estimates as Python calls; `ruie.client` is their public name.
 
 Only the database is needed: the coordinator finds the work there.
 """
@@ -12,22 +12,15 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from sqlalchemy import Engine
-
 from ruie.annotations import schema_demonstrations
-from ruie.db import demonstrations, endpoints, jobs, migrate
-from ruie.db.engine import open_engine, reading
-from ruie.db.job_changes import ChangedJob, change_job
+from ruie.db import demonstrations, jobs
 from ruie.db.job_settings import JobSettings
-from ruie.db.progress import JobProgress, progress
 from ruie.db.spend import to_nusd
-from ruie.errors import UnavailableError
 from ruie.lengths import shortened
 from ruie.prompts import PROMPT_VERSION
 from ruie.request_parameters import FLEX
 from ruie.schema import Schema
 from ruie.secrets import without_credentials
-from ruie.settings import Settings, settings
 from ruie.worker.estimate.types import Estimate
 from ruie.worker.ingest.dry_run import DryRun, dry_run
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback
@@ -38,32 +31,14 @@ from ruie.worker.ingest.sources.find import absolute
 from ruie.worker.ingest.sources.mapping import DEFAULT, ColumnMapping
 from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
-from ruie.worker.job_options import (
-    Changes,
-    Options,
-    check_cap,
-    checked,
-    chunker,
-    decoding,
-    job_change,
-)
-from ruie.worker.waiting import wait_for
+from ruie.worker.job_client import JobClient
+from ruie.worker.job_options import Options, check_cap, checked, chunker, decoding
 
-__all__ = ["Changes", "Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
+__all__ = ["Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
 
 
-class Client:
-    """Enqueues into the database of the settings and reads from it.
-
-    config: default, the settings of the environment and `ruie.toml`. engine: default, one for
-    `config.database_url`. Raises `UnavailableError`, and `DatabaseError` where the database is not
-    of this version (`ruie db upgrade`).
-    """
-
-    def __init__(self, config: Settings | None = None, engine: Engine | None = None) -> None:
-        self.config = config or settings()
-        self.engine = engine or open_engine(self.config.database_url)
-        migrate.check(self.engine)
+class Client(JobClient):
+    """Enqueues into the database of the settings, and does what `JobClient` does with its jobs."""
 
     def enqueue(
         self,
@@ -228,55 +203,6 @@ class Client:
             mode=mode or self.config.llm_mode,
             progress=progress,
         )
-
-    def progress(self, job_id: str) -> JobProgress:
-        """How far a job is. Raises `DatabaseError` where there is no such job."""
-        with reading(self.engine) as conn:
-            return progress(conn, job_id, self.config.quarantine_share)
-
-    def wait(self, job_id: str, timeout_s: float | None = None) -> JobProgress:
-        """Wait until a job has ended, or until it can go on only once somebody mends what paused it
-        (`JobProgress.blocked`); `JobProgress.ok` says how. A database that is away is waited for.
-
-        Raises `DatabaseError` where there is no such job, `UnavailableError` after `timeout_s`
-        seconds, or where the database stays away.
-        """
-        (last,) = wait_for(self.engine, [job_id], self.config.quarantine_share, timeout_s)
-        if last.ok is None:
-            raise UnavailableError(
-                f"{job_id} is still {last.state} after {timeout_s:g} s.", "Wait longer."
-            )
-        return last
-
-    def change_job(self, job_id: str, **changes: Unpack[Changes]) -> ChangedJob:
-        """Change a job that has begun, from the next batch of each worker on: what is done stays,
-        and items that wait are as if they were new. An unknown model is not noticed here.
-
-        Raises `UsageError`, and `DatabaseError` where there is no such job, or nothing to ask.
-        """
-        with self.engine.begin() as conn:
-            change = job_change(jobs.get_job(conn, job_id), changes, self.config)
-            return change_job(conn, job_id, change)
-
-    def job(self, job_id: str) -> jobs.Job:
-        """A job with its settings. Raises `DatabaseError` where there is no such job."""
-        with reading(self.engine) as conn:
-            return jobs.get_job(conn, job_id)
-
-    def endpoints_away(self) -> list[endpoints.Away]:
-        """The endpoints that no call reaches, since when and why."""
-        with reading(self.engine) as conn:
-            return endpoints.list_away(conn)
-
-    def models(self) -> list[endpoints.ModelStanding]:
-        """What was learned of the models of the settings' endpoint (all, if none is set)."""
-        with reading(self.engine) as conn:
-            return endpoints.list_models(conn, self.config.llm_endpoint or None)
-
-    def jobs(self) -> list[jobs.Job]:
-        """All jobs, the newest first."""
-        with reading(self.engine) as conn:
-            return jobs.list_jobs(conn)
 
 
 def enqueue(rows: Any, schema: Schema | str | Path, **options: Unpack[Options]) -> Enqueued:

@@ -31,13 +31,15 @@ def wait_for(
     tolerated_share: float,
     timeout_s: float | None = None,
     report: Callable[[JobProgress], object] = lambda _: None,
+    pause: Callable[[float], object] = time.sleep,
 ) -> list[JobProgress]:
     """Wait until every job has ended, one is blocked (`JobProgress.blocked`), or `timeout_s`
     seconds are over; returns the progress of each then, in the order of `job_ids`.
 
     report is called with each change of a job's state, and of its progress every `REPORT_S`
-    seconds. Raises `DatabaseError` where there is no such job, `UnavailableError` where the
-    database is away for longer than `PATIENCE_S`, or than there is time.
+    seconds. pause: waits for so many seconds. Raises `DatabaseError` where there is no such job,
+    `UnavailableError` where the database is away for longer than `PATIENCE_S`, or than there is
+    time.
     """
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
 
@@ -73,4 +75,4 @@ def wait_for(
         listed = told.values()
         if all(job.ended for job in listed) or any(job.blocked for job in listed) or left_s <= 0:
             return [job if job.ok is not None else progress_of(job.job_id) for job in listed]
-        time.sleep(min(POLL_S, left_s))
+        pause(min(POLL_S, left_s))

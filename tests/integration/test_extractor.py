@@ -16,6 +16,7 @@ from ruie.decoding import Decoding
 from ruie.errors import (
     CallError,
     ContextTooLongError,
+    FailedCallsWarning,
     FatalCallError,
     OutputError,
     TransientCallError,
@@ -23,10 +24,10 @@ from ruie.errors import (
     UnavailableError,
     UsageError,
 )
-from ruie.extraction import Result
 from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.records import Argument, Demonstration, Grounding, Item, Query, Span, Task
+from ruie.result import Result
 from ruie.schema import Schema
 
 SCHEMA = Schema.parse("""
@@ -112,7 +113,8 @@ def test_demonstrations_are_shown_most_similar_last() -> None:
 
 def test_what_leaks_from_a_demonstration_is_refused() -> None:
     leaking = shown(Task.NER, "Alan came.", Item("PER", (Span("Alan"),)))
-    with ScriptedEndpoint(answer("PER: Alan; PER: Ada")) as endpoint:
+    lacking = pytest.warns(FailedCallsWarning)  # the answer has no relation and no event
+    with ScriptedEndpoint(answer("PER: Alan; PER: Ada")) as endpoint, lacking:
         (result,) = extract(endpoint, TEXT, retriever=Shelf(leaking))
     assert [e.span.text for e in result.entities] == ["Ada"]
     (entities, *_) = result.answers
@@ -136,7 +138,8 @@ def test_what_fails_is_kept_with_its_text_and_the_rest_goes_on(
         prompt = body["messages"][-1]["content"]
         return reply if "Sentence: Bad" in prompt and "Entities:" in prompt else script(body, 0)
 
-    with ScriptedEndpoint(failing_once) as endpoint:
+    warned = pytest.warns(FailedCallsWarning, match="1 of 3 texts lack records.* NER of 'Bad: Ada")
+    with ScriptedEndpoint(failing_once) as endpoint, warned:
         first, bad, last = extract(endpoint, TEXT, f"Bad: {TEXT}", TEXT)
     assert [type(error) for error in bad.errors] == [kind]
     assert bad.entities == ()
@@ -148,7 +151,8 @@ def test_what_fails_is_kept_with_its_text_and_the_rest_goes_on(
 
 
 def test_what_the_model_said_is_kept_with_the_error() -> None:
-    with ScriptedEndpoint(answer("I am sorry")) as endpoint:
+    warned = pytest.warns(FailedCallsWarning, match="A text lacks records")
+    with ScriptedEndpoint(answer("I am sorry")) as endpoint, warned:
         (result,) = extract(endpoint, TEXT)
     assert {error.raw_output for error in result.errors} == {"I am sorry"}
 

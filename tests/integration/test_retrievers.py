@@ -16,7 +16,7 @@ from ruie.bundle import Bundle, retrieval_text
 from ruie.bundle.manifest import MANIFEST
 from ruie.bundle.retrieval import project, text_key, usable_partitions
 from ruie.errors import UnavailableError
-from ruie.extractor import Retriever
+from ruie.questioner import Retriever
 from ruie.records import Demonstration, Query, Task
 from ruie.retrievers import BM25, Random
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 from support.documents import blocks, text_of
 
 from ruie import client
@@ -44,12 +45,22 @@ def classes(annotation: Any) -> Iterator[type]:
 
 
 def named_by(cls: type) -> set[type]:
-    """The classes that the public fields, properties, arguments and returns of a class name."""
-    public = [member for name, member in vars(cls).items() if not name.startswith("_")]
+    """The classes that the public fields, properties, arguments and returns of a class, and of
+    those of ruie that it inherits from, name."""
+    every = [base for base in cls.__mro__ if base.__module__.startswith("ruie.")]
+    public = [
+        member
+        for base in every
+        for name, member in vars(base).items()
+        if not name.startswith("_") or (name == "__init__" and not dataclasses.is_dataclass(cls))
+    ]
     functions = [getattr(member, "fget", member) for member in public]
-    typed = [cls if dataclasses.is_dataclass(cls) else vars(cls)["__init__"], *functions]
+    typed = [*every, *functions] if dataclasses.is_dataclass(cls) else functions
+    known = {"pa": pyarrow}  # loaded by the call that needs it
     hints = [
-        hint for one in filter(callable, typed) for hint in typing.get_type_hints(one).values()
+        hint
+        for one in filter(callable, typed)
+        for hint in typing.get_type_hints(one, localns=known).values()
     ]
     return {found for hint in hints for found in classes(hint)}
 
@@ -58,7 +69,7 @@ def test_what_its_signatures_name_is_exported() -> None:
     exported: set[type] = {getattr(client, name) for name in client.__all__}
     results = {cls for cls in exported if dataclasses.is_dataclass(cls)} - {client.Schema}
     assert {client.DryRun, client.Enqueued, client.Estimate, client.Job} <= results
-    for cls in (client.Client, client.Schedules, *results):
+    for cls in (client.Client, client.AsyncClient, client.Schedules, *results):
         assert named_by(cls) <= exported, cls
 
 

@@ -22,9 +22,10 @@ from ruie.db.record_pages import (
     SpanRecord,
 )
 from ruie.db.reviews import Review
+from ruie.marked_html import Mark, hue, marked
 from ruie.records import Task
 from ruie.schema import Schema
-from ruie.worker.export.page import Mark, hue, marked, page
+from ruie.worker.export.page import page
 from ruie.worker.export.rows import Counts
 
 SCHEMA = Schema(

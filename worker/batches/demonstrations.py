@@ -13,7 +13,7 @@ import numpy as np
 from ruie.bundle import Bundle
 from ruie.bundle.encoder import Vectors
 from ruie.db import demonstrations, jobs
-from ruie.extractor import Retriever
+from ruie.questioner import Retriever
 from ruie.worker.batches.store import Store
 
 log = logging.getLogger("ruie.batch")

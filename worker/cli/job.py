@@ -14,7 +14,7 @@ from ruie.worker.cli.options import json_object, json_option
 if TYPE_CHECKING:
     from ruie.db.job_changes import ChangedJob
     from ruie.db.jobs import Job
-    from ruie.worker.client import Changes
+    from ruie.worker.job_options import Changes
 
 ANY_MODEL = "the first that the endpoint lists"
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ruie.worker.cli.completing import job_ids
-
-if TYPE_CHECKING:
-    from ruie.db.jobs import JobState
 
 
 @click.command()
 @click.argument("job", shell_complete=job_ids)
 def pause(job: str) -> None:
     """Stop JOB for now; calls in flight end, no new ones begin."""
-    _set(job, "paused", "paused by hand")
+    from ruie.worker.client import Client
+
+    Client().pause(job)
+    click.echo(f"{job} is paused", err=True)
 
 
 @click.command()
 @click.argument("job", shell_complete=job_ids)
 def resume(job: str) -> None:
     """Continue a paused or failed JOB where it stopped."""
-    _set(job, "running", None)
+    from ruie.worker.client import Client
+
+    Client().resume(job)
+    click.echo(f"{job} is running", err=True)
 
 
 @click.command()
 @click.argument("job", shell_complete=job_ids)
 def cancel(job: str) -> None:
     """End JOB for good; its records stay."""
-    _set(job, "cancelled", "cancelled by hand")
+    from ruie.worker.client import Client
+
+    Client().cancel(job)
+    click.echo(f"{job} is cancelled", err=True)
 
 
 @click.command()
@@ -55,12 +59,3 @@ def cap(job: str, usd: float | None, without: bool) -> None:
         committed = spend.committed_nusd(conn, job) / spend.NUSD
     limit = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
     click.echo(f"{job} is {known.state}: {limit}, ${committed:,.4f} spent or reserved", err=True)
-
-
-def _set(job: str, state: JobState, reason: str | None) -> None:
-    from ruie.db import job_states
-    from ruie.worker.client import Client
-
-    with Client().engine.begin() as conn:
-        job_states.set_job_state(conn, job, state, reason)
-    click.echo(f"{job} is {state}", err=True)

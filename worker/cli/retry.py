@@ -18,23 +18,20 @@ def retry(job: str, error_class: str | None, model: str | None, as_json: bool) -
 
     A job that was done runs again. `ruie quarantine list` shows the items and their errors.
     """
-    from ruie.db import jobs, quarantine, spend
+    from ruie.db import quarantine
     from ruie.db.engine import reading
     from ruie.worker.cli.model_check import check_model
-    from ruie.worker.client import Client, check_cap
+    from ruie.worker.client import Client
     from ruie.worker.terminal import counted, print_json
 
     client = Client()
     with reading(client.engine) as conn:
-        known = jobs.get_job(conn, job)
-    if model:
-        if known.cap_nusd is not None:
-            check_cap(known.cap_nusd / spend.NUSD, model, client.config)
-        check_model(client.config, model)
-    with client.engine.begin() as conn:
         before = quarantine.count_quarantined(conn, job)
-        retried = quarantine.retry_quarantined(conn, job, error_class, model)
-        state = jobs.get_job(conn, job).state
+    client.check_retry(job, model)
+    if model:
+        check_model(client.config, model)
+    retried = client.retry(job, error_class=error_class, model=model)
+    state = client.job(job).state
     if as_json:
         print_json(
             {"job_id": job, "state": state, "retried": retried, "error_class": error_class,

@@ -26,16 +26,10 @@ def import_(file: Path, job: str, reviewer: str | None) -> None:
 
     Importing it again changes nothing.
     """
-    from ruie.db import jobs
-    from ruie.db.engine import reading
     from ruie.worker.client import Client
-    from ruie.worker.reviewing import import_reviews
     from ruie.worker.terminal import counted
 
-    engine = Client().engine
-    with reading(engine) as conn:
-        known = jobs.get_job(conn, job)
-    done = import_reviews(engine, known, file, reviewer)
+    done = Client().import_reviews(job, file, reviewer)
     for problem in done.problems:
         verb = "left out" if problem.rows else "repaired"
         click.echo(f"{verb}  {problem}. {problem.hint}", err=True)
@@ -116,25 +110,8 @@ def score(job: str, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export(job: str | None, output: Path, overwrite: bool) -> None:
     """Write the reviews, of all documents or of those of JOB, as gold data with their schema."""
-    from ruie.db import jobs, reviews
-    from ruie.db.engine import reading
-    from ruie.errors import UsageError
-    from ruie.formats.writing import schema_text
-    from ruie.schema import Schema
     from ruie.worker.client import Client
-    from ruie.worker.export import write
     from ruie.worker.terminal import counted
 
-    write.check(output, "jsonl", overwrite=overwrite)
-    with reading(Client().engine) as conn:
-        if job:
-            jobs.get_job(conn, job)
-        current = list(reviews.current_reviews(conn, job))
-    if not current:
-        raise UsageError("There is no review.", "Import some with `ruie review import`.")
-    if len({r.schema_digest for r in current}) > 1:
-        raise UsageError("The reviews are of several schemas.", "Name one JOB.")
-    write.write_rows(
-        output, (r.body for r in current), schema_text(Schema.from_body(current[0].schema_body))
-    )
-    click.echo(f"{output}: {counted(len(current), 'review')}", err=True)
+    count = Client().export_reviews(output, job, overwrite=overwrite)
+    click.echo(f"{output}: {counted(count, 'review')}", err=True)

@@ -13,10 +13,10 @@ from ruie import __version__
 from ruie.annotations import Corpus
 from ruie.bootstrap import LEVEL, RESAMPLES
 from ruie.errors import UnavailableError
-from ruie.extractor import Retriever
 from ruie.files import write_atomically
 from ruie.mistakes import Mistake
 from ruie.prompts import PROMPT_VERSION
+from ruie.questioner import Retriever
 from ruie.settings import Settings
 from ruie.worker.client import decoding
 from ruie.worker.evaluation.chart import chart

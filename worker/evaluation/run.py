@@ -11,8 +11,9 @@ from ruie.bundle import Bundle
 from ruie.bundle.manifest import DEMONSTRATIONS
 from ruie.errors import UsageError
 from ruie.evaluation import Prediction, gold_queries, predict
-from ruie.extractor import Extractor, Retriever
+from ruie.extractor import Extractor
 from ruie.llm import connect
+from ruie.questioner import Retriever
 from ruie.retrievers import BM25, NAMES, Random
 from ruie.settings import Settings
 from ruie.worker.client import decoding

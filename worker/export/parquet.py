@@ -23,7 +23,7 @@ from ruie.db.record_pages import (
     RelationRecord,
     SpanRecord,
 )
-from ruie.worker.export.rows import Counts
+from ruie.worker.export.rows import Counts, RecordTable
 
 
 def _offsets(part: str = "") -> list[tuple[str, Any]]:
@@ -70,16 +70,33 @@ def write_tables(
             )
             for name, schema in TABLES.items()
         }
-        remaining = iter(documents)
-        while page := list(islice(remaining, PAGE)):
-            rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-            for document in page:
-                counts.documents += 1
-                for name, row in _rows(document):
-                    rows[name].append({"job_id": job, "document_id": document.id, **row})
+        for page in _pages(documents, job):
+            counts.documents += len(page["documents"])
             for name, schema in TABLES.items():
-                if rows[name]:
-                    writers[name].write_table(pa.Table.from_pylist(rows[name], schema=schema))
+                if page[name]:
+                    writers[name].write_table(pa.Table.from_pylist(page[name], schema=schema))
+
+
+def record_table(documents: Iterable[DocumentRecords], job: str, name: RecordTable) -> Any:
+    """One of the tables, a `pyarrow.Table`."""
+    schema = TABLES[name]
+    pages = _pages(documents, job)
+    return pa.Table.from_batches(
+        (pa.RecordBatch.from_pylist(page[name], schema=schema) for page in pages), schema
+    )
+
+
+def _pages(
+    documents: Iterable[DocumentRecords], job: str
+) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """The rows of each table, for `PAGE` documents at a time."""
+    remaining = iter(documents)
+    while page := list(islice(remaining, PAGE)):
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        for document in page:
+            for name, row in _rows(document):
+                rows[name].append({"job_id": job, "document_id": document.id, **row})
+        yield rows
 
 
 def _rows(document: DocumentRecords) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.formats.jsonl import KEYS
 from ruie.records import Task
+
+RecordTable = Literal["documents", "entities", "relations", "events", "event_arguments"]
+"""The tables of an export."""
 
 
 @dataclass(slots=True)
