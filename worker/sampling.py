@@ -14,7 +14,6 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from ruie.bundle.encoder import Encoder, Vectors
-from ruie.db.item_states import QUARANTINED
 from ruie.db.models import chunks, documents, extractions, origins, reviews, schemas, work_items
 from ruie.db.sql import pieces
 
@@ -104,5 +103,5 @@ def _trouble(conn: Connection, job_id: str) -> dict[int, int]:
         .where(work_items.c.job_id == job_id)
     )
     for number, state, rejects in conn.execute(items):
-        counts[number] = counts.get(number, 0) + len(rejects or ()) + (state == QUARANTINED)
+        counts[number] = counts.get(number, 0) + len(rejects or ()) + (state == "quarantined")
     return counts

@@ -123,3 +123,43 @@ def test_a_corpus_is_refreshed_and_not_copied(ruie: Ruie, upgraded: Path, tmp_pa
     refreshed = json.loads(ruie(*enqueue, "--refresh", "--json").stdout)
     assert (refreshed["documents"], refreshed["items"]) == (2, 2)
     assert refreshed["removed"] == 0
+
+
+def test_a_sample_is_annotated_imported_and_learned(
+    ruie: Ruie, upgraded: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "jobs.yaml").write_text("name: jobs\nentities: [SKILL]\n")
+    cooks = [f"A cook who knows soup is wanted in kitchen {n} ." for n in range(6)]
+    other = "The council of the town met to speak about the new bridge over the river ."
+    texts = [*cooks, other]
+    write(tmp_path / "ads.jsonl", *({"id": f"d{n}", "text": t} for n, t in enumerate(texts)))
+    job = ruie("enqueue", "ads.jsonl", "--schema", "jobs.yaml").stdout.strip()
+
+    done = ruie("review", "sample", job, "-n", "2", "-o", "todo.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert f"ruie review import todo.jsonl --job {job}" in done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "todo.jsonl").read_text().splitlines()]
+    assert [row["entities"] for row in rows] == [None, None]
+    assert {row["text"] == other for row in rows} == {True, False}, "one of each kind"
+    assert (tmp_path / "todo.yaml").exists()
+    assert ruie("review", "sample", job, "-o", "todo.jsonl").returncode == 2  # it is there
+
+    for row in rows:  # by hand: texts without offsets
+        row["entities"] = [{"type": "SKILL", "text": "soup"}] if "soup" in row["text"] else []
+    write(tmp_path / "todo.jsonl", *rows)
+    assert ruie("review", "import", "todo.jsonl", "--job", job).returncode == 0
+    learned = json.loads(ruie("learn", job, "--only", "--json").stdout)
+    assert learned == {"version": 1, "reviews": 2, "demonstrations": 2}
+
+    more = ruie("review", "sample", job, "-n", "9", "-o", "rest.jsonl")
+    assert more.returncode == 0, more.stderr
+    rest = [json.loads(line)["id"] for line in (tmp_path / "rest.jsonl").read_text().splitlines()]
+    assert sorted([*rest, *(row["id"] for row in rows)]) == [f"d{n}" for n in range(7)]
+    write(
+        tmp_path / "all.jsonl",
+        *({"id": f"d{n}", "text": t, "entities": []} for n, t in enumerate(texts)),
+    )
+    ruie("review", "import", "all.jsonl", "--job", job)
+    none = ruie("review", "sample", job)
+    assert none.returncode == 2
+    assert "Every document of the job is reviewed" in none.stderr

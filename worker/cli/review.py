@@ -115,3 +115,46 @@ def export(job: str | None, output: Path, overwrite: bool) -> None:
 
     count = Client().export_reviews(output, job, overwrite=overwrite)
     click.echo(f"{output}: {counted(count, 'review')}", err=True)
+
+
+@review.command()
+@click.argument("job", shell_complete=job_ids)
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, help="Documents; default: 10.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="JSONL to write; default: the job's id, -sample.jsonl.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def sample(job: str, count: int, output: Path | None, overwrite: bool) -> None:
+    """Write the documents of JOB that are worth annotating first, with the model's records.
+
+    They stand for as many others as possible. Once some are reviewed, those whose answers were
+    rejected or given up count for more.
+    """
+    from ruie.bundle import Bundle
+    from ruie.db import jobs
+    from ruie.db.engine import reading
+    from ruie.errors import UsageError
+    from ruie.worker import sampling
+    from ruie.worker.client import Client
+    from ruie.worker.export import write
+    from ruie.worker.terminal import counted
+
+    client = Client()
+    path = output or Path(f"{job}-sample.jsonl")
+    write.check(path, "jsonl", overwrite=overwrite)
+    bundle = Bundle.open(client.config.bundle, threads=client.config.encoder_threads)
+    prefix = bundle.manifest.encoder.query_prefix
+    with reading(client.engine) as conn:
+        known = jobs.get_job(conn, job)
+        chosen = sampling.sample(conn, job, known.schema_name, bundle.encoder, prefix, count)
+    if not chosen:
+        raise UsageError("Every document of the job is reviewed.", f"`ruie learn {job}` uses them.")
+    write.export_template(client.engine, known, chosen, path, overwrite=overwrite)
+    click.echo(
+        f"{path}: {counted(len(chosen), 'document')} to annotate: correct the lists, and replace"
+        f" null by a list\nthen `ruie review import {path} --job {job}` and `ruie learn {job}`",
+        err=True,
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -62,6 +63,26 @@ def export(
             f"{path} cannot be written: {error.strerror or error}.", "Choose another --output."
         ) from None
     return counts
+
+
+def export_template(
+    engine: Engine, job: Job, documents: Sequence[int], path: Path, *, overwrite: bool = False
+) -> None:
+    """Write some documents, in this order, for a person to annotate: with the model's records, and
+    null for each task without an answer. Raises as `export`."""
+    check(path, "jsonl", overwrite=overwrite)
+    read = (document_records(engine, job.id, document=number) for number in documents)
+    try:
+        with (
+            replacing(path) as partial,
+            partial.open("w", encoding="utf-8", newline="\n") as stream,
+        ):
+            write_lines(stream, chain.from_iterable(read), job, Counts(), unanswered=True)
+        _write_schema(path, schema_text(Schema.from_body(job.schema_body)))
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}.", "Choose another --output."
+        ) from None
 
 
 def write_lines(
