@@ -27,9 +27,11 @@ from ruie.db.record_pages import (
     DocumentRecords,
     EntityRecord,
     EventRecord,
+    GivenUp,
     RelationRecord,
     SpanRecord,
 )
+from ruie.db.reviews import Review
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
 from ruie.decoding import Decoding
@@ -68,6 +70,7 @@ __all__ = [
     "EntityRecord",
     "Estimate",
     "EventRecord",
+    "GivenUp",
     "Hours",
     "Imported",
     "Job",
@@ -83,6 +86,7 @@ __all__ = [
     "ProgressCallback",
     "QuarantinedItem",
     "RelationRecord",
+    "Review",
     "Schedule",
     "ScheduleRun",
     "Schedules",

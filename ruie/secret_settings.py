@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from pydantic_core import ErrorDetails
 
 from ruie import endpoint_settings, secrets
 from ruie.named_files import opened
@@ -101,3 +102,12 @@ def _object(variable: str, text: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{variable}: the file holds no JSON object of headers")
     return value
+
+
+def problem(details: ErrorDetails) -> str:
+    """What is wrong with a setting. Never its value, which may be a secret."""
+    if details["type"] == "value_error":
+        said = str(details["ctx"]["error"])
+    else:
+        said = details["msg"].lower()
+    return f"RUIE_{str(details['loc'][0]).upper()}: {said}" if details["loc"] else said

@@ -23,7 +23,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -284,7 +283,7 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**secret.replaced_by(overrides))
     except ValidationError as error:
-        problems = "; ".join(_problem(details) for details in error.errors())
+        problems = "; ".join(secret.problem(details) for details in error.errors())
         raise SettingsError(
             f"Wrong settings (environment or {CONFIG_FILE}): {problems}.",
             "The settings are listed in docs/settings.md.",
@@ -293,12 +292,3 @@ def load(**overrides: Any) -> Settings:
         raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}.", "Correct it.") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"Wrong settings: {error}.", "See docs/settings.md.") from None
-
-
-def _problem(details: ErrorDetails) -> str:
-    """What is wrong with a setting. Never its value, which may be a secret."""
-    if details["type"] == "value_error":
-        said = str(details["ctx"]["error"])
-    else:
-        said = details["msg"].lower()
-    return f"RUIE_{str(details['loc'][0]).upper()}: {said}" if details["loc"] else said

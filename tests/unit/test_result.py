@@ -87,7 +87,7 @@ def html(shown: Any) -> LexborHTMLParser:
 
 def test_a_notebook_shows_the_text_marked_and_the_records() -> None:
     tree = html(WHOLE)
-    assert [node.text() for node in tree.css("mark")] == ["Ada", "Ada", "Bo", "moved"]
+    assert [node.text() for node in tree.css("mark")] == ["Ada", "Ada", "Bo", "Bo", "moved"]
     assert not tree.css(".text b")  # the text's own tags are text
     assert [node.text() for node in tree.css(".records .type")] == [
         "person", "place", "with", "move",

@@ -56,8 +56,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "review export": ("review export -o gold.jsonl",),
     "review import": (f"review import corrected.jsonl --job {JOB} --reviewer Ada",),
     "review list": ("review list",),
-    "review sample": (f"review sample {JOB} -n 10 -o todo.jsonl",),
     "review score": (f"review score {JOB}",),
+    "review sample": (f"review sample {JOB} -n 10 -o todo.jsonl",),
     "schedule add": (
         'schedule add news --cron "0 2 * * *" --tz Europe/Berlin \\\n'
         "    --source /data/news --schema oil.yaml",

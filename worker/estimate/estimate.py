@@ -65,10 +65,7 @@ def estimate(
     with the number of documents read. Raises `BundleError`, `SettingsError`.
     """
     counter = token_counter(model, config.llm_tokenizer)
-    bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
-    with reading(engine) as conn:
-        over = _added(conn, schema, bundle.encoder_digest, added)
-    bundle = bundle.over([row.demonstration for row in over], known_vectors(bundle, over))
+    bundle = _shown(config, engine, schema, added)
     decoding = _proved(decoding, config, engine, model)
     extractor = Extractor(bundle, connect(config), model, decoding)
     surveyed = survey(
@@ -103,6 +100,16 @@ def estimate(
         price=price_of(model, config.llm_prices, config.llm_base_url),
         mode=mode,
     )
+
+
+def _shown(
+    config: Settings, engine: Engine, schema: Schema, added: Sequence[Demonstration] | None
+) -> Bundle:
+    """The bundle with what lies over it."""
+    bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
+    with reading(engine) as conn:
+        over = _added(conn, schema, bundle.encoder_digest, added)
+    return bundle.over([row.demonstration for row in over], known_vectors(bundle, over))
 
 
 def _added(
