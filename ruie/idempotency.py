@@ -57,7 +57,7 @@ def prompt_key(call: Call, query: Query, decoding: Decoding, salt: str) -> str:
             list(query.labels),
             str(decoding.form),
             call.response_format,
-            list(call.stop),
+            decoding.keyed_stop(call.stop),
             shaping(call.parameters),
             *([salt] if salt else []),
         ]

@@ -21,6 +21,7 @@ from ruie.output.json_form import read_json
 from ruie.output.labels import Labels
 from ruie.output.linear_form import LinearReader
 from ruie.output.marks import barest, plain
+from ruie.output.run_on import answer_alone
 from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span, Task
 
 
@@ -61,6 +62,7 @@ def parse(
 ) -> Parsed:
     """Items grounded in `query.text`, and rejects. Never raises."""
     text = _Text(query)
+    output = answer_alone(output, text.contains, query.labels)
     linear = LinearReader(query, text.contains)
     labels = linear.labels
 

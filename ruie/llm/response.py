@@ -138,9 +138,13 @@ def read_completion(
         prompt=stated.prompt or call.prompt_tokens,
         completion=stated.completion or estimate_tokens(said.everything),
     )
+    meaning = _meaning(choice.get("finish_reason"))
+    if stated.completion == call.max_tokens:
+        # some servers say `stop`, or nothing, of an answer that they cut off there
+        meaning = "length"
     return Completion(
         text=said.text,
-        finish_reason=_meaning(choice.get("finish_reason")),
+        finish_reason=meaning,
         usage=usage,
         latency_s=latency_s,
         headers=headers,
