@@ -37,9 +37,7 @@ def message(text: str, context: str = "") -> str:
     "between", ["\n", "\n\n", "\nuser\n", "\n<|im_start|>user\n", "\n\n### User:\n", "\n**"]
 )
 @pytest.mark.parametrize("context", ["", "Another title"])
-def test_the_next_demonstration_is_no_answer(
-    between: str, context: str, form: OutputForm
-) -> None:
+def test_the_next_demonstration_is_no_answer(between: str, context: str, form: OutputForm) -> None:
     written = {"items": [{"type": "PERSON", "span": "Mara Quill"}]}
     answer = json.dumps(written) if form is OutputForm.JSON else "PERSON: Mara Quill"
     going_on = message("John Reed and Ada Byron met.", context) + " PERSON: John Reed, Ada Byron"
