@@ -15,8 +15,9 @@ from ruie.request_parameters import shaping
 EMPTY_LINE = ("\n\n",)
 """The stop sequence where none is named: an answer may have an item on each line."""
 KEYED = ("\n",)
-"""What stands for it in keys and questions: the end of the first line, where answers ended in earlier
-versions. What they kept would be paid for again otherwise, and each corpus asked about anew."""
+"""What stands for it in keys and questions: the end of the first line, where answers ended in
+earlier versions. What they kept would be paid for again otherwise, and each corpus asked about
+anew."""
 LENGTHEN = 2
 """By how much `max_tokens` is multiplied, once, for an answer that was cut off."""
 
@@ -25,7 +26,8 @@ LENGTHEN = 2
 class Decoding:
     """What determines an answer besides model and query; part of every idempotency key.
 
-    stop: stop sequences; None: an empty line. parameters: added to each request; those that do not shape an answer are in no key.
+    stop: stop sequences; None: an empty line.
+    parameters: added to each request; those that do not shape an answer are in no key.
     reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
     room makes no other answer. constraint: how the endpoint takes the grammar of the form
     `grammar`; in no key. The form `auto` is to be resolved before anything is asked.

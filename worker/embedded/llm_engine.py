@@ -27,8 +27,8 @@ BATCH_TOKENS = 512  # prompt tokens computed in one step: benchmarks/local_llm.m
 SEQUENCES = 8  # requests in one batch; the others wait their turn
 CACHE_GIB = 1  # keys and values in 8 bits take about 12 KiB a token
 LONG_STOP = "\x01\x02\x03\x04\x05\x06"
-"""A stop string that no answer has. The engine looks for all of them among as many last tokens as the
-longest has by itself, one in `\\n\\n`, while a model may write two line ends: it would miss them."""
+"""A stop string that no answer has. The engine looks for all of them among as many last tokens as
+the longest has by itself: one in `\\n\\n`, while a model may write two, which it would miss."""
 
 
 @dataclass(frozen=True, slots=True)
