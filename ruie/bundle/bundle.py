@@ -25,7 +25,7 @@ from ruie.bundle.manifest import (
     digest,
     file_card,
 )
-from ruie.bundle.overlay import Overlay, passages
+from ruie.bundle.overlay import Overlay, not_in, passages
 from ruie.bundle.reranker import Reranker
 from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
 from ruie.bundle.table import Table
@@ -73,14 +73,15 @@ class Bundle:
         known: Mapping[str, Vectors] = MappingProxyType({}),
     ) -> Bundle:
         """The same bundle with further demonstrations, which take the place of its own of the same
-        partition and text. Index and ranking stay as they are; these are searched exactly.
+        partition and text. Index and ranking stay as they are; these are searched exactly. What it
+        has already changes nothing: then it is the same bundle.
 
         known: vectors that were kept, by the text that was encoded (`passages`).
         """
-        if not added:
-            return self
         if self._overlay is not None:
-            return self._base.over([*self._overlay.rows, *added], known)
+            return self._base.over([*self._overlay.rows, *added], known) if added else self
+        if not (added := not_in(self._table, added)):
+            return self
         other = copy.copy(self)
         other._base = self
         card = self.manifest.encoder

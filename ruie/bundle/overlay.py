@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,23 @@ def passages(demonstrations: Sequence[Demonstration], card: EncoderCard) -> list
     return [prefix + passage_text(each, keywords=card.keywords) for each in demonstrations]
 
 
+def not_in(table: Table, added: Sequence[Demonstration]) -> list[Demonstration]:
+    """Those that the bundle does not have as they are. Of rows of one partition with the same text,
+    and about the same event, the last is kept."""
+    last = {(partition_key(d), text_key(d.text), d.trigger): d for d in added}
+    texts = {text for _, text, _ in last}
+    known: dict[tuple[object, ...], list[Demonstration]] = {}
+    for row in range(len(table)):
+        if (text := table.key(row)) in texts:
+            old = table.row(row)
+            known.setdefault((partition_key(old), text, old.trigger), []).append(old)
+    return [
+        row
+        for key, row in last.items()
+        if [replace(old, id=row.id) for old in known.get(key, ())] != [row]
+    ]
+
+
 class Overlay:
     """Added rows, numbered on from the bundle's, their partitions and vectors."""
 
@@ -41,10 +58,8 @@ class Overlay:
         known: Mapping[str, Vectors],
     ) -> None:
         """table: the bundle's demonstrations. known: vectors, float32, shape (dimension,), by the
-        text that was encoded; the others are encoded on first use. Of added rows of one partition
-        with the same text, and about the same event, the last is kept."""
-        last = {(partition_key(d), text_key(d.text), d.trigger): d for d in added}
-        self.rows, partitions = arrange(list(last.values()))
+        text that was encoded; the others are encoded on first use."""
+        self.rows, partitions = arrange(added)
         self._first = len(table)
         self.partitions = tuple(
             part.model_copy(

@@ -22,6 +22,7 @@ from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
 from ruie.output.nothing import is_none, takes_back
+from ruie.output.retraction import takes_back_below
 from ruie.records import Query, Reject, RejectReason, Task
 
 MAX_DEPTH = 4
@@ -104,7 +105,10 @@ class _Reader:
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
-            if plain_key(key) in LISTS and not (label and _are_spans(inner)):
+            if label is None and isinstance(inner, dict | list) and takes_back_below(key):
+                if inner:
+                    self._malformed({key: inner})
+            elif plain_key(key) in LISTS and not (label and _are_spans(inner)):
                 self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
             elif label is not None:
                 self._spans(label, inner, its_literal, key)

@@ -125,3 +125,11 @@ def test_without_a_model_of_the_types_similarity_and_mentions_rank(
     assert [demo.id for demo in over.retrieve([query], 2)[0]] == ["ad7", "ad1"]
     known = [query_of(row) for row in opened.demonstrations()[::10]]
     assert shown(over, known) == shown(Bundle.open(copied, threads=2), known)
+
+
+def test_what_the_bundle_has_already_changes_nothing(opened: Bundle) -> None:
+    rows = opened.demonstrations()
+    assert opened.over([replace(row, id=f"again {row.id}") for row in rows]) is opened
+    other = replace(rows[0], items=())
+    changed = opened.over([rows[1], other])
+    assert len(changed) == len(opened) + (rows[0].items != ())
