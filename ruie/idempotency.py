@@ -5,10 +5,8 @@ an answer again. A prompt's key is that of what is really sent, whatever chose i
 where another bundle chooses the same ones, the answer is there.
 
 Neither has the endpoint: a model that moves to another host, or is reached through a proxy, is the
-same model and is not paid for again. Where the model's name is that of a deployment, which says
-nothing of the model (Azure), the prompt's key has its host; the question's key has not, as answers
-that are kept would be lost. OpenRouter's `provider` and `route` choose a host likewise and are in no
-key; `models`, which may choose another model, is in both.
+same model and is not paid for again. OpenRouter's `provider` and `route` choose a host likewise and
+are in no key; `models`, which may choose another model, is in both.
 """
 
 from __future__ import annotations

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ruie.grounding import Grounder
-from ruie.output import json_text
+from ruie.output import json_text, retraction
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
 from ruie.output.nothing import is_none, takes_back
-from ruie.output.retraction import takes_back_below
 from ruie.records import Query, Reject, RejectReason, Task
 
 MAX_DEPTH = 4
@@ -105,9 +104,8 @@ class _Reader:
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
-            if label is None and isinstance(inner, dict | list) and takes_back_below(key):
-                if inner:
-                    self._malformed({key: inner})
+            if label is None and retraction.in_json(key, inner):
+                self._malformed({key: inner})
             elif plain_key(key) in LISTS and not (label and _are_spans(inner)):
                 self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
             elif label is not None:

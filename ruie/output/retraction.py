@@ -40,3 +40,8 @@ def takes_back_below(heading: str) -> bool:
     heading = heading.replace("_", " ")
     last = heading[-LONGEST:]
     return takes_back(heading) or any(m.end() == len(last) for m in _ENDS.finditer(last))
+
+
+def in_json(key: str, inner: object) -> bool:
+    """Whether an object lists under this name what are no items."""
+    return isinstance(inner, dict | list) and bool(inner) and takes_back_below(key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ruie.decoding import Decoding
 from ruie.extractor import Extractor
 from ruie.settings import load
@@ -11,6 +13,7 @@ from ruie.worker.demo import gold
 from ruie.worker.embedded.stack import LocalLLM
 
 
+@pytest.mark.filterwarnings("ignore::ruie.errors.FailedCallsWarning")  # a small model may fail
 def test_a_real_model_finds_real_entities(bundle_path: Path, tmp_path: Path) -> None:
     corpus = gold.corpus("entities")
     rows = corpus.rows[:3]

@@ -79,7 +79,7 @@ RELATION = [("works_for", "Mara Quill", "Orvane")]
     "output",
     [
         "| Tail | Relation | Head |\n|---|---|---|\n| Orvane | works_for | Mara Quill |",
-        "| # | **Object** | Predicate | Subject |\n|-|-|-|-|\n| 1 | Orvane | works_for | Mara Quill |",
+        "|#|**Object**|Predicate|Subject|\n|-|-|-|-|\n|1|Orvane|works_for|Mara Quill|",
         "Relation\tTail\tHead\nworks_for\tOrvane\tMara Quill",
         "works_for: Orvane (tail), Mara Quill (head)",
         "works_for: tail: Orvane, head: Mara Quill",
