@@ -34,16 +34,20 @@ def not_in(table: Table, added: Sequence[Demonstration]) -> list[Demonstration]:
     and about the same event, the last is kept."""
     last = {(partition_key(d), text_key(d.text), d.trigger): d for d in added}
     texts = {text for _, text, _ in last}
-    known: dict[tuple[object, ...], list[Demonstration]] = {}
+    said = {replace(row, id="") for row in added}
+    known: dict[tuple[object, ...], set[Demonstration]] = {}
     for row in range(len(table)):
         if (text := table.key(row)) in texts:
             old = table.row(row)
-            known.setdefault((partition_key(old), text, old.trigger), []).append(old)
-    return [
-        row
-        for key, row in last.items()
-        if [replace(old, id=row.id) for old in known.get(key, ())] != [row]
-    ]
+            known.setdefault((partition_key(old), text, old.trigger), set()).add(
+                replace(old, id="")
+            )
+
+    def kept(key: tuple[object, ...], row: Demonstration) -> bool:
+        """Whether the bundle has it, and nothing else in its place."""
+        return replace(row, id="") in known.get(key, ()) and known[key] <= said
+
+    return [row for key, row in last.items() if not kept(key, row)]
 
 
 class Overlay:
