@@ -68,6 +68,7 @@ def found(database: Path, job: str) -> set[tuple[str, str, str]]:
     return {row for row in rows if row[0] not in REVIEWED}
 
 
+@pytest.mark.slow  # a minute of the local model; test_own_types.py is the short form
 def test_six_annotated_texts_are_enough(tmp_path: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(
         ["bash", "-e", "-c", f"{SCRIPT}\necho \"JOBS $job $again\""],
