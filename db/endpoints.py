@@ -8,7 +8,7 @@ shape, and the next failure makes it away again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,15 +68,21 @@ def find(conn: Connection, target: Target) -> Standing | None:
     row = conn.execute(_row(target).add_columns(taken)).one_or_none()
     if row is None:
         return None
-    reason = conn.execute(
-        select(endpoints.c.reason, endpoints.c.trying).where(
-            endpoints.c.url == target.endpoint, endpoints.c.away_since.is_not(None)
-        )
+    c = endpoints.c
+    endpoint = conn.execute(
+        select(c.away_since, c.reason, c.trying, c.outages).where(c.url == target.endpoint)
     ).one_or_none()
-    away = (reason.reason or "unreachable") if reason and not reason.trying else ""
+    standing = Standing(
+        RequestProfile.from_body(row.learned),
+        proven=row.proven_at is not None,
+        taken=bool(row.taken),
+        outages=endpoint.outages if endpoint else 0,
+    )
+    if endpoint is None or endpoint.away_since is None:
+        return standing
     # While an endpoint is being tried nothing is proven.
-    proven = row.proven_at is not None and reason is None
-    return Standing(RequestProfile.from_body(row.learned), proven, away, bool(row.taken))
+    away = "" if endpoint.trying else endpoint.reason or "unreachable"
+    return replace(standing, proven=False, away=away)
 
 
 def add(conn: Connection, target: Target) -> None:
@@ -164,23 +170,26 @@ def refused(conn: Connection, target: Target, failure: Failure, *, by_item: bool
 def failed(conn: Connection, endpoint: str, failure: Failure, *, certain: bool) -> bool:
     """Calls failed; see `ruie.llm.ledger.Ledger.failed`."""
     row = _locked(conn, endpoint)
+    if row.away_since is None and _since(row, failure.outages):
+        return True  # the call was sent before the endpoint could be reached again
     items = sorted({*row.failed_items, *failure.items})[:KEPT_ITEMS]
     away = certain or row.away_since is not None or len(items) >= DIFFERENT_ITEMS
     values: dict[str, Any] = {"failed_items": items, "updated_at": utcnow()}
     if away and (row.away_since is None or row.trying):
         values |= _away(row, failure.reason)
     if away and row.away_since is None:
+        values["outages"] = row.outages + 1
         give_back_attempts(conn, OUTAGE_CLASSES)
     conn.execute(update(endpoints).where(endpoints.c.url == endpoint).values(values))
     return away
 
 
-def is_away(conn: Connection, endpoint: str) -> bool:
-    """Whether no call reaches the endpoint. Locked, so that it stays so in this transaction."""
-    away = select(endpoints.c.url).where(
-        endpoints.c.url == endpoint, endpoints.c.away_since.is_not(None)
-    )
-    return conn.execute(away.with_for_update()).first() is not None
+def was_away(conn: Connection, endpoint: str, outages: int | None) -> bool:
+    """Whether no call reaches the endpoint, or none did at some time since one was sent, when it
+    had been away `outages` times. Locked, so that it stays so in this transaction."""
+    found = select(endpoints).where(endpoints.c.url == endpoint).with_for_update()
+    row = conn.execute(found).one_or_none()
+    return row is not None and (row.away_since is not None or _since(row, outages))
 
 
 def probed(conn: Connection, endpoint: str, error: str | None) -> None:
@@ -273,12 +282,22 @@ def _row(target: Target) -> Any:
 def _locked(conn: Connection, endpoint: str) -> Row[Any]:
     """The endpoint's row, added where it is new."""
     added = insert_new(conn, endpoints).values(
-        url=endpoint, failures=0, trying=False, failed_items=[], updated_at=utcnow()
+        url=endpoint,
+        failures=0,
+        trying=False,
+        failed_items=[],
+        outages=0,
+        updated_at=utcnow(),
     )
     conn.execute(added)
     return conn.execute(
         select(endpoints).where(endpoints.c.url == endpoint).with_for_update()
     ).one()
+
+
+def _since(row: Row[Any], outages: int | None) -> bool:
+    """Whether there was an outage after it had been away so often."""
+    return outages is not None and row.outages > outages
 
 
 def _away(row: Row[Any], reason: str) -> dict[str, Any]:

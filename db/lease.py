@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    func,
     insert,
     select,
     true,
@@ -26,10 +27,13 @@ from sqlalchemy import (
 from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
-from ruie.db.models import extractions, jobs, quarantine, work_items
+from ruie.db.models import attempts, extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
 from ruie.db.usage_columns import FROM_MODEL
+
+SAVED_S = 5.0
+"""An answer may have waited so long, in a busy worker, until it was saved."""
 
 
 def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[LeasedItem]:
@@ -171,8 +175,8 @@ def count_throttled(conn: Connection, item: LeasedItem) -> int:
 
 
 def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
-    """Items that failed in these ways since the last call that was answered was sent have the
-    attempt back, in all jobs: what failed was not theirs. An answer that was on its way meanwhile
+    """Items that failed in these ways since the last call that was answered was sent have those
+    attempts back, in all jobs: what failed was not theirs. An answer that was on its way meanwhile
     does not say that the endpoint was there."""
     last = conn.execute(
         select(extractions.c.created_at, extractions.c.latency_s)
@@ -182,7 +186,18 @@ def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
     ).first()
     since = true()
     if last is not None:
-        since = work_items.c.updated_at > last.created_at - timedelta(seconds=last.latency_s)
+        sent = last.created_at - timedelta(seconds=last.latency_s + SAVED_S)
+        since = attempts.c.created_at > sent
+    failed = (
+        select(func.count())
+        .select_from(attempts)
+        .where(
+            attempts.c.work_item_id == work_items.c.id,
+            attempts.c.error_class.in_(error_classes),
+            since,
+        )
+        .scalar_subquery()
+    )
     for state in (PENDING, RETRY, LEASED):  # each has a small index of its own
         conn.execute(
             update(work_items)
@@ -190,9 +205,12 @@ def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
                 work_items.c.state == state,
                 work_items.c.error_class.in_(error_classes),
                 work_items.c.attempts > 0,
-                since,
             )
-            .values(attempts=work_items.c.attempts - 1)
+            .values(
+                attempts=case(
+                    (work_items.c.attempts > failed, work_items.c.attempts - failed), else_=0
+                )
+            )
         )
 
 

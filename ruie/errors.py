@@ -134,6 +134,8 @@ class CallError(RuieError):
         """How often calls were refused in this way with no answer between; None: not counted."""
         self.systemic = False
         """Whether calls of different items fail so: then it is no fault of this item's."""
+        self.outages: int | None = None
+        """How often the endpoint had been away when the call was sent, where it concerns that."""
 
 
 class TransientCallError(CallError):

@@ -24,6 +24,8 @@ class Endpoint(Base):
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of the next probe
     trying: Mapped[bool] = mapped_column(Boolean, default=False)  # a probe succeeded; now calls
     failed_items: Mapped[Any] = mapped_column(Json)  # keys; none was answered since
+    # How often it was away so far.
+    outages: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow())
 
 

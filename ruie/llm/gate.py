@@ -43,11 +43,12 @@ REFUSED_ITEMS = 3
 
 class Pass(NamedTuple):
     """Leave to send a call. turn: names the turn of a call that is made alone, while no other of
-    its kind is sent; "" for other calls."""
+    its kind is sent; "" for other calls. outages: of the endpoint, so far."""
 
     target: Target
     profile: RequestProfile
     turn: str = ""
+    outages: int = 0
 
 
 @dataclass(slots=True)
@@ -106,7 +107,8 @@ class Gate:
         """The target is proven, as the profile says."""
         await self._ledger.prove(passed.target, profile)
         known = self._known[passed.target]
-        known.standing, known.read_at = Standing(profile, proven=True), time.monotonic()
+        known.standing = Standing(profile, proven=True, outages=passed.outages)
+        known.read_at = time.monotonic()
 
     async def failed(self, passed: Pass, call: Call, error: CallError) -> bool:
         """The call failed. Says in the error how often it failed alike, and whether it concerns
@@ -117,6 +119,7 @@ class Gate:
         if isinstance(error, FatalCallError | RequestRefusedError):
             await self._refused(passed, known, call, error)
         elif error.concern is Concern.ENDPOINT:
+            error.outages = passed.outages
             await self._suspect(passed, known, call, error)
         return False
 
@@ -134,7 +137,7 @@ class Gate:
         if (standing := known.standing) is not None and standing.proven and not standing.away:
             if time.monotonic() - known.read_at > REFRESH_S:
                 self._refresh(target, known)
-            return Pass(target, standing.profile)
+            return Pass(target, standing.profile, outages=standing.outages)
         turn, pause_s = uuid.uuid4().hex, POLL_S[0]
         async with known.entrance:
             while True:
@@ -142,11 +145,11 @@ class Gate:
                 if standing.away:
                     raise EndpointAwayError(f"{target.endpoint} is away: {standing.away}")
                 if standing.proven:
-                    return Pass(target, standing.profile)
+                    return Pass(target, standing.profile, outages=standing.outages)
                 if not standing.taken and await self._ledger.claim(target, turn, TURN_S):
                     standing = await self._read(target, known)
                     if not standing.proven and not standing.away:
-                        return Pass(target, standing.profile, turn)
+                        return Pass(target, standing.profile, turn, standing.outages)
                     await self._ledger.release(target, turn)  # found out just before
                     continue
                 await asyncio.sleep(pause_s)
@@ -195,14 +198,16 @@ class Gate:
         known.standing = None
 
     async def _suspect(self, passed: Pass, known: _Known, call: Call, error: CallError) -> None:
-        """One item that fails is its own matter; several with no success between are not."""
+        """One item that fails is its own matter; several with no success between are not, nor one
+        whose call was sent before an outage that is over by now."""
         items = known.failed.setdefault(Concern.ENDPOINT, set())
         items.add(call.key)
         unreached = isinstance(error, UnreachableError)
         if not passed.turn and len(items) < (UNREACHED_ITEMS if unreached else DIFFERENT_ITEMS):
             return
         known.standing = None
-        failure = Failure(error.kind, error.message, tuple(items))
+        failure = Failure(error.kind, error.message, tuple(items), passed.outages)
         if await self._ledger.failed(passed.target.endpoint, failure, certain=unreached):
             error.systemic = True
+            items.clear()
             known.standing = None

@@ -20,21 +20,25 @@ class Target(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a target stands. proven: it has answered, as the profile says. away: why no call reaches
-    its endpoint, or "". taken: somebody has the turn to make a call alone."""
+    its endpoint, or "". taken: somebody has the turn to make a call alone. outages: how often its
+    endpoint was away, this time included."""
 
     profile: RequestProfile = DEFAULT
     proven: bool = False
     away: str = ""
     taken: bool = False
+    outages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure and the items that failed so, by their keys; kind: of the error."""
+    """A failure and the items that failed so, by their keys; kind: of the error. outages: of the
+    endpoint, as the call was sent; None for what is no call."""
 
     kind: str
     reason: str
     items: tuple[str, ...] = ()
+    outages: int | None = None
 
 
 class Ledger(Protocol):
@@ -61,8 +65,9 @@ class Ledger(Protocol):
         this way with no answer between. by_item: how many different items were."""
 
     async def failed(self, endpoint: str, failure: Failure, *, certain: bool) -> bool:
-        """Calls failed. Returns whether the endpoint is away: if that is certain, or was being
-        tried, or if enough different items failed with no answer between."""
+        """Calls failed. Returns whether their endpoint is away, or has been since they were sent:
+        if that is certain, or was being tried, or if enough different items failed with no answer
+        between."""
 
 
 class LocalLedger:

@@ -117,7 +117,9 @@ def fail(
     leased = item.leased
     match decision:
         case Retry(delay_s, counts, overrides):
-            if error.concern is Concern.ENDPOINT and endpoints.is_away(conn, item.call.endpoint):
+            if error.concern is Concern.ENDPOINT and endpoints.was_away(
+                conn, item.call.endpoint, error.outages
+            ):
                 counts = False  # found out while this failure was recorded
             held = queue.retry(conn, leased, delay_s, error, counts=counts, overrides=overrides)
         case AwaitEndpoint():
