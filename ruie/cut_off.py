@@ -3,12 +3,19 @@ items as its grammar admits."""
 
 from __future__ import annotations
 
+import re
+
+from ruie.grounding import Grounder
 from ruie.llm import Call, Completion
+from ruie.output.run_on import answer_alone
 from ruie.parsing import parse
 from ruie.records import Query
 
 LEAST = 3
 """Items at the end of an answer that add nothing: more would not, either."""
+
+_COMPLETE = re.compile(r"([^;\n]*+)[;\n]")
+"""An item with what ends it."""
 
 
 def exhausted(output: str, query: Query) -> str | None:
@@ -17,12 +24,16 @@ def exhausted(output: str, query: Query) -> str | None:
     Small models that decode greedily may go on for ever, with the same items or with ones that
     are not in the text. If the last quarter of the complete items, and at least `LEAST`, adds
     nothing to what the others find, the answer without its last, incomplete item counts as whole.
+    So does one after which the model went on with the next demonstration, which is not read.
     """
-    complete = output.split(";")[:-1]
+    if answer_alone(output, Grounder(query.text).contains, query.labels) != output:
+        return output
+    # each with its end; two marks in a row end one item
+    complete = [found for found in _COMPLETE.finditer(output) if found[1].strip()]
     tail = max(LEAST, -(-len(complete) // 4))
     if len(complete) <= tail:
         return None
-    whole, head = ";".join(complete), ";".join(complete[:-tail])
+    whole, head = output[: complete[-1].end(1)], output[: complete[-tail - 1].end(1)]
     if len(parse(whole, query).items) > len(parse(head, query).items):
         return None
     return whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -12,6 +12,12 @@ from ruie.llm.profile import GRAMMARS, JSON_SCHEMA
 from ruie.parsing import OutputForm
 from ruie.request_parameters import shaping
 
+EMPTY_LINE = ("\n\n",)
+"""The stop sequence where none is named: an answer may have an item on each line."""
+KEYED = ("\n",)
+"""What stands for it in keys and questions: the end of the first line, where answers ended in
+earlier versions. What they kept would be paid for again otherwise, and each corpus asked about
+anew."""
 LENGTHEN = 2
 """By how much `max_tokens` is multiplied, once, for an answer that was cut off."""
 
@@ -20,6 +26,7 @@ LENGTHEN = 2
 class Decoding:
     """What determines an answer besides model and query; part of every idempotency key.
 
+    stop: stop sequences; None: an empty line.
     parameters: added to each request; those that do not shape an answer are in no key.
     reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
     room makes no other answer. constraint: how the endpoint takes the grammar of the form
@@ -30,7 +37,7 @@ class Decoding:
     max_tokens: int = 256
     prompt_tokens: int = prompts.MAX_PROMPT_TOKENS
     form: OutputForm = OutputForm.LINEAR
-    stop: tuple[str, ...] = ("\n",)
+    stop: tuple[str, ...] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reasoning_tokens: int = 4096
     constraint: str = ""
@@ -56,6 +63,16 @@ class Decoding:
         """Whether the form needs no proof, or had it."""
         return self.form in (OutputForm.LINEAR, OutputForm.JSON) or bool(self.constraint)
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The stop sequences that are sent."""
+        return EMPTY_LINE if self.stop is None else self.stop
+
+    def keyed_stop(self, sent: Sequence[str]) -> list[str]:
+        """The stop sequences of a request, as they are part of a key."""
+        default = self.stop is None and tuple(sent) == EMPTY_LINE
+        return list(KEYED if default else sent)
+
     def body(self) -> dict[str, Any]:
         """As plain JSON values, in a fixed order: what is part of a key."""
         shaped = shaping(self.parameters)
@@ -64,19 +81,21 @@ class Decoding:
             "max_tokens": self.max_tokens,
             "prompt_tokens": self.prompt_tokens,
             "form": str(self.form),
-            "stop": list(self.stop),
+            "stop": self.keyed_stop(self.stops),
             "temperature": 0,
             **({"parameters": shaped} if shaped else {}),
         }
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
-        """The inverse of `body`."""
+        """The inverse of `body`, but that the stop sequences are those of the body; None: an empty
+        line."""
+        stop = body["stop"]
         return cls(
             demonstrations=body["demonstrations"],
             max_tokens=body["max_tokens"],
             prompt_tokens=body["prompt_tokens"],
             form=OutputForm(body["form"]),
-            stop=tuple(body["stop"]),
+            stop=None if stop is None else tuple(stop),
             parameters=body.get("parameters", {}),
         )

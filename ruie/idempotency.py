@@ -3,6 +3,10 @@
 A question's key needs no demonstrations: while a bundle stays as it is, nothing is encoded to find
 an answer again. A prompt's key is that of what is really sent, whatever chose its demonstrations:
 where another bundle chooses the same ones, the answer is there.
+
+Neither has the endpoint: a model that moves to another host, or is reached through a proxy, is the
+same model and is not paid for again. OpenRouter's `provider` and `route` choose a host likewise and
+are in no key; `models`, which may choose another model, is in both.
 """
 
 from __future__ import annotations
@@ -57,7 +61,7 @@ def prompt_key(call: Call, query: Query, decoding: Decoding, salt: str) -> str:
             list(query.labels),
             str(decoding.form),
             call.response_format,
-            list(call.stop),
+            decoding.keyed_stop(call.stop),
             shaping(call.parameters),
             *([salt] if salt else []),
         ]

@@ -20,7 +20,8 @@ from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_form import read_json
 from ruie.output.labels import Labels
 from ruie.output.linear_form import LinearReader
-from ruie.output.marks import barest, plain
+from ruie.output.marks import COMPANY, barest, plain
+from ruie.output.run_on import answer_alone
 from ruie.records import Demonstration, Item, Query, Reject, RejectReason, Span, Task
 
 
@@ -46,9 +47,9 @@ MAX_SPAN = 4
 """A span that is so many times as long as the text is not in it, in any spelling."""
 
 
-_LISTED = re.compile(r";|,(?!(?<=\d,)\d)")
+_LISTED = re.compile(rf";|,(?!(?<=\d,)\d|{COMPANY})")
 """What stands between spans that are listed as one; a comma between digits is part of a number."""
-_JOINED = re.compile(r"[;&]|[,/](?!(?<=\d[,/])\d)|,?\s+and\s+")
+_JOINED = re.compile(rf"[;&]|[,/](?!(?<=\d[,/])\d|{COMPANY})|,?\s+and\s+")
 """What does where that finds no more: `R and D` and `Johnson & Johnson` are names all the same."""
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 
@@ -61,6 +62,7 @@ def parse(
 ) -> Parsed:
     """Items grounded in `query.text`, and rejects. Never raises."""
     text = _Text(query)
+    output = answer_alone(output, text.contains, query.labels)
     linear = LinearReader(query, text.contains)
     labels = linear.labels
 

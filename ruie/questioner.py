@@ -20,7 +20,7 @@ from ruie.idempotency import prompt_key, question_key
 from ruie.llm import Call, Completion, LLMClient
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
-from ruie.records import Demonstration, Query
+from ruie.records import Demonstration, Query, Reject, RejectReason
 from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex
 
 
@@ -92,7 +92,7 @@ class Questioner:
             key=self.key(query),
             response_format=response_format if as_json else None,
             # those of the parameters take their place
-            stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
+            stop=() if as_json or "stop" in decoding.parameters else decoding.stops,
             grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
             constraint=decoding.constraint,
             reasoning_tokens=decoding.reasoning_tokens,
@@ -171,6 +171,9 @@ class Questioner:
                 usage=completion.usage,
             )
         parsed = parse(text, question.query, question.demonstrations, self.decoding.form)
+        if half := completion.text[len(text) :].strip("; \t\r\n"):  # of a cut-off answer
+            cut_off = Reject(RejectReason.MALFORMED, half)
+            parsed = replace(parsed, rejects=(*parsed.rejects, cut_off))
         if not parsed.readable:
             raise OutputError(
                 "The answer cannot be read.", raw_output=completion.text, usage=completion.usage

@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         4096, ge=0, description="most tokens that a reasoning model may think, beside its answer"
     )
     llm_stop: list[str] = Field(
-        ["\n"], description="stop sequences of the linear form; [] if each item has its own line"
+        ["\n\n"], description='stop sequences of the linear form; ["\\n"]: an answer is one line'
     )
     llm_requests_per_minute: int = Field(
         0, ge=0, description="fleet-wide limit; 0: none, or that of the provider's headers"

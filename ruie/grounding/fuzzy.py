@@ -18,8 +18,16 @@ from collections.abc import Iterator, Sequence
 from rapidfuzz import fuzz
 
 from ruie.grounding.normal import Normal
-from ruie.grounding.spelling import DOUBLED, LONG, base_forms, is_slip, plain, same_word
-from ruie.grounding.tokens import MAX_WORD, Token, tokens
+from ruie.grounding.spelling import (
+    DOUBLED,
+    LONG,
+    base_forms,
+    is_slip,
+    plain,
+    same_name,
+    same_word,
+)
+from ruie.grounding.tokens import MAX_WORD, Token, Word, tokens
 from ruie.scripts import same_word as in_one_word
 
 FUZZY_THRESHOLD = 0.85
@@ -44,17 +52,16 @@ class FuzzyFinder:
         self.normal = normal
         self.tokens = tokens(normal)
         # where each form is, as ranges of tokens; words joined by a hyphen also as one
-        self.places: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.places: dict[Word, list[tuple[int, int]]] = defaultdict(list)
         for at, token in enumerate(self.tokens):
-            self.places[token.form].append((at, at + 1))
+            self.places[token.word].append((at, at + 1))
             if token.joined:
-                glued = self.tokens[at - 1].form + token.form
-                self.places[glued].append((at - 1, at + 1))
-        self.index: dict[tuple[object, ...], list[str]] = defaultdict(list)
-        for form in self.places:
-            for key in _keys(form):
-                self.index[key].append(form)
-        self.known: dict[str, frozenset[str]] = {}
+                self.places[_glued(self.tokens[at - 1], token)].append((at - 1, at + 1))
+        self.index: dict[tuple[object, ...], list[Word]] = defaultdict(list)
+        for word in self.places:
+            for key in _keys(word[0]):
+                self.index[key].append(word)
+        self.known: dict[tuple[Word, bool], frozenset[Word]] = {}
 
     def find(self, form: str, piece: Normal) -> tuple[int, int] | None:
         """The range of the normalised text that is most similar to the piece."""
@@ -69,17 +76,18 @@ class FuzzyFinder:
                     best = (-score, start, end)
         return best and best[1:]
 
-    def _windows(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    def _windows(self, found: Sequence[Word]) -> Iterator[tuple[int, int]]:
         """The windows in which each of the words has its counterpart."""
-        carrying = [word for word in words if word not in SKIPPED and word not in TITLES]
-        alike = [self._alike(word, alone=len(carrying) == 1) for word in words]
-        if any(not forms and word in carrying for word, forms in zip(words, alike, strict=True)):
-            return
+        words = [form for form, _ in found]
+        carrying = sum(form not in SKIPPED and form not in TITLES for form in words)
+        alike = [self._alike(word, carrying - 1) for word in found]
         counts = [
             (sum(len(self.places[form]) for form in forms), at)
             for at, forms in enumerate(alike)
-            if forms and words[at] not in SKIPPED and words[at] not in TITLES
+            if words[at] not in SKIPPED and words[at] not in TITLES
         ]
+        if not all(count for count, _ in counts):
+            return
         if not counts:
             return
         _, rarest = min(counts)
@@ -94,7 +102,7 @@ class FuzzyFinder:
                 yield start, end
 
     def _extend(
-        self, words: Sequence[str], alike: Sequence[frozenset[str]], at: int, step: int
+        self, words: Sequence[str], alike: Sequence[frozenset[Word]], at: int, step: int
     ) -> tuple[int, str] | None:
         """Where the counterparts of the words end, from a position between tokens.
 
@@ -122,18 +130,18 @@ class FuzzyFinder:
             at, i, skipped = (at, i + 1, skipped + 1) if in_piece else (at + step, i, skipped + 1)
         return at, side
 
-    def _counterpart(self, alike: frozenset[str], at: int, step: int) -> int:
+    def _counterpart(self, alike: frozenset[Word], at: int, step: int) -> int:
         """How many tokens from here on are one of the forms: 0, 1, or 2 with a hyphen between."""
         token = self._token(at, step)
         if token is None:
             return 0
-        if token.form in alike:
+        if token.word in alike:
             return 1
         beyond = self._token(at + step, step)
         if beyond is None:
             return 0
         a, b = (token, beyond) if step > 0 else (beyond, token)
-        return 2 if b.joined and a.form + b.form in alike else 0
+        return 2 if b.joined and _glued(a, b) in alike else 0
 
     def _token(self, at: int, step: int) -> Token | None:
         index = at if step > 0 else at - 1
@@ -145,26 +153,39 @@ class FuzzyFinder:
             return False
         return self.normal.cuts(at) or in_one_word(text[at - 1], text[at])
 
-    def _alike(self, word: str, *, alone: bool) -> frozenset[str]:
-        """The forms in the text that are the same word.
+    def _alike(self, word: Word, others: int) -> frozenset[Word]:
+        """The words of the text that are the same word. others: the words beside it.
 
-        A short word's accents may be missing only if there are other words, which confirm it.
+        A short word's accents may be missing only if there are others, which confirm it; two of
+        them confirm the plural of a name.
         """
-        if word not in self.known:
-            self.known[word] = frozenset(self._same(word))
-        forms = self.known[word]
-        short = len(word) <= MAX_WORD and len(plain(word)) < LONG
-        return forms & {word} if alone and short else forms
+        plural = others >= 2
+        if (word, plural) not in self.known:
+            self.known[word, plural] = frozenset(self._same(word, plural=plural))
+        found = self.known[word, plural]
+        short = len(word[0]) <= MAX_WORD and len(plain(word[0])) < LONG
+        return frozenset(w for w in found if w[0] == word[0]) if not others and short else found
 
-    def _same(self, word: str) -> Iterator[str]:
-        if word in self.places:
-            yield word
+    def _same(self, word: Word, *, plural: bool) -> Iterator[Word]:
+        form, capital = word
+        as_written = [w for w in ((form, True), (form, False)) if w in self.places]
+        yield from as_written
         # a word that is in the text itself is no slip of the pen
-        for key in _keys(word, slips=None if word in self.places else 1):
-            for form in self.index.get(key, ())[:MAX_CANDIDATES]:
+        for key in _keys(form, slips=None if as_written else 1):
+            for other in self.index.get(key, ())[:MAX_CANDIDATES]:
                 slip = key[0] != SAME
-                if (not slip or is_slip(plain(word), plain(form))) and same_word(word, form):
-                    yield form
+                if slip and not is_slip(plain(form), plain(other[0])):
+                    continue
+                names = capital and other[1]
+                if same_word(form, other[0]) and (
+                    not names or same_name(form, other[0], plural=plural)
+                ):
+                    yield other
+
+
+def _glued(a: Token, b: Token) -> Word:
+    """Two words with a hyphen between them as one."""
+    return a.form + b.form, a.capital
 
 
 def _keys(word: str, slips: int | None = 0) -> Iterator[tuple[object, ...]]:
@@ -187,14 +208,14 @@ def _keys(word: str, slips: int | None = 0) -> Iterator[tuple[object, ...]]:
             yield (END, bare[0], bare[-3:], size)
 
 
-def _readings(found: Sequence[Token]) -> Iterator[list[str]]:
-    """The forms of a piece, and the same with words joined by a hyphen as one."""
-    yield [token.form for token in found]
+def _readings(found: Sequence[Token]) -> Iterator[list[Word]]:
+    """The words of a piece, and the same with words joined by a hyphen as one."""
+    yield [token.word for token in found]
     if any(token.joined for token in found):
-        glued: list[str] = []
+        glued: list[Word] = []
         for token in found:
             if token.joined:
-                glued[-1] += token.form
+                glued[-1] = (glued[-1][0] + token.form, glued[-1][1])
             else:
-                glued.append(token.form)
+                glued.append(token.word)
         yield glued

@@ -22,6 +22,9 @@ _TOKEN = regex.compile(
     rf"|(?P<symbol>[\p{{S}}%‰#&@*§\\])",
     regex.V1,
 )
+Word = tuple[str, bool]
+"""A form, and whether it begins with a capital."""
+
 _THOUSANDS = regex.compile(r"\d{1,3}(?:[,']\d{3})+(?=$|\.)")
 
 
@@ -35,6 +38,12 @@ class Token:
     is_word: bool
     joined: bool = False
     """A hyphen or an apostrophe, and nothing else, is between it and the word before it."""
+    capital: bool = False
+    """It begins with a capital, as names do."""
+
+    @property
+    def word(self) -> Word:
+        return self.form, self.capital
 
 
 def tokens(normal: Normal) -> list[Token]:
@@ -53,7 +62,8 @@ def tokens(normal: Normal) -> list[Token]:
         is_word = match.lastgroup == "word"
         between = normal.text[found[-1].end : start] if found else ""
         joined = is_word and between in ("-", "'") and found[-1].is_word
-        found.append(Token(form, start, end, is_word, joined))
+        capital = is_word and normal.source[normal.starts[start]].isupper()
+        found.append(Token(form, start, end, is_word, joined, capital))
     return found
 
 

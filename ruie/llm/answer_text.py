@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_TAGS = r"(?:\w{1,20}[:_])?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)"
-THOUGHT = re.compile(
-    rf"\s*(?:<(?P<tag>{_TAGS})>|(?P<bracket>\[THINK\])|(?P<kimi>◁think▷)"
-    r"|(?P<cohere><\|START_THINKING\|>))"
-    r".*?(?:(?(tag)</(?P=tag)>|(?(bracket)\[/THINK\]|(?(kimi)◁/think▷|<\|END_THINKING\|>)))"
-    r"|\Z)\s*",
-    re.DOTALL | re.IGNORECASE,
-)
-_END = rf"(?:</{_TAGS}>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>)"
-THOUGHT_ENDS = re.compile(_END, re.IGNORECASE)
-THOUGHT_UNOPENED = re.compile(
-    rf"(?:(?!<think).)*?(?:(?:\A|\n)[ \t]*{_END}\s*|{_END}[ \t]*\r?\n[ \t]*\r?\n\s*)",
-    re.DOTALL | re.IGNORECASE,
-)
-"""Where the chat template opens the thought, the answer only closes it, on a line of its own or
-before an empty one."""
-THOUGHT_LATER = re.compile(
-    rf"\n[ \t]*<(?P<tag>{_TAGS})>[ \t]*\r?\n.*?(?:</(?P=tag)>|\Z)", re.DOTALL | re.IGNORECASE
-)
-"""A thought of several lines after a first answer."""
-CHANNEL = re.compile(
-    r"<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<said>.*?)"
-    r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
-    re.DOTALL,
-)
-"""A message of gpt-oss, where the server does not take its format apart."""
-CHANNELS_RUN_TOGETHER = re.compile(r"\s*analysis(?=[A-Z\s]).*assistant\s?final", re.DOTALL)
-"""The same where it has dropped the marks."""
+from ruie.llm.thoughts import Messages, instruction, without_thoughts
+
 ENDS_OF_TURN = (
     "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>",
     "<|end_of_turn|>", "<|end|>", "<|return|>", "</s>", "<eos>", "<end_of_turn>",
     "<｜end▁of▁sentence｜>",
 )  # fmt: skip  # a list
 """What ends a turn in a model's own alphabet, where the server leaves it in the text."""
-WRAPPER = re.compile(
-    r"\s*(?:<answer>|<\|START_RESPONSE\|>)(?P<said>.*?)(?:</answer>|<\|END_RESPONSE\|>|\Z)\s*",
-    re.DOTALL | re.IGNORECASE,
-)
+_LABELLED = re.compile(r"[\s>*#•-]{0,20}(?P<name>[^\s:：;][^:：;\n]{0,119}?)\s?[:：]")
+"""How an item begins."""
+SEGMENT = 400
+"""Characters of the end of a part that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +32,12 @@ class AnswerText:
     refusal: str = ""
 
 
-def read_text(message: Any) -> AnswerText | None:
-    """The text of a message, or None if it is no message."""
+def read_text(message: Any, prompt: Messages = ()) -> AnswerText | None:
+    """The text of a message, or None if it is no message. prompt: the messages that it answers."""
     if not isinstance(message, dict):
         return None
     refusals: list[str] = []
-    said, thoughts = _parts(message.get("content"), refusals)
+    said, thoughts = _parts(message.get("content"), refusals, instruction(prompt))
     if said is None:
         return None
     for name in ("reasoning_content", "reasoning", "thinking"):
@@ -71,7 +45,7 @@ def read_text(message: Any) -> AnswerText | None:
             thoughts.append(thought)
             break
     reasoned = bool(thoughts) or bool(message.get("reasoning_details"))
-    text = without_thoughts(said)
+    text = without_thoughts(said, prompt)
     reasoned = reasoned or text != said
     if not (refusal := message.get("refusal")) and not said.strip():
         refusal = " ".join(refusals)
@@ -81,26 +55,6 @@ def read_text(message: Any) -> AnswerText | None:
         everything="\n".join([*thoughts, said]) if thoughts else said,
         refusal=" ".join(refusal.split())[:300] if isinstance(refusal, str) else "",
     )
-
-
-def without_thoughts(said: str) -> str:
-    """What was said, without what was only thought; "" if there was nothing else."""
-    if channels := {found["name"]: found["said"] for found in CHANNEL.finditer(said)}:
-        return channels.get("final", "")
-    if said.lstrip().startswith("<|channel|>"):
-        return ""
-    if together := CHANNELS_RUN_TOGETHER.match(said):
-        return said[together.end() :]
-    start = 0
-    while start < len(said) and (thought := THOUGHT.match(said, start)) is not None:
-        start = thought.end()
-    if not start and THOUGHT_ENDS.search(said):
-        unopened = THOUGHT_UNOPENED.match(said)
-        start = unopened.end() if unopened is not None else 0
-    text = THOUGHT_LATER.sub("", said[start:])
-    if text != said and (wrapped := WRAPPER.fullmatch(text)) is not None:
-        return wrapped["said"]
-    return text
 
 
 def _without_end(text: str) -> str:
@@ -116,9 +70,10 @@ def _without_end(text: str) -> str:
     return text if kept == len(text) else text[:kept].rstrip()
 
 
-def _parts(content: Any, refusals: list[str]) -> tuple[str | None, list[str]]:
+def _parts(content: Any, refusals: list[str], types: str = "") -> tuple[str | None, list[str]]:
     """The text and the thoughts of a message's content; None if it is neither text nor parts. What
-    says that the model refuses is added to `refusals`."""
+    says that the model refuses is added to `refusals`. types: the part of the prompt that names
+    them."""
     if content is None:
         return "", []
     if isinstance(content, str):
@@ -132,7 +87,10 @@ def _parts(content: Any, refusals: list[str]) -> tuple[str | None, list[str]]:
             texts.append(part)
         elif isinstance(part, dict):
             kind = part.get("type")
-            if kind in ("thinking", "reasoning", "redacted_thinking"):
+            if (
+                kind in ("thinking", "reasoning", "redacted_thinking")
+                or part.get("thought") is True
+            ):
                 thoughts.append(_thought(part))
             elif kind == "refusal":
                 refusals.append(str(part.get("refusal") or "The model refused."))
@@ -144,7 +102,24 @@ def _parts(content: Any, refusals: list[str]) -> tuple[str | None, list[str]]:
                 texts.append(text)
         else:
             return None, []
-    return "".join(texts), thoughts
+    return _joined(texts, types), thoughts
+
+
+def _joined(texts: Sequence[str], types: str) -> str:
+    """Parts as one text. They may be divided anywhere, in the middle of an item too. So a line ends
+    between two of them only where the first ends in an item and the second begins one, with a type
+    that the prompt names."""
+    joined: list[str] = []
+    for text in texts:
+        found = _LABELLED.match(text)
+        if found is not None and joined:
+            last = re.split(r"[;；\n]", joined[-1][-SEGMENT:])[-1]
+            item = re.fullmatch(r"[^:：]*+[:：].*\S.*", last, re.DOTALL) is not None
+            name = re.escape(found["name"].strip("*_` ").lower())
+            if item and re.search(rf"(?<!\w){name}(?!\w)", types):
+                joined.append("\n")
+        joined.append(text)
+    return "".join(joined)
 
 
 def _thought(part: Mapping[str, Any]) -> str:

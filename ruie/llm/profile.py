@@ -170,9 +170,11 @@ class RequestProfile:
         if completion.reasoned and not self.reasons:
             return replace(self, reasons=True)
         wrote = completion.usage.completion > 1 and completion.finish_reason == "stop"
-        if first and wrote and not completion.text.strip() and self.sends_stop:
-            # It ended before the answer, as where a server hides the thoughts and says nothing.
-            # Later an empty answer is only that: without stop sequences every answer is longer.
+        text = completion.text.rstrip("*_`# \t\r\n")
+        if first and wrote and self.sends_stop and (not text or text.endswith((":", "："))):
+            # It ended before the answer, as where a server hides the thoughts and says nothing, or
+            # below a heading. Later an empty answer is only that: without stop sequences every
+            # answer is longer.
             return replace(self, omitted=self.omitted | {"stop"})
         return self
 

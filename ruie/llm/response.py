@@ -129,7 +129,7 @@ def read_completion(
     choice = _first(answer)
     if (error := _stated_error(answer, choice)) is not None:
         raise _settled(answered_error(None, headers, error, url, call.model), counted)
-    if choice is None or (said := read_text(choice.get("message"))) is None:
+    if choice is None or (said := read_text(choice.get("message"), call.messages)) is None:
         message = f"{url} sent a response that is not a chat completion."
         raise _settled(TransientCallError(message), counted)
     _check_finish(choice.get("finish_reason"), said, counted, url)
@@ -138,9 +138,13 @@ def read_completion(
         prompt=stated.prompt or call.prompt_tokens,
         completion=stated.completion or estimate_tokens(said.everything),
     )
+    meaning = _meaning(choice.get("finish_reason"))
+    if stated.completion == call.max_tokens:
+        # some servers say `stop`, or nothing, of an answer that they cut off there
+        meaning = "length"
     return Completion(
         text=said.text,
-        finish_reason=_meaning(choice.get("finish_reason")),
+        finish_reason=meaning,
         usage=usage,
         latency_s=latency_s,
         headers=headers,
@@ -149,8 +153,12 @@ def read_completion(
 
 
 def _first(answer: Any) -> Mapping[str, Any] | None:
+    """The choice with the index 0, or else the one that stands first."""
     choices = answer.get("choices") if isinstance(answer, dict) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choices, list) or not choices:
+        return None
+    numbered = (each for each in choices if isinstance(each, dict) and each.get("index") == 0)
+    first = next(numbered, choices[0])
     return first if isinstance(first, dict) else None
 
 

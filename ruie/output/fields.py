@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from ruie.output import marks
 from ruie.output.labels import Labels
+from ruie.output.roles import head_first
 
 MAX_FIELDS = 64
 """Fields of one piece; later ones are not considered."""
@@ -84,7 +85,8 @@ class FieldReader:
             return None
         for (start, end), (close, after) in pairwise(joints):
             if label := self._label(raw[end:close]):
-                head, tail = self.barest(raw[:start].strip()), self.barest(raw[after:].strip())
+                sides = raw[:start].strip(" \t([{"), raw[after:].strip(" \t")
+                head, tail = map(self.barest, head_first(*sides) or (raw[:start].strip(), sides[1]))
                 if head is not None and tail is not None:
                     return label, (head, tail)
         return None

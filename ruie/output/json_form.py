@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ruie.grounding import Grounder
-from ruie.output import json_text
+from ruie.output import json_text, retraction
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
@@ -104,7 +104,9 @@ class _Reader:
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
-            if plain_key(key) in LISTS and not (label and _are_spans(inner)):
+            if label is None and retraction.in_json(key, inner):
+                self._malformed({key: inner})
+            elif plain_key(key) in LISTS and not (label and _are_spans(inner)):
                 self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
             elif label is not None:
                 self._spans(label, inner, its_literal, key)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ruie.output.json_names import TYPES, plain_key
+from ruie.output.json_repeated import of_pairs, put_together, spliced, told_apart
 
 PIECE = 10_000
 """Characters that are repaired together, as far as an object ends there: the time for repairs grows
@@ -51,7 +51,7 @@ def find(output: str) -> Found:
     """Every value in an output. Never raises."""
     values: list[tuple[Any, Any]] = []
     # line ends within strings
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object)
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=of_pairs)
     escaped = _Escaped(output)
     written = escaped.text
     start = _START.search(written) or _LOOSE_START.search(written)
@@ -62,47 +62,11 @@ def find(output: str) -> Found:
             value, end = decoder.raw_decode(written, at)
         except (ValueError, RecursionError):
             return _repaired(escaped, at, values)
-        value = _spliced(value)
-        literal = _spliced(_literal(escaped.original(at, end), value, decoder.decode))
+        value = spliced(value)
+        literal = spliced(_literal(escaped.original(at, end), value, decoder.decode))
         values.append((value, literal))
         start = _START.search(written, end)
     return Found(tuple(values), whole=len(values), after=written[end:] if values else "")
-
-
-class _Several(list[Any]):
-    """The objects that one with repeated names stands for."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Any:
-    """An object as a dictionary. One whose names are repeated is as many objects where all of them
-    come equally often, else one object."""
-    values: dict[str, list[Any]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(_spliced(value))
-    counts = {len(each) for each in values.values()}
-    if counts <= {1}:
-        return {name: each[0] for name, each in values.items()}
-    listed = any(isinstance(value, list) for each in values.values() for value in each)
-    if len(counts) == 1 and not listed and any(plain_key(name) not in TYPES for name in values):
-        rows = zip(*values.values(), strict=True)
-        return _Several(dict(zip(values, row, strict=True)) for row in rows)
-    return {name: _one(name, each) for name, each in values.items()}
-
-
-def _one(name: str, values: list[Any]) -> Any:
-    """The value of a name; of several types for one span the last, else a list of all."""
-    return values[-1] if len(values) == 1 or plain_key(name) in TYPES else _flat(values)
-
-
-def _spliced(value: Any) -> Any:
-    """A list with what several objects stand for in their place."""
-    if isinstance(value, list) and any(isinstance(each, _Several) for each in value):
-        return [one for e in value for one in (e if isinstance(e, _Several) else [e])]
-    return value
-
-
-def _flat(values: list[Any]) -> list[Any]:
-    return [item for each in values for item in (each if isinstance(each, list) else [each])]
 
 
 def _repaired(escaped: _Escaped, at: int, before: list[tuple[Any, Any]]) -> Found:
@@ -147,7 +111,7 @@ def _repair(written: str) -> Any:
     from json_repair import loads  # seldom needed
 
     try:
-        return loads(written, skip_json_loads=True)
+        return spliced(put_together(loads(told_apart(written), skip_json_loads=True)))
     except Exception:  # its own errors and any that a string of a model brings out
         return None
 

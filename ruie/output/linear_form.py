@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ruie.output import inline, linear, marks
+from ruie.output import inline, linear, marks, roles
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.fields import cells
 from ruie.output.nothing import is_none, says_none
+from ruie.output.retraction import takes_back_below
 from ruie.output.segments import Segment, SegmentReader
 from ruie.records import Query, Reject, RejectReason
 
@@ -19,6 +20,8 @@ class LinearReader:
         self.text = query.text
         self.segments = SegmentReader(query.labels, query.task.arity, contains)
         self.labels = self.segments.labels
+        self.taken_back = False
+        """Whether the last heading says that what is below it are no items."""
 
     def read(self, output: str) -> Reading:
         """What is written in an output. Headings are no items and are not rejected, unless there is
@@ -27,12 +30,17 @@ class LinearReader:
         headings: list[Reject] = []
         heading: Segment | None = None  # a line that names a type, for the list below it
         columns: list[str] = []
+        table: tuple[int, int, int] | None = None
+        self.taken_back = False
         for line in output.splitlines():
             if marks.empty(line):
                 continue
             if columns and self._row(line, columns, reading):
                 continue
-            if columns := self._columns(line):
+            if table and self._relation(line, table, reading):
+                continue
+            columns, table = self._columns(line), self._named(line)
+            if columns or table:
                 headings.append(Reject(RejectReason.MALFORMED, line.strip()))
                 continue
             if heading is not None and self._below(line, heading, reading):
@@ -71,6 +79,11 @@ class LinearReader:
 
     def _take(self, segment: Segment, reading: Reading, headings: list[Reject]) -> None:
         known = segment.label is not None and self.labels.find(segment.label)
+        if not known and not self._is_heading(segment) and marks.opens(segment.raw):
+            self.taken_back = takes_back_below(segment.raw.rstrip("*_`# :："))
+        if self.taken_back and known:
+            reading.rejects.append(Reject(RejectReason.MALFORMED, segment.raw))
+            return
         if segment.label is not None and self._nothing(segment):
             reading.none_stated = True
         elif segment.label is not None and (known or not says_none(segment.raw, self.labels)):
@@ -112,6 +125,25 @@ class LinearReader:
                 reading.candidates.append(Candidate(label, item.parts, item.raw))
         return True
 
+    def _named(self, line: str) -> tuple[int, int, int] | None:
+        """The columns of type, head and tail, of a table that names them."""
+        if self.segments.arity == 1 or not ("|" in line or "\t" in line):
+            return None
+        return roles.columns([marks.bare(cell) for cell in cells(line)])
+
+    def _relation(self, line: str, table: tuple[int, int, int], reading: Reading) -> bool:
+        """Whether a line is a row of such a table. Its item is then taken."""
+        row = cells(line)
+        if max(table) >= len(row) or (label := self.labels.find(row[table[0]])) is None:
+            return False
+        written = row[table[1]], row[table[2]]
+        head, tail = (self.segments.barest(part) or marks.unwrapped(part) for part in written)
+        if head and tail and not self.taken_back:
+            reading.candidates.append(Candidate(label, (head, tail), line.strip()))
+        else:
+            reading.rejects.append(Reject(RejectReason.MALFORMED, line.strip()))
+        return True
+
     def _below(self, line: str, heading: Segment, reading: Reading) -> bool:
         """Whether a line belongs to the heading above it. Its item is then taken."""
         label = self.labels.find(heading.raw)
@@ -124,7 +156,10 @@ class LinearReader:
         if not item.good and says_none(written, self.labels):
             reading.none_stated = True
         elif item.parts and (item.good or marks.listed(written)):
-            reading.candidates.append(Candidate(label, item.parts, item.raw))
+            if self.taken_back:
+                reading.rejects.append(Reject(RejectReason.MALFORMED, item.raw))
+            else:
+                reading.candidates.append(Candidate(label, item.parts, item.raw))
         else:
             return False
         return True

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ruie.output.retraction import takes_back
+
 LONGEST = 40
 """Characters of marks before a label, at most."""
 MAX_PEELS = 16
@@ -34,6 +36,11 @@ _NOTE = re.compile(
     r"|,?\s(?:who|whom|whose|which|where|since|as|because)\s"
 )
 """Where an explanation of a span begins."""
+COMPANY = (
+    r"(?=\s{0,3}(?:Inc|Ltd|Limited|LLC|L\.L\.C|LLP|LP|Corp|Co|PLC|GmbH|AG|S\.?A|N\.?V|B\.?V|Jr|Sr|Esq)"
+    r"\b)"
+)
+"""What follows the comma of a name, and is no span by itself: `Acme, Inc.`"""
 _ON = re.compile(r"(\W*)(\w+)")
 _STOP = re.compile(r"[.!]?\s+")
 
@@ -93,8 +100,11 @@ def barest(part: str, contains: Callable[[str], bool]) -> str | None:
     inner = next(filter(contains, peeled(part)), None)
     if inner is None:
         return None
+    end = part.find(inner) + len(inner)
+    if takes_back(part[end:]):
+        return None
     # no explanation, but more of the text: a span that is not copied rightly to its end
-    on = _ON.match(part, part.find(inner) + len(inner))
+    on = _ON.match(part, end)
     if on and (
         contains(inner + on[0]) or (_STOP.fullmatch(on[1]) and contains(f"{inner} {on[2]}"))
     ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ruie.output import marks
 from ruie.output.fields import FieldReader
 from ruie.output.labels import Labels
+from ruie.output.roles import head_first
 
 MAX_COMMAS = 64
 """Commas at which head and tail of a relation may be divided; later ones are not considered."""
@@ -16,7 +17,8 @@ MAX_COMMAS = 64
 _JOINT = re.compile(r"=>|->|→|=|\||\t|\s[-–—]\s")
 """What may stand for the colon, or for the comma between head and tail."""
 _CALL = re.compile(r"([^()]+)\((.*)\)\s*[.,]?")
-_COMMA = re.compile(",")
+_COMMA = re.compile(f",(?!{marks.COMPANY})")
+_SEMICOLON = re.compile(";")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +101,28 @@ class SegmentReader:
         plain = marks.plain(rest)
         cuts = _pairs(rest, _COMMA.finditer(plain))
         # first as written: a mark may belong to a span
-        for look in (self._as_written, self.barest):
-            if (pair := _first(cuts, look)) is not None:
-                return pair, True
+        if (pair := _first(cuts, self._as_written)) is not None:
+            return pair, True
+        if (pair := self._named(cuts)) is not None:
+            return pair, True
+        if (pair := _first(cuts, self.barest)) is not None:
+            return pair, True
         others = _pairs(rest, _JOINT.finditer(plain))
+        if not others and not cuts and plain.count(";") == 1:  # `Acme, Inc.; Belto`
+            others = _pairs(rest, _SEMICOLON.finditer(plain))
         if (pair := _first(others, self.barest)) is not None:
             return pair, True
         chosen = (cuts or others)[:1]
         return (tuple(map(marks.unwrapped, chosen[0])) if chosen else ()), False
+
+    def _named(self, cuts: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+        """Head and tail, where they are named as such."""
+        for cut in cuts:
+            if (parts := head_first(*cut)) is not None:
+                head, tail = map(self.barest, parts)
+                if head is not None and tail is not None:
+                    return head, tail
+        return None
 
     def _as_written(self, part: str) -> str | None:
         return part if self._in_text(part) else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from support.endpoint import ScriptedEndpoint, answer
+from support.endpoint import Reply, ScriptedEndpoint, answer
 
 from ruie.decoding import Decoding
 from ruie.extractor import Extractor
@@ -16,13 +17,40 @@ TEXT = "Ada met Grace."
 SCHEMA = Schema("s", entities={"PER": ""})
 
 
-def test_the_linear_form_stops_at_the_line_end() -> None:
+def test_the_linear_form_stops_at_an_empty_line() -> None:
     with ScriptedEndpoint(answer("None")) as endpoint:
         Extractor(None, LLMClient(endpoint.url), "m").extract([TEXT], SCHEMA)
         (request,) = endpoint.requests
-        assert request.body["stop"] == ["\n"]
+        assert request.body["stop"] == ["\n\n"]
         assert request.body["temperature"] == 0
         assert "response_format" not in request.body
+
+
+def test_an_item_a_line_is_read_where_stop_sequences_are_honoured() -> None:
+    def script(body: dict[str, Any], _: int) -> Reply:
+        text = "- PER: Ada\n- PER: Grace\n\nNote: both are persons."
+        for stop in body["stop"]:
+            text = text.partition(stop)[0]
+        return answer(text)
+
+    with ScriptedEndpoint(script) as endpoint:
+        (result,) = Extractor(None, LLMClient(endpoint.url), "m").extract([TEXT], SCHEMA)
+    assert [entity.span.text for entity in result.entities] == ["Ada", "Grace"]
+
+
+def test_a_list_below_a_heading_is_read_where_stop_sequences_are_honoured() -> None:
+    """The first answer shows that they cut the list off; the others are asked for without them."""
+
+    def script(body: dict[str, Any], _: int) -> Reply:
+        text = "Here are the **entities:**\n\n- PER: Ada\n- PER: Grace"
+        for stop in body.get("stop", ()):
+            text = text.partition(stop)[0]
+        return answer(text, completion_tokens=20)
+
+    with ScriptedEndpoint(script) as endpoint:
+        extractor = Extractor(None, LLMClient(endpoint.url, max_in_flight=1), "m")
+        results = extractor.extract([TEXT, f"{TEXT} Bo."], SCHEMA)
+    assert [len(result.entities) for result in results][1:] == [2]
 
 
 def test_the_json_form_sends_a_schema() -> None:

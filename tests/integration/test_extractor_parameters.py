@@ -34,7 +34,7 @@ def test_they_are_merged_into_the_request() -> None:
 def test_they_take_the_place_of_what_ruie_sends() -> None:
     own = {"temperature": 1, "stop": ["END"], "response_format": {"type": "text"}, "top_p": 0.9}
     assert own.items() <= body_with(**own).items()
-    assert body_with()["stop"] == ["\n"]
+    assert body_with()["stop"] == ["\n\n"]
 
 
 def test_an_answer_is_not_cut_at_a_stop_sequence_that_was_replaced() -> None:

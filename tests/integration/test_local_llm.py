@@ -122,6 +122,26 @@ def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(
     assert answer.choices[0].finish_reason == "stop"
 
 
+def test_a_stop_string_is_found_in_more_tokens_than_it_has_by_itself(
+    client: openai.OpenAI, model: str
+) -> None:
+    answer = client.completions.create(
+        model=model, prompt="1\n\n2\n\n3\n\n4\n\n", temperature=0, max_tokens=60, stop=["\n\n"]
+    )
+    assert answer.choices[0].text == "5"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens <= 8
+
+
+def test_a_stop_string_at_the_beginning_leaves_nothing(client: openai.OpenAI, model: str) -> None:
+    answer = client.completions.create(
+        model=model, prompt="1, 2, 3, 4,", temperature=0, max_tokens=40, stop=[" "]
+    )
+    assert (answer.choices[0].text, answer.choices[0].finish_reason) == ("", "stop")
+    assert ask(client, model).choices[0].message.content, "the engine goes on"
+
+
 def test_concurrent_requests_get_their_own_answers(client: openai.OpenAI, model: str) -> None:
     prompts = ["1, 2, 3,", "10, 11, 12,", "A, B, C,", "Monday, Tuesday,"]
 

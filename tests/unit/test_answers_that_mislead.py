@@ -35,6 +35,14 @@ def spans(parsed: Parsed) -> list[str]:
         ('{"items": [{"type": "PERSON", "span": "Mara Quill", "type": "ORG", "span": "Orvane"}]}',
          ["Mara Quill", "Orvane"]),
         ('{"items": [{"type": "PERSON", "span": "Ada Byron"}], "items": []}', ["Ada Byron"]),
+        # and that is to be repaired
+        ("{'PERSON': 'Mara Quill', 'PERSON': 'John Reed'}", ["Mara Quill", "John Reed"]),
+        ('{"PERSON": ["Ada Byron"], "ORG": "Orvane", "PERSON": ["John Reed"],}',
+         ["Ada Byron", "John Reed", "Orvane"]),
+        ('{"items": [{"type": "PERSON", "span": "Mara Quill", "type": "ORG", "span": "Orvane",}]}',
+         ["Mara Quill", "Orvane"]),
+        ("{'items': [{'type': 'PERSON', 'span': 'Ada Byron'}], 'items': []}", ["Ada Byron"]),
+        ('{"PERSON": "Mara Quill", "PERSON": "John Reed", "ORG": "Or', ["Mara Quill", "John Reed"]),
     ],
 )  # fmt: skip  # a table
 def test_a_name_that_json_repeats(output: str, expected: list[str], form: OutputForm) -> None:

@@ -19,6 +19,11 @@ QUERY = Query(Task.NER, "x met y at z, and u at v .", "s", dict.fromkeys("abcdef
         ("a: x; b: y; c: z; a: x; b: y; c: z; a: x; b", "a: x; b: y; c: z; a: x; b: y; c: z; a: x"),
         ("a: x; a: x; a: x;  a:   x; a: x; a: x; a", "a: x; a: x; a: x;  a:   x; a: x; a: x"),
         ("a: x; a: x; a: x; a: x;", "a: x; a: x; a: x; a: x"),
+        # an item a line
+        ("a: x\nb: y\nc: z\na: x\nb: y\nc: z\na: x\nb", "a: x\nb: y\nc: z\na: x\nb: y\nc: z\na: x"),
+        ("a: x;\na: x;\na: x;\n\na: x;\n", "a: x;\na: x;\na: x;\n\na: x"),
+        ("a: x\nb: y\nc: z\nd: u\ne: v\nf: x\nh", None),
+        ("a: x;\n\n;\n;\n;\nb", None),
         # what is not in the text adds nothing, nor does what has no known type
         ("a: x; b: 2015; b: 2016; b: 2017; b: 20", "a: x; b: 2015; b: 2016; b: 2017"),
         ("a: x; k: y; k: z; k: u; k", "a: x; k: y; k: z; k: u"),

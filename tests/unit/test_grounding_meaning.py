@@ -74,6 +74,13 @@ DIFFERENT = {
     "Japanese voicing": ("日本のハハハハハ", "日本のパハハハハ"),
     "Thai": ("มหาวิทยาลัยเชียงใหม่", "มหาวิทยาลัยเชียงราย"),
     "Korean": ("서울특별시장 선거", "서울특별시청 선거"),
+    "a name and one in -ing": ("Robert Browning wrote", "Robert Brown"),
+    "a name and one without -ing": ("a brown bear met Robert Brown", "Robert Browning"),
+    "a surname in -s": ("Serena Williams won", "Serena William"),
+    "a first name without -s": ("of William Smithson", "Williams Smithson"),
+    "a company with two of a letter": ("the lamps of Philips", "Phillips"),
+    "a surname with two of a letter": ("Hans Andersson wrote", "Hans Anderson"),
+    "a dish and a landscape": ("the desserts of Nevada", "deserts of Nevada"),
     "accent against accent": ("un péché mortel", "un pêche mortel"),
 }
 
@@ -90,6 +97,9 @@ SAME = {
     "a letter doubled": ("the accomodation is", "accommodation", "accomodation"),
     "doubled at the end": ("Zimmerman wrote", "Zimmermann", "Zimmerman"),
     "a letter missing": ("environmental law", "environmntal law", "environmental law"),
+    "plural of a long name": ("the Royal Academy of Sciences", "Royal Academy of Science",
+                              "Royal Academy of Sciences"),
+    "a word with a capital once": ("Chatbots answer", "chatbot", "Chatbots"),
     "plural of a short word": ("the Central Bank of Ghana", "Central Banks of Ghana", None),
     "plural": ("many multinational companies", "multinational company",
                "multinational companies"),

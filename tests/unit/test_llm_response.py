@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,71 +96,6 @@ def test_no_reason_and_no_text_is_no_answer() -> None:
     assert type(failed(response({"content": None}, None))) is TransientCallError
 
 
-@pytest.mark.parametrize(
-    ("message", "text"),
-    [
-        ({"content": f"<think>ORG: Tessin</think>\n\n{A}"}, A),
-        ({"content": f"\n<think>\n</think>\n{A}"}, A),
-        ({"content": f"<thinking>ORG: Tessin</thinking>{A}"}, A),
-        ({"content": f"[THINK]ORG: Tessin[/THINK]{A}"}, A),
-        ({"content": f"ORG: Tessin\n</think>\n\n{A}"}, A),
-        ({"content": "<think>ORG: Tessin"}, ""),
-        ({"content": f"<THINK>ORG: Tessin</THINK>{A}"}, A),
-        ({"content": f"<Think>\nORG: Tessin\n</Think>\n\n{A}"}, A),
-        ({"content": f"<thought>ORG: Tessin</thought>\n{A}"}, A),
-        ({"content": f"<seed:think>ORG: Tessin</seed:think>{A}"}, A),
-        ({"content": f"<think>x</think>\n<think>ORG: Tessin</think>\n{A}"}, A),
-        ({"content": f"ORG: Tessin</think>\n\n{A}"}, A),
-        ({"content": f"ORG: Tessin\n</THINK>\n{A}"}, A),
-        ({"content": f"ORG: Tessin\n</thinking>\n{A}"}, A),
-        ({"content": f"ORG: Tessin\n[/THINK]{A}"}, A),
-        ({"content": "[THINK]ORG: Tessin"}, ""),
-        ({"content": "[think]ORG: Tessin[/think]" + A}, A),
-        ({"content": f"◁think▷ORG: Tessin◁/think▷{A}"}, A),
-        ({"content": f"<|START_THINKING|>ORG: Tessin<|END_THINKING|>{A}"}, A),
-        ({"content": f"{A}\n<think>\nORG: Tessin\n</think>"}, A),
-        ({"content": f"<think>ORG: Tessin</think><answer>{A}</answer>"}, A),
-        (
-            {
-                "content": "<|channel|>analysis<|message|>ORG: Tessin<|end|><|start|>assistant"
-                f"<|channel|>final<|message|>{A}<|return|>"
-            },
-            A,
-        ),
-        ({"content": f"<|channel|>final<|message|>{A}"}, A),
-        ({"content": "<|channel|>analysis<|message|>ORG: Tessin"}, ""),
-        ({"content": "<|channel|>analysis"}, ""),
-        ({"content": f"analysisWe see ORG: Tessin.assistantfinal{A}"}, A),
-        ({"content": None, "reasoning_content": "ORG: Tessin"}, ""),
-        ({"content": A, "reasoning": "ORG: Tessin"}, A),
-        ({"content": A, "reasoning_details": [{"type": "reasoning.encrypted"}]}, A),
-        (
-            {
-                "content": [
-                    {"type": "thinking", "thinking": [{"type": "text", "text": "ORG: Tessin"}]},
-                    {"type": "text", "text": A},
-                ]
-            },
-            A,
-        ),
-    ],
-)
-def test_thoughts_are_not_the_answer(message: dict[str, Any], text: str) -> None:
-    got = read(response(message))
-    assert (got.text, got.reasoned) == (text, True)
-
-
-def test_thoughts_that_only_the_usage_tells() -> None:
-    usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 5}}
-    assert read(response({"content": A}, usage=usage)).reasoned
-
-
-@pytest.mark.parametrize("text", ["ORG: </think> Inc", f"{A}\n<think>x</think>", "a </think>\nb"])
-def test_a_document_about_tags(text: str) -> None:
-    got = read(response({"content": text}))
-    assert (got.text, got.reasoned) == (text, False)
-
-
 def test_thoughts_that_are_not_counted_are_estimated() -> None:
     thought = {"content": "x", "reasoning_content": "a word and another " * 50}
     assert read(response(thought, usage=None)).completion_tokens > 100
@@ -168,6 +104,47 @@ def test_thoughts_that_are_not_counted_are_estimated() -> None:
 def test_parts_are_joined() -> None:
     parts = [{"type": "text", "text": "PERSON: "}, {"type": "text", "text": "Ada"}, "; ORG: X"]
     assert read(response({"content": parts})).text == "PERSON: Ada; ORG: X"
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (["PERSON: Ada", "ORG: Orvane"], "PERSON: Ada\nORG: Orvane"),
+        (["- PERSON: Ada", "- **ORG**: Orvane"], "- PERSON: Ada\n- **ORG**: Orvane"),
+        (["PERSON: Ada; ", "ORG: Orvane"], "PERSON: Ada; ORG: Orvane"),
+        (["PERSON: Ada\n", "ORG: Orvane"], "PERSON: Ada\nORG: Orvane"),
+        (["PERSON: Ada By", "ron; ORG: Orvane"], "PERSON: Ada Byron; ORG: Orvane"),
+        (["PER", "SON: Ada"], "PERSON: Ada"),
+        (["PERSON", ": Ada"], "PERSON: Ada"),
+        (["PERSON: Ada; OR", "G: Orvane"], "PERSON: Ada; ORG: Orvane"),
+        (["ORG: Star", "gate: the company"], "ORG: Stargate: the company"),
+        (['{"ORG": "Or', 'vane"}'], '{"ORG": "Orvane"}'),
+    ],
+)
+def test_no_item_is_divided_by_parts_and_no_two_run_together(parts: list[str], text: str) -> None:
+    prompt = "Entity types: PERSON, ORG.\n\nSentence: Ada"
+    call = replace(CALL, messages=({"role": "user", "content": prompt},))
+    content = [{"type": "text", "text": part} for part in parts]
+    assert read_completion(response({"content": content}), {}, 0.1, call).text == text
+
+
+def test_of_several_choices_the_one_with_the_index_0_is_read() -> None:
+    numbered = [
+        {"index": at, "message": {"content": text}, "finish_reason": "stop"}
+        for at, text in ((1, "PERSON: Ada"), (0, A))
+    ]
+    assert read({"choices": numbered, "usage": USAGE}).text == A
+    assert read({"choices": [numbered[0]], "usage": USAGE}).text == "PERSON: Ada"
+
+
+@pytest.mark.parametrize("reason", [None, "stop", "length", "end_turn"])
+def test_an_answer_of_as_many_tokens_as_it_may_have_is_cut_off(reason: str | None) -> None:
+    def ends(tokens: int) -> str:
+        usage = {**USAGE, "completion_tokens": tokens}
+        return read(response({"content": A}, reason, usage=usage)).finish_reason
+
+    assert ends(CALL.max_tokens) == "length"
+    assert ends(CALL.max_tokens - 1) == ("length" if reason == "length" else "stop")
 
 
 def test_a_refusal_is_told() -> None:

@@ -28,7 +28,7 @@ def test_defaults() -> None:
     assert config.database_url == "sqlite:///ruie.db"
     assert (config.demonstrations, config.llm_max_tokens) == (8, 256)
     assert config.form is OutputForm.AUTO
-    assert config.llm_stop == ["\n"]
+    assert config.llm_stop == ["\n\n"]
     assert config.bundle == packaged_bundle()
 
 

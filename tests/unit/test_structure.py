@@ -23,6 +23,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 LONGER = {
     "db/migrations/versions/0001_tables.py": "a released migration stays as it is",
     "db/migrations/versions/0001_tables.py upgrade": "it lists every table once",
+    "tests/integration/test_local_llm.py": "one server, started once, for all of its tests",
     "tests/integration/test_clients.py": "every call of both clients, against the same servers",
 }
 """What may be longer, and why."""

@@ -26,6 +26,9 @@ from ruie.errors import ExitCode
 BATCH_TOKENS = 512  # prompt tokens computed in one step: benchmarks/local_llm.md
 SEQUENCES = 8  # requests in one batch; the others wait their turn
 CACHE_GIB = 1  # keys and values in 8 bits take about 12 KiB a token
+LONG_STOP = "\x01\x02\x03\x04\x05\x06"
+"""A stop string that no answer has. The engine looks for all of them among as many last tokens as
+the longest has by itself: one in `\\n\\n`, while a model may write two, which it would miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class Engine:
         config.max_new_tokens = sampling.max_tokens
         config.eos_token_id = self._end
         config.stop_token_ids = {self._end}
-        config.stop_strings = set(sampling.stop)
+        config.stop_strings = {*sampling.stop, LONG_STOP} if sampling.stop else set()
         config.apply_chat_template = False  # the prompt has it already
         config.do_sample = sampling.temperature > 0
         if config.do_sample:
@@ -189,12 +192,15 @@ class Engine:
         if status == openvino_genai.GenerationStatus.IGNORED:
             _fail(job, RefusedError("The prompt does not fit the engine's cache."))
             return True
-        output = job.handle.read_all()[0]
-        text = self._tokenizer.decode(output.generated_ids)
+        outputs = job.handle.read_all()  # none where it stopped before the first token
+        tokens = outputs[0].generated_ids if outputs else []
+        text = self._tokenizer.decode(tokens) if tokens else ""
         for stop in job.sampling.stop:
             text = text.partition(stop)[0]
-        length = output.finish_reason == openvino_genai.GenerationFinishReason.LENGTH
-        answer = Answer(text, len(output.generated_ids), "length" if length else "stop")
+        length = bool(outputs) and (
+            outputs[0].finish_reason == openvino_genai.GenerationFinishReason.LENGTH
+        )
+        answer = Answer(text, len(tokens), "length" if length else "stop")
         with contextlib.suppress(InvalidStateError):  # cancelled just now
             job.future.set_result(answer)
         return True
