@@ -125,7 +125,7 @@ def _values(job: Job) -> dict[str, Any]:
         "name": job.name,
         "model": job.model,
         "max_tokens": decoding.max_tokens,
-        "stop": list(decoding.stops),
+        "stop": list(decoding.stop),
         "parameters": dict(decoding.parameters),
         "priority": job.priority,
     }

@@ -24,11 +24,7 @@ class JobSettings:
     def body(self) -> dict[str, Any]:
         """As plain JSON values, to be stored."""
         parameters = ordered(self.decoding.parameters)
-        return {
-            **self.question(),
-            **({"stop": None} if self.decoding.stop is None else {}),
-            **({"parameters": parameters} if parameters else {}),
-        }
+        return self.question() | ({"parameters": parameters} if parameters else {})
 
     def question(self) -> dict[str, Any]:
         """Likewise, what shapes an answer. Any change of a byte would give every job another

@@ -12,21 +12,23 @@ from ruie.llm.profile import GRAMMARS, JSON_SCHEMA
 from ruie.parsing import OutputForm
 from ruie.request_parameters import shaping
 
-EMPTY_LINE = ("\n\n",)
-"""The stop sequence where none is named: an answer may have an item on each line."""
-KEYED = ("\n",)
-"""What stands for it in keys and questions: the end of the first line, where answers ended in
-earlier versions. What they kept would be paid for again otherwise, and each corpus asked about
-anew."""
+EMPTY_LINE, FIRST_LINE = ("\n\n",), ("\n",)
+_STORED = {EMPTY_LINE: FIRST_LINE, FIRST_LINE: EMPTY_LINE}
+"""An answer ends at an empty line, in earlier versions with its first: in keys and in the database
+each stands for the other. What is kept would be paid for again otherwise."""
 LENGTHEN = 2
 """By how much `max_tokens` is multiplied, once, for an answer that was cut off."""
+
+
+def stored_stop(stop: Sequence[str]) -> list[str]:
+    """Stop sequences as they are in keys and in the database, or the other way round."""
+    return list(_STORED.get(tuple(stop), stop))
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """What determines an answer besides model and query; part of every idempotency key.
 
-    stop: stop sequences; None: an empty line.
     parameters: added to each request; those that do not shape an answer are in no key.
     reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
     room makes no other answer. constraint: how the endpoint takes the grammar of the form
@@ -37,7 +39,7 @@ class Decoding:
     max_tokens: int = 256
     prompt_tokens: int = prompts.MAX_PROMPT_TOKENS
     form: OutputForm = OutputForm.LINEAR
-    stop: tuple[str, ...] | None = None
+    stop: tuple[str, ...] = EMPTY_LINE
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reasoning_tokens: int = 4096
     constraint: str = ""
@@ -63,16 +65,6 @@ class Decoding:
         """Whether the form needs no proof, or had it."""
         return self.form in (OutputForm.LINEAR, OutputForm.JSON) or bool(self.constraint)
 
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """The stop sequences that are sent."""
-        return EMPTY_LINE if self.stop is None else self.stop
-
-    def keyed_stop(self, sent: Sequence[str]) -> list[str]:
-        """The stop sequences of a request, as they are part of a key."""
-        default = self.stop is None and tuple(sent) == EMPTY_LINE
-        return list(KEYED if default else sent)
-
     def body(self) -> dict[str, Any]:
         """As plain JSON values, in a fixed order: what is part of a key."""
         shaped = shaping(self.parameters)
@@ -81,21 +73,19 @@ class Decoding:
             "max_tokens": self.max_tokens,
             "prompt_tokens": self.prompt_tokens,
             "form": str(self.form),
-            "stop": self.keyed_stop(self.stops),
+            "stop": stored_stop(self.stop),
             "temperature": 0,
             **({"parameters": shaped} if shaped else {}),
         }
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
-        """The inverse of `body`, but that the stop sequences are those of the body; None: an empty
-        line."""
-        stop = body["stop"]
+        """The inverse of `body`."""
         return cls(
             demonstrations=body["demonstrations"],
             max_tokens=body["max_tokens"],
             prompt_tokens=body["prompt_tokens"],
             form=OutputForm(body["form"]),
-            stop=None if stop is None else tuple(stop),
+            stop=tuple(stored_stop(body["stop"])),
             parameters=body.get("parameters", {}),
         )

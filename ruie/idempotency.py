@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ruie import prompts
-from ruie.decoding import Decoding
+from ruie.decoding import Decoding, stored_stop
 from ruie.llm import Call
 from ruie.records import Query
 from ruie.request_parameters import shaping
@@ -61,7 +61,7 @@ def prompt_key(call: Call, query: Query, decoding: Decoding, salt: str) -> str:
             list(query.labels),
             str(decoding.form),
             call.response_format,
-            decoding.keyed_stop(call.stop),
+            stored_stop(call.stop),
             shaping(call.parameters),
             *([salt] if salt else []),
         ]

@@ -92,7 +92,7 @@ class Questioner:
             key=self.key(query),
             response_format=response_format if as_json else None,
             # those of the parameters take their place
-            stop=() if as_json or "stop" in decoding.parameters else decoding.stops,
+            stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
             grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
             constraint=decoding.constraint,
             reasoning_tokens=decoding.reasoning_tokens,

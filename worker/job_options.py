@@ -119,8 +119,7 @@ def decoding(config: Settings) -> Decoding:
         max_tokens=config.llm_max_tokens,
         prompt_tokens=config.prompt_tokens,
         form=config.form,
-        # one that is named has its own keys, also where it is the default's
-        stop=tuple(config.llm_stop) if "llm_stop" in config.model_fields_set else None,
+        stop=tuple(config.llm_stop),
         parameters=config.llm_parameters,
         reasoning_tokens=config.llm_reasoning_tokens,
     )

@@ -71,7 +71,7 @@ def _document(job: Job) -> dict[str, Any]:
         **shown,
         "priority": _priority(job.priority),
         "cap_usd": None if job.cap_nusd is None else job.cap_nusd / NUSD,
-        "settings": {**job.settings.body(), "stop": list(job.settings.decoding.stops)},
+        "settings": {**job.settings.body(), "stop": list(job.settings.decoding.stop)},
     }
 
 

@@ -111,7 +111,7 @@ def described(
         "model": model,
         "endpoint": urlsplit(config.llm_base_url).hostname or "a local model",
         "k": config.demonstrations,
-        "decoding": {**decoding(config).body(), "stop": list(decoding(config).stops)},
+        "decoding": {**decoding(config).body(), "stop": list(decoding(config).stop)},
         "prompt_version": PROMPT_VERSION,
         "bundle": bundle,
         "retrievers": {name: retriever.digest for name, retriever in retrievers.items()},
