@@ -31,18 +31,18 @@ def get(database: JobDatabase, job: str) -> jobs.Job:
 
 def test_only_what_is_named_is_changed(database: JobDatabase) -> None:
     job = database.job(settings=JobSettings(Decoding(demonstrations=3), context="title"))
-    to = JobChange("n", "large", 512, ["\n\n"], {"seed": 1}, 1)
+    to = JobChange("n", "large", 512, ["\n"], {"seed": 1}, 1)
     done = change(database, job, to)
     stored = get(database, job)
     assert stored == done.job
     assert (stored.name, stored.model, stored.priority) == ("n", "large", 1)
-    decoding = Decoding(3, 512, stop=("\n\n",), parameters={"seed": 1})
+    decoding = Decoding(3, 512, stop=("\n",), parameters={"seed": 1})
     assert stored.settings == JobSettings(decoding, context="title")
     assert done.changed == {
         "name": ("oil", "n"),
         "model": ("small", "large"),
         "max_tokens": (256, 512),
-        "stop": (["\n"], ["\n\n"]),
+        "stop": (["\n\n"], ["\n"]),
         "parameters": ({}, {"seed": 1}),
         "priority": (0, 1),
     }

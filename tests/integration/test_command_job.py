@@ -42,7 +42,7 @@ def test_show_prints_the_settings(ruie: Run, database: JobDatabase) -> None:
     lines = [line.split() for line in ruie("job", "show", job).stdout.splitlines()]
     shown = {words[0]: words[1:] for words in lines}
     assert (shown["model"], shown["cap"]) == (["small"], ["2.0000", "USD"])
-    assert (shown["stop"], shown["parameters"]) == (['["\\n"]'], ['{"seed":', "1}"])
+    assert (shown["stop"], shown["parameters"]) == (['["\\n\\n"]'], ['{"seed":', "1}"])
     assert ruie("job", "show", "job_0").returncode == 4
 
 
@@ -61,7 +61,7 @@ def test_set_says_what_it_changes_and_what_remains(ruie: Run, database: JobDatab
         f"{job}: name was oil, is now n",
         f"{job}: model was small, is now large",
         f"{job}: max_tokens was 256, is now 512",
-        f'{job}: stop was ["\\n"], is now []',
+        f'{job}: stop was ["\\n\\n"], is now []',
         f'{job}: parameters was {{}}, is now {{"seed": 1}}',
         f"{job}: priority was normal, is now live",
         "still to be asked: 1 item",

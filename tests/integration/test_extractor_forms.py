@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from support.endpoint import Reply, ScriptedEndpoint, answer
 
 from ruie.decoding import Decoding
+from ruie.errors import FailedCallsWarning
 from ruie.extractor import Extractor
 from ruie.llm import LLMClient
 from ruie.parsing import OutputForm
@@ -49,7 +51,8 @@ def test_a_list_below_a_heading_is_read_where_stop_sequences_are_honoured() -> N
 
     with ScriptedEndpoint(script) as endpoint:
         extractor = Extractor(None, LLMClient(endpoint.url, max_in_flight=1), "m")
-        results = extractor.extract([TEXT, f"{TEXT} Bo."], SCHEMA)
+        with pytest.warns(FailedCallsWarning, match="1 of 2 texts"):
+            results = extractor.extract([TEXT, f"{TEXT} Bo."], SCHEMA)
     assert [len(result.entities) for result in results][1:] == [2]
 
 

@@ -1,4 +1,4 @@
-"""A model that knows the gold answers and gets some wrong; the whole prompt decides which."""
+"""A model that knows the gold answers and gets some wrong; the prompt decides which."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gold_model() -> Callable[[dict[str, Any], int], Reply]:
             known[build(each.query, ()).messages[-1]["content"].split("\n\n")[-1]] = each.items
 
     def script(body: dict[str, Any], number: int) -> Reply:
-        told = json.dumps(body, sort_keys=True)
+        told = json.dumps(body["messages"], sort_keys=True)
         draw = random.Random(told)
         items = known[body["messages"][-1]["content"].split("\n\n")[-1]]
         said = "; ".join(filter(None, (_said(item, draw) for item in items))) or linear.NOTHING
