@@ -16,7 +16,7 @@ one process, without queue and database, use `ruie.Extractor`.
 """
 
 from ruie.chunking import Chunker
-from ruie.db.endpoints import Away, ModelStanding
+from ruie.db.endpoints import Away
 from ruie.db.job_changes import ChangedJob
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, NewInputError
@@ -34,6 +34,7 @@ from ruie.db.record_pages import (
 from ruie.db.reviews import Review
 from ruie.db.schedule_runs import ScheduleRun
 from ruie.db.schedules import Schedule
+from ruie.db.targets import ModelStanding
 from ruie.decoding import Decoding
 from ruie.formats.row import Place, Problem
 from ruie.parsing import OutputForm

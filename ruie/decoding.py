@@ -13,7 +13,7 @@ from ruie.parsing import OutputForm
 from ruie.request_parameters import shaping
 
 EMPTY_LINE, FIRST_LINE = ("\n\n",), ("\n",)
-_STORED = {EMPTY_LINE: FIRST_LINE, FIRST_LINE: EMPTY_LINE}
+_STORED: dict[tuple[str, ...], tuple[str, ...]] = {EMPTY_LINE: FIRST_LINE, FIRST_LINE: EMPTY_LINE}
 """An answer ends at an empty line, in earlier versions with its first: in keys and in the database
 each stands for the other. What is kept would be paid for again otherwise."""
 LENGTHEN = 2

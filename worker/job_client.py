@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from sqlalchemy import Engine
 
-from ruie.db import endpoints, job_states, jobs, migrate, quarantine, reviews
+from ruie.db import endpoints, job_states, jobs, migrate, quarantine, reviews, targets
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
 from ruie.db.jobs import JobState
@@ -230,7 +230,7 @@ class JobClient:
         with reading(self.engine) as conn:
             return endpoints.list_away(conn)
 
-    def models(self) -> list[endpoints.ModelStanding]:
+    def models(self) -> list[targets.ModelStanding]:
         """What was learned of the models of the settings' endpoint (all, if none is set)."""
         with reading(self.engine) as conn:
-            return endpoints.list_models(conn, self.config.llm_endpoint or None)
+            return targets.list_models(conn, self.config.llm_endpoint or None)

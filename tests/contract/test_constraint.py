@@ -20,7 +20,7 @@ from support.constrained import (
 from support.endpoint import Reply, ScriptedEndpoint, failure
 from support.gates import fleet
 
-from ruie.db import endpoints
+from ruie.db import targets
 from ruie.errors import CallError, UnreachableError
 from ruie.llm import LLMClient
 
@@ -53,7 +53,7 @@ def test_it_is_proved_once_in_the_whole_fleet(
         assert fleet(endpoint.url, engine, found) == {constraint}
         assert len(endpoint.requests) == requests, "it is remembered"
     with engine.connect() as conn:
-        (known,) = endpoints.list_models(conn, endpoint.url)
+        (known,) = targets.list_models(conn, endpoint.url)
     assert (f"held to {constraint}" in known.description) == bool(constraint)
 
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine
 from support.job_database import JobDatabase
 
-from ruie.db import endpoints
+from ruie.db import endpoints, targets
 from ruie.db.canonical import list_names, map_names
 from ruie.db.query import run_readonly
 from ruie.errors import SettingsError, UsageError
@@ -150,8 +150,8 @@ def test_an_endpoint_and_a_model_fit_one_index(engine: Engine) -> None:
     config = load(llm_base_url=url, llm_model=model)
     with engine.begin() as conn:
         target = Target(config.llm_endpoint, config.llm_model, "s" * 16)
-        endpoints.add(conn, target)
-        assert endpoints.find(conn, target) is not None
+        targets.add(conn, target)
+        assert targets.find(conn, target) is not None
         endpoints.failed(conn, target.endpoint, Failure("x", "away", ("i",)), certain=True)
     with pytest.raises(SettingsError, match="RUIE_LLM_BASE_URL: it has 2,001 bytes"):
         load(llm_base_url=url + "x")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from support.job_database import JobDatabase
 
-from ruie.db import endpoints, queue
+from ruie.db import endpoints, queue, targets
 from ruie.db.models import attempts as failed_calls
 from ruie.db.types import utcnow
 from ruie.errors import TransientCallError
@@ -65,16 +65,16 @@ def test_a_call_from_before_an_outage_may_fail_after_it(database: JobDatabase) -
     target = Target(URL, "m", "0" * 16)
     late = Failure("transient", "500", tuple("abcdef"), outages=0)
     with database.engine.begin() as conn:
-        endpoints.add(conn, target)
+        targets.add(conn, target)
         assert not endpoints.was_away(conn, URL, 0)
     go_away(database)
     with database.engine.begin() as conn:
         assert endpoints.was_away(conn, URL, 0)
         endpoints.probed(conn, URL, None)
-        trying = endpoints.find(conn, target)
+        trying = targets.find(conn, target)
         assert trying is not None
         assert trying.outages == 1
-        endpoints.prove(conn, target, DEFAULT)
+        targets.prove(conn, target, DEFAULT)
         assert endpoints.failed(conn, URL, late, certain=False)
         assert endpoints.failed(conn, URL, late, certain=True)
         assert endpoints.list_away(conn) == []

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 from support.job_database import JobDatabase
 
 from ruie import secrets
-from ruie.db import endpoints, jobs
+from ruie.db import endpoints, jobs, targets
 from ruie.db.engine import reading
 from ruie.llm.ledger import Failure, Target
 from ruie.llm.profile import RequestProfile
@@ -31,14 +31,14 @@ def target(key: str) -> Target:
 def test_two_keys_of_one_url_share_what_was_learned(engine: Engine) -> None:
     failure = Failure("unreachable", f"no route for {SECRET}", ("item",))
     with engine.begin() as conn:
-        endpoints.add(conn, target(SECRET))
-        endpoints.prove(conn, target(SECRET), RequestProfile())
+        targets.add(conn, target(SECRET))
+        targets.prove(conn, target(SECRET), RequestProfile())
         endpoints.failed(conn, target(OTHER).endpoint, failure, certain=True)
     with reading(engine) as conn:
-        standing = endpoints.find(conn, target(OTHER))
+        standing = targets.find(conn, target(OTHER))
         assert standing is not None
         assert standing.away == "no route for ***"
-        assert endpoints.find(conn, Target("https://llm.test/v1", "small", "s")) == standing
+        assert targets.find(conn, Target("https://llm.test/v1", "small", "s")) == standing
         assert [away.endpoint for away in endpoints.list_away(conn)] == ["https://llm.test/v1"]
 
 

@@ -10,7 +10,7 @@ from support.clients import CALL
 from support.endpoint import Reply, ScriptedEndpoint, answer
 from support.gates import all_at_once, ask, different, fleet, reasoning_model, refusal
 
-from ruie.db import endpoints
+from ruie.db import targets
 from ruie.errors import CallError, ParameterRefusedError
 from ruie.llm import Completion, LLMClient
 
@@ -25,7 +25,7 @@ def test_each_parameter_is_refused_once_in_the_whole_fleet(engine: Engine) -> No
         last = endpoint.requests[-1].body
     assert last["max_completion_tokens"] == CALL.max_tokens + 100, "with room to think"
     with engine.connect() as conn:
-        (known,) = endpoints.list_models(conn)
+        (known,) = targets.list_models(conn)
     assert known.description == "limit as max_completion_tokens, no temperature, reasons"
     assert known.proven_at is not None
 
@@ -48,7 +48,7 @@ def test_what_was_forgotten_is_learned_again(engine: Engine) -> None:
     with ScriptedEndpoint(reasoning_model) as endpoint:
         fleet(endpoint.url, engine, all_at_once)
         with engine.begin() as conn:
-            assert endpoints.forget(conn, endpoint.url, CALL.model) == 1
+            assert targets.forget(conn, endpoint.url, CALL.model) == 1
         before = len(endpoint.requests)
         fleet(endpoint.url, engine, all_at_once)
         assert len(endpoint.requests) == before + 34

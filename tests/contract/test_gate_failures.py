@@ -8,7 +8,7 @@ from support.endpoint import Reply, ScriptedEndpoint, answer
 from support.gates import all_at_once, ask, different, fleet
 from support.replies import JSON
 
-from ruie.db import endpoints
+from ruie.db import endpoints, targets
 from ruie.errors import (
     AccountError,
     CallError,
@@ -123,7 +123,7 @@ def test_an_endpoint_is_tried_one_call_at_a_time_and_answers(engine: Engine) -> 
         assert all(isinstance(a, Completion) for a in answers)
         with engine.connect() as conn:
             assert endpoints.list_away(conn) == []
-            standing = endpoints.find(conn, target)
+            standing = targets.find(conn, target)
         assert standing is not None
         assert standing.proven
 
@@ -152,12 +152,12 @@ def test_pauses_between_probes_grow(engine: Engine) -> None:
 def test_the_turn_of_a_lost_process_is_another_s_when_it_runs_out(engine: Engine) -> None:
     target = Target("http://llm/v1", "m", "0" * 16)
     with engine.begin() as conn:
-        endpoints.add(conn, target)
-        assert endpoints.claim(conn, target, "a", 0.2)
-        assert endpoints.claim(conn, target, "a", 0.2), "it may be held on to"
-        assert not endpoints.claim(conn, target, "b", 60)
-        endpoints.release(conn, target, "b")
-        assert not endpoints.claim(conn, target, "b", 60), "nobody gives back another's"
+        targets.add(conn, target)
+        assert targets.claim(conn, target, "a", 0.2)
+        assert targets.claim(conn, target, "a", 0.2), "it may be held on to"
+        assert not targets.claim(conn, target, "b", 60)
+        targets.release(conn, target, "b")
+        assert not targets.claim(conn, target, "b", 60), "nobody gives back another's"
     with engine.begin() as conn:
         conn.exec_driver_sql("UPDATE request_profiles SET turn_until = '2020-01-01 00:00:00'")
-        assert endpoints.claim(conn, target, "b", 60)
+        assert targets.claim(conn, target, "b", 60)

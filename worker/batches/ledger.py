@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ruie.db import endpoints
+from ruie.db import endpoints, targets
 from ruie.llm.ledger import Failure, Standing, Target
 from ruie.llm.profile import RequestProfile
 from ruie.worker.batches.store import Store
@@ -19,29 +19,29 @@ class FleetLedger:
 
     async def standing(self, target: Target) -> Standing:
         while True:
-            find = partial(endpoints.find, target=target)
+            find = partial(targets.find, target=target)
             if (standing := await self._store.read(find)) is not None:
                 return standing
-            await self._store.write(partial(endpoints.add, target=target), urgent=True)
+            await self._store.write(partial(targets.add, target=target), urgent=True)
 
     async def claim(self, target: Target, owner: str, ttl_s: float) -> bool:
-        claim = partial(endpoints.claim, target=target, turn=owner, ttl_s=ttl_s)
+        claim = partial(targets.claim, target=target, turn=owner, ttl_s=ttl_s)
         return await self._store.write(claim, urgent=True)
 
     async def release(self, target: Target, owner: str) -> None:
-        release = partial(endpoints.release, target=target, turn=owner)
+        release = partial(targets.release, target=target, turn=owner)
         await self._store.write(release, urgent=True)
 
     async def prove(self, target: Target, profile: RequestProfile) -> None:
-        prove = partial(endpoints.prove, target=target, profile=profile)
+        prove = partial(targets.prove, target=target, profile=profile)
         await self._store.write(prove, urgent=True)
 
     async def learn(self, target: Target, old: RequestProfile, new: RequestProfile) -> None:
-        learn = partial(endpoints.learn, target=target, old=old, new=new)
+        learn = partial(targets.learn, target=target, old=old, new=new)
         await self._store.write(learn, urgent=True)
 
     async def refused(self, target: Target, failure: Failure, *, by_item: bool) -> int:
-        refused = partial(endpoints.refused, target=target, failure=failure, by_item=by_item)
+        refused = partial(targets.refused, target=target, failure=failure, by_item=by_item)
         return await self._store.write(refused, urgent=True)
 
     async def failed(self, endpoint: str, failure: Failure, *, certain: bool) -> bool:

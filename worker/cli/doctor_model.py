@@ -73,7 +73,7 @@ async def _models(store: Store | None, url: str, first: str, forget: bool) -> li
     """The settings' model, and those of open jobs."""
     from functools import partial
 
-    from ruie.db import endpoints, jobs
+    from ruie.db import endpoints, jobs, targets
 
     if store is None:
         return [first]
@@ -81,7 +81,7 @@ async def _models(store: Store | None, url: str, first: str, forget: bool) -> li
     named = {j.model: None for j in open_jobs if j.state in ("running", "paused") and j.model}
     models = list({first: None} | named)
     for model in models if forget else []:
-        await store.write(partial(endpoints.forget, endpoint=url, model=model))
+        await store.write(partial(targets.forget, endpoint=url, model=model))
     # It answers just now: calls may be tried, if it was away.
     await store.write(partial(endpoints.probed, endpoint=url, error=None))
     return models

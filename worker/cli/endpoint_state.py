@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ruie.db.endpoints import Away, ModelStanding
+    from ruie.db.endpoints import Away
+from ruie.db.targets import ModelStanding
 
 
 def away_line(away: Away) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from ruie.annotations import schema_demonstrations
 from ruie.bundle import Bundle
 from ruie.chunking import Chunker
-from ruie.db import demonstrations, endpoints, kept_answers
+from ruie.db import demonstrations, kept_answers, targets
 from ruie.db.call_statistics import calls_by_task, count_events
 from ruie.db.engine import reading
 from ruie.decoding import Decoding
@@ -137,7 +137,7 @@ def _proved(decoding: Decoding, config: Settings, engine: Engine, model: str) ->
     constraint = GRAMMARS[0]  # the local LLM's
     if config.llm_base_url:
         with reading(engine) as conn:
-            constraint = endpoints.constraint(conn, config.llm_endpoint, model)
+            constraint = targets.constraint(conn, config.llm_endpoint, model)
     if not constraint:
         return replace(decoding, form=OutputForm.LINEAR)
     return decoding.resolved(constraint)
