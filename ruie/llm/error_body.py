@@ -144,4 +144,4 @@ def _read_code(code: object, found: ErrorBody) -> None:
 def _parameter(value: object) -> str:
     if isinstance(value, list):  # pydantic's `loc`: ["body", "messages", 0, "role"]
         value = ".".join(str(part)[:50] for part in value[:6] if part != "body")
-    return value.strip()[:100] if isinstance(value, str) else ""
+    return " ".join(value[:1000].split())[:100] if isinstance(value, str) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.clients import CALL
 
@@ -86,6 +86,7 @@ def test_any_bytes(status: int | None, headers: dict[str, str], content: bytes) 
 
 
 @settings(max_examples=300, deadline=None)
+@example(None, {}, {"param": "0\n0"})
 @given(STATUSES, HEADERS, JSON_VALUES)
 def test_any_document(status: int | None, headers: dict[str, str], answer: Any) -> None:
     check(answered_error(status, headers, answer, "http://e", "m"))

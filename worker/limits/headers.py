@@ -51,8 +51,8 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
         used = limit - remaining
         tells = used >= limit * TELLING_SHARE or reset_s > 60.0
         period = reset_s * limit / used if used and tells else 60.0
-        refill = limit * 60.0 / period
         if period > 120.0:
+            refill = limit * 60.0 / period
             most = max(1.0, refill, remaining * SHARE_OF_REST)
             # how much was used in this minute is not known
             limits.append(ProviderLimit(dimension, most, min(remaining, most), 60.0, refill))
