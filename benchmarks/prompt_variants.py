@@ -126,6 +126,19 @@ def ten_words(query: Query, max_tokens: int) -> str:
     return _spans(query, f'span ::= word (" " word){{0,9}}\nword ::= {word}', max_tokens)
 
 
+def no_longer_than_the_text(query: Query, max_tokens: int) -> str:
+    """Spans of at most as many words as the text has, up to the next power of two: a grammar is
+    compiled once for many texts."""
+    word = rf"[^{_excluded(query)}\n ]"
+    more = (1 << (max(8, len(query.text.split())) - 1).bit_length()) - 1
+    return _spans(query, f'span ::= {word}+ (" " word){{0,{more}}}\nword ::= {word}*', max_tokens)
+
+
+def free(query: Query, max_tokens: int) -> str:
+    """No grammar."""
+    return ""
+
+
 def with_commas(query: Query, max_tokens: int) -> str:
     """Heads, too, may hold a comma."""
     return _spans(query, r"span ::= [^;\n ] [^;\n]*", max_tokens)
@@ -148,5 +161,7 @@ VARIANTS = {
     "words of the text": Variant(grammar=words_of_the_text),
     "characters of the text": Variant(grammar=characters_of_the_text),
     "ten words": Variant(grammar=ten_words),
+    "as many words as the text": Variant(grammar=no_longer_than_the_text),
+    "no grammar": Variant(grammar=free),
     "commas": Variant(grammar=with_commas),
 }

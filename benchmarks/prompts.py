@@ -2,10 +2,11 @@
 
     python benchmarks/prompts.py --bundle POOL --output FOLDER GOLD... VARIANT...
 
-GOLD are annotated rows that are not in the pool; a VARIANT is one of those below (what ruie does is
-`8 demonstrations`). Of each corpus and task: F1 of strings, and the difference to the first variant
-that is named, with the 95 % interval of a paired bootstrap. Scores are kept in the folder, one file
-for each variant: the same command resumes.
+GOLD are annotated rows that are not in the pool; a VARIANT is one of those below (what ruie does
+is `8 demonstrations`). Of each corpus and task: F1 of strings and of offsets, and the difference to
+the first variant that is named, with the 95 % interval of a paired bootstrap; tokens out, calls
+that failed, and calls a minute. Scores are kept in the folder, one file for each variant: the same
+command resumes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from prompt_variants import VARIANTS, Choice, Variant
 
@@ -35,6 +38,7 @@ from ruie.worker.client import decoding
 from ruie.worker.embedded.stack import local_llm
 from ruie.worker.evaluation.corpora import load_corpora
 
+Row = dict[str, Any]
 DEFINITIONS = Path(__file__).with_name("definitions.toml")
 
 
@@ -91,52 +95,63 @@ def defined(corpus: Corpus, definitions: Mapping[str, str]) -> Corpus:
 
 async def answers(
     config: Settings, variant: Variant, pool: Bundle, corpora: Mapping[str, Corpus]
-) -> dict[str, list[Prediction]]:
-    """By corpus."""
+) -> dict[str, tuple[list[Prediction], float]]:
+    """By corpus, with the seconds that it took."""
     llm = connect(config)
     try:
         settings = replace(decoding(config), demonstrations=variant.demonstrations)
         extractor = Reworded(Chosen(pool, variant.choice), llm, "", settings)
         extractor.variant = variant
         await extractor.resolve()
-        return {name: await predict(extractor, corpus) for name, corpus in corpora.items()}
+        made = {}
+        for name, corpus in corpora.items():
+            since = time.monotonic()
+            predictions = await predict(extractor, corpus)
+            made[name] = predictions, time.monotonic() - since
+        return made
     finally:
         await llm.close()
 
 
-def scores(predictions: Mapping[str, list[Prediction]]) -> dict[str, list[list[int]]]:
-    """By corpus and task, of each sentence: row, gold, predicted, matched, tokens out, failed."""
-    by_part: dict[str, list[list[int]]] = {}
-    for name, made in predictions.items():
+def scores(predictions: Mapping[str, tuple[list[Prediction], float]]) -> dict[str, list[Row]]:
+    """By corpus and task."""
+    by_part: dict[str, list[Row]] = {}
+    for name, (made, seconds) in predictions.items():
         for one in made:
-            s = one.strings
-            row = [one.gold.row, s.gold, s.predicted, s.matched, one.usage.completion]
-            part = by_part.setdefault(f"{name} {one.gold.query.task}", [])
-            part.append([*row, int(one.error is not None)])
+            row = {
+                "sentence": one.gold.row,
+                "strings": [one.strings.gold, one.strings.predicted, one.strings.matched],
+                "offsets": [one.offsets.gold, one.offsets.predicted, one.offsets.matched],
+                "tokens": one.usage.completion,
+                "failed": one.error is not None,
+                "seconds": seconds / len(made),
+            }
+            by_part.setdefault(f"{name} {one.gold.query.task}", []).append(row)
     return by_part
 
 
-def by_sentence(part: Sequence[Sequence[int]]) -> list[Score]:
+def by_sentence(part: Sequence[Row], of: str) -> list[Score]:
     sums: dict[int, Score] = {}
-    for row, gold, predicted, matched, *_ in part:
-        sums[row] = sums.get(row, Score()) + Score(gold, predicted, matched)
-    return [sums[row] for row in sorted(sums)]
+    for row in part:
+        sums[row["sentence"]] = sums.get(row["sentence"], Score()) + Score(*row[of])
+    return [sums[sentence] for sentence in sorted(sums)]
 
 
-def compare(
-    first: Mapping[str, list[list[int]]], other: Mapping[str, list[list[int]]], name: str
-) -> None:
-    """A row of the table for each corpus and task, in percent."""
+def difference(rows: Sequence[Row], before: Sequence[Row], of: str) -> str:
+    """Two cells: F1, and the difference with its interval, in percent."""
+    a, b = by_sentence(rows, of), by_sentence(before, of)
+    low, high = interval(resampled_f1(a) - resampled_f1(b))
+    now, then = 100 * sum(a, Score()).f1, 100 * sum(b, Score()).f1
+    return f"{now:.1f} | {now - then:+.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
+
+
+def compare(first: Mapping[str, list[Row]], other: Mapping[str, list[Row]], name: str) -> None:
+    """A row of the table for each corpus and task."""
     for part, rows in other.items():
-        drawn, base = (resampled_f1(by_sentence(each)) for each in (rows, first[part]))
-        total, before = (sum(by_sentence(each), Score()) for each in (rows, first[part]))
-        low, high = interval(drawn - base)
-        print(
-            f"| {part} | {name} | {100 * total.f1:.1f} | {100 * (total.f1 - before.f1):+.1f} "
-            f"({100 * low:+.1f} … {100 * high:+.1f}) | {sum(each[4] for each in rows):,} | "
-            f"{sum(each[5] for each in rows)} |",
-            flush=True,
-        )
+        cells = [difference(rows, first[part], of) for of in ("strings", "offsets")]
+        tokens, failed = (sum(row[key] for row in rows) for key in ("tokens", "failed"))
+        rate = 60 * len(rows) / sum(row["seconds"] for row in rows)
+        print(f"| {part} | {name} | {' | '.join(cells)} | {tokens:,} | {failed} | {rate:.0f} |")
 
 
 def main() -> None:
@@ -151,9 +166,12 @@ def main() -> None:
     corpora = load_corpora(files, None, arguments.limit, 0)
     definitions = tomllib.loads(DEFINITIONS.read_text(encoding="utf-8"))
     pool = Bundle.open(arguments.bundle)
-    print("| corpus and task | variant | F1 | difference | tokens out | failed |")
-    print("|---|---|---|---|---|---|")
-    first: dict[str, list[list[int]]] = {}
+    print(
+        "| corpus and task | variant | F1 | difference | F1 of offsets | difference | tokens out "
+        "| failed | calls a minute |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    first: dict[str, list[Row]] = {}
     with local_llm(load()) as config:
         for name in [each for each in arguments.given if each in VARIANTS]:
             variant, file = VARIANTS[name], arguments.output / f"{name}.json"
