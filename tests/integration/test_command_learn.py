@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ruie.settings import Settings
+from ruie.worker.cli.serve import warn_of_undemonstrated
+
 Ruie = Callable[..., subprocess.CompletedProcess[str]]
 
 AD = "A cook who knows soup is wanted ."
@@ -58,6 +61,25 @@ def test_types_without_demonstrations_are_named_before_anything_is_sent(
     done = ruie("enqueue", "ads.jsonl", "--schema", "jobs.yaml", "--dry-run")
     assert "No demonstrations" not in done.stderr
     assert done.returncode == 0
+
+
+def test_a_job_whose_types_have_none_is_named_by_status_and_up(
+    ruie: Ruie, job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = f"{job} has no demonstrations for entities: "
+    for command in (("status",), ("status", job)):
+        assert told in " ".join(ruie(*command).stderr.split())
+    assert json.loads(ruie("status", job, "--json").stdout)["undemonstrated"] == ["entities"]
+    warn_of_undemonstrated(Settings(database_url=f"sqlite:///{tmp_path / 'ruie.db'}"))
+    said = capsys.readouterr().err
+    assert told in said
+    assert f"`ruie learn {job}`" in said
+
+
+def test_a_job_whose_types_were_learned_is_not(ruie: Ruie, reviewed: str) -> None:
+    assert ruie("learn", reviewed, "--yes").returncode == 0
+    assert "no demonstrations" not in ruie("status").stderr
+    assert json.loads(ruie("status", reviewed, "--json").stdout)["undemonstrated"] == []
 
 
 def test_a_wrong_row_of_the_schemas_file_is_named(

@@ -146,7 +146,9 @@ def test_a_job_in_detail_fits_80_columns(
     assert lines[2].endswith(" items a minute")
     assert lines[3].startswith("left        about ")
     assert "output: The answer cannot be read." in lines[5]
-    assert lines[-2].startswith("No coordinator is alive; 1 worker process will end 50 items")
+    said = " ".join(lines[6:])
+    assert "No coordinator is alive; 1 worker process will end 50 items" in said
+    assert f"{job} has no demonstrations for entities" in said
     printed = json.loads(ruie("status", job, "--json", **url).stdout)
     assert printed["rate_per_minute"] == pytest.approx(25, rel=0.2)
     assert printed["seconds_left"] == pytest.approx(60 * 50 / printed["rate_per_minute"])

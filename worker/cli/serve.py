@@ -94,10 +94,25 @@ def up() -> None:
         Stack(config, report=lambda line: click.echo(line, err=True)) as stack,
     ):
         _warn_of_endpoint(stack.settings)
+        warn_of_undemonstrated(stack.settings)
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
             stack.check()
         click.echo("Ending.", err=True)
+
+
+def warn_of_undemonstrated(config: Settings) -> None:
+    """Of the jobs that wait, those whose types the model is shown no example of."""
+    from ruie.worker.client import Client
+    from ruie.worker.undemonstrated import undemonstrated_of, warning
+
+    client = Client(config)
+    for job in client.jobs():
+        if job.state == "running" and (
+            missing := undemonstrated_of(client.config, client.engine, job)
+        ):
+            click.echo(warning(missing, job.id), err=True)
+    client.engine.dispose()
 
 
 def _require_redis(url: str) -> None:

@@ -57,7 +57,7 @@ def _print(client: Client, job: str | None) -> None:
     listed = _fetch(client, job)
     for part in _parts(client, listed, job):
         console.print(part)
-    for warning in _warnings(listed):
+    for warning in _warnings(client, listed, job):
         error_console.print(warning)
     for line in model_lines(client.models()) if job else ():
         console.print(line, style="dim", markup=False)
@@ -96,17 +96,31 @@ def _parts(client: Client, listed: list[Shown], job: str | None) -> list[Rendera
     return [*parts, "", _alive_text(client, listed)]
 
 
-def _warnings(listed: list[Shown]) -> list[RenderableType]:
-    """What a person should not miss: jobs that are done, and of which too much was given up."""
+def _warnings(client: Client, listed: list[Shown], job: str | None) -> list[RenderableType]:
+    """What a person should not miss: jobs that are done, and of which too much was given up; and a
+    job, if it runs or is asked for alone, whose types the model is shown no example of."""
     from rich.text import Text
 
     from ruie.worker.cli.given_up import too_much_given_up
+    from ruie.worker.undemonstrated import warning
 
     bad = [one for one in listed if one.progress.state == "done" and one.progress.ok is False]
     lines = [too_much_given_up(one.progress, one.given_up) for one in bad[:NAMED]]
     if len(bad) > NAMED:
         lines.append(f"So it is with {len(bad) - NAMED:,} other jobs.")
-    return [Text(line, style="red") for line in lines]
+    progresses = [one.progress for one in listed]
+    asked = [one.job_id for one in progresses if job or one.state == "running"][:NAMED]
+    blind = [(each, missing) for each in asked if (missing := _undemonstrated(client, each))]
+    return [
+        *(Text(line, style="red") for line in lines),
+        *(Text(warning(missing, each), style="yellow") for each, missing in blind),
+    ]
+
+
+def _undemonstrated(client: Client, job: str) -> list[str]:
+    from ruie.worker.undemonstrated import undemonstrated_of
+
+    return undemonstrated_of(client.config, client.engine, client.job(job))
 
 
 def _alive_text(client: Client, listed: list[Shown]) -> RenderableType:
@@ -138,6 +152,7 @@ def _print_json(client: Client, job: str | None) -> None:
     documents = [plain(one.progress) | _lively(one) | shared for one in _fetch(client, job)]
     if job:
         documents[0]["models"] = model_documents(client.models())
+        documents[0]["undemonstrated"] = _undemonstrated(client, job)
     print_json(documents[0] if job else documents)
 
 
@@ -170,7 +185,10 @@ def _watch(client: Client, job: str | None) -> None:
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 listed = _fetch(client, job)
-                live.update(Group(*_parts(client, listed, job), *_warnings(listed)), refresh=True)
+                live.update(
+                    Group(*_parts(client, listed, job), *_warnings(client, listed, job)),
+                    refresh=True,
+                )
                 if all(_ended(one.progress) for one in listed):
                     return
                 time.sleep(WATCH_S)
