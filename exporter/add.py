@@ -13,7 +13,8 @@ from ruie.bundle.layout import check_target, seal, staged
 from ruie.bundle.manifest import ENCODER, TOKENIZER, Manifest
 from ruie.bundle.retrieval import arrange, partition_key, text_key
 from ruie.errors import AnnotationError
-from ruie.exporter.build import StepProgress, no_progress, write_pool
+from ruie.exporter.build import StepProgress, no_progress
+from ruie.exporter.extend import write_changed_pool
 from ruie.records import Demonstration, Task
 
 
@@ -38,7 +39,7 @@ def add_demonstrations(
     """Write the bundle with more demonstrations to `output`, which may be the bundle itself.
 
     A demonstration replaces those of the same partition with the same text. Needs no torch: the
-    bundle's own encoder embeds all demonstrations. threads: as in `Bundle.open`. Raises
+    bundle's own encoder embeds what is new. threads: as in `Bundle.open`. Raises
     `BundleError` (nothing is written then), `AnnotationError` if there are no demonstrations.
     """
     if not demonstrations:
@@ -49,7 +50,7 @@ def add_demonstrations(
     old = opened.demonstrations()
     kept = _without_replaced(old, demonstrations)
     rows = [*kept, *demonstrations]
-    sealed = rewrite(opened, rows, output, overwrite=overwrite, progress=progress)
+    sealed = _rewrite(opened, old, rows, output, overwrite=overwrite, progress=progress)
     return Added(sealed, len(rows) - len(kept), len(old) - len(kept))
 
 
@@ -74,26 +75,26 @@ def remove_demonstrations(
     rows = [each for each in old if each.id not in set(ids)]
     if not rows:
         raise AnnotationError(f"{bundle} has no other demonstrations.", "Delete the bundle.")
-    return rewrite(opened, rows, output, overwrite=overwrite, progress=progress)
+    return _rewrite(opened, old, rows, output, overwrite=overwrite, progress=progress)
 
 
-def rewrite(
+def _rewrite(
     opened: Bundle,
+    old: Sequence[Demonstration],
     demonstrations: Sequence[Demonstration],
     output: Path,
     *,
     overwrite: bool,
     progress: StepProgress,
 ) -> Manifest:
-    """Write a bundle's encoder and ranking with other demonstrations."""
+    """Write a bundle's encoder and ranking with other demonstrations. old: those that it has."""
     in_place = output.absolute() == opened.path.absolute()
     check_target(output, overwrite=overwrite or in_place)
     rows, partitions = arrange(demonstrations)
     with staged(output, overwrite=overwrite or in_place) as folder:
         for name in (ENCODER, TOKENIZER):
             shutil.copyfile(opened.path / name, folder / name)
-        card = opened.manifest.encoder
-        partitions = write_pool(folder, opened.encoder, card, rows, partitions, progress)
+        partitions = write_changed_pool(folder, opened, old, rows, partitions, progress)
         manifest = opened.manifest.model_copy(
             update={
                 "ruie_version": ruie.__version__,

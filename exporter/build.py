@@ -122,15 +122,17 @@ def write_pool(
     rows, partitions: as `arrange` returns them. Returns the partitions with their numbers of lists.
     """
     passages = _passages(rows, card)
-    vectors = _encode(encoder, passages, progress)
+    vectors = encode(encoder, passages, progress)
     progress("write the index", 0)
     partitions = write_index(folder / INDEX, vectors, partitions, card.quantisation)
     write_table(folder / DEMONSTRATIONS, rows)
     queries = [card.query_prefix + retrieval_text(row) for row in rows]
     if queries != passages:
-        vectors = _encode(encoder, queries, progress)
+        vectors = encode(encoder, queries, progress)
     progress("learn the types", 0)
-    write_models(folder / TYPES, _type_models(encoder, rows, partitions, vectors))
+    parts = [(each, slice(each.start, each.stop)) for each in partitions]
+    models = [fit_types(encoder, rows[part], each, vectors[part]) for each, part in parts]
+    write_models(folder / TYPES, models)
     return partitions
 
 
@@ -138,20 +140,13 @@ def _passages(rows: Sequence[Demonstration], card: EncoderCard) -> list[str]:
     return [card.passage_prefix + passage_text(row, keywords=card.keywords) for row in rows]
 
 
-def _type_models(
-    encoder: Encoder,
-    rows: Sequence[Demonstration],
-    partitions: Sequence[Partition],
-    vectors: Vectors,
-) -> list[TypeModel]:
-    """One model a partition. vectors: float32 (rows, dimension), of the rows' texts as queries."""
-    models = []
-    for partition in partitions:
-        part = slice(partition.start, partition.stop)
-        tokens = [encoder.tokens(retrieval_text(row)) for row in rows[part]]
-        types = type_table(rows[part], partition.labels)
-        models.append(fit(vectors[part], tokens, types).model)
-    return models
+def fit_types(
+    encoder: Encoder, rows: Sequence[Demonstration], partition: Partition, vectors: Vectors
+) -> TypeModel:
+    """The model of a partition, which has these rows. vectors: float32 (rows, dimension), of their
+    texts as queries."""
+    tokens = [encoder.tokens(retrieval_text(row)) for row in rows]
+    return fit(vectors, tokens, type_table(rows, partition.labels)).model
 
 
 def _quantise(encoder: Encoder, folder: Path, texts: Sequence[str]) -> None:
@@ -173,10 +168,10 @@ def _parity(
     return agreement
 
 
-def _encode(encoder: Encoder, texts: Sequence[str], progress: StepProgress) -> Vectors:
+def encode(encoder: Encoder, texts: Sequence[str], progress: StepProgress = no_progress) -> Vectors:
     """float32 (len(texts), dimension)."""
 
-    def encode(distinct: list[str]) -> Vectors:
+    def encoded(distinct: list[str]) -> Vectors:
         parts = []
         for start in range(0, len(distinct), ENCODED_TOGETHER):
             progress("encode demonstrations", start / len(distinct))
@@ -184,7 +179,7 @@ def _encode(encoder: Encoder, texts: Sequence[str], progress: StepProgress) -> V
         progress("encode demonstrations", 1)
         return np.concatenate(parts)
 
-    return encode_distinct(encode, texts)
+    return encode_distinct(encoded, texts)
 
 
 def _card(base: BaseEncoder, quantisation: Quantisation) -> EncoderCard:

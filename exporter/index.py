@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,14 @@ EXACT_ROWS = 20_000
 
 ROWS_PER_LIST = 500
 """The mean size of a list of a larger partition."""
+
+
+class Lists(NamedTuple):
+    """The lists of a partition. centroids: float32 (lists, dimension). of_rows: each row's list,
+    from 0, int64 (rows,)."""
+
+    centroids: Vectors
+    of_rows: Rows
 
 
 def lists_to_search(lists: int) -> int:
@@ -51,13 +59,13 @@ def write_index(
     with_lists: list[Partition] = []
     for partition in partitions:
         part = slice(partition.start, partition.stop)
-        centres, nearest = _cluster(vectors[part], exact_rows)
-        lists[part] = nearest + sum(map(len, centroids))
-        centroids.append(centres)
-        counts = {"lists": len(centres), "searched": lists_to_search(len(centres))}
+        found = cluster(vectors[part], exact_rows)
+        lists[part] = found.of_rows + sum(map(len, centroids))
+        centroids.append(found.centroids)
+        counts = {"lists": len(found.centroids), "searched": lists_to_search(len(found.centroids))}
         with_lists.append(partition.model_copy(update=counts))
     clustered = any(partition.lists > 1 for partition in with_lists)
-    index = _empty_index(np.concatenate(centroids), _component_type(quantisation, clustered))
+    index = empty_index(np.concatenate(centroids), component_type(quantisation, clustered))
     index.train(vectors)
     rows = np.arange(len(vectors), dtype=np.int64)
     index.add_core(
@@ -67,14 +75,15 @@ def write_index(
     return tuple(with_lists)
 
 
-def _cluster(vectors: Vectors, exact_rows: int) -> tuple[Vectors, Rows]:
-    """The centroids, float32 (lists, dimension), and each row's list, int64 (rows,). One list of
-    all rows where there are at most `exact_rows`."""
+def cluster(vectors: Vectors, exact_rows: int) -> Lists:
+    """The lists of a partition with these vectors: one of all rows where there are at most
+    `exact_rows`."""
     import faiss
 
     count, dimension = vectors.shape
     if count <= exact_rows:
-        return np.zeros((1, dimension), dtype=np.float32), np.zeros(count, dtype=np.int64)
+        one = np.zeros((1, dimension), dtype=np.float32)
+        return Lists(one, np.zeros(count, dtype=np.int64))
     kmeans = faiss.Kmeans(
         dimension,
         max(1, count // ROWS_PER_LIST),
@@ -86,10 +95,10 @@ def _cluster(vectors: Vectors, exact_rows: int) -> tuple[Vectors, Rows]:
     kmeans.train(vectors)
     nearest: Rows = kmeans.index.search(vectors, 1)[1][:, 0]
     centroids: Any = kmeans.centroids  # typed as None, which it is before training
-    return centroids, nearest
+    return Lists(centroids, nearest)
 
 
-def _component_type(quantisation: Quantisation, clustered: bool) -> int | None:
+def component_type(quantisation: Quantisation, clustered: bool) -> int | None:
     """FAISS' scalar quantizer type for the components; None: they are stored as float32."""
     import faiss
 
@@ -99,7 +108,7 @@ def _component_type(quantisation: Quantisation, clustered: bool) -> int | None:
     return int(kinds.QT_fp16 if clustered else kinds.QT_8bit)
 
 
-def _empty_index(centroids: Vectors, component_type: int | None) -> Any:
+def empty_index(centroids: Vectors, component_type: int | None) -> Any:
     """A FAISS inverted file index that has lists and no rows."""
     import faiss
 

@@ -51,7 +51,9 @@ def fit(vectors: Floats, tokens: Sequence[Sequence[int]], types: Floats) -> Fitt
     weights = x.T @ dual
     scale = np.maximum(np.abs(weights).max(0), 1e-6) / 127
     quantised = np.rint(weights / scale).astype(np.int8)
-    model = TypeModel(vocabulary, mean.astype(np.float32), scale.astype(np.float32), quantised)
+    model = TypeModel(
+        vocabulary, mean.astype(np.float32), scale.astype(np.float32), quantised, len(vectors)
+    )
     # A leave-one-out residual is the residual over 1 - leverage, which in dual variables is the
     # dual solution over the inverse's diagonal (Cook & Weisberg, 1982).
     held_out = np.empty_like(types)

@@ -7,6 +7,7 @@ folder behind; the next one that writes to the same destination removes it.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -33,7 +34,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     The last part of the yielded path is that of `path`. The parent of `path` must exist. With
     `overwrite=False` a folder that is not empty stays as it is, and `FileExistsError` is raised.
 
-    (A folder cannot be exchanged for another in one step: the old one is moved aside just before
+    (Where a disk cannot exchange two folders in one step, the old one is moved aside just before
     the new one moves in. After a kill between the two, the next call moves the old one back.)
     """
     path = path.absolute()
@@ -88,6 +89,8 @@ def _move_in(partial: Path, path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    if _exchange(partial, path):
+        return  # the old one is removed with the staging folder
     old = _old(partial.parent, path)
     path.rename(old)
     try:
@@ -95,6 +98,24 @@ def _move_in(partial: Path, path: Path, *, overwrite: bool) -> None:
     except OSError:
         old.rename(path)
         raise
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange two folders in one step. False: this system or this disk cannot."""
+    libc, here = ctypes.CDLL(None, use_errno=True), -100  # AT_FDCWD
+    names = os.fsencode(a), os.fsencode(b)
+    if hasattr(libc, "renameat2"):  # Linux
+        result = libc.renameat2(here, names[0], here, names[1], 2)  # RENAME_EXCHANGE
+    elif hasattr(libc, "renamex_np"):  # macOS
+        result = libc.renamex_np(*names, 2)  # RENAME_SWAP
+    else:
+        return False
+    if result == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(b))
 
 
 def _old(staging: Path, path: Path) -> Path:

@@ -96,21 +96,22 @@ class Index:
 
     def _open(self) -> Any:
         if self._file is None:
-            self._file = self._read()
+            self._file = read_file(self._path, self._lists)
         return self._file
 
-    def _read(self) -> Any:
-        import faiss
 
-        try:
-            file = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP)
-        except RuntimeError:
-            raise BundleError(f"{self._path} is not a FAISS index.", REBUILD) from None
-        lists = getattr(file, "nlist", None)
-        if lists != self._lists:
-            raise BundleError(
-                f"{self._path} has {lists or 'no'} lists, and the manifest's partitions have "
-                f"{self._lists}.",
-                REBUILD,
-            )
-        return file
+def read_file(path: Path, lists: int) -> Any:
+    """The FAISS index, mapped into memory. lists: those of all partitions. Raises `BundleError`."""
+    import faiss
+
+    try:
+        file = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    except RuntimeError:
+        raise BundleError(f"{path} is not a FAISS index.", REBUILD) from None
+    found = getattr(file, "nlist", None)
+    if found != lists:
+        raise BundleError(
+            f"{path} has {found or 'no'} lists, and the manifest's partitions have {lists}.",
+            REBUILD,
+        )
+    return file

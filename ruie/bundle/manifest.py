@@ -97,6 +97,11 @@ class Partition(_Frozen):
     lists: int = Field(default=1, ge=1)
     searched: int = Field(default=1, ge=1)
 
+    @property
+    def key(self) -> tuple[str, str, str, tuple[str, ...]]:
+        """That of its rows: `ruie.bundle.retrieval.partition_key`."""
+        return str(self.task), self.schema_name, self.event or "", self.labels
+
     def __len__(self) -> int:
         return self.stop - self.start
 

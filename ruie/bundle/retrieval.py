@@ -98,6 +98,11 @@ def partition_key(demonstration: Demonstration) -> tuple[str, str, str, tuple[st
     return str(demonstration.task), demonstration.schema, event, labels
 
 
+def identity(d: Demonstration) -> tuple[object, ...]:
+    """Equal for demonstrations that say the same, whatever their ids."""
+    return d.task, d.schema, d.labels, d.text, d.items, d.trigger
+
+
 def arrange(
     demonstrations: Sequence[Demonstration],
 ) -> tuple[list[Demonstration], tuple[Partition, ...]]:
@@ -108,7 +113,7 @@ def arrange(
     """
     unique: dict[tuple[object, ...], Demonstration] = {}
     for d in demonstrations:
-        unique.setdefault((d.task, d.schema, d.labels, d.text, d.items, d.trigger), d)
+        unique.setdefault(identity(d), d)
     rows = sorted(_with_unique_ids(unique.values()), key=partition_key)
     partitions: list[Partition] = []
     start = 0

@@ -29,6 +29,8 @@ Ids = npt.NDArray[np.int64]
 
 ARRAYS = ("tokens", "ids", "idf", "means", "scales", "weights")
 """What `types.npz` holds."""
+FITTED = "fitted"
+"""What it has besides since version 0.3."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class TypeModel:
     """Shape (T,), of the weights."""
     weights: npt.NDArray[np.int8]
     """Shape (D + V, T): W is `scale` times these."""
+    fitted: int = 0
+    """The rows that the partition had; 0: unknown, in bundles of earlier versions."""
 
     def probabilities(self, vector: Floats, tokens: Sequence[int]) -> Floats:
         """p of a query: float32, shape (T,). vector: shape (D,), of unit length."""
@@ -85,6 +89,7 @@ def write_models(path: Path, models: Sequence[TypeModel]) -> None:
             means=np.concatenate([model.mean for model in models]),
             scales=np.concatenate([model.scale for model in models]),
             weights=np.concatenate([model.weights.ravel() for model in models]),
+            fitted=np.array([model.fitted for model in models], dtype=np.int64),
         )
 
 
@@ -93,9 +98,10 @@ def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> 
     try:
         arrays = _arrays(path)
         counts = arrays["tokens"].tolist()
+        fitted = arrays.get(FITTED, np.zeros(len(counts), dtype=np.int64)).tolist()
         models = []
         token = label = weight = 0
-        for count, partition in zip(counts, partitions, strict=True):
+        for count, rows, partition in zip(counts, fitted, partitions, strict=True):
             tokens = slice(token, token + count)
             vocabulary = Vocabulary(arrays["ids"][tokens], arrays["idf"][tokens])
             labels = len(partition.labels)
@@ -106,6 +112,7 @@ def read_models(path: Path, partitions: Sequence[Partition], dimension: int) -> 
                     arrays["means"][label : label + labels],
                     arrays["scales"][label : label + labels],
                     arrays["weights"][weight : weight + size].reshape(dimension + count, labels),
+                    rows,
                 )
             )
             token, label, weight = token + count, label + labels, weight + size
@@ -120,7 +127,8 @@ def _arrays(path: Path) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     left = path.stat().st_size
     with ZipFile(path) as stored:
-        for name in ARRAYS:
+        names = {name.removesuffix(".npy") for name in stored.namelist()}
+        for name in (*ARRAYS, *({FITTED} & names)):
             member = stored.getinfo(f"{name}.npy")
             left -= member.file_size
             if member.compress_type != ZIP_STORED or left < 0:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ruie.bundle import Bundle
+from ruie.bundle.manifest import TYPES
 from ruie.bundle.retrieval import text_key
+from ruie.bundle.type_model import read_models
 from ruie.errors import AnnotationError, BundleError
 from ruie.exporter.add import add_demonstrations, remove_demonstrations
 from ruie.exporter.cli import bundle as command
@@ -96,6 +99,30 @@ def test_the_command(bundle_path: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "1 added, 0 older ones replaced." in result.output
     assert Bundle.open(tmp_path / "b").demonstrations()[0].text
+
+
+def test_what_is_not_new_stays_as_it_is(bundle_path: Path, tmp_path: Path) -> None:
+    """Models of types are fitted again only where a tenth is new."""
+
+    def models(folder: Path) -> dict[object, tuple[int, bytes]]:
+        manifest = Bundle.open(folder).manifest
+        found = read_models(folder / TYPES, manifest.partitions, manifest.encoder.dimension)
+        parts = zip(manifest.partitions, found, strict=True)
+        return {part.key: (len(part), model.weights.tobytes()) for part, model in parts}
+
+    added = [demonstration(bundle_path, "Friedrichshafen")]
+    add_demonstrations(bundle_path, added, tmp_path / "one")
+    before, after = models(bundle_path), models(tmp_path / "one")
+    key = next(key for key in after if after[key][0] != before[key][0])
+    assert after[key][0] == before[key][0] + 1 > 11
+    assert {key: weights for key, (_, weights) in after.items()} == {
+        key: weights for key, (_, weights) in before.items()
+    }
+    rows = before[key][0] // 10 + 1
+    more = [replace(added[0], id=f"n{n}", text=f"{TEXT} {n}") for n in range(rows)]
+    add_demonstrations(tmp_path / "one", more, tmp_path / "one")
+    changed = models(tmp_path / "one")
+    assert {each for each in changed if changed[each][1] != before[each][1]} == {key}
 
 
 def test_it_needs_no_torch() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ruie.settings import Settings
+from ruie.settings import load
 from ruie.worker.cli.serve import warn_of_undemonstrated
 
 Ruie = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,7 +70,7 @@ def test_a_job_whose_types_have_none_is_named_by_status_and_up(
     for command in (("status",), ("status", job)):
         assert told in " ".join(ruie(*command).stderr.split())
     assert json.loads(ruie("status", job, "--json").stdout)["undemonstrated"] == ["entities"]
-    warn_of_undemonstrated(Settings(database_url=f"sqlite:///{tmp_path / 'ruie.db'}"))
+    warn_of_undemonstrated(load(database_url=f"sqlite:///{tmp_path / 'ruie.db'}"))
     said = capsys.readouterr().err
     assert told in said
     assert f"`ruie learn {job}`" in said

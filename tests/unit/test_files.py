@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,8 @@ def test_a_killed_process_leaves_the_place_and_the_next_one_sweeps(
 
 
 KILLED_BETWEEN_THE_RENAMES = """
+import ruie.files
+ruie.files._exchange = lambda *_: False  # as on a disk that cannot
 def kill(*_): os.kill(os.getpid(), 9)
 with replacing(Path(sys.argv[1])) as partial:
     partial.mkdir(); (partial / "inside").write_text("new")
@@ -125,6 +128,27 @@ def test_after_a_kill_between_the_two_renames_the_old_folder_comes_back(tmp_path
     with pytest.raises(RuntimeError), replacing(path):
         raise RuntimeError
     assert read(path) == "old"
+    assert names(tmp_path) == ["a"]
+
+
+REPLACED_OFTEN = """
+for _ in range(300):
+    with replacing(Path(sys.argv[1])) as partial:
+        partial.mkdir(); (partial / "inside").write_text("new")
+"""
+
+
+def test_a_folder_is_there_at_every_moment_while_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write(path, "folder", "old")
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(run, REPLACED_OFTEN, path)
+        looked = 0
+        while not writing.done():
+            assert path.is_dir()
+            looked += 1
+    assert writing.result() == 0
+    assert looked > 300
     assert names(tmp_path) == ["a"]
 
 
