@@ -16,6 +16,9 @@ from ruie.exporter.shown import megabytes, print_bundle
 if TYPE_CHECKING:
     from ruie.exporter.build import StepProgress
 
+LEARNED = "ruie.learned"
+"""Entry point: what was learned for a schema, of the worker, which exporter may not import."""
+
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _ROWS = click.Path(path_type=Path)  # brat has a folder
@@ -160,6 +163,41 @@ def remove(
     if not as_json:
         click.echo(f"{len(set(ids)):,} removed.")
     print_bundle(target, manifest, as_json=as_json)
+
+
+@bundle.command()
+@click.argument("schema")
+@click.option("--output", "-o", required=True, type=_FOLDER, help="Directory to write.")
+@click.option("--bundle", "base", type=_FOLDER, help="Bundle to begin with. Default: RUIE_BUNDLE.")
+@_OVERWRITE
+@_JSON
+def pack(schema: str, output: Path, base: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Write a bundle that has what was learned for SCHEMA.
+
+    For other databases, and as a state to keep. Where workers use it, what it has is no longer laid
+    over it.
+    """
+    from importlib.metadata import entry_points
+
+    from ruie.console import Console
+    from ruie.errors import UnavailableError
+    from ruie.exporter.add import add_demonstrations
+
+    learned = next(iter(entry_points(group=LEARNED)), None)
+    if learned is None:
+        raise UnavailableError("ruie is not installed whole.", "Install it again with pip.")
+    rows = learned.load()(schema)
+    with Console(stderr=True).status("starting") as status:
+        result = add_demonstrations(
+            base or _configured(),
+            rows,
+            output,
+            overwrite=overwrite,
+            progress=lambda step, share: status.update(f"{step} … {share:.0%}"),
+        )
+    if not as_json:
+        click.echo(f"{result.added:,} added, {result.replaced:,} older ones replaced.")
+    print_bundle(output, result.manifest, as_json=as_json)
 
 
 @bundle.command()

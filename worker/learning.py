@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from ruie.annotations import demonstrations as demonstrations_of
 from ruie.chunking import Chunker
 from ruie.db import demonstrations, jobs, reviews
-from ruie.db.engine import reading
+from ruie.db.engine import open_engine, reading
 from ruie.db.models import documents, origins
 from ruie.db.sql import pieces
 from ruie.errors import UsageError
@@ -21,6 +21,7 @@ from ruie.lengths import shortened
 from ruie.prompts import PROMPT_VERSION
 from ruie.records import Demonstration, Item, Span, Task
 from ruie.schema import Schema
+from ruie.settings import settings
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, enqueue
 from ruie.worker.ingest.sources.row_source import RowSource
@@ -69,6 +70,23 @@ def prepare(engine: Engine, job: jobs.Job) -> Lesson:
             rows += demonstrations_of(part, schema)
     new = current is None or current.digest != demonstrations.digest_of(rows)
     return Lesson(job, len(every), tuple(rows), current.id if current else None, new)
+
+
+def learned_rows(schema_name: str) -> list[Demonstration]:
+    """What was learned for a schema, in the settings' database. Raises `UsageError` where nothing
+    was."""
+    engine = open_engine(settings().database_url)
+    try:
+        with reading(engine) as conn:
+            current = demonstrations.in_force(conn, schema_name)
+            rows = demonstrations.read(conn, [current.id] if current else [])
+    finally:
+        engine.dispose()
+    if not rows:
+        raise UsageError(
+            f"Nothing was learned for a schema {schema_name}.", "`ruie learn JOB` does it."
+        )
+    return [row.demonstration for row in rows]
 
 
 def store(engine: Engine, lesson: Lesson) -> int:

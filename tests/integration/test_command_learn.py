@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ruie.bundle import Bundle
 from ruie.settings import load
 from ruie.worker.cli.serve import warn_of_undemonstrated
 
@@ -74,6 +75,22 @@ def test_a_job_whose_types_have_none_is_named_by_status_and_up(
     said = capsys.readouterr().err
     assert told in said
     assert f"`ruie learn {job}`" in said
+
+
+def test_what_was_learned_is_packed_into_a_bundle(
+    ruie: Ruie, reviewed: str, tmp_path: Path
+) -> None:
+    nothing = ruie("bundle", "pack", "jobs", "-o", "bundle")
+    assert nothing.returncode == 2
+    assert "Nothing was learned for a schema jobs." in nothing.stderr
+    assert ruie("learn", reviewed, "--only").returncode == 0
+    done = ruie("bundle", "pack", "jobs", "-o", "bundle")
+    assert done.returncode == 0, done.stderr
+    assert "1 added, 0 older ones replaced." in done.stdout
+    packed = Bundle.open(tmp_path / "bundle")
+    packed.check()
+    assert [row.text for row in packed.demonstrations() if row.schema == "jobs"] == [AD]
+    assert ruie("bundle", "pack", "jobs", "-o", "bundle").returncode != 0, "it is there"
 
 
 def test_a_job_whose_types_were_learned_is_not(ruie: Ruie, reviewed: str) -> None:

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "    --demonstrations train.jsonl --output bundle --quantise int8",
     ),
     "bundle inspect": ("bundle inspect", "bundle inspect bundle --json"),
+    "bundle pack": ("bundle pack jobs -o bundle",),
     "bundle remove": ("bundle remove bundle news-12 news-15 -o smaller",),
     "bundle train": ("bundle train --config train.toml",),
     "bundle verify": ("bundle verify bundle",),
