@@ -3,7 +3,8 @@
     name: oil-news
     entities: {COMMODITY: traded goods, ORGANISATION: companies and bodies}   # or a plain list
     relations: [produces, owned_by]
-    events: {Movement-up-gain: [Item, Attribute, Difference]}
+    events: {Movement-up-gain: [Item, Attribute, Difference]}                 # or described:
+    # events: {Movement-up-gain: {description: a price rises, roles: {Item: what it is about}}}
     demonstrations: demos.jsonl        # optional: annotated rows, relative to this file
 
 It is read by `ruie/schema_file.py`.
@@ -27,13 +28,16 @@ from ruie.schema_file import LONGEST, read_fields
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Types to extract. `entities` and `relations` map a type to its description ("" if none);
-    `events` maps an event type to its roles."""
+    `events` maps an event type to its roles, `event_descriptions` to its description, and
+    `role_descriptions` to those of its roles: of those only that have one."""
 
     name: str
     entities: Mapping[str, str] = field(default_factory=dict)
     relations: Mapping[str, str] = field(default_factory=dict)
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     demonstrations: Path | None = None
+    event_descriptions: Mapping[str, str] = field(default_factory=dict)
+    role_descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -65,21 +69,40 @@ class Schema:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
         """The inverse of `body`, for a schema that was stored."""
+        events: Mapping[str, Any] = body.get("events", {})
+        described = {k: v for k, v in events.items() if isinstance(v, Mapping)}
         return cls(
             name=body["name"],
             entities=dict(body.get("entities", {})),
             relations=dict(body.get("relations", {})),
-            events={k: tuple(v) for k, v in body.get("events", {}).items()},
+            events={k: tuple(v["roles"] if k in described else v) for k, v in events.items()},
+            event_descriptions={
+                k: v["description"] for k, v in described.items() if v["description"]
+            },
+            role_descriptions={
+                event: {role: phrase for role, phrase in v["roles"].items() if phrase}
+                for event, v in described.items()
+                if any(v["roles"].values())
+            },
         )
 
     def body(self) -> dict[str, Any]:
-        """The schema as plain JSON values, without the path of its demonstrations."""
+        """The schema as plain JSON values, without the path of its demonstrations: a schema file
+        as well."""
         return {
             "name": self.name,
             "entities": dict(self.entities),
             "relations": dict(self.relations),
-            "events": {k: list(v) for k, v in self.events.items()},
+            "events": {event: self._event_body(event) for event in self.events},
         }
+
+    def _event_body(self, event: str) -> list[str] | dict[str, Any]:
+        """The roles alone, where nothing is described."""
+        roles = self.labels(Task.EAE, event)
+        description = self.event_descriptions.get(event, "")
+        if not description and not any(roles.values()):
+            return list(roles)
+        return {"description": description, "roles": roles}
 
     @property
     def digest(self) -> str:
@@ -101,9 +124,10 @@ class Schema:
             case Task.RE:
                 return dict(self.relations)
             case Task.ED:
-                return dict.fromkeys(self.events, "")
+                return {event: self.event_descriptions.get(event, "") for event in self.events}
             case Task.EAE:
-                return dict.fromkeys(self.events.get(event_type, ()), "")
+                described = self.role_descriptions.get(event_type, {})
+                return {role: described.get(role, "") for role in self.events.get(event_type, ())}
 
     def queries(self, text: str, context: str = "") -> Iterator[Query]:
         """The first queries of a text: one for each of `tasks`."""

@@ -3,6 +3,7 @@ correct it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class _SchemaReader:
         if "relations" in nodes:
             fields["relations"] = self.described(nodes["relations"], "relations")
         if "events" in nodes:
-            fields["events"] = self.events(nodes["events"])
+            fields |= self.events(nodes["events"])
         if not any(fields.get(key) for key in ("entities", "relations", "events")):
             raise self.fail(
                 root, "nothing to extract.", "Add at least one of entities, relations, events."
@@ -161,26 +162,37 @@ class _SchemaReader:
                 f"the description of '{label}' must be text.",
                 "Write a phrase, or {description: a phrase, examples: [Ada Lovelace, Bo]}.",
             )
-        phrase, examples = "", list[str]()
+        return self.explained(self.parts(node, label, ("description", "examples")), label)
+
+    def parts(self, node: yaml.MappingNode, label: str, names: Sequence[str]) -> dict[str, Any]:
+        """The nodes of a mapping, by these keys."""
         self.distinct(yaml.SequenceNode("", [key for key, _ in node.value]), "key")
-        for key, value in node.value:
-            match self.label(key, "key"), value:
-                case "description", yaml.ScalarNode():
-                    phrase = self.description(value, label)
-                case "examples", yaml.SequenceNode():
-                    examples = self.distinct(value, f"example of '{label}'")
-                case name, _:
-                    raise self.fail(
-                        key,
-                        f"'{name}' of '{label}' is not understood.",
-                        "A type has a description, which is text, and examples, which are a list.",
-                    )
-        such = f"such as {', '.join(examples)}" if examples else ""
+        for key, _ in node.value:
+            if (name := self.label(key, "key")) not in names:
+                raise self.fail(
+                    key, f"'{name}' of '{label}' is not understood.", f"Write {_listed(names)}."
+                )
+        return {self.label(key, "key"): value for key, value in node.value}
+
+    def explained(self, parts: Mapping[str, yaml.Node], label: str) -> str:
+        """The phrase that `description` and `examples` make."""
+        phrase, such = "", ""
+        if (node := parts.get("description")) is not None:
+            if not isinstance(node, yaml.ScalarNode):
+                raise self.fail(node, f"the description of '{label}' must be text.", "Write text.")
+            phrase = self.description(node, label)
+        if (node := parts.get("examples")) is not None:
+            if not isinstance(node, yaml.SequenceNode):
+                raise self.fail(
+                    node, f"the examples of '{label}' must be a list.", "Write [Ada Lovelace, Bo]."
+                )
+            such = f"such as {', '.join(self.distinct(node, f'example of {label!r}'))}"
         return ", ".join(filter(None, [phrase, such]))
 
-    def events(self, node: yaml.Node) -> dict[str, tuple[str, ...]]:
+    def events(self, node: yaml.Node) -> dict[str, Any]:
+        """The fields of a schema that describe events."""
         if isinstance(node, yaml.SequenceNode):
-            return dict.fromkeys(self.distinct(node, "event type"), ())
+            return {"events": dict.fromkeys(self.distinct(node, "event type"), ())}
         if not isinstance(node, yaml.MappingNode):
             raise self.fail(
                 node,
@@ -188,19 +200,37 @@ class _SchemaReader:
                 "Write for example 'events: {Attack: [Attacker, Target]}'.",
             )
         types: dict[str, tuple[str, ...]] = {}
-        for name, roles in node.value:
+        described: dict[str, str] = {}
+        roles_described: dict[str, dict[str, str]] = {}
+        for name, about in node.value:
             label = self.label(name, "event type")
             if label in types:
                 raise self.fail(name, f"'{label}' is written twice.", "Keep one of them.")
-            if isinstance(roles, yaml.ScalarNode) and roles.value in ("", "null", "~"):
-                types[label] = ()
-            elif isinstance(roles, yaml.SequenceNode):
-                types[label] = tuple(self.distinct(roles, "role"))
-            else:
-                raise self.fail(
-                    roles, f"the roles of '{label}' must be a list.", "Write '[Role, Role]'."
-                )
-        return types
+            roles: yaml.Node | None = about
+            if isinstance(about, yaml.MappingNode):
+                parts = self.parts(about, label, ("description", "examples", "roles"))
+                roles, phrase = parts.get("roles"), self.explained(parts, label)
+                if phrase:
+                    described[label] = phrase
+            with_phrases = self.roles(roles, label)
+            types[label] = tuple(with_phrases)
+            if any(with_phrases.values()):
+                roles_described[label] = {k: v for k, v in with_phrases.items() if v}
+        return {
+            "events": types,
+            "event_descriptions": described,
+            "role_descriptions": roles_described,
+        }
+
+    def roles(self, node: yaml.Node | None, event: str) -> dict[str, str]:
+        """Each with its description."""
+        if node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~")):
+            return {}
+        if isinstance(node, yaml.ScalarNode):
+            raise self.fail(
+                node, f"the roles of '{event}' must be a list.", "Write '[Role, Role]'."
+            )
+        return self.described(node, "roles")
 
     def distinct(self, node: yaml.SequenceNode, what: str) -> list[str]:
         labels: dict[str, None] = {}
@@ -222,5 +252,5 @@ class _SchemaReader:
         return path
 
 
-def _listed(words: tuple[str, ...]) -> str:
+def _listed(words: Sequence[str]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1]

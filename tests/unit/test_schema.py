@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,51 @@ relations: {needs: {description: who needs what, examples: ["Acme, a cook"]}}
     assert schema.relations == {"needs": "who needs what, such as Acme, a cook"}
 
 
+def test_events_and_their_roles_may_be_described() -> None:
+    schema = Schema.parse(
+        """name: jobs
+events:
+  Hire:
+    description: somebody gets a job
+    examples: [hired, took on]
+    roles: {Who: the new employee, When: }
+  Leave: {roles: [Who]}
+  Strike: {examples: [walk-out]}
+  End: [Of]
+"""
+    )
+    assert schema.events == {
+        "Hire": ("Who", "When"),
+        "Leave": ("Who",),
+        "Strike": (),
+        "End": ("Of",),
+    }
+    assert schema.labels(Task.ED) == {
+        "Hire": "somebody gets a job, such as hired, took on",
+        "Leave": "",
+        "Strike": "such as walk-out",
+        "End": "",
+    }
+    assert schema.labels(Task.EAE, "Hire") == {"Who": "the new employee", "When": ""}
+    assert schema.labels(Task.EAE, "Leave") == {"Who": ""}
+    body = schema.body()
+    assert body["events"]["Leave"] == ["Who"]
+    assert Schema.from_body(body) == schema == Schema.parse(json.dumps(body))
+
+
 MISTAKES = {
+    "unknown key of an event": (
+        "name: a\nevents:\n  E: {role: [R]}",
+        3,
+        "'role' of 'E' is not understood",
+        "description, examples and roles",
+    ),
+    "an event that is described by a list": (
+        "name: a\nevents: {E: {description: [R]}}",
+        2,
+        "the description of 'E' must be text",
+        "Write text",
+    ),
     "unknown key of a type": (
         "name: a\nentities:\n  X: {description: d,\n    exmples: [y]}",
         4,
@@ -78,8 +123,8 @@ MISTAKES = {
     "examples that are no list": (
         "name: a\nentities: {X: {examples: y}}",
         2,
-        "'examples' of 'X'",
-        "a list",
+        "the examples of 'X' must be a list",
+        "[Ada",
     ),
     "description twice": (
         "name: a\nentities: {X: {description: y, description: z}}",
