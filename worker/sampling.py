@@ -2,7 +2,8 @@
 
 Greedy facility location (Cornuejols, Fisher and Nemhauser, 1977): each choice is the document that
 brings the others closest to one that is annotated, by the encoder's similarity. Once there are
-reviews, documents whose answers were rejected or given up count for more.
+reviews, documents whose answers were rejected or given up count for more, and so do those that are
+like documents in which the model and people agreed least.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, column, func, select, table
 
 from ruie.bundle.encoder import Encoder, Vectors
 from ruie.db.models import chunks, documents, extractions, origins, reviews, schemas, work_items
@@ -36,8 +37,9 @@ def sample(
     done = np.array([number in reviewed for number in numbers])
     weights = np.ones(len(numbers))
     if done.any():
-        trouble = _trouble(conn, job_id)
+        trouble, wrong = _trouble(conn, job_id), _disagreement(conn, job_id)
         weights += np.array([trouble.get(number, 0) for number in numbers])
+        weights += expected(vectors, done, np.array([wrong.get(number, 0) for number in numbers]))
     return [numbers[row] for row in representatives(vectors, done, weights, count)]
 
 
@@ -58,6 +60,15 @@ def representatives(
         left[row] = False
         near = np.maximum(near, similar[row])
     return chosen
+
+
+def expected(vectors: Vectors, done: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """How many records of each document are expected to be wrong: as many as of the reviewed one
+    that says most of it, by how alike the two are. Shapes as in `representatives`; wrong: of those
+    that are done."""
+    similar = np.clip(vectors @ vectors[done].T, 0.0, 1.0)
+    most: np.ndarray = (similar * wrong[done]).max(axis=1, initial=0.0)
+    return most
 
 
 def _candidates(conn: Connection, job_id: str) -> list[int]:
@@ -81,6 +92,15 @@ def _reviewed(conn: Connection, schema_name: str) -> set[int]:
         .where(reviews.c.replaced_at.is_(None), schemas.c.name == schema_name)
     )
     return set(conn.scalars(query))
+
+
+def _disagreement(conn: Connection, job_id: str) -> dict[int, int]:
+    """For each reviewed document, how many records only the model or only people have."""
+    agreement = table("review_agreement", column("job_id"), column("document_id"),
+                      column("missing"), column("spurious"))  # fmt: skip  # a view
+    wrong = func.sum(agreement.c.missing + agreement.c.spurious)
+    query = select(agreement.c.document_id, wrong).where(agreement.c.job_id == job_id)
+    return {row[0]: int(row[1]) for row in conn.execute(query.group_by(agreement.c.document_id))}
 
 
 def _texts(conn: Connection, numbers: Sequence[int]) -> dict[int, str]:

@@ -12,7 +12,7 @@ from ruie.formats.jsonl import from_body
 from ruie.records import Demonstration, Span, Task, Trigger
 from ruie.schema import Schema
 from ruie.worker.learning import divided
-from ruie.worker.sampling import representatives
+from ruie.worker.sampling import expected, representatives
 from ruie.worker.undemonstrated import warning
 
 SENTENCES = [
@@ -132,3 +132,16 @@ def test_what_of_a_schema_has_no_demonstration(
 def test_it_is_said_in_a_sentence() -> None:
     assert "for entities: " in warning(["entities"])
     assert "for entities, relations and events: " in warning(["entities", "relations", "events"])
+
+
+def test_documents_like_those_with_many_mistakes_are_expected_to_have_them() -> None:
+    vectors = np.eye(4, dtype=np.float32)[[0, 0, 1, 1, 2]]
+    done = np.array([True, False, True, False, False])
+    wrong = np.array([3, 0, 1, 0, 0])
+    assert expected(vectors, done, wrong).tolist() == [3, 3, 1, 1, 0]
+    assert representatives(vectors, done, 1 + expected(vectors, done, wrong), 1) == [4], "coverage"
+    close = np.array([[1, 0], [0.6, 0.8], [0, -1], [-0.866, -0.5]], dtype=np.float32)
+    done = np.array([True, False, True, False])
+    more = expected(close, done, np.array([5, 0, 0, 0]))
+    assert representatives(close, done, np.ones(4), 1) == [3], "the one that is least like others"
+    assert representatives(close, done, 1 + more, 1) == [1], "the one that is like a bad one"
