@@ -14,8 +14,9 @@ from ruie.records import Query
 LEAST = 3
 """Items at the end of an answer that add nothing: more would not, either."""
 
-_COMPLETE = re.compile(r"([^;\n]*+)[;\n]")
-"""An item with what ends it."""
+_COMPLETE = re.compile(r"(?<![^;\n])([^;\n]*+)[;\n]")
+"""An item with what ends it. It is looked for from where the one before it ends: an answer without
+an end is gone through once."""
 
 
 def exhausted(output: str, query: Query) -> str | None:

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from ruie.grounding import Grounder, nearest, nearest_pair, normalise
 from ruie.output.candidates import Candidate, Reading
-from ruie.output.json_form import read_json
+from ruie.output.json_answer import read_json
 from ruie.output.labels import Labels
 from ruie.output.linear_form import LinearReader
 from ruie.output.marks import COMPANY, barest, plain
@@ -47,7 +47,7 @@ MAX_SPAN = 4
 """A span that is so many times as long as the text is not in it, in any spelling."""
 
 
-_LISTED = re.compile(rf";|,(?!(?<=\d,)\d|{COMPANY})")
+_LISTED = re.compile(rf"[;|]|,(?!(?<=\d,)\d|{COMPANY})")
 """What stands between spans that are listed as one; a comma between digits is part of a number."""
 _JOINED = re.compile(rf"[;&]|[,/](?!(?<=\d[,/])\d|{COMPANY})|,?\s+and\s+")
 """What does where that finds no more: `R and D` and `Johnson & Johnson` are names all the same."""
@@ -78,8 +78,9 @@ def parse(
         readers.reverse()
     outcomes: list[Parsed] = []
     for read in readers:
-        outcome = _judged(read(output), query, labels, text, demonstrations)
-        if outcome.items or (outcome.readable and not outcome.rejects):
+        reading = read(output)
+        outcome = _judged(reading, query, labels, text, demonstrations)
+        if outcome.items or (outcome.readable and (reading.certain or not outcome.rejects)):
             return outcome
         outcomes.append(outcome)
     return next((outcome for outcome in outcomes if outcome.readable), outcomes[0])

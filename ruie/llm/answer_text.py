@@ -50,11 +50,25 @@ def read_text(message: Any, prompt: Messages = ()) -> AnswerText | None:
     if not (refusal := message.get("refusal")) and not said.strip():
         refusal = " ".join(refusals)
     return AnswerText(
-        text=_without_end(text),
+        text=_without_end(_own_turn(text, prompt)),
         reasoned=reasoned,
         everything="\n".join([*thoughts, said]) if thoughts else said,
         refusal=" ".join(refusal.split())[:300] if isinstance(refusal, str) else "",
     )
+
+
+def _own_turn(text: str, prompt: Messages) -> str:
+    """The text up to the end of the model's turn: what it writes after it is no answer. A mark that
+    the prompt has ends nothing, nor does one before all text."""
+    said = "\n".join(message["content"] for message in prompt)
+    struck = "<s>" in text.strip()[1:]  # `<s>Tessin</s>` is an element of HTML
+    marks = [m for m in ENDS_OF_TURN if m not in said and not (struck and m == "</s>")]
+    begin = len(text) - len(text.lstrip())
+    while mark := next((m for m in ENDS_OF_TURN if text.startswith(m, begin)), ""):
+        begin += len(mark)
+        begin += len(text[begin : begin + 99]) - len(text[begin : begin + 99].lstrip())
+    ends = [at for mark in marks if (at := text.find(mark, begin)) >= 0]
+    return text[: min(ends)].rstrip() if ends else text
 
 
 def _without_end(text: str) -> str:

@@ -26,7 +26,7 @@ _LINE = re.compile(r"[ \t]*\r?\n")
 _SPACE = re.compile(r"\s*")
 _EMPTY_LINE = re.compile(r"[ \t]*\r?\n[ \t]*\r?\n")
 CHANNEL = re.compile(
-    r"<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<said>.*?)"
+    r"<\|channel\|>\s*(?P<name>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<said>.*?)"
     r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )

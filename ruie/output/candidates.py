@@ -18,8 +18,10 @@ class Candidate:
 
 @dataclass(slots=True)
 class Reading:
-    """An answer in one form. none_stated: it says somewhere that there is nothing."""
+    """An answer in one form. none_stated: it says somewhere that there is nothing. certain: it is
+    in this form and no other."""
 
     candidates: list[Candidate] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     none_stated: bool = False
+    certain: bool = False

@@ -1,12 +1,12 @@
-"""The JSON form, `{"items": [{"type": ..., "span": ...}]}`, and other shapes in which models give
-the same: a bare list, one object a line, other keys, spans listed by type.
+"""One value of JSON in an answer: `{"items": [{"type": ..., "span": ...}]}`, and other shapes in
+which models give the same: a bare list, one object, other keys, spans listed by type.
 
 A shape is read where it can mean one thing only: which of two strings is the type is told by the
 name of its key, or else by which of them is a type of the schema.
 
 That there is nothing is said by an empty list, by `null` or `{}` in the place of a list of items,
-by an item whose span is `None`, and, where JSON was asked for, by `{}` or `null` alone. An empty
-string says nothing, nor does `null` or `{}` among items.
+and by an item whose span is `None`. An empty string says nothing, nor does `null` or `{}` among
+items.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ruie.grounding import Grounder
-from ruie.output import json_text, retraction
+from ruie.output import retraction
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.json_names import HEADS, ITEMS, LISTS, SPANS, TAILS, TYPES, plain_key
 from ruie.output.labels import Labels
-from ruie.output.nothing import is_none, takes_back
+from ruie.output.nothing import is_none
 from ruie.records import Query, Reject, RejectReason, Task
 
 MAX_DEPTH = 4
@@ -29,52 +29,10 @@ MAX_DEPTH = 4
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
-_EMPTY = re.compile(r"(?:```[ \t]{0,9}\w{0,20}\s{0,99})?(?:\{\s*\}|null)(?:\s{0,99}```)?")
-
 Linear = Callable[[str], Reading]
 
 
-def read_json(
-    output: str,
-    query: Query,
-    labels: Labels,
-    grounder: Grounder,
-    linear: Linear,
-    *,
-    asked: bool = False,
-) -> Reading:
-    """What is written in an output as JSON. linear: reads an item that is written as text. asked:
-    the model was to answer in JSON."""
-    if asked and _EMPTY.fullmatch(output.strip()):
-        return Reading(none_stated=True)
-    found = json_text.find(output)
-    whole = Reading()
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    for number, (value, literal) in enumerate(found.values):
-        reader = _Reader(query, labels, grounder, linear)
-        reader.value(value, literal)
-        new = reader.reading
-        # what a draft and then the answer hold is one item; two objects alike are two
-        earlier = set() if reader.single else seen
-        whole.candidates += [c for c in new.candidates if (c.type, c.parts) not in earlier]
-        if number < found.whole:
-            seen.update((c.type, c.parts) for c in new.candidates)
-        whole.rejects += new.rejects
-        whole.none_stated |= new.none_stated
-    if found.repaired:
-        whole.none_stated &= found.may_be_empty
-        last = whole.candidates[-1] if whole.candidates else None
-        if last is not None and found.end.endswith(last.parts[-1]):  # perhaps half a span
-            whole.rejects.append(Reject(RejectReason.MALFORMED, whole.candidates.pop().raw))
-    whole.none_stated &= bool(whole.candidates) or not takes_back(found.after)
-    if (lost := found.left or found.unended) and whole.candidates:
-        whole.rejects.append(Reject(RejectReason.MALFORMED, lost))
-    if not (whole.candidates or whole.rejects or whole.none_stated):
-        whole.rejects.append(Reject(RejectReason.MALFORMED, output))
-    return whole
-
-
-class _Reader:
+class ValueReader:
     """Reads one value of an output. single: it is one item, not a list of them."""
 
     def __init__(self, query: Query, labels: Labels, grounder: Grounder, linear: Linear) -> None:
@@ -104,7 +62,7 @@ class _Reader:
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
-            if label is None and retraction.in_json(key, inner):
+            if label is None and retraction.in_json(key, inner, value):
                 self._malformed({key: inner})
             elif plain_key(key) in LISTS and not (label and _are_spans(inner)):
                 self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
@@ -150,11 +108,31 @@ class _Reader:
         elif isinstance(entry, dict) and (name := self._name(entry)) is not None:
             kind = entry[name].strip() if isinstance(entry[name], str) else None
             others = {key: inner for key, inner in entry.items() if key != name}
-            self._add(kind, self._parts(others, literal), entry)
+            if retraction.by_fields(others):
+                self._malformed(entry)
+                return
+            parts = self._parts(others, literal)
+            label = self.labels.find(kind) if kind else None
+            if parts == [None] and label and (listed := self._several(others)) is not None:
+                self._spans(label, others[listed], _of(literal, listed), kind or label)
+            else:
+                self._add(kind, parts, entry)
         elif isinstance(entry, dict) and depth < MAX_DEPTH and self._holds_items(entry):
             self._items(entry, literal, depth + 1)
         else:
             self._malformed(entry)
+
+    def _several(self, entry: dict[str, Any]) -> str | None:
+        """The name of the spans of one type: `{"type": "PERSON", "spans": ["Ada", "Bob"]}`."""
+        for key, inner in entry.items():
+            name = plain_key(key).removesuffix("s").replace("entitie", "entity")
+            of_event = self.task is Task.ED and ("argument" in name or "entity" in name)
+            spans = (
+                isinstance(inner, list) and inner and all(isinstance(e, str | dict) for e in inner)
+            )
+            if name in SPANS and name != plain_key(key) and spans and not of_event:
+                return key
+        return None
 
     def _text(self, entry: str) -> None:
         """An item in the linear form, as a string of JSON."""
@@ -233,7 +211,11 @@ class _Reader:
         keys = {plain_key(key): key for key in reversed(entry)}
         parts: list[str | None] = []
         for names in (HEADS, TAILS) if self.task is Task.RE else (SPANS,):
-            key = next((keys[name] for name in names if name in keys), None)
+            named = [keys[name] for name in names if name in keys]
+            # `"span": [0, 10]` beside the text is where it is
+            key = next((k for k in named if not isinstance(entry[k], list)), None) or next(
+                iter(named), None
+            )
             if key is None and self.task is not Task.RE:
                 strings = [k for k, inner in entry.items() if isinstance(inner, str)]
                 key = strings[0] if len(strings) == 1 else None

@@ -34,8 +34,9 @@ class Found:
     """values: in the order of the output, each with the same value read with every backslash as
     itself. repaired: the last is not strict JSON. may_be_empty: an empty list is one that the model
     wrote, not one that was cut off. unended: its end, where more must come. after: what was written
-    after the last value. end: the last characters of what was repaired. left: what
-    is too long to be repaired. whole: so many values are whole ones, the others pieces of one."""
+    after the last value. end: the last characters of what was repaired. left: what is too long to
+    be repaired. whole: so many values are whole ones, the others pieces of one. before: what was
+    written before each whole value, and before the rest."""
 
     values: tuple[tuple[Any, Any], ...] = ()
     repaired: bool = False
@@ -45,11 +46,13 @@ class Found:
     end: str = ""
     left: str = ""
     whole: int = 0
+    before: tuple[str, ...] = ()
 
 
 def find(output: str) -> Found:
     """Every value in an output. Never raises."""
     values: list[tuple[Any, Any]] = []
+    before: list[str] = []
     # line ends within strings
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=of_pairs)
     escaped = _Escaped(output)
@@ -58,21 +61,23 @@ def find(output: str) -> Found:
     end = 0
     while start is not None:
         at = start.start()
+        before.append(written[end:at])
         try:
             value, end = decoder.raw_decode(written, at)
         except (ValueError, RecursionError):
-            return _repaired(escaped, at, values)
+            return _repaired(escaped, at, values, before)
         value = spliced(value)
         literal = spliced(_literal(escaped.original(at, end), value, decoder.decode))
         values.append((value, literal))
         start = _START.search(written, end)
-    return Found(tuple(values), whole=len(values), after=written[end:] if values else "")
+    after = written[end:] if values else ""
+    return Found(tuple(values), whole=len(values), after=after, before=tuple(before))
 
 
-def _repaired(escaped: _Escaped, at: int, before: list[tuple[Any, Any]]) -> Found:
+def _repaired(escaped: _Escaped, at: int, whole: list[tuple[Any, Any]], before: list[str]) -> Found:
     """What is in the rest of an output, which is not strict JSON, repaired piece by piece."""
     written = _unfenced(escaped.text[at:])
-    values = list(before)
+    values = list(whole)
     start = 0
     while start < len(written):
         end = len(written)
@@ -92,9 +97,11 @@ def _repaired(escaped: _Escaped, at: int, before: list[tuple[Any, Any]]) -> Foun
         repaired=True,
         may_be_empty=not unended and _EMPTY_LIST.search(written) is not None,
         unended=unended,
+        after=written[1 + max(written.rfind("}"), written.rfind("]")) :],
         end=written[-1000:],
         left=written[start:],
-        whole=len(before),
+        whole=len(whole),
+        before=tuple(before),
     )
 
 

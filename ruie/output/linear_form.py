@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from ruie.output import inline, linear, marks, roles
 from ruie.output.candidates import Candidate, Reading
 from ruie.output.fields import cells
-from ruie.output.nothing import is_none, says_none
+from ruie.output.nothing import says_none
 from ruie.output.retraction import takes_back_below
+from ruie.output.revision import Sections
 from ruie.output.segments import Segment, SegmentReader
 from ruie.records import Query, Reject, RejectReason
 
@@ -22,6 +24,7 @@ class LinearReader:
         self.labels = self.segments.labels
         self.taken_back = False
         """Whether the last heading says that what is below it are no items."""
+        self.sections = Sections(self.labels)
 
     def read(self, output: str) -> Reading:
         """What is written in an output. Headings are no items and are not rejected, unless there is
@@ -32,6 +35,7 @@ class LinearReader:
         columns: list[str] = []
         table: tuple[int, int, int] | None = None
         self.taken_back = False
+        self.sections = Sections(self.labels)
         for line in output.splitlines():
             if marks.empty(line):
                 continue
@@ -51,8 +55,10 @@ class LinearReader:
                 heading = found[0]
                 headings.append(Reject(RejectReason.MALFORMED, heading.raw))
                 continue
-            for segment in self._listed(line, found):
+            for number, segment in enumerate(self._listed(line, found)):
+                self._divide(segment, reading, first=not number)
                 self._take(segment, reading, headings)
+        self.sections.settle(reading)
         if not (reading.candidates or reading.none_stated):
             reading.rejects += headings
         return reading
@@ -77,6 +83,15 @@ class LinearReader:
             at += len(segment.raw)
             yield segment
 
+    def _divide(self, segment: Segment, reading: Reading, *, first: bool) -> None:
+        """What is no item, at the beginning of a line or as a heading, may say what those before it
+        and after it are."""
+        if segment.label is not None and self.labels.find(segment.label):
+            return
+        heads = marks.opens(segment.raw) or re.match(r"#|\*\*.{1,80}\*\*$", segment.raw) is not None
+        if (first or heads) and not self.segments.contains(segment.raw):
+            self.sections.divide(reading, segment.raw, heads=heads)
+
     def _take(self, segment: Segment, reading: Reading, headings: list[Reject]) -> None:
         known = segment.label is not None and self.labels.find(segment.label)
         if not known and not self._is_heading(segment) and marks.opens(segment.raw):
@@ -87,7 +102,7 @@ class LinearReader:
         if segment.label is not None and self._nothing(segment):
             reading.none_stated = True
         elif segment.label is not None and (known or not says_none(segment.raw, self.labels)):
-            reading.candidates.append(Candidate(segment.label, segment.parts, segment.raw))
+            self._add(segment.label, segment, reading)
         elif says_none(segment.raw, self.labels):
             reading.none_stated = True
         else:
@@ -98,7 +113,7 @@ class LinearReader:
     def _nothing(self, segment: Segment) -> bool:
         """`PERSON: None`, `Entities: None`; a span `None` that the text has is one."""
         said = segment.parts[-1] if segment.parts else ""
-        return len(segment.parts) == 1 and is_none(said) and said not in self.text
+        return len(segment.parts) == 1 and said not in self.text and says_none(said, self.labels)
 
     def _is_heading(self, segment: Segment) -> bool:
         return segment.label is None and self.labels.find(segment.raw) is not None
@@ -159,7 +174,14 @@ class LinearReader:
             if self.taken_back:
                 reading.rejects.append(Reject(RejectReason.MALFORMED, item.raw))
             else:
-                reading.candidates.append(Candidate(label, item.parts, item.raw))
+                self._add(label, item, reading)
         else:
             return False
         return True
+
+    def _add(self, label: str, segment: Segment, reading: Reading) -> None:
+        """The items of a segment."""
+        size = self.segments.arity if len(segment.parts) > 1 else 1
+        for at in range(0, len(segment.parts), size):
+            parts = segment.parts[at : at + size]
+            reading.candidates.append(Candidate(label, parts, segment.raw))

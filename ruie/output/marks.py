@@ -134,6 +134,7 @@ def _without_one(part: str) -> str:
         return part[1:].lstrip()
     if found := _NUMBERED.match(part):
         return part[found.end() :]
-    if found := _NOTE.search(part):
+    # what follows a semicolon is no part of a note: it may be the next item
+    if (found := _NOTE.search(part)) and ";" not in plain(part[found.start() :]):
         return part[: found.start()].rstrip()
     return ""

@@ -9,6 +9,9 @@ below it, up to the next heading, if it begins or ends so.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+
+from ruie.output.json_names import LISTS, plain_key
 
 _BEFORE = (
     r"(?:but|this|that|these|it|they|is|are|was|were|be|been|has|have|should|would|could|possibl[ey]"
@@ -26,13 +29,34 @@ _BEGINS = re.compile(
     re.IGNORECASE,
 )
 _ENDS = re.compile(rf"\b(?:{_DENIAL}\s+\w{{1,20}}|{_TAKEN_OUT}\w{{0,9}})\W*", re.IGNORECASE)
+_OUT = re.compile(
+    r"(?:\b(?:so|thus|therefore|hence)\b[\s,]{1,9}(?:[\w'’-]{1,20}\s{1,9}){0,4}|;\s{0,9})(?:excluded|omitted"
+    r"|rejected|removed|ignored|skipped|discarded|dropped|left\sout"
+    r"|not\s(?:included|counted|extracted|listed|tagged|annotated|relevant|applicable))\W*\Z",
+    re.IGNORECASE,
+)
+"""What a note comes to in the end: `(of another event, so it is not included)`."""
+NOTES = frozenset(
+    ["note", "notes", "comment", "comments", "remark", "explanation", "reason", "reasoning",
+     "rationale", "justification"]
+)  # fmt: skip
+DENIED = frozenset(
+    ["valid", "isvalid", "include", "included", "keep", "correct", "iscorrect", "isentity",
+     "accepted"]
+)  # fmt: skip
+"""Of an object of JSON that is an item, the names that say `false` where it is none."""
+DRAFTS = frozenset(
+    ["thought", "thoughts", "thinking", "reasoning", "analysis", "scratchpad", "draft", "drafts",
+     "candidates", "considered", "uncertain", "ambiguous", "doubtful", "example", "examples"]
+)  # fmt: skip
+"""What stands beside a list of items and is none."""
 LONGEST = 120
 """Characters of a heading or note that are looked at."""
 
 
 def takes_back(note: str) -> bool:
     """Whether a note says that what it stands beside is no item."""
-    return _BEGINS.match(note[:LONGEST]) is not None
+    return _BEGINS.match(note[:LONGEST]) is not None or _OUT.search(note[-LONGEST:]) is not None
 
 
 def takes_back_below(heading: str) -> bool:
@@ -42,6 +66,20 @@ def takes_back_below(heading: str) -> bool:
     return takes_back(heading) or any(m.end() == len(last) for m in _ENDS.finditer(last))
 
 
-def in_json(key: str, inner: object) -> bool:
-    """Whether an object lists under this name what are no items."""
-    return isinstance(inner, dict | list) and bool(inner) and takes_back_below(key)
+def in_json(key: str, inner: object, others: Iterable[str] = ()) -> bool:
+    """Whether an object lists under this name what are no items. others: its names."""
+    if not (isinstance(inner, dict | list) and inner):
+        return False
+    draft = plain_key(key) in DRAFTS and any(plain_key(other) in LISTS for other in others)
+    return draft or takes_back_below(key)
+
+
+def by_fields(entry: Mapping[str, object]) -> bool:
+    """Whether an object of JSON that would be an item says in another field that it is none."""
+    for key, value in entry.items():
+        name = plain_key(key)
+        if name in DENIED and value is False:
+            return True
+        if name in NOTES and isinstance(value, str) and takes_back(value):
+            return True
+    return False

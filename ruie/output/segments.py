@@ -18,6 +18,10 @@ _JOINT = re.compile(r"=>|->|→|=|\||\t|\s[-–—]\s")
 """What may stand for the colon, or for the comma between head and tail."""
 _CALL = re.compile(r"([^()]+)\((.*)\)\s*[.,]?")
 _COMMA = re.compile(f",(?!{marks.COMPANY})")
+_BAR = re.compile(r"\|")
+_GROUP = re.compile(r"[(\[<{]([^()\[\]<>{}]+)[)\]>}]")
+_OUTSIDE = re.compile(r"(?:[\s,;&.()\[\]<>{}*+•–-]|\d{1,3}[.)]|\band\b)*+")
+"""What may stand around pairs in brackets."""
 _SEMICOLON = re.compile(";")
 
 
@@ -28,6 +32,7 @@ class Segment:
     raw: str
     label: str | None
     parts: tuple[str, ...]
+    """Of one item, or of several one after another."""
     good: bool
     """The label is known and every part occurs in the text."""
 
@@ -103,6 +108,8 @@ class SegmentReader:
         # first as written: a mark may belong to a span
         if (pair := _first(cuts, self._as_written)) is not None:
             return pair, True
+        if listed := self._several(rest):
+            return listed
         if (pair := self._named(cuts)) is not None:
             return pair, True
         if (pair := _first(cuts, self.barest)) is not None:
@@ -114,6 +121,17 @@ class SegmentReader:
             return pair, True
         chosen = (cuts or others)[:1]
         return (tuple(map(marks.unwrapped, chosen[0])) if chosen else ()), False
+
+    def _several(self, rest: str) -> tuple[tuple[str, ...], bool] | None:
+        """The parts of several pairs that are listed: `(Ada, Acme), (Bob, Belto)`, `Ada - Acme, Bob
+        - Belto`. They are no explanations of each other. None if it is not such a list."""
+        for pairs in (_groups(rest), _divided_pairs(rest)):
+            if pairs and all(map(self.barest, pairs[0])):
+                parts: list[str] = []
+                for pair in pairs:
+                    parts += [self.barest(part) or marks.unwrapped(part) or part for part in pair]
+                return tuple(parts), all(map(self._in_text, parts))
+        return None
 
     def _named(self, cuts: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
         """Head and tail, where they are named as such."""
@@ -135,6 +153,40 @@ class SegmentReader:
         if part not in self.found:
             self.found[part] = self.contains(part)
         return self.found[part]
+
+
+def _groups(rest: str) -> list[tuple[str, str]]:
+    """Pairs in brackets, with nothing between them; [] if there are not several."""
+    if not _OUTSIDE.fullmatch(_GROUP.sub("", rest)):
+        return []
+    groups = [found[1] for found in _GROUP.finditer(rest)]
+    return _all_pairs(groups, _COMMA) or _all_pairs(groups, _JOINT)
+
+
+def _divided_pairs(rest: str) -> list[tuple[str, str]]:
+    """Pairs with a mark of their own between head and tail; [] if there are not several."""
+    plain = marks.plain(rest)
+    for between, within in ((_COMMA, _JOINT), (_BAR, _COMMA)):
+        ends = [found.start() for found in between.finditer(plain)]
+        starts = [0, *(end + 1 for end in ends)]
+        pieces = [rest[a:b] for a, b in zip(starts, [*ends, len(rest)], strict=True)]
+        if pairs := _all_pairs(pieces, within):
+            return pairs
+    return []
+
+
+def _all_pairs(pieces: list[str], within: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Each piece as head and tail; [] if there is only one, or one without just one mark."""
+    found: list[tuple[str, str]] = []
+    for piece in pieces if len(pieces) > 1 else ():
+        joints = list(within.finditer(marks.plain(piece)))
+        if len(joints) != 1:
+            return []
+        head, tail = piece[: joints[0].start()].strip(), piece[joints[0].end() :].strip()
+        if not (head and tail):
+            return []
+        found.append((head, tail))
+    return found
 
 
 def _divided(raw: str) -> tuple[str, bool, str]:

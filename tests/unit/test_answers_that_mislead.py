@@ -91,6 +91,37 @@ def test_spans_that_are_listed_are_several() -> None:
     assert spans(read("PERSON: Ada Byron and John Reed")) == ["Ada Byron", "John Reed"]
 
 
+@pytest.mark.parametrize("form", [OutputForm.LINEAR, OutputForm.JSON])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '"spans": ["Ada Byron", "John Reed"], "count": 2',
+        '"entities": [{"text": "Ada Byron"}, {"text": "John Reed"}]',
+    ],
+)
+def test_spans_listed_in_one_object_are_several(listed: str, form: OutputForm) -> None:
+    items = f'{{"type": "PERSON", {listed}}}, {{"type": "ORG", "span": "Orvane"}}'
+    parsed = read(f'{{"items": [{items}]}}', form)
+    assert (spans(parsed), parsed.rejects) == (["Ada Byron", "John Reed", "Orvane"], ())
+
+
+def test_the_arguments_of_an_event_are_no_triggers() -> None:
+    query = Query(Task.ED, TEXT, "s", {"Join": "", "Pay": ""})
+    output = '{"items": [{"type": "Join", "arguments": [{"role": "who", "text": "John Reed"}]}]}'
+    assert parse(output, query, form=OutputForm.JSON).items == ()
+
+
+def test_spans_between_bars_are_several() -> None:
+    assert spans(read("PERSON: Ada Byron | John Reed")) == ["Ada Byron", "John Reed"]
+
+
+@pytest.mark.parametrize("none", ["N/A", "n/a.", "none mentioned", "No persons found", "nothing"])
+def test_a_type_of_which_there_is_nothing_is_no_reject(none: str) -> None:
+    parsed = read(f"PERSON: {none}; ORG: Orvane")
+    assert (spans(parsed), parsed.rejects) == (["Orvane"], ())
+    assert read(f"PERSON: {none}\nORG: {none}").readable
+
+
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
@@ -130,6 +161,33 @@ def test_the_end_of_a_turn_is_no_part_of_the_answer(end: str) -> None:
     said = read_text({"content": f"PERSON: Mara Quill{end}"})
     assert said is not None
     assert (said.text, said.reasoned) == ("PERSON: Mara Quill", False)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "<|im_end|>\n<|im_start|>assistant\nORG: Orvane",
+        "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nORG: Orvane",
+        "</s> ORG: Orvane</s>",
+        "<end_of_turn>\n<start_of_turn>user\nSentence: Orvane",
+    ],
+)
+def test_what_a_model_writes_after_its_turn_is_no_answer(after: str) -> None:
+    said = read_text({"content": f"PERSON: Mara Quill{after}"})
+    assert said is not None
+    assert said.text == "PERSON: Mara Quill"
+    assert "Orvane" in said.everything
+
+
+@pytest.mark.parametrize("mark", ["</s>", "<|im_end|>"])
+def test_a_mark_that_the_prompt_has_ends_no_turn(mark: str) -> None:
+    prompt = ({"role": "user", "content": f"Sentence: On the mark {mark} of models"},)
+    said = read_text({"content": f"ORG: {mark}; PERSON: Mara Quill"}, prompt)
+    assert said is not None
+    assert said.text == f"ORG: {mark}; PERSON: Mara Quill"
+    struck = read_text({"content": "ORG: <s>Tessin</s>; PERSON: Mara Quill"})
+    assert struck is not None
+    assert struck.text.endswith("Mara Quill")
 
 
 def test_a_part_that_refuses_is_a_refusal() -> None:

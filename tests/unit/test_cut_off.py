@@ -45,3 +45,9 @@ def test_what_is_taken_for_whole_finds_what_its_head_finds(output: str) -> None:
     if whole is not None:
         assert output.startswith(whole)
         assert len(parse(whole, QUERY).items) <= len(parse(output, QUERY).items)
+
+
+@pytest.mark.parametrize("piece", ['"', "a ", "a: x, "])
+def test_a_long_answer_that_never_ends_an_item_is_gone_through_once(piece: str) -> None:
+    """In a time that grows with the square, this would take longer than a test may."""
+    assert exhausted(piece * (400_000 // len(piece)), QUERY) is None

@@ -56,6 +56,13 @@ def read(answer: Any) -> Completion:
             A,
         ),
         ({"content": f"<|channel|>final<|message|>{A}"}, A),
+        (
+            {
+                "content": "<|channel|>analysis<|message|>ORG: Tessin<|end|><|start|>assistant"
+                f"<|channel|>final <|constrain|>json<|message|>{A}"
+            },
+            A,
+        ),
         ({"content": "<|channel|>analysis<|message|>ORG: Tessin"}, ""),
         ({"content": "<|channel|>analysis"}, ""),
         ({"content": f"analysisWe see ORG: Tessin.assistantfinal{A}"}, A),
