@@ -29,6 +29,9 @@ MAX_DEPTH = 4
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
+FAILED = frozenset(["error", "errors", "refusal"])
+"""Names under which an object says why it lists nothing: then nothing was not found."""
+
 Linear = Callable[[str], Reading]
 
 
@@ -58,11 +61,15 @@ class ValueReader:
                 self._entry(one, its_literal, depth)
             return
         unknown = []
+        failed = False
         before = self._size()
         for key, inner in value.items():
             its_literal = _of(literal, key)
             label = self.labels.find(key)
             if label is None and retraction.in_json(key, inner, value):
+                self._malformed({key: inner})
+            elif label is None and plain_key(key) in FAILED and isinstance(inner, str) and inner:
+                failed = True
                 self._malformed({key: inner})
             elif plain_key(key) in LISTS and not (label and _are_spans(inner)):
                 self._listed(inner, its_literal, depth, all(plain_key(k) in ITEMS for k in value))
@@ -72,6 +79,7 @@ class ValueReader:
                 self._items(inner, its_literal, depth + 1)
             else:
                 unknown.append((key, inner))
+        self.reading.none_stated &= not failed
         if self._size() == before and not self.reading.none_stated:
             for key, inner in unknown:
                 if self._is_span_first(key, inner):

@@ -209,6 +209,20 @@ def test_nor_is_an_empty_list_that_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        '{"items": [], "error": "I cannot process this"}',
+        '{"refusal": "I cannot help with that.", "entities": []}',
+        '{"result": {"error": "too long", "items": []}}',
+    ],
+)
+def test_nor_is_one_beside_an_error(answer: str) -> None:
+    found = read(answer, OutputForm.JSON)
+    assert not found.readable
+    assert found.rejects
+
+
+@pytest.mark.parametrize(
     ("text", "piece"),
     [
         ("We met at 3. 5 left.", "3.5"),
