@@ -132,13 +132,14 @@ def read_completion(
     if choice is None or (said := read_text(choice.get("message"), call.messages)) is None:
         message = f"{url} sent a response that is not a chat completion."
         raise _settled(TransientCallError(message), counted)
-    _check_finish(choice.get("finish_reason"), said, counted, url)
+    reason = _reason(choice)
+    _check_finish(reason, said, counted, url)
     usage = replace(
         stated,
         prompt=stated.prompt or call.prompt_tokens,
         completion=stated.completion or estimate_tokens(said.everything),
     )
-    meaning = _meaning(choice.get("finish_reason"))
+    meaning = _meaning(reason)
     if stated.completion == call.max_tokens:
         # some servers say `stop`, or nothing, of an answer that they cut off there
         meaning = "length"
@@ -174,11 +175,23 @@ def _stated_error(answer: Any, choice: Mapping[str, Any] | None) -> Any:
     return None
 
 
+def _reason(choice: Mapping[str, Any]) -> Any:
+    """Why the answer ended: in another field where the usual one is missing, and in the words of
+    the provider behind a gateway where they say that it is not whole."""
+    reason, other = choice.get("finish_reason"), choice.get("stop_reason")
+    if reason is None and isinstance(other, str) and _meaning(other):
+        reason = other
+    native = choice.get("native_finish_reason")  # OpenRouter
+    cut = isinstance(native, str) and _meaning(native) in ("length", "filtered")
+    return native if cut and _meaning(reason) == "stop" else reason
+
+
 def _meaning(reason: Any) -> str:
     """`stop`, `length`, `filtered`, or "" for what is a failure."""
     if reason is None:  # some local servers give none
         return "stop"
     name = reason.lower().split(":")[0].strip() if isinstance(reason, str) else ""
+    name = name.rpartition(".")[2]  # `FinishReason.STOP`
     return FINISH_REASONS.get(name, "")
 
 

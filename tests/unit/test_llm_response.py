@@ -42,6 +42,7 @@ def failed(answer: Any) -> CallError:
     [
         ("stop", "stop"),
         ("STOP", "stop"),
+        ("FinishReason.STOP", "stop"),
         ("end_turn", "stop"),
         ("eos", "stop"),
         (None, "stop"),
@@ -54,6 +55,29 @@ def failed(answer: Any) -> CallError:
 def test_a_finish_reason_that_is_an_answer(reason: object, meaning: str) -> None:
     got = read(response({"content": A}, reason))
     assert (got.text, got.finish_reason, got.reasoned) == (A, meaning, False)
+
+
+@pytest.mark.parametrize(
+    ("choice", "meaning"),
+    [
+        ({"stop_reason": "length"}, "length"),
+        ({"finish_reason": None, "stop_reason": "max_tokens"}, "length"),
+        ({"finish_reason": "stop", "stop_reason": "length"}, "stop"),  # vLLM: a stop sequence
+        ({"finish_reason": None, "stop_reason": "\n\n"}, "stop"),
+        ({"finish_reason": None, "stop_reason": 151645}, "stop"),
+        ({"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}, "length"),
+        ({"finish_reason": "stop", "native_finish_reason": "completed"}, "stop"),
+        ({"finish_reason": "length", "native_finish_reason": "STOP"}, "length"),
+    ],
+)
+def test_a_finish_reason_in_another_field(choice: dict[str, Any], meaning: str) -> None:
+    got = read({"choices": [{"message": {"content": A}, **choice}], "usage": USAGE})
+    assert (got.text, got.finish_reason) == (A, meaning)
+
+
+def test_an_answer_that_the_provider_behind_a_gateway_filtered() -> None:
+    choice = {"message": {"content": A}, "finish_reason": "stop", "native_finish_reason": "SAFETY"}
+    assert type(failed({"choices": [choice], "usage": USAGE})) is ContentFilteredError
 
 
 @pytest.mark.parametrize(
