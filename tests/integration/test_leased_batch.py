@@ -192,8 +192,8 @@ def test_a_process_asks_the_rest_of_a_job_that_was_changed_in_the_new_way(engine
         assert process_all(engine, endpoint, batches()) == [Outcome(leased=1, saved=1)] * 3
         names = ("model", "seed", "max_tokens", "stop")
         assert [tuple(r.body.get(name) for name in names) for r in endpoint.requests] == [
-            ("dear", None, 256, ["\n"]),
-            ("free", 1, 256, ["\n"]),
+            ("dear", None, 256, ["\n\n"]),
+            ("free", 1, 256, ["\n\n"]),
             ("free", 1, 99, ["!"]),
         ]
     assert execute(engine, "SELECT model FROM extractions") == [("dear",), ("free",), ("free",)]
