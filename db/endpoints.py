@@ -80,10 +80,10 @@ def failed(conn: Connection, endpoint: str, failure: Failure, *, certain: bool) 
 
 def was_away(conn: Connection, endpoint: str, outages: int | None) -> bool:
     """Whether no call reaches the endpoint, or none did at some time since one was sent, when it
-    had been away `outages` times. Locked, so that it stays so in this transaction."""
-    found = select(endpoints).where(endpoints.c.url == endpoint).with_for_update()
-    row = conn.execute(found).one_or_none()
-    return row is not None and (row.away_since is not None or _since(row, outages))
+    had been away `outages` times. Locked, so that it stays so in this transaction: also where
+    nothing was known of the endpoint, or what is recorded here would be given back by none."""
+    row = _locked(conn, endpoint)
+    return row.away_since is not None or _since(row, outages)
 
 
 def probed(conn: Connection, endpoint: str, error: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,24 @@ def test_each_attempt_that_failed_so_is_given_back(database: JobDatabase) -> Non
         fail(database, item)
         assert database.one("SELECT attempts FROM work_items") == attempts
     go_away(database)
+    assert database.one("SELECT attempts FROM work_items") == 0
+
+
+def test_a_failure_that_is_recorded_just_then_is_given_back(database: JobDatabase) -> None:
+    """In another process, of an endpoint of which nothing was known."""
+    job = database.job()
+    database.enqueue(job, {"a": "Oil fell."}, Task.NER)
+    (item,) = database.take(job)
+    error = TransientCallError("500")
+    with ThreadPoolExecutor(1) as other:
+        with database.engine.begin() as conn:
+            assert not endpoints.was_away(conn, URL, 0)
+            queue.retry(conn, item, 0.0, error, counts=True)
+            queue.record_attempt(conn, item, error, model="m", endpoint=URL)
+            going = other.submit(go_away, database)
+            wait([going], timeout=0.5)
+            assert not going.done(), "it waits for this transaction"
+        going.result()
     assert database.one("SELECT attempts FROM work_items") == 0
 
 
