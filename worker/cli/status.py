@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,7 @@ def _warnings(client: Client, listed: list[Shown], job: str | None) -> list[Rend
     ]
 
 
+@functools.cache  # --watch shows it every second, and it reads all that was learned
 def _undemonstrated(client: Client, job: str) -> list[str]:
     from ruie.worker.undemonstrated import undemonstrated_of
 
