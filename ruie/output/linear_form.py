@@ -185,3 +185,6 @@ class LinearReader:
         for at in range(0, len(segment.parts), size):
             parts = segment.parts[at : at + size]
             reading.candidates.append(Candidate(label, parts, segment.raw))
+        if segment.good and segment.rest:
+            left = self.segments.left_out(segment)
+            reading.rejects += (Reject(RejectReason.MALFORMED, piece) for piece in left)

@@ -44,7 +44,11 @@ COMPANY = (
 _ON = re.compile(r"(\W*)(\w+)")
 _STOP = re.compile(r"[.!]?\s+")
 
-BOUNDARY = re.compile(rf"[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])")
+_AND = r"(?:and|also|then|plus|or|finally)\s++(?:(?:also|then|the|an?|another|one)\s++){0,2}"
+BOUNDARY = re.compile(
+    rf"(?:[:,|.!]\s*+|\s++){_AND}|[:,|.!]\s*|\s+(?=[{re.escape(_OPENING)}]|\(?\d{{1,3}}[.)])",
+    re.IGNORECASE,
+)
 """Where, within a line, an item may begin without a semicolon before it."""
 
 

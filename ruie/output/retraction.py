@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from ruie.output.json_names import LISTS, plain_key
 
 _BEFORE = (
-    r"(?:but|this|that|these|it|they|is|are|was|were|be|been|has|have|should|would|could|possibl[ey]"
+    r"(?:wait|hmm+|oh|well|sorry|but|this|that|these|it|they|is|are|was|were|be|been|has|have|should|would|could|possibl[ey]"
     r"|probably|likely|actually|also|considered|candidates?|items?)"
 )
 _DENIAL = (

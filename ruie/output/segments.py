@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ruie.output import marks
+from ruie.output.aside import left_out
 from ruie.output.fields import FieldReader
 from ruie.output.labels import Labels
 from ruie.output.roles import head_first
@@ -35,6 +36,8 @@ class Segment:
     """Of one item, or of several one after another."""
     good: bool
     """The label is known and every part occurs in the text."""
+    rest: str = ""
+    """What is written after the label, and was read as the parts."""
 
 
 class SegmentReader:
@@ -70,7 +73,11 @@ class SegmentReader:
     def under(self, label: str, rest: str, raw: str) -> Segment:
         """What is written for a known label."""
         parts, good = self._cut(rest.strip().rstrip("。"))
-        return Segment(raw, label if parts else None, parts, good)
+        return Segment(raw, label if parts else None, parts, good, rest)
+
+    def left_out(self, segment: Segment) -> Iterator[str]:
+        """What stands beside the parts of a good segment, and is in the text."""
+        return left_out(segment.rest, segment.parts, self._in_text)
 
     def _labelled(self, raw: str) -> Iterator[tuple[str, str]]:
         """Each label that the segment may begin with, the longest first, and what follows it."""
