@@ -52,7 +52,8 @@ def test_they_are_retrieved_as_from_a_bundle_that_has_them(
 ) -> None:
     add_demonstrations(bundle_path, more, tmp_path / "added")
     added = Bundle.open(tmp_path / "added", threads=2)
-    queries = [query_of(row, row.text + " Again .") for row in [*more, *opened.demonstrations()[::3]]]
+    asked = [*more, *opened.demonstrations()[::3]]
+    queries = [query_of(row, row.text + " Again .") for row in asked]
     over = opened.over(more)
     assert len(over) == len(added)
     retrieved = over.retrieve(queries, 8)
