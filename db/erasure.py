@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Connection, Select, String, cast, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    String,
+    Text,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from ruie.db import demonstrations
 from ruie.db.item_states import CANCELLED, NOT_LEASED, QUARANTINED
@@ -176,9 +188,20 @@ def _blank_calls(conn: Connection, document_ids: Sequence[int]) -> None:
             key=literal(f"{FORGOTTEN} ") + cast(extractions.c.id, String),
             prompt_key=None,
             raw_output="",
-            rejects=[],
         )
     )
+    _blank_rejects(conn, document_ids)
+
+
+def _blank_rejects(conn: Connection, document_ids: Sequence[int]) -> None:
+    """Their reasons stay: they are counted (db/fold_sources.py), perhaps only later."""
+    some = select(extractions.c.id, extractions.c.rejects).where(
+        extractions.c.chunk_id.in_(chunks_of(document_ids)),
+        cast(extractions.c.rejects, Text) != "[]",
+    )
+    for row in conn.execute(some).all():
+        reasons = [{"reason": reject["reason"], "raw": ""} for reject in row.rejects]
+        conn.execute(update(extractions).where(extractions.c.id == row.id).values(rejects=reasons))
 
 
 def _delete_records(conn: Connection, document_ids: Sequence[int]) -> None:

@@ -29,6 +29,7 @@ from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUA
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import attempts, extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed
+from ruie.db.totals import Total, add_delta
 from ruie.db.types import utcnow
 from ruie.db.usage_columns import FROM_MODEL
 
@@ -239,6 +240,7 @@ def quarantine_item(
             **error_columns(error),
         )
     )
+    add_delta(conn, Total.QUARANTINED_ITEMS, error_columns(error)["error_class"])
     return True
 
 

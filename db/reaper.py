@@ -23,6 +23,7 @@ from ruie.db.leased_item import LeasedItem
 from ruie.db.models import attempts, chunks, jobs, work_items
 from ruie.db.models import quarantine as quarantined
 from ruie.db.sql import changed, insert_new
+from ruie.db.totals import Total, add_delta
 from ruie.db.types import utcnow
 
 WORKER_LOST = "worker_lost"
@@ -48,6 +49,10 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
     _take_back(conn, returned, PENDING)
     _take_back(conn, lost, QUARANTINED)
     _quarantine(conn, lost)
+    if rows:
+        add_delta(conn, Total.LOST_LEASES, value=len(rows))
+    if lost:
+        add_delta(conn, Total.QUARANTINED_ITEMS, WORKER_LOST, len(lost))
     cancelled = select(jobs.c.id).where(jobs.c.state == "cancelled")
     cancel_waiting(conn, work_items.c.job_id.in_(cancelled))
     return len(returned), len(lost)

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ruie.db import endpoints, job_states, leadership, queue, search_index, spend
 from ruie.db.engine import reading
+from ruie.db.fold import Folding
 from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
@@ -52,6 +53,9 @@ INDEX_DOCUMENTS = 200
 """Documents indexed in one transaction."""
 INDEX_AGAIN_S = 60.0
 """Until the next try, where the database refuses to index."""
+FOLD_EVERY_S = 1.0
+FOLD_S = 0.1
+"""Seconds spent on counting what is new into the totals, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Coordinator:
         self._round_at = time.monotonic()
         self._reap_from = 0.0
         self._reaped = True
-        self._index_from = 0.0
+        self._index_from = self._fold_from = 0.0
+        self._folding = Folding(engine)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
         self._away = False
@@ -128,6 +133,7 @@ class Coordinator:
         closed = self._resume_and_close()
         self._schedules()
         self._index()
+        self._fold()
         return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:
@@ -257,6 +263,12 @@ class Coordinator:
                 raise
             log.warning("documents cannot be indexed for search: %s", error_text(error))
             self._index_from = now + INDEX_AGAIN_S
+
+    def _fold(self) -> None:
+        """Count what is new into the totals, which outlive what they count."""
+        if time.monotonic() >= self._fold_from:
+            self._folding.fold_for(self._leading, FOLD_S)
+            self._fold_from = time.monotonic() + FOLD_EVERY_S
 
     def _resign(self) -> None:
         """Let another coordinator lead at once."""

@@ -26,6 +26,7 @@ from ruie.db.models.sources import (
     Schema,
 )
 from ruie.db.models.spend import SpendAccount, SpendRefund
+from ruie.db.models.totals import MetricDelta, MetricTotal
 from ruie.db.models.work import ITEM_STATES, Attempt, Quarantined, Schedule, ScheduleRun, WorkItem
 
 metadata = Base.metadata
@@ -59,6 +60,8 @@ schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
 endpoints = table(Endpoint)
 request_profiles = table(RequestProfileRow)
+metric_totals = table(MetricTotal)
+metric_deltas = table(MetricDelta)
 
 __all__ = [
     "FTS",
@@ -85,6 +88,8 @@ __all__ = [
     "Job",
     "JobSource",
     "Leadership",
+    "MetricDelta",
+    "MetricTotal",
     "Origin",
     "Quarantined",
     "RelationRow",
@@ -115,6 +120,8 @@ __all__ = [
     "jobs",
     "leadership",
     "metadata",
+    "metric_deltas",
+    "metric_totals",
     "origins",
     "quarantine",
     "relations",
