@@ -31,7 +31,6 @@ from pydantic_settings import (
 )
 
 from ruie import secret_settings as secret
-from ruie.closest import closest_first, listed
 from ruie.endpoint_settings import (
     checked_base_url,
     checked_command,
@@ -43,6 +42,7 @@ from ruie.hosts import checked_hosts
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
 from ruie.secrets import bare_url, masked, remember_environment
+from ruie.setting_names import check_names
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
@@ -202,6 +202,12 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="share of a job's items that may be given up, 0 to 1"
     )
     max_document_chars: int = Field(2_000_000, ge=1, description="longest document, characters")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port at which a coordinator serves metrics; 0: none"
+    )
+    metrics_address: str = Field(
+        "127.0.0.1", min_length=1, description="address of that port; 0.0.0.0: all of this machine"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -268,18 +274,7 @@ def settings() -> Settings:
 def load(**overrides: Any) -> Settings:
     """Read the settings again; `overrides` take precedence. Raises `SettingsError`."""
     remember_environment(os.environ, urllib.request.getproxies().values())
-    unknown = sorted(
-        name
-        for name in os.environ
-        if name.startswith("RUIE_") and name[5:].lower() not in Settings.model_fields
-    )
-    if unknown:
-        known = [f"RUIE_{name.upper()}" for name in Settings.model_fields]
-        near = listed(closest_first(unknown[0], known), 3)
-        raise SettingsError(
-            f"There is no setting {unknown[0]}.",
-            f"The closest are {near}; docs/settings.md lists them.",
-        )
+    check_names(os.environ, Settings.model_fields)
     try:
         return Settings(**secret.replaced_by(overrides))
     except ValidationError as error:

@@ -94,6 +94,17 @@ class Coordinator:
         self._away = False
         self.stop = threading.Event()
 
+    @property
+    def lead(self) -> tuple[str, int] | None:
+        """Name and fencing token; None where another leads, as far as this one knows."""
+        token = self._token
+        return None if token is None else (self._name, token)
+
+    @property
+    def round_age_s(self) -> float:
+        """Seconds since the last round of duties began."""
+        return time.monotonic() - self._round_at
+
     def run(self) -> None:
         """Round after round; a database or Redis that is away is waited for. Raises `DatabaseError`
         where the database refuses what repeating does not cure."""

@@ -48,7 +48,10 @@ def worker(concurrency: int) -> None:
 
 @click.command()
 def coordinator() -> None:
-    """Dispatch work until stopped. Safe to run twice: one leads, the other takes over."""
+    """Dispatch work until stopped. Safe to run twice: one leads, the other takes over.
+
+    RUIE_METRICS_PORT makes it serve metrics to Prometheus.
+    """
     from redis import Redis
 
     from ruie.db.engine import open_engine
@@ -56,6 +59,7 @@ def coordinator() -> None:
     from ruie.worker.app import create_app
     from ruie.worker.client import Client
     from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
+    from ruie.worker.metrics.serving import metrics_of
     from ruie.worker.preflight import check_redis
     from ruie.worker.terminal import start_logging
 
@@ -69,7 +73,8 @@ def coordinator() -> None:
     running = Coordinator(client.engine, create_app(config), redis, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop.set())
-    running.run()
+    with metrics_of(running, client.engine, config):
+        running.run()
 
 
 @click.command()

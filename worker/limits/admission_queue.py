@@ -51,6 +51,7 @@ class _Waiting(NamedTuple):
     future: asyncio.Future[Permit]
     prompt_tokens: int
     completion_tokens: int
+    since: float
 
 
 class AdmissionQueue:
@@ -98,7 +99,8 @@ class AdmissionQueue:
             self._report.tally += 1
             return FREE
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(future, prompt_tokens, completion_tokens))
+        waiting = _Waiting(future, prompt_tokens, completion_tokens, time.monotonic())
+        self._waiting.append(waiting)
         self._start()
         try:
             return await future
@@ -185,8 +187,11 @@ class AdmissionQueue:
 
     def _grant(self, calls: Sequence[_Waiting], reply: Reply) -> None:
         """Hand out the permits, in order."""
+        now = time.monotonic()
         if reply.free:
-            self._free_until = time.monotonic() + FREE_S
+            self._free_until = now + FREE_S
+        self._report.admitted += reply.admitted
+        self._report.waited_s += sum(now - call.since for call in calls[: reply.admitted])
         for number, call in enumerate(calls[: reply.admitted], reply.first):
             self._waiting.popleft()
             permit = Permit(

@@ -18,6 +18,7 @@
 --   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
 --   good      calls that succeeded since the last run
 --   tally     calls admitted without a run since the last one, where no limit applies
+--   waited    {calls, seconds}: that were admitted since the last run, and how long they waited
 --   ask       {{input, output}}, in order; owner and first name the permits
 -- Returns {admitted, microseconds to wait, slot, 1 where no limit applies, 1 where closed}.
 --
@@ -26,7 +27,8 @@
 --   for each tier: pause: until when; a, g, c: ceiling in requests a second, its growth a second,
 --   since when; ba: its bucket; cut, p: the last throttling, how many more in a row; e, et: decayed
 --   count of admissions; m: the highest recent rate, calls a second;
---   v<class>, u<class>, vnow: virtual time, waiting until.
+--   v<class>, u<class>, vnow: virtual time, waiting until;
+--   wn, ws: calls admitted by a run, and the seconds that they waited.
 
 local ask = cjson.decode(ARGV[1])
 local SLOTS, WINDOW = ask.slots, ask.window
@@ -123,6 +125,10 @@ local function count(n)
   state[ET] = math.max(now, state[ET] or now)
 end
 count(ask.tally or 0)
+if ask.waited then
+  state.wn = (state.wn or 0) + ask.waited[1]
+  state.ws = (state.ws or 0) + ask.waited[2]
+end
 
 -- Throttled: every process pauses, then half the former rate, then faster by degrees (AIMD).
 local function ceiling()

@@ -18,6 +18,8 @@ class Report:
     learn: list[tuple[Any, ...]] = field(default_factory=list)
     good: int = 0
     tally: int = 0
+    admitted: int = 0
+    waited_s: float = 0.0
 
     @property
     def due(self) -> bool:
@@ -30,6 +32,8 @@ class Report:
             values["throttle"] = self.throttle
         if self.learn:
             values["learn"] = self.learn
+        if self.admitted:
+            values["waited"] = (self.admitted, self.waited_s)
         return values
 
     def restore(self, lost: Report) -> None:

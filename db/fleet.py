@@ -1,0 +1,218 @@
+"""What the fleet does at this moment, for metrics: few and small queries, whatever the size of the
+database. Counting all items of the open jobs takes longer: db/item_counts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from ruie.db.item_states import LEASED, PENDING
+from ruie.db.leadership import COORDINATOR
+from ruie.db.models import (
+    endpoints,
+    extractions,
+    jobs,
+    leadership,
+    schedule_runs,
+    schedules,
+    spend_accounts,
+    spend_refunds,
+    work_items,
+)
+from ruie.db.spend import today
+from ruie.db.types import utcnow
+from ruie.db.usage_columns import FROM_MODEL
+
+OPEN = ("running", "paused")
+"""The states of a job that is not over."""
+RECENT_ROWS = 1000
+"""Of the newest extractions, so many show how long calls take now."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that runs or is paused. Amounts in billionths of a US dollar; committed: spent and
+    reserved for calls in flight. cap_nusd: None where there is none."""
+
+    id: str
+    state: str
+    paused_by: str | None
+    priority: int
+    model: str
+    cap_nusd: int | None
+    committed_nusd: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """An endpoint to which calls have failed. away_s: seconds since no call reaches it; None: calls
+    do. trying: a probe succeeded. outages: how often it was away so far."""
+
+    url: str
+    away_s: float | None
+    trying: bool
+    outages: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCalls:
+    """The latest calls that were answered, of one endpoint and model; means of them."""
+
+    endpoint: str
+    model: str
+    calls: int
+    latency_s: float
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Items of one model that workers have or could have now: of running jobs, as many as the
+    window lets out."""
+
+    model: str
+    items: int
+
+
+def repeatable(conn: Connection) -> None:
+    """All that is read in this transaction is of one moment. Before its first statement."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def leads(conn: Connection, holder: str, token: int) -> bool:
+    """Whether it leads, by the database's clock; without a lock."""
+    query = select(leadership.c.token).where(
+        leadership.c.role == COORDINATOR,
+        leadership.c.holder == holder,
+        leadership.c.token == token,
+        leadership.c.expires >= utcnow(),
+    )
+    return conn.execute(query).first() is not None
+
+
+def jobs_by_state(conn: Connection) -> dict[str, int]:
+    """How many jobs are in each state."""
+    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    return {row.state: row[1] for row in conn.execute(query)}
+
+
+def open_jobs(conn: Connection) -> list[OpenJob]:
+    """In the order in which they are dispatched."""
+    query = (
+        select(jobs)
+        .where(jobs.c.state.in_(OPEN))
+        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+    )
+    rows = conn.execute(query).all()
+    committed = committed_by_account(conn, [row.id for row in rows])
+    return [
+        OpenJob(row.id, row.state, row.paused_by, row.priority, row.model, row.cap_nusd,
+                committed.get(row.id, 0))
+        for row in rows
+    ]  # fmt: skip  # one job
+
+
+def committed_by_account(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
+    """What jobs (their ids) or days have spent and reserved; see `ruie.db.spend`."""
+    account, refund = spend_accounts.c.account, spend_refunds.c.account
+    committed = {
+        row.account: int(row.committed_nusd)
+        for row in conn.execute(select(spend_accounts).where(account.in_(accounts)))
+    }
+    refunds = (
+        select(refund, func.sum(spend_refunds.c.nusd)).where(refund.in_(accounts)).group_by(refund)
+    )
+    for name, nusd in conn.execute(refunds):
+        committed[name] = committed.get(name, 0) - int(nusd)
+    return committed
+
+
+def committed_today(conn: Connection) -> int:
+    """What is spent and reserved on this day (UTC), in billionths of a US dollar."""
+    day = today(conn)
+    return committed_by_account(conn, [day]).get(day, 0)
+
+
+def endpoint_states(conn: Connection) -> list[EndpointState]:
+    """Of every endpoint to which a call has ever failed."""
+    now = conn.execute(select(utcnow())).scalar_one()
+    return [
+        EndpointState(row.url, _seconds(row.away_since, now), row.trying, row.outages)
+        for row in conn.execute(select(endpoints).order_by(endpoints.c.url))
+    ]
+
+
+def schedule_lags(conn: Connection) -> dict[str, float]:
+    """For each schedule that is enabled, seconds since the oldest time that was due and has not
+    been begun; 0: none."""
+    now = conn.execute(select(utcnow())).scalar_one()
+    waiting = (
+        select(schedule_runs.c.schedule_id, func.min(schedule_runs.c.due_at))
+        .where(schedule_runs.c.state == "due")
+        .group_by(schedule_runs.c.schedule_id)
+    )
+    oldest: dict[int, datetime] = {row[0]: row[1] for row in conn.execute(waiting)}
+    lags: dict[str, float] = {}
+    for row in conn.execute(select(schedules).where(schedules.c.enabled)):
+        due = [at for at in (row.next_due_at, oldest.get(row.id)) if at is not None]
+        lags[row.name] = max(0.0, *((now - at).total_seconds() for at in due), 0.0)
+    return lags
+
+
+def recent_calls(conn: Connection) -> list[RecentCalls]:
+    """Of the newest extractions."""
+    newest = func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0)
+    target = (extractions.c.endpoint, extractions.c.model)
+    query = (
+        select(
+            *target,
+            func.count(),
+            func.avg(extractions.c.latency_s),
+            func.avg(extractions.c.prompt_tokens),
+            func.avg(extractions.c.completion_tokens),
+        )
+        .where(
+            extractions.c.id > newest - RECENT_ROWS,
+            extractions.c.reused_from.is_(None),
+            FROM_MODEL,
+        )
+        .group_by(*target)
+        .order_by(*target)
+    )
+    return [
+        RecentCalls(endpoint, model, calls, float(latency), float(prompt), float(completion))
+        for endpoint, model, calls, latency, prompt, completion in conn.execute(query)
+    ]
+
+
+def ready(conn: Connection, open_: Sequence[OpenJob], window: int) -> list[Ready]:
+    """What could be worked on now, by the jobs' models. window: items that each class of jobs may
+    have out at a time."""
+    by_model: dict[str, int] = {}
+    left: dict[int, int] = {}
+    for job in open_:
+        room = left.setdefault(job.priority, window)
+        if job.state != "running" or not room:
+            continue
+        held = 0
+        for state in (LEASED, PENDING):  # each has a small index of its own
+            some = select(work_items.c.id).where(
+                work_items.c.job_id == job.id, work_items.c.state == state
+            )
+            counted = select(func.count()).select_from(some.limit(room - held).subquery())
+            held += conn.execute(counted).scalar_one()
+            if held == room:
+                break
+        left[job.priority] = room - held
+        if held:
+            by_model[job.model] = by_model.get(job.model, 0) + held
+    return [Ready(model, items) for model, items in sorted(by_model.items())]
+
+
+def _seconds(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else max(0.0, (now - since).total_seconds())

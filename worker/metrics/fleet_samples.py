@@ -1,0 +1,83 @@
+"""What is read from SQL for a scrape, and the samples of what the fleet does now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ruie.db import fleet
+from ruie.db.activity import Alive, alive
+from ruie.db.fold import count_unfolded
+from ruie.db.totals import Totals, read_totals
+from ruie.settings import Settings
+from ruie.worker.limits.usage import LimitUsage
+from ruie.worker.metrics.families import Families
+from ruie.worker.metrics.useful_work import useful_processes
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReading:
+    """The fleet at one moment, from SQL."""
+
+    jobs: Sequence[fleet.OpenJob]
+    jobs_by_state: dict[str, int]
+    committed_today_nusd: int
+    totals: Totals
+    behind: int
+    alive: Alive
+    endpoints: Sequence[fleet.EndpointState]
+    lags: dict[str, float]
+    recent: Sequence[fleet.RecentCalls]
+    ready: Sequence[fleet.Ready]
+
+
+def read_fleet(conn: Connection, window: int) -> FleetReading:
+    """window: items that each class of jobs may have out at a time."""
+    jobs = fleet.open_jobs(conn)
+    return FleetReading(
+        jobs,
+        fleet.jobs_by_state(conn),
+        fleet.committed_today(conn),
+        read_totals(conn, [job.id for job in jobs]),
+        count_unfolded(conn),
+        alive(conn),
+        fleet.endpoint_states(conn),
+        fleet.schedule_lags(conn),
+        fleet.recent_calls(conn),
+        fleet.ready(conn, jobs, window),
+    )
+
+
+def add_fleet(
+    families: Families, found: FleetReading, usage: Sequence[LimitUsage], config: Settings
+) -> None:
+    families.add("ruie_worker_processes", found.alive.processes)
+    families.add("ruie_items_leased", found.alive.held)
+    families.add("ruie_items_sent", found.alive.sent)
+    families.add("ruie_totals_rows_behind", found.behind)
+    families.add("ruie_useful_worker_processes", _useful(found, usage, config))
+    for each in found.endpoints:
+        families.add("ruie_endpoint_outages_total", each.outages, endpoint=each.url)
+        families.add("ruie_endpoint_away", int(each.away_s is not None), endpoint=each.url)
+        families.add("ruie_endpoint_away_seconds", each.away_s or 0.0, endpoint=each.url)
+    for name, lag_s in found.lags.items():
+        families.add("ruie_schedule_lag_seconds", lag_s, schedule=name)
+
+
+def _useful(found: FleetReading, usage: Sequence[LimitUsage], config: Settings) -> int:
+    # A coordinator that knows no endpoint sends to the workers', whichever that is.
+    away = [
+        each
+        for each in found.endpoints
+        if each.away_s is not None and config.llm_endpoint in (each.url, "")
+    ]
+    return useful_processes(
+        found.ready,
+        usage,
+        found.recent,
+        calls_per_process=config.llm_max_in_flight,
+        away=bool(away),
+        trying=all(each.trying for each in away),
+    )
