@@ -21,9 +21,10 @@ _NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {0})",
     "postgresql": "WITH n(i) AS (SELECT generate_series(1, {0}))",
 }
-_NOW = {
-    "sqlite": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')",
-    "postgresql": "statement_timestamp()",
+# No call is of the last minute, which the coordinator restores in an empty Redis.
+_EARLIER = {
+    "sqlite": "(strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 hour') || '000')",
+    "postgresql": "(statement_timestamp() - interval '1 hour')",
 }
 # Of a hundred items: 60 done, 2 in quarantine, 1 waits for its retry, 37 pending; 500 are leased.
 _STATE = (
@@ -41,7 +42,7 @@ def fill(engine: Engine, items: int) -> str:
     )  # fmt: skip  # one job
     with engine.begin() as conn:
         job = jobs.create_job(conn, new)
-        conn.exec_driver_sql(f"UPDATE jobs SET enqueued_at = {_NOW[engine.dialect.name]}")
+        conn.exec_driver_sql(f"UPDATE jobs SET enqueued_at = {_EARLIER[engine.dialect.name]}")
     _write(engine, _statements(engine.dialect.name, job, items))
     return job
 
@@ -62,7 +63,7 @@ def _write(engine: Engine, statements: list[str]) -> None:
 
 
 def _statements(dialect: str, job: str, items: int) -> list[str]:
-    now, numbers = _NOW[dialect], _NUMBERS[dialect]
+    at, numbers = _EARLIER[dialect], _NUMBERS[dialect]
     documents = items // TASKS
     one = "TRUE" if dialect == "postgresql" else "1"
     cast = {"postgresql": "CAST('[]' AS json)", "sqlite": "'[]'"}[dialect]
@@ -71,7 +72,7 @@ def _statements(dialect: str, job: str, items: int) -> list[str]:
     model = f"CASE WHEN i % 3 = 0 THEN '{MODELS[1]}' ELSE '{MODELS[0]}' END"
     statements = [
         f"INSERT INTO documents (id, digest, text, chars, created_at) {each_document}"
-        f" SELECT i, 'd' || i, 'text ' || i, 10, {now} FROM n",
+        f" SELECT i, 'd' || i, 'text ' || i, 10, {at} FROM n",
         f"INSERT INTO origins (id, job_id, document_id, external_id, state) {each_document}"
         f" SELECT i, '{job}', i, 'd' || i, 'current' FROM n",
         "INSERT INTO chunks (id, document_id, ordinal, char_start, char_end, digest)"
@@ -81,21 +82,21 @@ def _statements(dialect: str, job: str, items: int) -> list[str]:
         " latency_s, raw_output, rejects, cost_usd, source, created_at)"
         f" {each_item} SELECT i, '{job}', (i + 1) / 2, {task}, 'k' || i, {model},"
         f" 'http://127.0.0.1:9/v1', '1', 'b', 's', {cast}, 900 + i % 300, 20 + i % 50,"
-        f" (i % 4000) / 1000.0, 'ORG: OPEC', {cast}, 0.001234567, 'model', {now} FROM n"
+        f" (i % 4000) / 1000.0, 'ORG: OPEC', {cast}, 0.001234567, 'model', {at} FROM n"
         " WHERE i % 100 < 60 AND i > 500",
         "INSERT INTO work_items (id, job_id, chunk_id, task, state, attempts, losses, fence,"
         " lease_owner, lease_expires, not_before, extraction_id, updated_at)"
         f" {each_item} SELECT i, '{job}', (i + 1) / 2, {task}, {_STATE}, 1, 0, 1,"
         " CASE WHEN i <= 500 THEN 'host:' || (i % 16) END,"
         f" CASE WHEN i <= 500 THEN {FAR} END, CASE WHEN i % 100 = 62 THEN {FAR} END,"
-        f" CASE WHEN i % 100 < 60 AND i > 500 THEN i END, {now} FROM n",
-        "INSERT INTO attempts (work_item_id, job_id, attempt, error_class, error, model,"
+        f" CASE WHEN i % 100 < 60 AND i > 500 THEN i END, {at} FROM n",
+        "INSERT INTO attempts (work_item_id, job_id, attempt, error_class, error, model, endpoint,"
         f" prompt_tokens, completion_tokens, cost_usd, created_at) {each_item}"
-        f" SELECT i, '{job}', 1, 'output', 'unreadable', {model}, 900, 20, 0.001, {now} FROM n"
-        " WHERE i % 100 IN (60, 61, 62) AND i > 500",
+        f" SELECT i, '{job}', 1, 'output', 'unreadable', {model}, 'http://127.0.0.1:9/v1',"
+        f" 900, 20, 0.001, {at} FROM n WHERE i % 100 IN (60, 61, 62) AND i > 500",
         "INSERT INTO quarantine (work_item_id, job_id, document_id, task, error_class, error,"
         f" attempts, created_at) {each_item} SELECT i, '{job}', (i + 1) / 2, {task}, 'output',"
-        f" 'unreadable', 1, {now} FROM n WHERE i % 100 IN (60, 61) AND i > 500",
+        f" 'unreadable', 1, {at} FROM n WHERE i % 100 IN (60, 61) AND i > 500",
         # what full-text search would do meanwhile is not the subject
         f"INSERT INTO search_state (id, indexed_to, settled_to) VALUES (1, {items}, {items})",
     ]

@@ -45,7 +45,7 @@ def test_every_counter_is_what_the_rows_say_after_chaos(scene: Scene) -> None:
     seen.append(leading(ports) or seen[-1])
     for before, after in itertools.pairwise(seen):
         for sample, value in before.counters.items():
-            if "job" not in dict(sample[1]):
+            if "job_id" not in dict(sample[1]):
                 assert after.samples[sample] >= value, sample
     counted = seen[-1].totals
     scene.figures.append(f"{len(counted)} counters equal to the rows, {len(seen)} scrapes")

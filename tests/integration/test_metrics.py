@@ -119,7 +119,7 @@ def test_labels_of_a_job_are_there_only_while_it_is_open(
     first, second = (work(database, 4, random.Random(n), cap_nusd=10**9) for n in (1, 2))
     with coordinator(engine, url) as running:
         counted = {
-            (("job", job), ("state", state), ("task", task)): items
+            (("job_id", job), ("state", state), ("task", task)): items
             for job, task, state, items in database.rows(
                 "SELECT job_id, task, state, COUNT(*) FROM work_items GROUP BY job_id, task, state"
             )
@@ -127,13 +127,13 @@ def test_labels_of_a_job_are_there_only_while_it_is_open(
         wait_until(lambda: running.scrape().of("ruie_items"))
         before = running.scrape()
         assert {k: v for k, v in before.of("ruie_items").items() if v} == counted
-        assert {dict(labels)["job"] for labels in before.of("ruie_job_cap_usd")} == {first, second}
+        assert {dict(labels)["job_id"] for labels in before.of("ruie_job_cap_usd")} == {first, second}
         with engine.begin() as conn:
             job_states.set_job_state(conn, first, "cancelled")
         after = running.scrape()
         assert first not in str(after.samples.keys())
         assert second in str(after.samples.keys())
-        everything = [n for n in before.totals if "job" not in dict(n[1])]
+        everything = [n for n in before.totals if "job_id" not in dict(n[1])]
         assert all(after.samples[key] == before.samples[key] for key in everything)
 
 
@@ -178,7 +178,7 @@ def test_counters_never_fall_whatever_is_forgotten_and_whoever_leads(
             seen.append(running.scrape())
     for before, after in itertools.pairwise(seen):
         for sample, value in before.counters.items():
-            if "job" not in dict(sample[1]):
+            if "job_id" not in dict(sample[1]):
                 assert after.samples[sample] >= value, sample
 
 
@@ -196,14 +196,14 @@ def test_useful_work_follows_what_could_be_worked_on(
         with engine.begin() as conn:
             job_states.set_job_state(conn, job, "paused", "the cap is reached", by="job_cap")
         assert useful(running) == 0
-        assert running.scrape().value("ruie_job_paused", job=job, by="job_cap") == 1
+        assert running.scrape().value("ruie_job_paused", job_id=job, by="job_cap") == 1
         with engine.begin() as conn:
             job_states.set_job_state(conn, job, "running")
             endpoints.failed(conn, LLM, Failure(("k",), "refused"), certain=True)
         assert useful(running) == 0
         away = running.scrape()
-        assert away.value("ruie_endpoint_away", endpoint=LLM) == 1
-        assert away.value("ruie_endpoint_outages_total", endpoint=LLM) == 1
+        assert away.value("ruie_endpoint_away", llm_endpoint=LLM) == 1
+        assert away.value("ruie_endpoint_outages_total", llm_endpoint=LLM) == 1
         with engine.begin() as conn:
             endpoints.answered(conn, LLM)
         assert useful(running) == 3

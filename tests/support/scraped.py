@@ -108,7 +108,7 @@ def expected(engine: Engine, open_jobs: tuple[str, ...] = ()) -> dict[Sample, fl
             buckets.setdefault(key.model, {})[key.kind] = value
         elif not key.job_id or key.job_id in open_jobs:
             name = NAMES[key.name]
-            values = {"job": key.job_id, "model": key.model}
+            values = {"job_id": key.job_id, "model": key.model}
             listed = METRICS[name].labels if name in METRICS else ("model",)
             labels = {label: values.get(label, key.kind) for label in listed}
             found[name, tuple(sorted(labels.items()))] = value / UNITS.get(key.name, 1)

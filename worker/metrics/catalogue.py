@@ -67,34 +67,34 @@ TOTALS = (
     _counter("rejects", "reason", "parts of answers that could not be used"),
     _counter("quarantined_items", "error_class", "times that an item was given up"),
     _counter("leases_lost", "", "leases that ran out and were taken back"),
-    _counter("endpoint_outages", "endpoint", "times that an endpoint was away"),
+    _counter("endpoint_outages", "llm_endpoint", "times that an endpoint was away"),
 )  # fmt: skip  # one metric after the other
 """Of the fleet since its database was created; nothing that is deleted lowers them."""
 
 JOBS = (
     _gauge("jobs", "state", "jobs in each state"),
-    _gauge("job_paused", "job by", "1 for a job that is paused, with what paused it"),
-    _counter("job_documents", "job", "documents of an open job"),
-    _counter("job_calls", "job model outcome", "calls of an open job, answered or failed"),
-    _counter("job_input_tokens", "job model", "tokens of an open job's prompts"),
-    _counter("job_output_tokens", "job model", "tokens of answers to an open job"),
-    _counter("job_spend_usd", "job model", "what an open job's calls cost that have ended, USD"),
+    _gauge("job_paused", "job_id by", "1 for a job that is paused, with what paused it"),
+    _counter("job_documents", "job_id", "documents of an open job"),
+    _counter("job_calls", "job_id model outcome", "calls of an open job, answered or failed"),
+    _counter("job_input_tokens", "job_id model", "tokens of an open job's prompts"),
+    _counter("job_output_tokens", "job_id model", "tokens of answers to an open job"),
+    _counter("job_spend_usd", "job_id model", "what an open job's calls cost that have ended, USD"),
     _gauge(
-        "job_unconfirmed_usd", "job",
+        "job_unconfirmed_usd", "job_id",
         "what calls of lost workers can have cost at most, beside the spend, USD",
     ),
     _gauge(
-        "job_committed_usd", "job", "what an open job has spent and reserved for its calls, USD"
+        "job_committed_usd", "job_id", "what an open job has spent and reserved for its calls, USD"
     ),
-    _gauge("job_cap_usd", "job", "cap of an open job, where it has one, USD"),
+    _gauge("job_cap_usd", "job_id", "cap of an open job, where it has one, USD"),
     _gauge("day_committed_usd", "", "what was spent and reserved on this day (UTC), USD"),
     _gauge("day_cap_usd", "", "cap of a day, where there is one, USD"),
-    _gauge("items", "job task state", "work items of an open job"),
+    _gauge("items", "job_id task state", "work items of an open job"),
     _gauge(
-        "oldest_item_age_seconds", "job state",
+        "oldest_item_age_seconds", "job_id state",
         "for how long an item of an open job has been in this state, the longest",
     ),
-    _gauge("job_quarantine", "job error_class", "items of an open job that are in quarantine"),
+    _gauge("job_quarantined_items", "job_id error_class", "items of an open job that are in quarantine"),
     _gauge("item_counts_age_seconds", "", "age of the four figures above, which are counted apart"),
 )  # fmt: skip  # one metric after the other
 """Of jobs, by job only while it is open: running or paused."""
@@ -107,8 +107,8 @@ FLEET = (
         "useful_worker_processes", "",
         "worker processes that open items and limits could feed now: what to scale by",
     ),
-    _gauge("endpoint_away", "endpoint", "1 while no call reaches the endpoint, else 0"),
-    _gauge("endpoint_away_seconds", "endpoint", "for how long, 0 where calls reach it"),
+    _gauge("endpoint_away", "llm_endpoint", "1 while no call reaches the endpoint, else 0"),
+    _gauge("endpoint_away_seconds", "llm_endpoint", "for how long, 0 where calls reach it"),
     _gauge(
         "schedule_lag_seconds", "schedule",
         "since when a run is due that has not begun, 0 where none is",
@@ -118,19 +118,19 @@ FLEET = (
 """Of the fleet now."""
 
 LIMITS = (
-    _gauge("limit_requests_per_minute", "endpoint model", "limit of requests that applies"),
-    _gauge("limit_requests_used", "endpoint model", "requests of the last minute"),
-    _gauge("limit_tokens_per_minute", "endpoint model tokens", "limits of tokens that apply"),
-    _gauge("limit_tokens_used", "endpoint model tokens", "tokens of the last minute"),
-    _gauge("limit_calls_in_flight", "endpoint model", "limit of calls in flight"),
-    _gauge("limit_calls_in_flight_used", "endpoint model", "calls in flight, where limited"),
-    _gauge("limit_pause_seconds", "endpoint model", "until the provider is asked again"),
+    _gauge("limit_requests_per_minute", "llm_endpoint model", "limit of requests that applies"),
+    _gauge("limit_requests_used", "llm_endpoint model", "requests of the last minute"),
+    _gauge("limit_tokens_per_minute", "llm_endpoint model tokens", "limits of tokens that apply"),
+    _gauge("limit_tokens_used", "llm_endpoint model tokens", "tokens of the last minute"),
+    _gauge("limit_calls_in_flight", "llm_endpoint model", "limit of calls in flight"),
+    _gauge("limit_calls_in_flight_used", "llm_endpoint model", "calls in flight, where limited"),
+    _gauge("limit_pause_seconds", "llm_endpoint model", "until the provider is asked again"),
     _gauge(
-        "limit_ceiling_requests_per_second", "endpoint model",
+        "limit_ceiling_requests_per_second", "llm_endpoint model",
         "slower pace for some time after the provider throttled",
     ),
-    _counter("limit_admissions", "endpoint model", "calls that Redis admitted"),
-    _counter("limit_wait_seconds", "endpoint model", "for which these calls waited for it"),
+    _counter("limit_admissions", "llm_endpoint model", "calls that Redis admitted"),
+    _counter("limit_wait_seconds", "llm_endpoint model", "for which these calls waited for it"),
 )  # fmt: skip  # one metric after the other
 """Of endpoints and models called lately; from Redis, whose loss begins the counters again."""
 

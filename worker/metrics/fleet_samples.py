@@ -59,9 +59,9 @@ def add_fleet(
     families.add("ruie_totals_rows_behind", found.behind)
     families.add("ruie_useful_worker_processes", _useful(found, usage, config))
     for each in found.endpoints:
-        families.add("ruie_endpoint_outages_total", each.outages, endpoint=each.url)
-        families.add("ruie_endpoint_away", int(each.away_s is not None), endpoint=each.url)
-        families.add("ruie_endpoint_away_seconds", each.away_s or 0.0, endpoint=each.url)
+        families.add("ruie_endpoint_outages_total", each.outages, llm_endpoint=each.url)
+        families.add("ruie_endpoint_away", int(each.away_s is not None), llm_endpoint=each.url)
+        families.add("ruie_endpoint_away_seconds", each.away_s or 0.0, llm_endpoint=each.url)
     for name, lag_s in found.lags.items():
         families.add("ruie_schedule_lag_seconds", lag_s, schedule=name)
 

@@ -19,11 +19,11 @@ def add_jobs(families: Families, found: FleetReading, day_cap_usd: float) -> Non
     if day_cap_usd:
         families.add("ruie_day_cap_usd", day_cap_usd)
     for job in found.jobs:
-        families.add("ruie_job_committed_usd", job.committed_nusd / NUSD, job=job.id)
+        families.add("ruie_job_committed_usd", job.committed_nusd / NUSD, job_id=job.id)
         if job.cap_nusd is not None:
-            families.add("ruie_job_cap_usd", job.cap_nusd / NUSD, job=job.id)
+            families.add("ruie_job_cap_usd", job.cap_nusd / NUSD, job_id=job.id)
         if job.state == "paused":
-            families.add("ruie_job_paused", 1, job=job.id, by=job.paused_by or "person")
+            families.add("ruie_job_paused", 1, job_id=job.id, by=job.paused_by or "person")
 
 
 def add_counts(
@@ -33,14 +33,14 @@ def add_counts(
     families.add("ruie_item_counts_age_seconds", age_s)
     for (job, task, state), items in counts.items.items():
         if job in open_:
-            families.add("ruie_items", items, job=job, task=task, state=state)
+            families.add("ruie_items", items, job_id=job, task=task, state=state)
     for (job, state), oldest_s in counts.oldest_s.items():
         if job in open_:
             waiting_s = oldest_s + age_s if oldest_s else 0.0
-            families.add("ruie_oldest_item_age_seconds", waiting_s, job=job, state=state)
+            families.add("ruie_oldest_item_age_seconds", waiting_s, job_id=job, state=state)
     for (job, error_class), items in counts.quarantine.items():
         if job in open_:
-            families.add("ruie_job_quarantine", items, job=job, error_class=error_class)
+            families.add("ruie_job_quarantined_items", items, job_id=job, error_class=error_class)
     for job, nusd in counts.unconfirmed_nusd.items():
         if job in open_:
-            families.add("ruie_job_unconfirmed_usd", nusd / NUSD, job=job)
+            families.add("ruie_job_unconfirmed_usd", nusd / NUSD, job_id=job)

@@ -14,7 +14,7 @@ TOKENS = {"i": "input", "o": "output", "t": "both"}
 def add_limits(families: Families, usage: Iterable[LimitUsage]) -> None:
     """Only limits that apply have samples."""
     for each in usage:
-        target = {"endpoint": each.endpoint, "model": each.model}
+        target = {"llm_endpoint": each.endpoint, "model": each.model}
         if (most := each.per_minute.get("r")) is not None:
             families.add("ruie_limit_requests_per_minute", most, **target)
             families.add("ruie_limit_requests_used", each.used["r"], **target)

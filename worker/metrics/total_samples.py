@@ -73,12 +73,12 @@ def _add_jobs(families: Families, found: FleetReading) -> None:
     totals = found.totals
     for job in found.jobs:
         documents = totals.values.get(Key(Total.JOB_DOCUMENTS, job.id), 0)
-        families.add("ruie_job_documents_total", documents, job=job.id)
+        families.add("ruie_job_documents_total", documents, job_id=job.id)
     for key, value in totals.of(Total.JOB_CALLS):
         families.add(
-            "ruie_job_calls_total", value, job=key.job_id, model=key.model, outcome=key.kind
+            "ruie_job_calls_total", value, job_id=key.job_id, model=key.model, outcome=key.kind
         )
     for name, (total, unit) in _OF_JOBS.items():
         for key, value in totals.of(total):
             amount = value / unit if unit > 1 else value
-            families.add(name, amount, job=key.job_id, model=key.model)
+            families.add(name, amount, job_id=key.job_id, model=key.model)
