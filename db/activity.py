@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from ruie.db.item_states import DONE, LEASED, PENDING, QUARANTINED
+from ruie.db.item_states import DONE, LEASED, QUARANTINED
 from ruie.db.leadership import COORDINATOR
 from ruie.db.models import attempts, leadership, quarantine, work_items
 from ruie.db.types import utcnow
@@ -104,10 +104,9 @@ def alive(conn: Connection) -> Alive:
         )
     ).one()
     sent = conn.execute(
+        # Not by the state too, which is pending: SQLite might read all that are.
         select(func.count()).where(
-            work_items.c.batch.is_not(None),
-            work_items.c.state == PENDING,
-            work_items.c.dispatched_until > utcnow(),
+            work_items.c.batch.is_not(None), work_items.c.dispatched_until > utcnow()
         )
     ).scalar_one()
     return Alive(coordinator, processes, held, sent)

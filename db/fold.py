@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Engine, Table, delete, exists, func, select, text, update
 
 from ruie.db.engine import reading
-from ruie.db.fold_sources import SOURCES, Source
+from ruie.db.fold_sources import SOURCES
 from ruie.db.models import metric_deltas, metric_totals
 from ruie.db.sql import insert_new
 from ruie.db.totals import Key, Total, add, summed
@@ -70,9 +70,10 @@ class Folding:
         """Count until nothing is new or the time is over, in transactions of ROWS ids of each
         table. Raises what `leading` raises."""
         deadline = time.monotonic() + seconds
-        while self._new():
+        more = self._new()
+        while more:
             with leading() as conn:
-                self._fold(conn)
+                more = self._fold(conn)
             if time.monotonic() >= deadline:
                 break
 
@@ -83,7 +84,7 @@ class Folding:
                 # Each statement sees everything that was committed before it.
                 conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             marks = _marks(conn)
-            last = {source.name: _last(conn, source.table) for source in SOURCES}
+            last = _last(conn)
             writers = _writers(conn)
             deltas = conn.execute(select(exists().where(metric_deltas.c.id > 0))).scalar_one()
         for name, reach in self._reach.items():
@@ -92,19 +93,23 @@ class Folding:
             reach.settled_to > marks.get(name, 0) for name, reach in self._reach.items()
         )
 
-    def _fold(self, conn: Connection) -> None:
-        for source in SOURCES:
-            mark = {**_mark_columns(source), "value": 0}
-            conn.execute(insert_new(conn, metric_totals), mark)
+    def _fold(self, conn: Connection) -> bool:
+        """Whether more is to be counted."""
         marks = _marks(conn, lock=True)
+        if len(marks) < len(SOURCES):
+            _add_marks(conn)
+            marks = _marks(conn, lock=True)
         counted = [_deltas(conn)]
+        more = False
         for source in SOURCES:
-            after = marks[source.name]
-            to = min(self._reach[source.name].settled_to, after + ROWS)
+            after, settled_to = marks[source.name], self._reach[source.name].settled_to
+            to = min(settled_to, after + ROWS)
             if to > after:
                 counted.append(source.count(conn, after, to))
                 conn.execute(_MOVE.where(metric_totals.c.kind == source.name).values(value=to))
+            more = more or to < settled_to
         add(conn, summed(counted))
+        return more
 
 
 def folded_to(conn: Connection, table: Table) -> int:
@@ -117,8 +122,9 @@ _IS_MARK = metric_totals.c.name == Total.FOLDED_TO.value
 _MOVE = update(metric_totals).where(_IS_MARK)
 
 
-def _mark_columns(source: Source) -> dict[str, str]:
-    return {"name": Total.FOLDED_TO.value, "job_id": "", "model": "", "kind": source.name}
+def _add_marks(conn: Connection) -> None:
+    none = {"name": Total.FOLDED_TO.value, "job_id": "", "model": "", "value": 0}
+    conn.execute(insert_new(conn, metric_totals), [{**none, "kind": s.name} for s in SOURCES])
 
 
 def _marks(conn: Connection, lock: bool = False) -> dict[str, int]:
@@ -128,8 +134,13 @@ def _marks(conn: Connection, lock: bool = False) -> dict[str, int]:
     return {row.kind: row.value for row in rows}
 
 
-def _last(conn: Connection, table: Table) -> int:
-    return conn.execute(select(func.max(table.c.id))).scalar() or 0
+_LAST = select(*(select(func.max(s.table.c.id)).scalar_subquery().label(s.name) for s in SOURCES))
+
+
+def _last(conn: Connection) -> dict[str, int]:
+    """The largest id of each table."""
+    row = conn.execute(_LAST).one()
+    return {name: value or 0 for name, value in row._mapping.items()}
 
 
 def _writers(conn: Connection) -> dict[str, frozenset[str]]:
@@ -152,4 +163,4 @@ def _deltas(conn: Connection) -> dict[Key, int]:
 def count_unfolded(conn: Connection) -> int:
     """About how many rows are not counted yet: ids that were not given out count as rows."""
     marks = _marks(conn)
-    return sum(max(0, _last(conn, s.table) - marks.get(s.name, 0)) for s in SOURCES)
+    return sum(max(0, last - marks.get(name, 0)) for name, last in _last(conn).items())

@@ -53,7 +53,7 @@ INDEX_DOCUMENTS = 200
 """Documents indexed in one transaction."""
 INDEX_AGAIN_S = 60.0
 """Until the next try, where the database refuses to index."""
-FOLD_EVERY_S = 1.0
+FOLD_EVERY_S = 2.0
 FOLD_S = 0.1
 """Seconds spent on counting what is new into the totals, and how often."""
 

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -78,7 +79,7 @@ def database(engine: Engine) -> JobDatabase:
     return JobDatabase(engine)
 
 
-def work(database: JobDatabase, count: int, rng: random.Random, **job: object) -> str:
+def work(database: JobDatabase, count: int, rng: random.Random, **job: Any) -> str:
     """A job of so many documents, of which half are answered, some fail and the rest wait."""
     made = database.job(**job)
     tag = rng.random()
@@ -199,7 +200,7 @@ def test_useful_work_follows_what_could_be_worked_on(
         assert running.scrape().value("ruie_job_paused", job_id=job, by="job_cap") == 1
         with engine.begin() as conn:
             job_states.set_job_state(conn, job, "running")
-            endpoints.failed(conn, LLM, Failure(("k",), "refused"), certain=True)
+            endpoints.failed(conn, LLM, Failure("unreachable", "refused"), certain=True)
         assert useful(running) == 0
         away = running.scrape()
         assert away.value("ruie_endpoint_away", llm_endpoint=LLM) == 1
