@@ -3,9 +3,9 @@
     python benchmarks/totals.py [--results 4000] [--rounds 5]
 
 In turns: two seconds' worth of results (200) is saved as a worker saves them, one transaction each,
-two entities in each; then the coordinator counts them, as it does every two seconds. Saving itself runs the same
-statements with and without metrics, so what they cost is the second part. On SQLite and on a
-PostgreSQL of this script's own.
+two entities in each; then the coordinator counts them, as it does every two seconds. Saving itself
+runs the same statements with and without metrics, so what they cost is the second part. On SQLite
+and on a PostgreSQL of this script's own.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ruie.db.item_states import LEASED, PENDING
 from ruie.db.leadership import COORDINATOR
@@ -22,7 +22,6 @@ from ruie.db.models import (
     spend_refunds,
     work_items,
 )
-from ruie.db.spend import today
 from ruie.db.types import utcnow
 from ruie.db.usage_columns import FROM_MODEL
 
@@ -84,37 +83,41 @@ def repeatable(conn: Connection) -> None:
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def leads(conn: Connection, holder: str, token: int) -> bool:
-    """Whether it leads, by the database's clock; without a lock."""
-    query = select(leadership.c.token).where(
-        leadership.c.role == COORDINATOR,
-        leadership.c.holder == holder,
-        leadership.c.token == token,
-        leadership.c.expires >= utcnow(),
+_LEADS = select(utcnow()).where(
+    leadership.c.role == COORDINATOR,
+    leadership.c.holder == bindparam("holder"),
+    leadership.c.token == bindparam("token"),
+    leadership.c.expires >= utcnow(),
+)
+
+
+def leads(conn: Connection, holder: str, token: int) -> datetime | None:
+    """The time, by the database's clock, where this coordinator leads; without a lock."""
+    now: datetime | None = conn.execute(_LEADS, {"holder": holder, "token": token}).scalar()
+    return now
+
+
+_BY_STATE = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+_OPEN_JOBS = (
+    select(
+        jobs.c.id, jobs.c.state, jobs.c.paused_by, jobs.c.priority, jobs.c.model, jobs.c.cap_nusd
     )
-    return conn.execute(query).first() is not None
+    .where(jobs.c.state.in_(OPEN))
+    .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+)
 
 
 def jobs_by_state(conn: Connection) -> dict[str, int]:
     """How many jobs are in each state."""
-    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-    return {row.state: row[1] for row in conn.execute(query)}
+    return {row.state: row[1] for row in conn.execute(_BY_STATE)}
 
 
-def open_jobs(conn: Connection) -> list[OpenJob]:
-    """In the order in which they are dispatched."""
-    query = (
-        select(jobs)
-        .where(jobs.c.state.in_(OPEN))
-        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
-    )
-    rows = conn.execute(query).all()
-    committed = committed_by_account(conn, [row.id for row in rows])
-    return [
-        OpenJob(row.id, row.state, row.paused_by, row.priority, row.model, row.cap_nusd,
-                committed.get(row.id, 0))
-        for row in rows
-    ]  # fmt: skip  # one job
+def open_jobs(conn: Connection, day: str) -> tuple[list[OpenJob], int]:
+    """Those in the order in which they are dispatched, and what is spent and reserved on a day
+    (`2026-01-31`, UTC), in billionths of a US dollar."""
+    rows = conn.execute(_OPEN_JOBS).all()
+    committed = committed_by_account(conn, [day, *(row.id for row in rows)])
+    return [OpenJob(*row, committed.get(row.id, 0)) for row in rows], committed.get(day, 0)
 
 
 def committed_by_account(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
@@ -132,61 +135,63 @@ def committed_by_account(conn: Connection, accounts: Sequence[str]) -> dict[str,
     return committed
 
 
-def committed_today(conn: Connection) -> int:
-    """What is spent and reserved on this day (UTC), in billionths of a US dollar."""
-    day = today(conn)
-    return committed_by_account(conn, [day]).get(day, 0)
+_ENDPOINTS = select(
+    endpoints.c.url, endpoints.c.away_since, endpoints.c.trying, endpoints.c.outages
+).order_by(endpoints.c.url)
 
 
-def endpoint_states(conn: Connection) -> list[EndpointState]:
+def endpoint_states(conn: Connection, now: datetime) -> list[EndpointState]:
     """Of every endpoint to which a call has ever failed."""
-    now = conn.execute(select(utcnow())).scalar_one()
     return [
         EndpointState(row.url, _seconds(row.away_since, now), row.trying, row.outages)
-        for row in conn.execute(select(endpoints).order_by(endpoints.c.url))
+        for row in conn.execute(_ENDPOINTS)
     ]
 
 
-def schedule_lags(conn: Connection) -> dict[str, float]:
+_WAITING = (
+    select(func.min(schedule_runs.c.due_at))
+    .where(schedule_runs.c.schedule_id == schedules.c.id, schedule_runs.c.state == "due")
+    .scalar_subquery()
+)
+_DUE = select(schedules.c.name, schedules.c.next_due_at, _WAITING.label("waiting")).where(
+    schedules.c.enabled
+)
+
+
+def schedule_lags(conn: Connection, now: datetime) -> dict[str, float]:
     """For each schedule that is enabled, seconds since the oldest time that was due and has not
     been begun; 0: none."""
-    now = conn.execute(select(utcnow())).scalar_one()
-    waiting = (
-        select(schedule_runs.c.schedule_id, func.min(schedule_runs.c.due_at))
-        .where(schedule_runs.c.state == "due")
-        .group_by(schedule_runs.c.schedule_id)
+    return {
+        row.name: max(_seconds(at, now) or 0.0 for at in (row.next_due_at, row.waiting))
+        for row in conn.execute(_DUE)
+    }
+
+
+_TARGET = (extractions.c.endpoint, extractions.c.model)
+_RECENT = (
+    select(
+        *_TARGET,
+        func.count(),
+        func.avg(extractions.c.latency_s),
+        func.avg(extractions.c.prompt_tokens),
+        func.avg(extractions.c.completion_tokens),
     )
-    oldest: dict[int, datetime] = {row[0]: row[1] for row in conn.execute(waiting)}
-    lags: dict[str, float] = {}
-    for row in conn.execute(select(schedules).where(schedules.c.enabled)):
-        due = [at for at in (row.next_due_at, oldest.get(row.id)) if at is not None]
-        lags[row.name] = max(0.0, *((now - at).total_seconds() for at in due), 0.0)
-    return lags
+    .where(
+        extractions.c.id
+        > func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0) - RECENT_ROWS,
+        extractions.c.reused_from.is_(None),
+        FROM_MODEL,
+    )
+    .group_by(*_TARGET)
+    .order_by(*_TARGET)
+)
 
 
 def recent_calls(conn: Connection) -> list[RecentCalls]:
     """Of the newest extractions."""
-    newest = func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0)
-    target = (extractions.c.endpoint, extractions.c.model)
-    query = (
-        select(
-            *target,
-            func.count(),
-            func.avg(extractions.c.latency_s),
-            func.avg(extractions.c.prompt_tokens),
-            func.avg(extractions.c.completion_tokens),
-        )
-        .where(
-            extractions.c.id > newest - RECENT_ROWS,
-            extractions.c.reused_from.is_(None),
-            FROM_MODEL,
-        )
-        .group_by(*target)
-        .order_by(*target)
-    )
     return [
         RecentCalls(endpoint, model, calls, float(latency), float(prompt), float(completion))
-        for endpoint, model, calls, latency, prompt, completion in conn.execute(query)
+        for endpoint, model, calls, latency, prompt, completion in conn.execute(_RECENT)
     ]
 
 

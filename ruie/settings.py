@@ -202,6 +202,9 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="share of a job's items that may be given up, 0 to 1"
     )
     max_document_chars: int = Field(2_000_000, ge=1, description="longest document, characters")
+    log_format: Literal["human", "json"] = Field(
+        "human", description="of the log of workers and coordinators: human, json"
+    )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port at which a coordinator serves metrics; 0: none"
     )

@@ -247,9 +247,9 @@ class Coordinator:
             resumed = spend.resume_within_caps(conn, self._day_cap_nusd)
             closed = job_states.close_jobs(conn)
         for job_id in resumed:
-            log.info("job %s resumes: the day's cap has room", job_id)
+            log.info("job %s resumes: the day's cap has room", job_id, extra={"job_id": job_id})
         for job_id in closed:
-            log.info("job %s is done", job_id)
+            log.info("job %s is done", job_id, extra={"job_id": job_id})
         return len(closed)
 
     def _schedules(self) -> None:

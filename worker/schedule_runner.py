@@ -87,7 +87,10 @@ class ScheduleRunner:
             done = enqueue(Client(self._config, engine), run, check_lease)
             with engine.begin() as conn:
                 schedule_runs.finish(conn, run, done.job_id, _counts(done))
-            log.info("schedule %s: %d documents, job %s", name, done.documents, done.job_id)
+            about = {"job_id": done.job_id}
+            log.info(
+                "schedule %s: %d documents, job %s", name, done.documents, done.job_id, extra=about
+            )
         except LostRunError:
             with engine.begin() as conn:
                 schedule_runs.release(conn, run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -156,21 +155,3 @@ def document_counter(label: str) -> Iterator[Callable[[int], None]]:
         return
     with error_console.status(label) as line:
         yield lambda count: line.update(f"{label}: {count:,} documents")
-
-
-class _OneLine(logging.Formatter):
-    """A message is one line, so that none from outside looks like two; a traceback has its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = record.message.replace("\n", "\\n")
-        return super().formatMessage(record)
-
-
-def start_logging() -> None:
-    """Plain lines for the long-running commands."""
-    handler = logging.StreamHandler(sys.stderr)
-    line = "%(asctime)s %(levelname)-7s %(name)s  %(message)s"
-    handler.setFormatter(_OneLine(line, datefmt="%H:%M:%S"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for noisy in ("httpx2", "openai", "kombu", "celery.redirected", "amqp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -128,7 +128,8 @@ def test_labels_of_a_job_are_there_only_while_it_is_open(
         wait_until(lambda: running.scrape().of("ruie_items"))
         before = running.scrape()
         assert {k: v for k, v in before.of("ruie_items").items() if v} == counted
-        assert {dict(labels)["job_id"] for labels in before.of("ruie_job_cap_usd")} == {first, second}
+        capped = {dict(labels)["job_id"] for labels in before.of("ruie_job_cap_usd")}
+        assert capped == {first, second}
         with engine.begin() as conn:
             job_states.set_job_state(conn, first, "cancelled")
         after = running.scrape()

@@ -225,7 +225,8 @@ CRASH = """
 import logging, sys, threading
 from ruie.shown import guard
 from ruie.settings import settings
-from ruie.worker.terminal import start_logging, console
+from ruie.worker.logs import start_logging
+from ruie.worker.terminal import console
 guard()
 start_logging()
 config = settings()

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from ruie.console import Console
 from ruie.shown import ShownStream, data_output, guard, harmless
-from ruie.worker.terminal import start_logging, table
+from ruie.worker.logs import start_logging
+from ruie.worker.terminal import table
 
 EVIL = "a\x1b]0;owned\x07b\x1b]52;c;eA==\x1b\\c\x9b31md\u202ee\rf\x85g\x7f\u2066h\ud800i\x00j"
 

@@ -33,6 +33,7 @@ from ruie.worker.batches.retries import (
     decide,
 )
 from ruie.worker.batches.store import Store
+from ruie.worker.logs import identify
 
 log = logging.getLogger("ruie.batch")
 
@@ -212,6 +213,7 @@ class LeasedBatch:
         self.outcome.returned += len(waiting)
 
     async def _process(self, item: BatchItem, question: Question) -> None:
+        identify(item_id=item.leased.id, document_id=item.leased.document_id)
         async with self._lane.in_flight:
             try:
                 answer = await item.extractor.ask(question, partial(self._sending, item))

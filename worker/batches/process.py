@@ -14,6 +14,7 @@ import os
 import socket
 import threading
 from concurrent.futures import Future, wait
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -33,6 +34,7 @@ from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
 from ruie.worker.batches.store import Store
 from ruie.worker.limits import FleetLimiter, Limits
+from ruie.worker.logs import identify
 from ruie.worker.prices import Price, price_of
 
 log = logging.getLogger("ruie.worker")
@@ -81,7 +83,7 @@ class Process:
         if batch.done():
             batch.result()
         else:
-            batch.add_done_callback(_log_failure)
+            batch.add_done_callback(partial(_log_failure, batch_id))
 
     def close(self) -> None:
         """Wait for the batches whose last answers are awaited, and close every connection; called
@@ -101,6 +103,7 @@ class Process:
         await self._limiter.close()
 
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
+        identify(batch_id=batch_id)
         await asyncio.to_thread(self._price, self._config.llm_model)  # loads the list of prices
         outcome = await self._runner.run(batch_id, priority, entered.set)
         log.info("batch %s: %s", batch_id, outcome)
@@ -138,9 +141,9 @@ def limiter(config: Settings) -> FleetLimiter:
     )
 
 
-def _log_failure(batch: Future[Outcome]) -> None:
+def _log_failure(batch_id: str, batch: Future[Outcome]) -> None:
     if error := batch.exception():
-        log.error("a batch failed: %s", error, exc_info=error)
+        log.error("a batch failed: %s", error, exc_info=error, extra={"batch_id": batch_id})
 
 
 _process: Process | None = None

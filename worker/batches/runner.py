@@ -32,6 +32,7 @@ from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.store import Store
+from ruie.worker.logs import identify
 
 log = logging.getLogger("ruie.batch")
 
@@ -116,6 +117,7 @@ class BatchRunner:
         job = await self._store.read(partial(jobs.of_batch, batch_id=batch_id))
         if job is None:
             return Outcome()
+        identify(job_id=job.id)
         # before there is a lease: what is new may have to be encoded, which takes its time
         shown = await lane.demonstrations.for_job(self._store, job)
         requested_at = time.monotonic()

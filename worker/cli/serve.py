@@ -26,12 +26,12 @@ def worker(concurrency: int) -> None:
     from ruie.worker import shutdown, watchdog
     from ruie.worker.app import create_app
     from ruie.worker.client import Client
+    from ruie.worker.logs import start_logging
     from ruie.worker.preflight import check_redis
-    from ruie.worker.terminal import start_logging
 
     config = settings()
     _require_redis(config.redis_url)
-    start_logging()
+    start_logging(config.log_format)
     # Whatever is wrong is reported here, once, and not by each child process.
     check_redis(config.redis_url)
     Client(config).engine.dispose()
@@ -59,13 +59,13 @@ def coordinator() -> None:
     from ruie.worker.app import create_app
     from ruie.worker.client import Client
     from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
+    from ruie.worker.logs import start_logging
     from ruie.worker.metrics.serving import metrics_of
     from ruie.worker.preflight import check_redis
-    from ruie.worker.terminal import start_logging
 
     config = settings()
     _require_redis(config.redis_url)
-    start_logging()
+    start_logging(config.log_format)
     check_redis(config.redis_url)
     # A leader that freezes in a transaction must not hold its locks longer than its lease.
     client = Client(config, open_engine(config.database_url, idle_s=LEADER_LEASE_S))

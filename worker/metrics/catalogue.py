@@ -94,7 +94,7 @@ JOBS = (
         "oldest_item_age_seconds", "job_id state",
         "for how long an item of an open job has been in this state, the longest",
     ),
-    _gauge("job_quarantined_items", "job_id error_class", "items of an open job that are in quarantine"),
+    _gauge("job_quarantined_items", "job_id error_class", "items of an open job in quarantine"),
     _gauge("item_counts_age_seconds", "", "age of the four figures above, which are counted apart"),
 )  # fmt: skip  # one metric after the other
 """Of jobs, by job only while it is open: running or paused."""

@@ -91,9 +91,9 @@ class CoordinatorCollector(Collector):
         try:
             with reading(self._engine) as conn:
                 fleet.repeatable(conn)
-                if lead is None or not fleet.leads(conn, *lead):
+                if lead is None or (now := fleet.leads(conn, *lead)) is None:
                     return True, None
-                return True, read_fleet(conn, self._config.window)
+                return True, read_fleet(conn, self._config.window, now)
         except DBAPIError as error:
             log.warning("metrics cannot be read from the database: %s", error_text(error))
             return False, None

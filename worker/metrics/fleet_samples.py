@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -33,18 +34,19 @@ class FleetReading:
     ready: Sequence[fleet.Ready]
 
 
-def read_fleet(conn: Connection, window: int) -> FleetReading:
-    """window: items that each class of jobs may have out at a time."""
-    jobs = fleet.open_jobs(conn)
+def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
+    """window: items that each class of jobs may have out at a time; now: by the database's
+    clock."""
+    jobs, committed_today = fleet.open_jobs(conn, f"{now:%Y-%m-%d}")
     return FleetReading(
         jobs,
         fleet.jobs_by_state(conn),
-        fleet.committed_today(conn),
+        committed_today,
         read_totals(conn, [job.id for job in jobs]),
         count_unfolded(conn),
         alive(conn),
-        fleet.endpoint_states(conn),
-        fleet.schedule_lags(conn),
+        fleet.endpoint_states(conn, now),
+        fleet.schedule_lags(conn, now),
         fleet.recent_calls(conn),
         fleet.ready(conn, jobs, window),
     )
