@@ -276,10 +276,17 @@ class Coordinator:
             self._index_from = now + INDEX_AGAIN_S
 
     def _fold(self) -> None:
-        """Count what is new into the totals, which outlive what they count."""
-        if time.monotonic() >= self._fold_from:
+        """Count what is new into the totals; an error in it stops no other duty."""
+        if time.monotonic() < self._fold_from:
+            return
+        self._fold_from = time.monotonic() + FOLD_EVERY_S
+        try:
             self._folding.fold_for(self._leading, FOLD_S)
-            self._fold_from = time.monotonic() + FOLD_EVERY_S
+        except DBAPIError as error:
+            if is_away(error):
+                raise
+            log.warning("nothing can be counted into the totals: %s", error_text(error))
+            self._fold_from += INDEX_AGAIN_S
 
     def _resign(self) -> None:
         """Let another coordinator lead at once."""

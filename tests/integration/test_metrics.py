@@ -4,67 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
-import socket
-import subprocess
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from redis import Redis
 from sqlalchemy import Engine
 from support.job_database import JobDatabase
+from support.reporting import LLM, Running, coordinator, work
 from support.scraped import Scrape, expected, scrape
 from support.waiting import wait_until
 
-from ruie.db import endpoints, forget, job_states, queue
+from ruie.db import endpoints, forget, job_states
 from ruie.db.engine import open_engine, reading
 from ruie.db.erasure import blank
-from ruie.errors import OutputError
 from ruie.llm.ledger import Failure
-from ruie.records import Reject, RejectReason, Task
-from ruie.settings import Settings, load
-from ruie.worker.app import create_app
-from ruie.worker.coordinator import Coordinator
 from ruie.worker.metrics.catalogue import METRICS
-from ruie.worker.metrics.serving import serve_metrics
-
-LLM = "http://127.0.0.1:9/v1"
-
-
-class Running:
-    """A coordinator whose rounds the test makes, and its metrics over HTTP."""
-
-    def __init__(self, coordinator: Coordinator, port: int) -> None:
-        self.coordinator = coordinator
-        self.port = port
-
-    def scrape(self) -> Scrape:
-        """After all rows are counted."""
-        self.coordinator._fold_from = 0.0  # now, and not once a second
-        self.coordinator.tick()
-        found = scrape(self.port)
-        assert found is not None
-        return found
-
-
-@contextmanager
-def coordinator(engine: Engine, redis_url: str, **settings: object) -> Iterator[Running]:
-    config: Settings = load(
-        database_url=engine.url.render_as_string(hide_password=False),
-        redis_url=redis_url,
-        llm_base_url=LLM,
-        **settings,
-    )
-    with Redis.from_url(redis_url) as redis:
-        made = Coordinator(engine, create_app(config), redis, config)
-        with serve_metrics(made, engine, config, 0) as port:
-            yield Running(made, port)
-        made.stop.set()
-        made.run()  # resigns
 
 
 @pytest.fixture
@@ -77,31 +30,6 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def database(engine: Engine) -> JobDatabase:
     return JobDatabase(engine)
-
-
-def work(database: JobDatabase, count: int, rng: random.Random, **job: Any) -> str:
-    """A job of so many documents, of which half are answered, some fail and the rest wait."""
-    made = database.job(**job)
-    tag = rng.random()
-    database.enqueue(made, [f"text {n} {tag}" for n in range(count)], Task.NER, Task.RE)
-    for number, item in enumerate(database.take(made)):
-        if number % 4 == 0:
-            error = OutputError("unreadable")
-            with database.engine.begin() as conn:
-                queue.quarantine(conn, item, error)
-                queue.record_attempt(conn, item, error, model="small", endpoint=LLM, cost_usd=1e-9)
-        elif number % 4 == 1:
-            with database.engine.begin() as conn:
-                queue.release(conn, [item])
-        else:
-            database.save(
-                item,
-                endpoint=LLM,
-                latency_s=rng.random() * 10,
-                cost_usd=rng.randrange(10**8) / 1e9,
-                rejects=[Reject(RejectReason.LEAKED, "x")],
-            )
-    return made
 
 
 def test_every_counter_is_what_the_rows_say(
@@ -242,54 +170,16 @@ def test_names_types_and_labels_are_those_of_the_catalogue(
                 assert {label for label, _ in labels} == set(METRICS[name].labels)
 
 
-def get(port: int, path: str, method: str = "GET") -> tuple[int, str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def test_the_server_has_two_pages_and_is_read_only(engine: Engine, url: str) -> None:
-    with coordinator(engine, url) as running:
-        assert get(running.port, "/health") == (200, "ok\n")
-        running.coordinator._round_at -= 61.0
-        assert get(running.port, "/health")[0] == 503
-        assert get(running.port, "/")[0] == 404
-        assert get(running.port, "/metrics", "POST")[0] == 405
-
-
-def test_a_client_that_says_nothing_holds_nobody_up(engine: Engine, url: str) -> None:
-    with coordinator(engine, url) as running:
-        silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(20)]
-        answers: list[Scrape | None] = []
-        readers = [
-            threading.Thread(target=lambda: answers.append(scrape(running.port))) for _ in range(8)
-        ]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        assert len(answers) == 8
-        assert all(answer and answer.value("ruie_database_up") == 1 for answer in answers)
-        for connection in silent:
-            connection.close()
-
-
-def test_a_port_in_use_is_an_error_that_names_it(
-    ruie: Callable[..., subprocess.CompletedProcess[str]], redis_url: str, upgraded: object
+def test_what_cannot_be_counted_stops_no_other_duty(
+    engine: Engine, database: JobDatabase, url: str
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        done = ruie("coordinator", RUIE_REDIS_URL=redis_url, RUIE_METRICS_PORT=port)
-    assert done.returncode != 0
-    assert f"Port {port} of 127.0.0.1 is in use" in done.stderr
-    done = ruie(
-        "coordinator", RUIE_REDIS_URL=redis_url, RUIE_METRICS_PORT=port,
-        RUIE_METRICS_ADDRESS="192.0.2.1",
-    )  # fmt: skip  # its settings
-    assert "Set RUIE_METRICS_ADDRESS to an address of this machine" in done.stderr
+    work(database, 4, random.Random(7))
+    with coordinator(engine, url) as running:
+        with engine.begin() as conn:
+            conn.exec_driver_sql("ALTER TABLE metric_totals RENAME TO elsewhere")
+        tick = running.coordinator.tick()
+        assert tick.leading
+        assert tick.sent
+        with engine.begin() as conn:
+            conn.exec_driver_sql("ALTER TABLE elsewhere RENAME TO metric_totals")
+        assert running.scrape().totals

@@ -69,6 +69,9 @@ class Stack:
         self._report(f"LLM          {config.llm_endpoint}")
         self._report(f"database     {shown_url(engine)}")
         self._report(f"logs         {config.home}/")
+        if config.metrics_port:
+            address = f"http://{config.metrics_address}:{config.metrics_port}/metrics"
+            self._report(f"metrics      {address}")
 
     def check(self) -> None:
         """Raises `UnavailableError` if a part has ended."""

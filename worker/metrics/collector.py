@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ruie import __version__
 from ruie.db import fleet
@@ -73,16 +74,15 @@ class CoordinatorCollector(Collector):
             "ruie_coordinator_last_round_timestamp_seconds",
             time.time() - self._coordinator.round_age_s,
         )
-        found: FleetReading | None = None
         if self._turn.acquire(timeout=TURN_S):
             try:
                 answered, found = self._read()
                 families.add("ruie_database_up", int(answered))
+                families.add("ruie_coordinator_leads", int(found is not None))
                 if found is not None:
                     self._add(families, found)
             finally:
                 self._turn.release()
-        families.add("ruie_coordinator_leads", int(found is not None))
         yield from families
 
     def _read(self) -> tuple[bool, FleetReading | None]:
@@ -94,7 +94,7 @@ class CoordinatorCollector(Collector):
                 if lead is None or (now := fleet.leads(conn, *lead)) is None:
                     return True, None
                 return True, read_fleet(conn, self._config.window, now)
-        except DBAPIError as error:
+        except (DBAPIError, NoConnectionError) as error:
             log.warning("metrics cannot be read from the database: %s", error_text(error))
             return False, None
 
