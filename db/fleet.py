@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from ruie.db.item_states import LEASED, PENDING
 from ruie.db.leadership import COORDINATOR
@@ -77,6 +77,16 @@ class Ready:
     items: int
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """processes: of workers that hold items; held: these items; sent: items that were sent to
+    workers and that none has taken."""
+
+    processes: int
+    held: int
+    sent: int
+
+
 def repeatable(conn: Connection) -> None:
     """All that is read in this transaction is of one moment. Before its first statement."""
     if conn.dialect.name == "postgresql":
@@ -133,6 +143,20 @@ def committed_by_account(conn: Connection, accounts: Sequence[str]) -> dict[str,
     for name, nusd in conn.execute(refunds):
         committed[name] = committed.get(name, 0) - int(nusd)
     return committed
+
+
+_LEASED = and_(work_items.c.state == LEASED, work_items.c.lease_expires > utcnow())
+_SENT = and_(work_items.c.batch.is_not(None), work_items.c.dispatched_until > utcnow())
+_WORKING = select(
+    select(func.count(work_items.c.lease_owner.distinct())).where(_LEASED).scalar_subquery(),
+    select(func.count()).select_from(work_items).where(_LEASED).scalar_subquery(),
+    select(func.count()).select_from(work_items).where(_SENT).scalar_subquery(),
+)
+
+
+def working(conn: Connection) -> Working:
+    """What workers do; see `ruie.db.activity.alive`."""
+    return Working(*conn.execute(_WORKING).one())
 
 
 _ENDPOINTS = select(

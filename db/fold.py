@@ -19,7 +19,7 @@ from ruie.db.engine import reading
 from ruie.db.fold_sources import SOURCES
 from ruie.db.models import metric_deltas, metric_totals
 from ruie.db.sql import insert_new
-from ruie.db.totals import Key, Total, add, summed
+from ruie.db.totals import Key, Total, Totals, add, summed
 
 ROWS = 10_000
 """Ids of each table that one transaction counts."""
@@ -160,7 +160,7 @@ def _deltas(conn: Connection) -> dict[Key, int]:
     return summed({Key(Total(name), kind=kind): value} for name, kind, value in conn.execute(taken))
 
 
-def count_unfolded(conn: Connection) -> int:
-    """About how many rows are not counted yet: ids that were not given out count as rows."""
-    marks = _marks(conn)
+def count_unfolded(conn: Connection, totals: Totals) -> int:
+    """About how many rows these totals have not counted: ids that were not given out count too."""
+    marks = {key.kind: value for key, value in totals.of(Total.FOLDED_TO)}
     return sum(max(0, last - marks.get(name, 0)) for name, last in _last(conn).items())

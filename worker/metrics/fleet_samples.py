@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ruie.db import fleet
-from ruie.db.activity import Alive, alive
 from ruie.db.fold import count_unfolded
 from ruie.db.totals import Totals, read_totals
 from ruie.settings import Settings
@@ -27,7 +26,7 @@ class FleetReading:
     committed_today_nusd: int
     totals: Totals
     behind: int
-    alive: Alive
+    working: fleet.Working
     endpoints: Sequence[fleet.EndpointState]
     lags: dict[str, float]
     recent: Sequence[fleet.RecentCalls]
@@ -38,13 +37,14 @@ def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
     """window: items that each class of jobs may have out at a time; now: by the database's
     clock."""
     jobs, committed_today = fleet.open_jobs(conn, f"{now:%Y-%m-%d}")
+    totals = read_totals(conn, [job.id for job in jobs])
     return FleetReading(
         jobs,
         fleet.jobs_by_state(conn),
         committed_today,
-        read_totals(conn, [job.id for job in jobs]),
-        count_unfolded(conn),
-        alive(conn),
+        totals,
+        count_unfolded(conn, totals),
+        fleet.working(conn),
         fleet.endpoint_states(conn, now),
         fleet.schedule_lags(conn, now),
         fleet.recent_calls(conn),
@@ -55,9 +55,9 @@ def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
 def add_fleet(
     families: Families, found: FleetReading, usage: Sequence[LimitUsage], config: Settings
 ) -> None:
-    families.add("ruie_worker_processes", found.alive.processes)
-    families.add("ruie_items_leased", found.alive.held)
-    families.add("ruie_items_sent", found.alive.sent)
+    families.add("ruie_worker_processes", found.working.processes)
+    families.add("ruie_items_leased", found.working.held)
+    families.add("ruie_items_sent", found.working.sent)
     families.add("ruie_totals_rows_behind", found.behind)
     families.add("ruie_useful_worker_processes", _useful(found, usage, config))
     for each in found.endpoints:
