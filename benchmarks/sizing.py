@@ -3,9 +3,9 @@
     python benchmarks/sizing.py [--documents 2000]
 
 Runs of a whole fleet on each database, with an endpoint that answers at once: short texts without
-records, the same for two tasks, short texts with four records each, long texts with four. What one more
-document, call, character and record take is the difference. A last run, of another mixture, is then
-predicted from these and measured.
+records, the same for two tasks, short texts with four records each, long texts with four. What one
+more document, call, character and record take is the difference. A last run, of another mixture, is
+then predicted from these and measured.
 """
 
 from __future__ import annotations

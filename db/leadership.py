@@ -61,6 +61,15 @@ def check(conn: Connection, holder: str, token: int) -> None:
         raise NotLeadingError("Another coordinator leads.")
 
 
+def advise(conn: Connection, processes: int) -> None:
+    """Say how many worker processes could be fed now. After `check`."""
+    conn.execute(
+        update(leadership)
+        .where(leadership.c.role == COORDINATOR)
+        .values(useful_processes=processes, useful_at=utcnow())
+    )
+
+
 def resign(conn: Connection, holder: str, token: int) -> None:
     """Give the leadership up, so that another can take it at once."""
     conn.execute(

@@ -36,6 +36,7 @@ from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.schedule_runner import ScheduleRunner, fire
+from ruie.worker.useful_work import advise
 
 log = logging.getLogger("ruie.coordinator")
 
@@ -53,7 +54,7 @@ INDEX_DOCUMENTS = 200
 """Documents indexed in one transaction."""
 INDEX_AGAIN_S = 60.0
 """Until the next try, where the database refuses to index."""
-FOLD_EVERY_S = 2.0
+TELL_EVERY_S = 2.0
 FOLD_S = 0.1
 """Seconds spent on counting what is new into the totals, and how often."""
 
@@ -87,7 +88,7 @@ class Coordinator:
         self._round_at = time.monotonic()
         self._reap_from = 0.0
         self._reaped = True
-        self._index_from = self._fold_from = 0.0
+        self._index_from = self._tell_from = 0.0
         self._folding = Folding(engine)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
@@ -144,7 +145,7 @@ class Coordinator:
         closed = self._resume_and_close()
         self._schedules()
         self._index()
-        self._fold()
+        self._tell()
         return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:
@@ -275,18 +276,20 @@ class Coordinator:
             log.warning("documents cannot be indexed for search: %s", error_text(error))
             self._index_from = now + INDEX_AGAIN_S
 
-    def _fold(self) -> None:
-        """Count what is new into the totals; an error in it stops no other duty."""
-        if time.monotonic() < self._fold_from:
+    def _tell(self) -> None:
+        """Count what is new into the totals, and say how many worker processes could be fed; an
+        error in it stops no other duty."""
+        if time.monotonic() < self._tell_from:
             return
-        self._fold_from = time.monotonic() + FOLD_EVERY_S
+        self._tell_from = time.monotonic() + TELL_EVERY_S
         try:
             self._folding.fold_for(self._leading, FOLD_S)
+            advise(self._engine, self._redis, self._config, self._leading)
         except DBAPIError as error:
             if is_away(error):
                 raise
             log.warning("nothing can be counted into the totals: %s", error_text(error))
-            self._fold_from += INDEX_AGAIN_S
+            self._tell_from += INDEX_AGAIN_S
 
     def _resign(self) -> None:
         """Let another coordinator lead at once."""

@@ -24,6 +24,7 @@ OURS = {
     for container in containers(spec)
     if container["image"] == "ruie"
 }
+HEALTH = "/health"
 OF_OTHERS = {"keda.sh/v1alpha1"}
 """What the cluster itself does not know."""
 
@@ -153,6 +154,27 @@ def test_several_processes_fit_into_the_memory_of_a_worker() -> None:
     (worker,) = pods()["worker"]["containers"]
     limit = int(worker["resources"]["limits"]["memory"].removesuffix("Gi"))
     assert int(literals()["RUIE_CONCURRENCY"]) * 2 <= limit
+
+
+def test_an_answer_of_so_many_processes_is_one_worker() -> None:
+    (trigger,) = of_kind("ScaledObject")["worker"]["spec"]["triggers"]
+    assert trigger["metadata"]["targetQueryValue"] == literals()["RUIE_CONCURRENCY"]
+    (authentication,) = of_kind("TriggerAuthentication")["worker"]["spec"]["secretTargetRef"]
+    assert authentication["key"] == "query_database_url", "the login that may only read"
+
+
+def test_a_coordinator_is_probed_by_its_progress_and_scraped_where_it_listens() -> None:
+    (coordinator,) = pods()["coordinator"]["containers"]
+    given = literals()
+    (port,) = coordinator["ports"]
+    assert str(port["containerPort"]) == given["RUIE_METRICS_PORT"]
+    assert given["RUIE_METRICS_ADDRESS"] == "0.0.0.0"
+    probe = coordinator["livenessProbe"]["httpGet"]
+    assert probe == {"path": HEALTH, "port": port["name"]}
+    made = of_kind("Deployment")["coordinator"]["spec"]["template"]["metadata"]["annotations"]
+    assert made["prometheus.io/port"] == given["RUIE_METRICS_PORT"]
+    (rule,) = of_kind("NetworkPolicy")["metrics"]["spec"]["ingress"]
+    assert [one["port"] for one in rule["ports"]] == [port["containerPort"]]
 
 
 def test_servers_are_those_of_the_composition() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ruie.db.fleet import Ready, RecentCalls
 from ruie.worker.limits.types import WINDOW_S
 from ruie.worker.limits.usage import LimitUsage
-from ruie.worker.metrics.useful_work import LONG_PAUSE_S, useful_processes
+from ruie.worker.useful_work import LONG_PAUSE_S, useful_processes
 
 SMALL = Ready("small", 1000)
 

@@ -33,6 +33,7 @@ from ruie.worker.metrics.item_counter import ItemCounter
 from ruie.worker.metrics.job_samples import add_counts, add_jobs
 from ruie.worker.metrics.limit_samples import add_limits
 from ruie.worker.metrics.total_samples import add_totals
+from ruie.worker.useful_work import targets
 
 log = logging.getLogger("ruie.metrics")
 
@@ -112,10 +113,9 @@ class CoordinatorCollector(Collector):
     def _usage(self, found: FleetReading) -> list[LimitUsage] | None:
         """None: Redis did not answer."""
         config = self._config
-        targets = {(each.endpoint, each.model) for each in found.recent}
-        targets |= {(config.llm_endpoint, job.model or config.llm_model) for job in found.jobs}
+        called = targets(found.jobs, found.recent, config)
         try:
-            return read_usage(self._redis, targets, self._limits)
+            return read_usage(self._redis, called, self._limits)
         except (RedisError, OSError) as error:
             log.warning("metrics cannot be read from Redis: %s", error)
             return None

@@ -14,7 +14,7 @@ from ruie.db.totals import Totals, read_totals
 from ruie.settings import Settings
 from ruie.worker.limits.usage import LimitUsage
 from ruie.worker.metrics.families import Families
-from ruie.worker.metrics.useful_work import useful_processes
+from ruie.worker.useful_work import useful_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +59,11 @@ def add_fleet(
     families.add("ruie_items_leased", found.working.held)
     families.add("ruie_items_sent", found.working.sent)
     families.add("ruie_totals_rows_behind", found.behind)
-    families.add("ruie_useful_worker_processes", _useful(found, usage, config))
+    useful = useful_now(found.endpoints, found.ready, usage, found.recent, config)
+    families.add("ruie_useful_worker_processes", useful)
     for each in found.endpoints:
         families.add("ruie_endpoint_outages_total", each.outages, llm_endpoint=each.url)
         families.add("ruie_endpoint_away", int(each.away_s is not None), llm_endpoint=each.url)
         families.add("ruie_endpoint_away_seconds", each.away_s or 0.0, llm_endpoint=each.url)
     for name, lag_s in found.lags.items():
         families.add("ruie_schedule_lag_seconds", lag_s, schedule=name)
-
-
-def _useful(found: FleetReading, usage: Sequence[LimitUsage], config: Settings) -> int:
-    # A coordinator that knows no endpoint sends to the workers', whichever that is.
-    away = [
-        each
-        for each in found.endpoints
-        if each.away_s is not None and config.llm_endpoint in (each.url, "")
-    ]
-    return useful_processes(
-        found.ready,
-        usage,
-        found.recent,
-        calls_per_process=config.llm_max_in_flight,
-        away=bool(away),
-        trying=all(each.trying for each in away),
-    )

@@ -8,14 +8,77 @@ law says: its rate times the time that a call takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 
-from ruie.db.fleet import Ready, RecentCalls
-from ruie.worker.limits.types import WINDOW_S
-from ruie.worker.limits.usage import LimitUsage
+from redis import Redis
+from sqlalchemy import Connection, Engine
+
+from ruie.db import fleet, leadership
+from ruie.db.engine import reading
+from ruie.db.fleet import EndpointState, OpenJob, Ready, RecentCalls
+from ruie.settings import Settings
+from ruie.worker.limits.types import WINDOW_S, Limits
+from ruie.worker.limits.usage import LimitUsage, read_usage
 
 LONG_PAUSE_S = 60.0
 """A shorter pause is over before workers that were stopped could be back."""
+
+
+def advise(
+    engine: Engine,
+    redis: Redis,
+    config: Settings,
+    leading: Callable[[], AbstractContextManager[Connection]],
+) -> None:
+    """Say in SQL how many processes could be fed, for whoever starts and stops workers. leading: a
+    transaction in which this process is known to lead. Raises what that raises, and DBAPIError and
+    RedisError."""
+    processes = read_useful(engine, redis, config)
+    with leading() as conn:
+        leadership.advise(conn, processes)
+
+
+def read_useful(engine: Engine, redis: Redis, config: Settings) -> int:
+    """How many processes could be fed now. Raises DBAPIError, RedisError."""
+    with reading(engine) as conn:
+        jobs = fleet.open_jobs(conn)
+        endpoints, recent = fleet.endpoint_states(conn), fleet.recent_calls(conn)
+        ready = fleet.ready(conn, jobs, config.window)
+    usage = read_usage(redis, targets(jobs, recent, config), Limits.of(config))
+    return useful_now(endpoints, ready, usage, recent, config)
+
+
+def targets(
+    jobs: Iterable[OpenJob], recent: Iterable[RecentCalls], config: Settings
+) -> set[tuple[str, str]]:
+    """The endpoints and models that calls go to, or may."""
+    called = {(each.endpoint, each.model) for each in recent}
+    return called | {(config.llm_endpoint, job.model or config.llm_model) for job in jobs}
+
+
+def useful_now(
+    endpoints: Iterable[EndpointState],
+    ready: Iterable[Ready],
+    usage: Sequence[LimitUsage],
+    recent: Sequence[RecentCalls],
+    config: Settings,
+) -> int:
+    """As `useful_processes`, for the endpoint that is configured."""
+    # A coordinator that knows no endpoint sends to the workers', whichever that is.
+    away = [
+        each
+        for each in endpoints
+        if each.away_s is not None and config.llm_endpoint in (each.url, "")
+    ]
+    return useful_processes(
+        ready,
+        usage,
+        recent,
+        calls_per_process=config.llm_max_in_flight,
+        away=bool(away),
+        trying=all(each.trying for each in away),
+    )
 
 
 def useful_processes(
