@@ -50,8 +50,7 @@ INDEX_EVERY_S = 0.5
 INDEX_S = 0.1
 """Seconds spent on the full-text index, and how often: a fifth of the time at most, so that neither
 the other duties nor, on SQLite, other writers wait long for it."""
-INDEX_DOCUMENTS = 200
-"""Documents indexed in one transaction."""
+INDEX_DOCUMENTS = 200  # in one transaction
 INDEX_AGAIN_S = 60.0
 """Until the next try, where the database refuses to index."""
 TELL_EVERY_S = 2.0
@@ -264,8 +263,7 @@ class Coordinator:
 
     def _index(self) -> None:
         """Index some documents for full-text search; an error in it stops no other duty."""
-        now = time.monotonic()
-        if now < self._index_from:
+        if (now := time.monotonic()) < self._index_from:
             return
         self._index_from = now + INDEX_EVERY_S
         try:
@@ -279,9 +277,9 @@ class Coordinator:
     def _tell(self) -> None:
         """Count what is new into the totals, and say how many worker processes could be fed; an
         error in it stops no other duty."""
-        if time.monotonic() < self._tell_from:
+        if (now := time.monotonic()) < self._tell_from:
             return
-        self._tell_from = time.monotonic() + TELL_EVERY_S
+        self._tell_from = now + TELL_EVERY_S
         try:
             self._folding.fold_for(self._leading, FOLD_S)
             advise(self._engine, self._redis, self._config, self._leading)

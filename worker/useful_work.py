@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from redis import Redis
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from ruie.db import fleet, leadership
 from ruie.db.engine import reading
 from ruie.db.fleet import EndpointState, OpenJob, Ready, RecentCalls
+from ruie.db.types import utcnow
 from ruie.settings import Settings
 from ruie.worker.limits.types import WINDOW_S, Limits
 from ruie.worker.limits.usage import LimitUsage, read_usage
@@ -42,8 +43,9 @@ def advise(
 def read_useful(engine: Engine, redis: Redis, config: Settings) -> int:
     """How many processes could be fed now. Raises DBAPIError, RedisError."""
     with reading(engine) as conn:
-        jobs = fleet.open_jobs(conn)
-        endpoints, recent = fleet.endpoint_states(conn), fleet.recent_calls(conn)
+        now = conn.execute(select(utcnow())).scalar_one()
+        jobs, _ = fleet.open_jobs(conn, f"{now:%Y-%m-%d}")
+        endpoints, recent = fleet.endpoint_states(conn, now), fleet.recent_calls(conn)
         ready = fleet.ready(conn, jobs, config.window)
     usage = read_usage(redis, targets(jobs, recent, config), Limits.of(config))
     return useful_now(endpoints, ready, usage, recent, config)
