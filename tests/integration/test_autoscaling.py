@@ -17,6 +17,7 @@ from support.kubernetes import FOLDER
 
 from ruie.db import endpoints, job_states
 from ruie.db.engine import open_engine
+from ruie.db.jobs import PausedBy
 from ruie.llm.ledger import Failure
 from ruie.settings import load
 from ruie.worker.app import create_app
@@ -46,6 +47,7 @@ class Autoscaler:
         (trigger,) = self.spec["triggers"]
         asked = trigger["metadata"]
         ((value,),) = self.database.rows(asked["query"])
+        value = int(value)
         if value <= float(asked["activationTargetQueryValue"]):
             return int(self.spec["minReplicaCount"])
         wanted = math.ceil(value / float(asked["targetQueryValue"]))
@@ -94,7 +96,7 @@ class Week:
         ((count,),) = self.database.rows(sql)
         return int(count)
 
-    def pause(self, job: str, by: job_states.PausedBy) -> None:
+    def pause(self, job: str, by: PausedBy) -> None:
         with self.engine.begin() as conn:
             job_states.set_job_state(conn, job, "paused", "as said", by=by)
 
