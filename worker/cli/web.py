@@ -1,0 +1,47 @@
+"""`ruie web`."""
+
+from __future__ import annotations
+
+import click
+
+from ruie.errors import UnavailableError
+
+PORT = 8484
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on; default: 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=PORT,
+    help=f"Port to listen on; 0: any that is free; default: {PORT}.",
+)
+@click.option("--token", help="What a login asks for; default: RUIE_WEB_TOKEN.")
+@click.option("--prefix", default="", help="Path under which a proxy offers the pages: /ruie.")
+def web(host: str, port: int, token: str | None, prefix: str) -> None:
+    """Show jobs, documents, the fleet and SQL in a browser, until stopped.
+
+    Other machines reach it only with --host, which needs a token.
+    """
+    from ruie.settings import settings
+    from ruie.worker.terminal import start_logging
+
+    try:
+        from ruie.worker.web.server import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "jinja2"):
+            raise
+        raise UnavailableError(
+            f"{error.name} is not installed.", "pip install 'ruie[web]' has all that it needs."
+        ) from None
+    config = settings()
+    start_logging()
+    serve(
+        config,
+        host,
+        port,
+        config.web_token.get_secret_value() if token is None else token,
+        prefix,
+        lambda address: click.echo(f"Open {address} in a browser; Ctrl-C ends it."),
+    )

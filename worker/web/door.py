@@ -1,0 +1,35 @@
+"""What the pages ask and change, through one object: settings, database, Redis."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from redis import Redis
+from sqlalchemy import Engine
+
+from ruie.settings import Settings
+from ruie.worker.client import Client
+
+REDIS_S = 3.0
+"""Time-out of Redis: a page shows what is known without it sooner than a person would wait."""
+
+
+class Door:
+    """The settings of this process, and a client of the database that they name."""
+
+    def __init__(self, config: Settings, client: Client, prefix: str = "") -> None:
+        self.config, self.client, self.prefix = config, client, prefix
+
+    @property
+    def engine(self) -> Engine:
+        """The database, which may be written."""
+        return self.client.engine
+
+    @cached_property
+    def redis(self) -> Redis | None:
+        """Redis, if one is configured; whether it answers shows when it is asked."""
+        if not self.config.redis_url:
+            return None
+        return Redis.from_url(
+            self.config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S
+        )
