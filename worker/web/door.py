@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from ruie.settings import Settings
 from ruie.worker.client import Client
+from ruie.worker.web.kept import Kept
 
 REDIS_S = 3.0
 """Time-out of Redis: a page shows what is known without it sooner than a person would wait."""
@@ -19,6 +20,7 @@ class Door:
 
     def __init__(self, config: Settings, client: Client, prefix: str = "") -> None:
         self.config, self.client, self.prefix = config, client, prefix
+        self.kept = Kept()
 
     @property
     def engine(self) -> Engine:

@@ -37,7 +37,7 @@ def static(request: Request, file: str) -> str:
     return f"{door(request).prefix}/static/{file}?{__version__}"
 
 
-def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def render(request: Request, template: str, code: int = 200, **values: Any) -> HTMLResponse:
     """A page made from a template."""
     state = request.scope["state"]
     html = _templates().get_template(template).render(
@@ -53,7 +53,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         **values,
     )  # fmt: skip  # its arguments
     # half a pair of surrogates cannot be sent to a browser
-    return HTMLResponse(html.encode("utf-8", "replace"), status)
+    return HTMLResponse(html.encode("utf-8", "replace"), code)
 
 
 def redirect(request: Request, name: str, said: str = "", **path: Any) -> Response:

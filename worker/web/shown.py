@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -50,10 +51,22 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def pretty(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "usd": usd,
     "share": share,
     "moment": moment,
     "duration": duration,
+    "pretty": pretty,
+    "shortened": shortened,
 }
