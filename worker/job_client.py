@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from ruie.db import endpoints, job_states, jobs, migrate, quarantine, reviews, targets
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
-from ruie.db.jobs import JobState
+from ruie.db.jobs import Job, JobState
 from ruie.db.progress import JobProgress, progress
 from ruie.db.record_pages import DocumentRecords, document_records
 from ruie.db.spend import NUSD, committed_nusd, to_nusd
@@ -143,7 +143,7 @@ class JobClient:
         """End a job for good; its records stay."""
         self._set_state(job_id, "cancelled", "cancelled by hand")
 
-    def set_cap(self, job_id: str, usd: float | None) -> jobs.Job:
+    def set_cap(self, job_id: str, usd: float | None) -> Job:
         """Set the most that a job may cost, USD; None: no cap. A job that is paused at its cap
         continues when the new one is higher. Raises `UsageError` where no price is known."""
         if usd is not None:

@@ -24,6 +24,6 @@ Templates begin with `{% extends "base.html" %}` and fill the blocks `title` and
 script sends it as the header X-CSRF-Token, from `<meta name="csrf-token">`). Addresses always come
 from `path` or `address`, so that a prefix of a proxy is in them. No inline script or style, not
 even an attribute `style`: the policy forbids them. A script of a page is a file under static/, in
-the block `scripts`; the styles of a page are a file in the block `styles`. Every error of
-ruie's own tree becomes a page that says what is wrong and what to do.
+the block `scripts`; the styles of a page are a file in the block `styles`. Every error of ruie's
+own tree becomes a page that says what is wrong and what to do.
 """

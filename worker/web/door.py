@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from redis import Redis
 from sqlalchemy import Engine
@@ -10,6 +12,9 @@ from sqlalchemy import Engine
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.web.kept import Kept
+
+if TYPE_CHECKING:
+    from ruie.bundle import Bundle
 
 REDIS_S = 3.0
 """Time-out of Redis: a page shows what is known without it sooner than a person would wait."""
@@ -21,6 +26,8 @@ class Door:
     def __init__(self, config: Settings, client: Client, prefix: str = "") -> None:
         self.config, self.client, self.prefix = config, client, prefix
         self.kept = Kept()
+        self._bundle: Bundle | None = None
+        self._opening = Lock()
 
     @property
     def engine(self) -> Engine:
@@ -35,3 +42,13 @@ class Door:
         return Redis.from_url(
             self.config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S
         )
+
+    def bundle(self) -> Bundle:
+        """The bundle of the settings, opened when it is first asked for, and again where it was
+        replaced. Raises `BundleError`."""
+        from ruie.bundle import Bundle  # it loads the bundle's libraries
+
+        with self._opening:
+            if self._bundle is None or self._bundle.digest != self.client.bundle().digest:
+                self._bundle = Bundle.open(self.config.bundle, threads=1)
+            return self._bundle

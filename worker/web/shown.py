@@ -61,11 +61,17 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
+def day(value: datetime) -> str:
+    """`2026-03-01`."""
+    return f"{value:%Y-%m-%d}"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "usd": usd,
     "share": share,
     "moment": moment,
+    "day": day,
     "duration": duration,
     "pretty": pretty,
     "shortened": shortened,
