@@ -129,16 +129,12 @@ def limiter(config: Settings) -> FleetLimiter:
     redis = Redis.from_url(
         config.redis_url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
     )
-    limits = Limits(
-        requests_per_minute=config.llm_requests_per_minute,
-        tokens_per_minute=config.llm_tokens_per_minute,
-        input_tokens_per_minute=config.llm_input_tokens_per_minute,
-        output_tokens_per_minute=config.llm_output_tokens_per_minute,
-        calls_in_flight=config.llm_calls_in_flight,
-        burst_s=config.llm_burst_s,
-    )
     return FleetLimiter(
-        redis, config.llm_endpoint, limits, call_timeout_s=config.llm_timeout_s, guarded=True
+        redis,
+        config.llm_endpoint,
+        Limits.of(config),
+        call_timeout_s=config.llm_timeout_s,
+        guarded=True,
     )
 
 

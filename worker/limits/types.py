@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from ruie.db.jobs import Priority
+from ruie.settings import Settings
 
 MARKER = "ruie:coordinator:marker"
 """The Redis key that is there as long as Redis has forgotten nothing."""
@@ -37,6 +38,18 @@ class Limits:
     output_tokens_per_minute: int = 0
     calls_in_flight: int = 0
     burst_s: float = 0.25
+
+    @classmethod
+    def of(cls, config: Settings) -> Limits:
+        """As they are configured."""
+        return cls(
+            requests_per_minute=config.llm_requests_per_minute,
+            tokens_per_minute=config.llm_tokens_per_minute,
+            input_tokens_per_minute=config.llm_input_tokens_per_minute,
+            output_tokens_per_minute=config.llm_output_tokens_per_minute,
+            calls_in_flight=config.llm_calls_in_flight,
+            burst_s=config.llm_burst_s,
+        )
 
     @property
     def per_minute(self) -> tuple[int, int, int, int]:

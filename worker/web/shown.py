@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from ruie.secrets import without_credentials
+
 
 def number(value: float | None) -> str:
     """`12,345`; of fractions, as many digits as say something."""
@@ -73,6 +75,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "day": day,
     "duration": duration,
+    "without_credentials": without_credentials,
     "pretty": pretty,
     "shortened": shortened,
 }
