@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from ruie.errors import UnavailableError
-
-PORT = 8484
+from ruie.worker.embedded.web_port import PORT, web_is_installed
 
 
 @click.command()
@@ -27,14 +26,12 @@ def web(host: str, port: int, token: str | None, prefix: str) -> None:
     from ruie.settings import settings
     from ruie.worker.terminal import start_logging
 
-    try:
-        from ruie.worker.web.server import serve
-    except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn", "jinja2"):
-            raise
+    if not web_is_installed():
         raise UnavailableError(
-            f"{error.name} is not installed.", "pip install 'ruie[web]' has all that it needs."
-        ) from None
+            "The pages are not installed.", "pip install 'ruie[web]' has all that they need."
+        )
+    from ruie.worker.web.server import serve
+
     config = settings()
     start_logging()
     serve(

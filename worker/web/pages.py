@@ -43,7 +43,7 @@ def render(request: Request, template: str, code: int = 200, **values: Any) -> H
     html = _templates().get_template(template).render(
         request=request,
         sections=request.app.state.sections,
-        here=request.url.path.removeprefix(door(request).prefix),
+        current_path=request.url.path.removeprefix(door(request).prefix),
         path=lambda name, query=None, **path: address(request, name, query, **path),
         static=lambda file: static(request, file),
         csrf=state.get("csrf", ""),
