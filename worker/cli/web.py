@@ -30,15 +30,11 @@ def web(host: str, port: int, token: str | None, prefix: str) -> None:
         raise UnavailableError(
             "The pages are not installed.", "pip install 'ruie[web]' has all that they need."
         )
-    from ruie.worker.web.server import serve
+    from ruie.worker.web.server import WebServer
 
     config = settings()
     start_logging()
-    serve(
-        config,
-        host,
-        port,
-        config.web_token.get_secret_value() if token is None else token,
-        prefix,
-        lambda address: click.echo(f"Open {address} in a browser; Ctrl-C ends it."),
-    )
+    secret = config.web_token.get_secret_value() if token is None else token
+    server = WebServer(config, host, port, secret, prefix)
+    click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
+    server.run()

@@ -105,7 +105,13 @@ class Guard:
             return _refused("The form is of a session that has ended: reload its page."), receive
         scope["state"].update(form=fields, body=body)
 
+        given = False
+
         async def again() -> Message:
+            nonlocal given
+            if given:  # what follows is that the browser has gone
+                return await receive()
+            given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         return None, again

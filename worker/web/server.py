@@ -5,11 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable
 
 import uvicorn
 
-from ruie.db import migrate
 from ruie.errors import UnavailableError, UsageError
 from ruie.settings import Settings
 from ruie.worker.client import Client
@@ -21,39 +19,45 @@ TOKEN_LENGTH = 16
 """Characters of a token, at least: what is offered to a network is guessed at."""
 
 
-def serve(
-    config: Settings,
-    host: str,
-    port: int,
-    token: str,
-    prefix: str,
-    report: Callable[[str], None],
-) -> None:
-    """Serve until SIGTERM or SIGINT. port: 0 takes a free one. report: told the address.
+class WebServer:
+    """The pages on a port, which is open when this is made; they are given while `run` runs.
 
-    Raises `UsageError`, and `UnavailableError` where the port is taken.
+    port: 0 takes a free one. Raises `UsageError`, and `UnavailableError` where the port is taken.
     """
-    _check(host, token)
-    path = checked_prefix(prefix)
-    client = Client(config)
-    migrate.check(client.engine)
-    listening = _listen(host, port)
-    taken = listening.getsockname()[1]
-    app = build_app(config, client, token=token, prefix=path, port=taken)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_graceful_shutdown=STOP_S,
+
+    def __init__(
+        self, config: Settings, host: str, port: int, token: str = "", prefix: str = ""
+    ) -> None:
+        _check(host, token)
+        path = checked_prefix(prefix)
+        self._client = Client(config)
+        self._socket = _listen(host, port)
+        taken = self._socket.getsockname()[1]
+        self.url = f"http://{_shown(host)}:{taken}{path}/"
+        app = build_app(config, self._client, token=token, prefix=path, port=taken)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="off",
+                timeout_graceful_shutdown=STOP_S,
+            )
         )
-    )
-    report(f"http://{_shown(host)}:{taken}{path}/")
-    server.run(sockets=[listening])
-    client.close()
+
+    def run(self) -> None:
+        """Until SIGTERM, SIGINT or `stop`."""
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            self._client.close()
+
+    def stop(self) -> None:
+        """End soon; requests in progress are answered."""
+        self._server.should_exit = True
 
 
 def is_loopback(host: str) -> bool:
