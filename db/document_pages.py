@@ -21,6 +21,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     or_,
     select,
 )
@@ -181,8 +182,8 @@ def _conditions(conn: Connection, wanted: DocumentFilter) -> list[ColumnElement[
 def _metadata_is(conn: Connection, key: str, value: str) -> ColumnElement[bool]:
     """An entry of the metadata, as text, is this; "": it is there."""
     meta = origins.c.metadata
-    raw = meta.op("->")(key)
-    as_text = cast(meta.op("->>")(key), String)
+    raw = meta.op("->")(literal(key, String))
+    as_text = cast(meta.op("->>")(literal(key, String)), String)
     if not value:
         return as_text.is_not(None)
     if value in ("true", "false"):  # which SQLite gives as numbers

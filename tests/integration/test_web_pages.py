@@ -112,7 +112,7 @@ def test_pausing_resuming_and_cancelling(site: Site) -> None:
     assert "The job is cancelled; its records stay." in page.words
     assert site.client.job(job).state == "cancelled"
     refused = site.visitor.post(f"/jobs/{job}/resume", {}, page)
-    assert refused.status == 404
+    assert refused.status == 409
     assert f"The job {job} is cancelled and cannot become running." in refused.words
 
 
@@ -182,7 +182,9 @@ def test_documents_page_by_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
         while path:
             page = site.get(path)
             names += _listed(page)
-            path = page.link("/documents?").replace("&amp;", "&") if 'rel="next"' in page.text else ""
+            path = (
+                page.link("/documents?").replace("&amp;", "&") if 'rel="next"' in page.text else ""
+            )
             if path:
                 path = _next(page)
         assert len(names) == (8 if "job=" in start else 11)
@@ -240,7 +242,9 @@ def test_what_is_not_there_is_said(site: Site) -> None:
 def test_a_question_and_its_rows(site: Site) -> None:
     page = site.get("/sql?question=1")
     assert "name_key = 'crude oil'" in page.text.replace("&#39;", "'")
-    sql = "SELECT job_id, document_id, type, char_start AS at FROM entity_mentions ORDER BY type, at"
+    sql = (
+        "SELECT job_id, document_id, type, char_start AS at FROM entity_mentions ORDER BY type, at"
+    )
     done = site.visitor.post("/sql", {"sql": sql, "kind": "bar", "label": "type"}, page)
     assert "COMMODITY" in done.words
     assert 'href="/documents/' in done.text
@@ -293,7 +297,7 @@ def test_schedules_with_their_runs(site: Site, tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_shown_and_do_nothing(site: Site) -> None:
-    evil = '<script>alert(1)</script>"\'><img src=x onerror=alert(1)>'
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     with site.client.engine.begin() as conn:
         known = jobs.get_job(conn, site.job)
         body = {**news.SCHEMA, "entities": {evil: ""}}

@@ -108,7 +108,9 @@ def _on_error(request: Request, error: Exception) -> Response:
         case UnavailableError():
             status, message, hint = 503, told.message, told.hint
         case RuieError():
-            status, message, hint = 404, told.message, told.hint
+            # something that is not there, or that the state of a job does not allow
+            status = 404 if request.method in ("GET", "HEAD") else 409
+            status, message, hint = 500 if told is not error else status, told.message, told.hint
         case _:
             status, message, hint = 500, "The page failed.", "The log of `ruie web` says why."
     return render(request, "error.html", status, message=message, hint=hint)
