@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from ruie.db.leased_item import chunk_span
 from ruie.db.models import chunks, documents, events, extractions, work_items
+from ruie.db.sql import pieces
 from ruie.errors import DatabaseError
 from ruie.records import Task, Trigger
 
@@ -45,6 +46,8 @@ class StoredCall:
     review_id: int | None
     created_at: datetime
     text: str
+    at: int
+    """Where the chunk begins in its document."""
     trigger: Trigger | None = field(default=None)
 
 
@@ -91,23 +94,21 @@ def get_call(conn: Connection, extraction_id: int) -> StoredCall:
 def calls_of_document(conn: Connection, job_id: str, document_id: int) -> list[StoredCall]:
     """The calls whose answers the job has for a document, in the order of its text and the tasks;
     where a review is in force, its tasks and the model's calls."""
-    items = (
-        select(work_items.c.extraction_id, work_items.c.model_extraction_id)
-        .join(chunks, chunks.c.id == work_items.c.chunk_id)
-        .where(work_items.c.job_id == job_id, chunks.c.document_id == document_id)
-        .subquery()
-    )
-    query = (
-        _CALL.where(chunks.c.document_id == document_id)
-        .where(
-            or_(
-                extractions.c.id.in_(select(items.c.extraction_id)),
-                extractions.c.id.in_(select(items.c.model_extraction_id)),
-            )
+    ids: set[int] = set()
+    # In two halves, each of which has an index by job and chunk.
+    for half in (work_items.c.event_id.is_(None), work_items.c.event_id.is_not(None)):
+        items = (
+            select(work_items.c.extraction_id, work_items.c.model_extraction_id)
+            .join(chunks, chunks.c.id == work_items.c.chunk_id)
+            .where(work_items.c.job_id == job_id, chunks.c.document_id == document_id, half)
         )
-        .order_by(chunks.c.char_start, extractions.c.id)
-    )
-    return [_call(row) for row in conn.execute(query)]
+        ids.update(id_ for row in conn.execute(items) for id_ in row if id_ is not None)
+    found = [
+        _call(row)
+        for part in pieces(sorted(ids))
+        for row in conn.execute(_CALL.where(extractions.c.id.in_(part)))
+    ]
+    return sorted(found, key=lambda call: (call.at, call.id))
 
 
 def _call(row: Any) -> StoredCall:
@@ -125,5 +126,6 @@ def _call(row: Any) -> StoredCall:
         demonstration_ids=list(row.demonstration_ids or ()),
         demonstration_sets=list(row.demonstration_sets or ()),
         text=row.text,
+        at=row.char_start,
         trigger=trigger,
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,10 +15,13 @@ import pytest
 from sqlalchemy import Engine
 from support import news
 from support.pages_server import Page, Visitor, serving
+from support.waiting import wait_until
 
 from ruie.db import jobs, queue
 from ruie.db.engine import open_engine, reading
 from ruie.db.reader import make_reader
+from ruie.db.reviews import find_document
+from ruie.db.search_index import index_for
 from ruie.settings import load
 from ruie.worker.client import Client
 from ruie.worker.schedules import Schedules
@@ -37,6 +42,11 @@ class Site:
 
     def named(self, name: str) -> str:
         return next(job.id for job in self.client.jobs() if job.name == name)
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ruie.worker.web.jobs.SOON_S", None)
 
 
 @pytest.fixture
@@ -98,6 +108,14 @@ def test_one_job(site: Site) -> None:
     fragment = site.get(f"/jobs/{site.job}", hx_request="true")
     assert "<html" not in fragment.text
     assert 'id="live"' in fragment.text
+
+
+def test_what_takes_long_to_count_is_shown_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.worker.web.jobs.SOON_S", 0.0)
+    wait_until(lambda: "0.0032 USD" in site.get("/jobs").words)
+    wait_until(lambda: "100.0 % of 31 items" in site.get(f"/jobs/{site.job}").words)
 
 
 def test_pausing_resuming_and_cancelling(site: Site) -> None:
@@ -162,8 +180,6 @@ def test_documents_by_job_type_metadata_and_words(site: Site) -> None:
 
 
 def test_documents_by_their_words_the_best_first(site: Site) -> None:
-    from ruie.db.search_index import index_for
-
     index_for(site.client.engine, 60)
     page = site.get(f"/documents?job={site.job}&words=copper")
     assert "1 document has these words" in page.words
@@ -339,16 +355,12 @@ def _waiting(site: Site) -> str:
 
 def _document(site: Site, name: str, job: str = "") -> str:
     with reading(site.client.engine) as conn:
-        from ruie.db.reviews import find_document
-
         found = find_document(conn, job or site.job, name)
     assert found
     return f"/documents/{found[0]}?job={job or site.job}"
 
 
 def _listed(page: Page) -> list[str]:
-    import re
-
     return re.findall(r'<h2><a href="/documents/[^"]*">([^<]*)</a>', page.text)
 
 
@@ -357,9 +369,6 @@ def _names(site: Site, path: str) -> list[str]:
 
 
 def _next(page: Page) -> str:
-    import re
-    from html import unescape
-
     found = re.search(r'rel="next" href="([^"]*)"', page.text)
     assert found
     return unescape(found[1])

@@ -14,7 +14,6 @@ from urllib.parse import urlencode, urlsplit
 from ruie.settings import Settings
 from ruie.worker.web.server import WebServer
 
-
 PATIENCE_S = 60.0
 """Far longer than any page takes."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from starlette.routing import Route
 from ruie.db import jobs as stored
 from ruie.db.engine import reading
 from ruie.db.models import JOB_STATES
-from ruie.db.quarantine import get_quarantined
+from ruie.db.quarantine import count_quarantined, get_quarantined
 from ruie.db.throughput import last_hour, together
 from ruie.errors import UsageError
 from ruie.worker.job_status import JobStatus, job_status
@@ -24,6 +26,9 @@ ITEMS = 100
 """Quarantined items on a page."""
 LIVE_S = 3
 """Seconds between two looks of a page at a job that runs."""
+SOON_S: float | None = 0.5
+"""A page waits so long for what has to be counted, which takes seconds in a job of a million
+documents; then it is shown without, and asks again."""
 
 
 def listed(request: Request) -> Response:
@@ -35,13 +40,13 @@ def listed(request: Request) -> Response:
         after = request.query_params.get("after")
         before = stored.get_job(conn, after) if after else None
         found = stored.list_jobs(conn, state, PAGE + 1, before)
-    rows = [(job, status(web, job.id)) for job in found[:PAGE]]
+    rows = _statuses(web, found[:PAGE])
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    live = any(each.progress.state == "running" for _, each in rows)
+    live = any(each is None or each.progress.state == "running" for _, each in rows)
     template = "jobs_rows.html" if _is_fragment(request) else "jobs.html"
     return render(
         request, template, rows=rows, more=more, state=state, states=JOB_STATES, live=live,
-        every_s=LIVE_S, first=before is None,
+        every_s=LIVE_S, first=before is None, after=after,
     )  # fmt: skip  # the page's values
 
 
@@ -49,37 +54,41 @@ def one(request: Request) -> Response:
     """One job; asked by its own page, only what changes."""
     web = door(request)
     job = web.client.job(_id(request))
-    now = status(web, job.id)
     values: dict[str, Any] = {
         "job": job,
-        "status": now,
+        "status": _soon(web, job.id, SOON_S),
         "committed_usd": web.client.committed_usd(job.id),
-        "curve": _curve(web, job.id),
-        "away": web.client.endpoints_away() if now.progress.state == "running" else [],
+        "curve": web.kept.soon(("curve", job.id), lambda: _curve(web, job.id), SOON_S),
+        "away": web.client.endpoints_away() if job.state == "running" else [],
         "every_s": LIVE_S,
     }
     return render(request, "job_live.html" if _is_fragment(request) else "job.html", **values)
 
 
-def status(web: Door, job_id: str) -> JobStatus:
-    """How a job stands, counted not too often."""
-    return web.kept.get(("status", job_id), lambda: job_status(web.client, job_id))
+def _statuses(web: Door, found: Sequence[stored.Job]) -> list[tuple[stored.Job, JobStatus | None]]:
+    """How jobs stand, those that could be counted in time."""
+    until = None if SOON_S is None else time.monotonic() + SOON_S
+    rows = []
+    for job in found:
+        left = None if until is None else max(0.0, until - time.monotonic())
+        rows.append((job, _soon(web, job.id, left)))
+    return rows
+
+
+def _soon(web: Door, job_id: str, wait_s: float | None) -> JobStatus | None:
+    return web.kept.soon(("status", job_id), lambda: job_status(web.client, job_id), wait_s)
 
 
 def _curve(web: Door, job_id: str) -> tuple[Chart, float] | None:
     """Calls of the last hour and calls a second now; None where there was none."""
-
-    def read() -> tuple[Chart, float] | None:
-        with reading(web.engine) as conn:
-            hours = last_hour(conn, job_id)
-        if not hours:
-            return None
-        minutes = together(hours)
-        labels = [f"{minute.at:%H:%M}" for minute in minutes]
-        drawn = chart([minute.calls for minute in minutes], labels, "Calls a minute (UTC)")
-        return drawn, sum(hour.calls_per_second for hour in hours)
-
-    return web.kept.get(("curve", job_id), read)
+    with reading(web.engine) as conn:
+        hours = last_hour(conn, job_id)
+    if not hours:
+        return None
+    minutes = together(hours)
+    labels = [f"{minute.at:%H:%M}" for minute in minutes]
+    drawn = chart([minute.calls for minute in minutes], labels, "Calls a minute (UTC)")
+    return drawn, sum(hour.calls_per_second for hour in hours)
 
 
 def pause(request: Request) -> Response:
@@ -128,9 +137,14 @@ def quarantined(request: Request) -> Response:
         job=job,
         error_class=wanted,
         items=web.client.quarantined(job.id, error_class=wanted, limit=ITEMS),
-        classes=status(web, job.id).given_up,
+        classes=_classes(web, job.id),
         most=ITEMS,
     )
+
+
+def _classes(web: Door, job_id: str) -> dict[str, int]:
+    with reading(web.engine) as conn:
+        return count_quarantined(conn, job_id)
 
 
 def quarantined_item(request: Request) -> Response:
