@@ -79,7 +79,7 @@ def pages(base: str, client: Client) -> Iterator[tuple[str, str]]:
     yield "documents of the largest job", of_job
     yield f"… {PAGES} pages on", following(base, of_job, PAGES)
     yield "… with a frequent type", f"{of_job}&type=COMMODITY"
-    yield "… with a type that none has (20,000 are looked at)", f"{of_job}&type=nothing"
+    yield "… with a type that none has (10,000 are looked at)", f"{of_job}&type=nothing"
     yield "… with an entry of the metadata that none has", f"{of_job}&key=nothing"
     yield "documents by two words", f"/documents?words={quote('crude rose')}"
     shown = re.search(r'<h2><a href="([^"]*)"', get(f"{base}{of_job}"))

@@ -14,9 +14,9 @@ from ruie.db.types import utcnow
 from ruie.db.usage_columns import FROM_MODEL
 
 MINUTES = 60
-RECENT_ROWS = 500_000
-"""Of each table the newest rows, found by their number: there is no index of times. A fleet that
-makes more calls in an hour sees only the last part of it."""
+MARGIN_S = 120.0
+"""Rows are stored nearly in the order of their times, of which there is no index: the first one is
+sought by halving their numbers, and so much earlier."""
 _FORMAT = "%Y-%m-%d %H:%M"
 _SUMS = ("prompt_tokens", "completion_tokens", "cost_usd")
 
@@ -91,7 +91,7 @@ def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any
         minute = func.substr(calls.c.created_at, 1, 16)
     else:
         minute = func.to_char(func.timezone("UTC", calls.c.created_at), "YYYY-MM-DD HH24:MI")
-    newest = func.coalesce(select(func.max(calls.c.id)).scalar_subquery(), 0)
+    first = _first_since(conn, calls, 60.0 * MINUTES + MARGIN_S)
     query = (
         select(
             minute.label("minute"),
@@ -100,12 +100,30 @@ def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any
             *(func.sum(calls.c[name]) for name in _SUMS),
             calls.c.endpoint,
         )
-        .where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-60.0 * MINUTES))
+        .where(calls.c.id >= first, calls.c.created_at > utcnow(-60.0 * MINUTES))
         .group_by(minute, calls.c.model, calls.c.endpoint)
     )
     if calls is extractions:
         query = query.where(calls.c.reused_from.is_(None), FROM_MODEL)
     return query if job_id is None else query.where(calls.c.job_id == job_id)
+
+
+def _first_since(conn: Connection, calls: Table, seconds: float) -> int:
+    """The number of about the first row that is no older."""
+    recent = (calls.c.created_at > utcnow(-seconds)).label("recent")
+    low, high = conn.execute(select(func.min(calls.c.id), func.max(calls.c.id))).one()
+    if low is None:
+        return 0
+    while low < high:
+        middle = (low + high) // 2
+        row = conn.execute(
+            select(calls.c.id, recent).where(calls.c.id > middle).order_by(calls.c.id).limit(1)
+        ).one()
+        if row.recent:
+            high = middle
+        else:
+            low = row.id
+    return int(low)
 
 
 def _filled(first: datetime, minutes: dict[str, list[Any]]) -> tuple[Minute, ...]:

@@ -54,11 +54,13 @@ def one(request: Request) -> Response:
     """One job; asked by its own page, only what changes."""
     web = door(request)
     job = web.client.job(_id(request))
+    at_once = None if SOON_S is None else 0.0
+    _hour(web, job.id, at_once)  # it is read while the other is counted
     values: dict[str, Any] = {
         "job": job,
         "status": _soon(web, job.id, SOON_S),
         "committed_usd": web.client.committed_usd(job.id),
-        "curve": web.kept.soon(("curve", job.id), lambda: _curve(web, job.id), SOON_S),
+        "curve": _hour(web, job.id, at_once),
         "away": web.client.endpoints_away() if job.state == "running" else [],
         "every_s": LIVE_S,
     }
@@ -77,6 +79,10 @@ def _statuses(web: Door, found: Sequence[stored.Job]) -> list[tuple[stored.Job, 
 
 def _soon(web: Door, job_id: str, wait_s: float | None) -> JobStatus | None:
     return web.kept.soon(("status", job_id), lambda: job_status(web.client, job_id), wait_s)
+
+
+def _hour(web: Door, job_id: str, wait_s: float | None) -> tuple[Chart, float] | None:
+    return web.kept.soon(("curve", job_id), lambda: _curve(web, job_id), wait_s)
 
 
 def _curve(web: Door, job_id: str) -> tuple[Chart, float] | None:
