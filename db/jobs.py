@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from ruie.closest import listed
 from ruie.db import demonstrations
@@ -235,11 +235,20 @@ def no_such_job(conn: Connection, job_id: str) -> DatabaseError:
     )
 
 
-def list_jobs(conn: Connection, state: JobState | None = None, limit: int = 1000) -> list[Job]:
-    """Jobs, the newest first."""
+def list_jobs(
+    conn: Connection,
+    state: JobState | None = None,
+    limit: int = 1000,
+    before: Job | None = None,
+) -> list[Job]:
+    """Jobs, the newest first. before: only those that follow this one in the list."""
     query = _JOB.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(jobs.c.state == state)
+    if before is not None:
+        # the order's two columns, since two jobs may be made in one moment
+        same = and_(jobs.c.created_at == before.created_at, jobs.c.id < before.id)
+        query = query.where(or_(jobs.c.created_at < before.created_at, same))
     return [_job(row) for row in conn.execute(query)]
 
 

@@ -32,7 +32,7 @@ def documents_in_source_order(
     only this id."""
     with reading(engine) as conn:
         named = _in_order(conn, job, limit, document)
-        wanted = [one for one in current_reviews(conn, job) if one.document_id in named]
+        wanted = [one for one in current_reviews(conn, job, document) if one.document_id in named]
     reviews = {review.document_id: review for review in wanted}
     for ids in pieces(list(named), PAGE):
         with reading(engine) as conn:

@@ -95,9 +95,11 @@ def save_review(conn: Connection, job: str, schema_digest: str, review: NewRevie
     return True
 
 
-def current_reviews(conn: Connection, job: str | None = None) -> Iterator[Review]:
+def current_reviews(
+    conn: Connection, job: str | None = None, document: int | None = None
+) -> Iterator[Review]:
     """The reviews in force, by document. job: those of its documents under its schema, whichever
-    job's export was corrected."""
+    job's export was corrected. document: of this one alone."""
     wanted = (
         select(reviews, schemas.c.name.label("schema_name"), schemas.c.body.label("schema_body"))
         .join(schemas, schemas.c.digest == reviews.c.schema_digest)
@@ -108,6 +110,8 @@ def current_reviews(conn: Connection, job: str | None = None) -> Iterator[Review
         own = select(origins.c.document_id).where(origins.c.job_id == job)
         digest = select(jobs.c.schema_digest).where(jobs.c.id == job).scalar_subquery()
         wanted = wanted.where(reviews.c.document_id.in_(own), reviews.c.schema_digest == digest)
+    if document is not None:
+        wanted = wanted.where(reviews.c.document_id == document)
     for row in conn.execute(wanted):
         yield Review(
             row.id,

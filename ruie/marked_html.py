@@ -109,9 +109,10 @@ def body(
     )
 
 
-def marked(text: str, marks: Iterable[Mark]) -> str:
+def marked(text: str, marks: Iterable[Mark], *, located: bool = False) -> str:
     """The text, escaped, cut where any span begins or ends. A piece names every span that covers
-    it, shortest first, so that spans may nest and overlap."""
+    it, shortest first, so that spans may nest and overlap. located: each mark has its span's start
+    and end as `data-span`, for a script."""
     known = sorted(set(marks), key=lambda m: (m[1] - m[0], m))
     cuts = sorted({0, len(text), *(m[0] for m in known), *(m[1] for m in known)})
     starting = sorted(known, key=lambda m: m[0])
@@ -127,11 +128,12 @@ def marked(text: str, marks: Iterable[Mark]) -> str:
             cover = sorted(open_, key=lambda m: (m[1] - m[0], m))
             names = escape("\n".join(f"{kind}:{type_}" for _, _, kind, type_ in cover))
             # the shortest is innermost; each one's line under the text is a step lower
-            for depth, (_, _, kind, type_) in enumerate(cover):
+            for depth, (first, last, kind, type_) in enumerate(cover):
+                where = f' data-span="{first}-{last}"' if located else ""
                 title = f' title="{names}"' if not depth else ""
                 step = f" d{depth}" if depth else ""
                 classes = f"{key(kind, type_)} {_shape(kind)}{step}"
-                piece = f'<mark class="{classes}"{title}>{piece}</mark>'
+                piece = f'<mark class="{classes}"{title}{where}>{piece}</mark>'
             # the label stands once, where its span ends
             labels = [m for m in cover if m[1] == end]
             piece += "".join(

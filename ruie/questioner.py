@@ -77,29 +77,7 @@ class Questioner:
         return [self._question(q, demos) for q, demos in zip(queries, retrieved, strict=True)]
 
     def _question(self, query: Query, demonstrations: Sequence[Demonstration]) -> Question:
-        decoding = self.decoding
-        prompt = prompts.build(query, demonstrations, decoding.form, decoding.prompt_tokens)
-        as_json = decoding.form is OutputForm.JSON
-        response_format = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "strict": True, "schema": prompts.json_schema(query)},
-        }
-        call = Call(
-            model=self.model,
-            messages=prompt.messages,
-            max_tokens=decoding.max_tokens,
-            prompt_tokens=prompt.tokens,
-            key=self.key(query),
-            response_format=response_format if as_json else None,
-            # those of the parameters take their place
-            stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
-            grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
-            constraint=decoding.constraint,
-            reasoning_tokens=decoding.reasoning_tokens,
-            parameters=decoding.parameters,
-            timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
-        )
-        return Question(query, prompt.demonstrations, call)
+        return question(query, demonstrations, self.model, self.decoding, self.key(query))
 
     async def resolve(self) -> None:
         """Find the model, if none is named, and the form, if it is to be proved. Raises
@@ -179,3 +157,36 @@ class Questioner:
                 "The answer cannot be read.", raw_output=completion.text, usage=completion.usage
             )
         return Answer(question, completion, parsed)
+
+
+def question(
+    query: Query,
+    demonstrations: Sequence[Demonstration],
+    model: str,
+    decoding: Decoding,
+    key: str,
+) -> Question:
+    """The question as it is sent. demonstrations: most similar first, of which those are shown that
+    fit. key: its idempotency key."""
+    prompt = prompts.build(query, demonstrations, decoding.form, decoding.prompt_tokens)
+    as_json = decoding.form is OutputForm.JSON
+    response_format = {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": prompts.json_schema(query)},
+    }
+    call = Call(
+        model=model,
+        messages=prompt.messages,
+        max_tokens=decoding.max_tokens,
+        prompt_tokens=prompt.tokens,
+        key=key,
+        response_format=response_format if as_json else None,
+        # those of the parameters take their place
+        stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
+        grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
+        constraint=decoding.constraint,
+        reasoning_tokens=decoding.reasoning_tokens,
+        parameters=decoding.parameters,
+        timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
+    )
+    return Question(query, prompt.demonstrations, call)

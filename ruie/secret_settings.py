@@ -15,7 +15,7 @@ from ruie import endpoint_settings, secrets
 from ruie.named_files import opened
 
 URLS = ("database_url", "query_database_url", "redis_url", "llm_base_url")
-FROM_FILES = (*URLS, "llm_headers")
+FROM_FILES = (*URLS, "llm_headers", "web_token")
 """Read when the settings are. The key's file is read by `ruie.llm.keys`: again whenever the key is
 refused."""
 LONGEST = 65_536
@@ -66,6 +66,8 @@ def remember(given: Mapping[str, Any]) -> None:
             secrets.remember_url(url)
     if isinstance(key := plain(given.get("llm_api_key")), str):
         secrets.remember(key)
+    if isinstance(token := plain(given.get("web_token")), str):
+        secrets.remember(token)
     headers = given.get("llm_headers")
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if isinstance(shown := plain(value), str):

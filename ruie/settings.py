@@ -161,6 +161,12 @@ class Settings(BaseSettings):
         0.0, ge=0, description="cap on the spend of all jobs in a day (UTC), USD; 0: none"
     )
 
+    # The pages
+    web_token: SecretStr = Field(
+        SecretStr(""), description="what the login of `ruie web` asks for; empty: no login"
+    )
+    web_token_file: str = Field("", description="file that holds the token, instead of the token")
+
     # Extraction
     output_form: Annotated[OutputForm | None, BeforeValidator(lambda form: form or None)] = Field(
         None,
@@ -260,7 +266,7 @@ class Settings(BaseSettings):
         """These settings as `RUIE_*` variables, for child processes."""
         values: dict[str, str] = {}
         for name, value in self.model_dump(mode="json").items():
-            if name in ("llm_api_key", "llm_headers"):
+            if name in ("llm_api_key", "llm_headers", "web_token"):
                 value = secret.plain(getattr(self, name))
             if isinstance(value, list | dict):
                 value = json.dumps(value)

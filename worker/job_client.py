@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 from ruie.db import endpoints, job_states, jobs, migrate, quarantine, reviews, targets
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
-from ruie.db.jobs import JobState
+from ruie.db.jobs import Job, JobState
 from ruie.db.progress import JobProgress, progress
 from ruie.db.record_pages import DocumentRecords, document_records
-from ruie.db.spend import NUSD
+from ruie.db.spend import NUSD, committed_nusd, to_nusd
 from ruie.errors import UnavailableError, UsageError
 from ruie.formats.writing import schema_text
 from ruie.schema import Schema
@@ -142,6 +142,19 @@ class JobClient:
     def cancel(self, job_id: str) -> None:
         """End a job for good; its records stay."""
         self._set_state(job_id, "cancelled", "cancelled by hand")
+
+    def set_cap(self, job_id: str, usd: float | None) -> Job:
+        """Set the most that a job may cost, USD; None: no cap. A job that is paused at its cap
+        continues when the new one is higher. Raises `UsageError` where no price is known."""
+        if usd is not None:
+            check_cap(usd, self.job(job_id).model, self.config)
+        with self.engine.begin() as conn:
+            return job_states.set_cap(conn, job_id, to_nusd(usd))
+
+    def committed_usd(self, job_id: str) -> float:
+        """What a job has spent and reserved for calls in flight, USD."""
+        with reading(self.engine) as conn:
+            return committed_nusd(conn, job_id) / NUSD
 
     def _set_state(self, job_id: str, state: JobState, reason: str | None) -> None:
         with self.engine.begin() as conn:

@@ -11,7 +11,7 @@ import pytest
 
 from ruie.db.query import QueryResult, run_readonly
 from ruie.errors import DatabaseError
-from ruie.worker.cli.answers import distinct, write_csv, write_json, write_parquet
+from ruie.worker.answers import distinct, write_csv, write_json, write_parquet
 
 ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT {} FROM r"
 STOPPED = r"stopped: the database had worked for 0\.3 s without a result\. .*--timeout"

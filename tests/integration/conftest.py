@@ -14,12 +14,13 @@ from support.command_server import CommandServer
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.redis_keys import assert_keys_expire
 from support.waiting import PATIENCE_S
+from support.web_site import site
 
 from ruie.bundle import Bundle
 from ruie.errors import UnavailableError
 from ruie.worker.embedded.redis_server import RedisServer
 
-__all__ = ["postgresql_server", "sqlite_server"]
+__all__ = ["postgresql_server", "site", "sqlite_server"]
 
 
 @pytest.fixture(params=BACKENDS)

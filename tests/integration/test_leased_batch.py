@@ -31,7 +31,8 @@ from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BatchRunner
 from ruie.worker.batches.store import Store
-from ruie.worker.cli.progress_view import Shown, detail
+from ruie.worker.cli.progress_view import detail
+from ruie.worker.job_status import JobStatus
 from ruie.worker.prices import Price
 
 SCHEMA = Schema("names", entities={"person": ""})
@@ -149,7 +150,7 @@ def test_each_kind_of_token_is_stored_and_paid_for(engine: Engine, text: str, ta
         shown = job_progress(conn, job.id)
     assert (shown.cached_tokens, shown.cache_write_tokens, shown.reasoning_tokens) == (60, 20, 25)
     console = Console(width=200, record=True)
-    console.print(detail(Shown(shown)))
+    console.print(detail(JobStatus(shown)))
     assert "100 tokens in, 30 out (60 cached, 25 reasoning), 0.1300 USD" in console.export_text()
 
 

@@ -33,12 +33,15 @@ from ruie.settings import Settings
 # docs/settings.md
 
 
+SECRETS = ("llm_api_key", "web_token")
+
+
 def setting_rows() -> list[Row]:
     """A row for each setting: its variable, its default as the environment would have it, and its
     description."""
     rows: list[Row] = []
     for name, field in Settings.model_fields.items():
-        value = field.default.get_secret_value() if name == "llm_api_key" else field.default
+        value = field.default.get_secret_value() if name in SECRETS else field.default
         written = json.dumps(value) if isinstance(value, list) else str(value)
         if value is None or value == packaged_bundle():  # wherever ruie is installed
             written = ""
@@ -56,10 +59,10 @@ def test_the_settings_are_those_of_the_code() -> None:
     assert table_rows(text_of("docs/settings.md")) == expected, shown(expected)
 
 
-def test_a_secret_is_the_api_key_alone() -> None:
+def test_secrets_are_the_api_key_and_the_token_of_the_pages() -> None:
     """`setting_rows` and docs/settings.md treat it by name."""
     secrets = [n for n, f in Settings.model_fields.items() if f.annotation is SecretStr]
-    assert secrets == ["llm_api_key"]
+    assert secrets == list(SECRETS)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)

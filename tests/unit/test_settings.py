@@ -181,7 +181,7 @@ def test_headers_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_every_setting_that_holds_a_secret_can_come_from_a_file() -> None:
     files = {name for name in Settings.model_fields if name.endswith("_file")}
-    secret = {*FROM_FILES, "llm_headers", "llm_api_key"}
+    secret = {*FROM_FILES, "llm_headers", "llm_api_key", "web_token"}
     assert files == {f"{name}_file" for name in secret} | {"llm_ca_file"}
 
 

@@ -74,6 +74,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tables": ("tables", "tables entity_mentions"),
     "up": ("up",),
     "wait": (f"wait {JOB} --timeout 7200 --fail-on-quarantine 1%",),
+    "web": ("web", "web --port 0", "web --host 0.0.0.0 --prefix /ruie"),
     "worker": ("worker", "worker --concurrency 4"),
 }
 

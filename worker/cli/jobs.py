@@ -46,16 +46,13 @@ def cap(job: str, usd: float | None, without: bool) -> None:
 
     A job that is paused at its cap continues when the new one is higher.
     """
-    from ruie.db import job_states, jobs, spend
-    from ruie.worker.client import Client, check_cap
+    from ruie.db.spend import NUSD
+    from ruie.worker.client import Client
 
     client = Client()
-    with client.engine.begin() as conn:
-        known = jobs.get_job(conn, job)
-        if usd is not None and not without:
-            check_cap(usd, known.model, client.config)
-        if usd is not None or without:
-            known = job_states.set_cap(conn, job, spend.to_nusd(None if without else usd))
-        committed = spend.committed_nusd(conn, job) / spend.NUSD
-    limit = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / spend.NUSD:,.4f}"
-    click.echo(f"{job} is {known.state}: {limit}, ${committed:,.4f} spent or reserved", err=True)
+    known = client.job(job)
+    if usd is not None or without:
+        known = client.set_cap(job, None if without else usd)
+    limit = "no cap" if known.cap_nusd is None else f"cap ${known.cap_nusd / NUSD:,.4f}"
+    spent = client.committed_usd(job)
+    click.echo(f"{job} is {known.state}: {limit}, ${spent:,.4f} spent or reserved", err=True)

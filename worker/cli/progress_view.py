@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -13,32 +12,10 @@ from ruie.worker.cli.given_up import most
 from ruie.worker.terminal import duration, percent, table
 
 if TYPE_CHECKING:
-    from ruie.db.activity import Activity
     from ruie.db.progress import JobProgress
+    from ruie.worker.job_status import JobStatus
 
 BAR_WIDTH = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is shown of a job. activity: None where it was not read. given_up: items in quarantine
-    by error class, the most frequent first."""
-
-    progress: JobProgress
-    activity: Activity | None = None
-    given_up: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def rate(self) -> float | None:
-        """Items a minute, while it runs and has open items."""
-        runs = self.progress.state == "running" and self.progress.open
-        return self.activity.rate_per_minute if runs and self.activity else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        return (
-            self.activity.seconds_left(self.progress.open) if self.rate and self.activity else None
-        )
 
 
 def state(progress: JobProgress) -> Text:
@@ -52,7 +29,7 @@ def state(progress: JobProgress) -> Text:
     return Text(progress.state)
 
 
-def overview(listed: list[Shown]) -> Any:
+def overview(listed: list[JobStatus]) -> Any:
     """All jobs, one a row."""
     columns = ("job", "name", "state", "items", "done", "a minute", "left")
     rows = [
@@ -70,7 +47,7 @@ def overview(listed: list[Shown]) -> Any:
     return table(columns, rows, wrap=("name", "state"))
 
 
-def detail(shown: Shown) -> Group:
+def detail(shown: JobStatus) -> Group:
     """One job: how far it is and how fast, what went wrong, its items by task."""
     progress = shown.progress
     head = Text.assemble((progress.job_id, "bold"), f"  {progress.name}  ", state(progress))
@@ -95,7 +72,7 @@ def detail(shown: Shown) -> Group:
     return Group(head, bar, lines, "", tasks)
 
 
-def _lines(shown: Shown) -> list[tuple[str, Text]]:
+def _lines(shown: JobStatus) -> list[tuple[str, Text]]:
     """What is said of a job, with a word for each."""
     progress, activity = shown.progress, shown.activity
     lines = []

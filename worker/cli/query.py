@@ -92,7 +92,7 @@ def query(
 
 def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) -> None:
     from ruie.shown import ShownStream
-    from ruie.worker.cli.answers import write_csv, write_json, write_parquet
+    from ruie.worker.answers import write_csv, write_json, write_parquet
 
     if form == "parquet":
         write_parquet(answer, file)

@@ -78,17 +78,20 @@ def coordinator() -> None:
 
 
 @click.command()
-def up() -> None:
+@click.option("--no-web", is_flag=True, help="Without the pages of `ruie web`.")
+def up(no_web: bool) -> None:
     """Run Redis, a local LLM, the coordinator and a worker on this machine, until Ctrl-C.
 
     A server that is configured (RUIE_REDIS_URL, RUIE_LLM_BASE_URL) is used as it is; the others
-    are started and end with this process. One runs in a folder (RUIE_HOME) at a time.
+    are started and end with this process, and so are the pages of `ruie web`, whose address is
+    printed. One runs in a folder (RUIE_HOME) at a time.
     """
     import threading
 
     from ruie.settings import settings
     from ruie.worker.embedded.only_one import only_one
     from ruie.worker.embedded.stack import Stack
+    from ruie.worker.embedded.web_port import PORT
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,7 +99,11 @@ def up() -> None:
     config = settings()
     with (
         only_one(config.home, "ruie up"),
-        Stack(config, report=lambda line: click.echo(line, err=True)) as stack,
+        Stack(
+            config,
+            report=lambda line: click.echo(line, err=True),
+            web_port=None if no_web else PORT,
+        ) as stack,
     ):
         _warn_of_endpoint(stack.settings)
         warn_of_undemonstrated(stack.settings)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ruie.db.activity import Alive
     from ruie.db.progress import JobProgress
-    from ruie.worker.cli.progress_view import Shown
     from ruie.worker.client import Client
+    from ruie.worker.job_status import JobStatus
 
 WATCH_S = 1.0
 NAMED = 5
@@ -64,25 +64,15 @@ def _print(client: Client, job: str | None) -> None:
         console.print(line, style="dim", markup=False)
 
 
-def _fetch(client: Client, job: str | None) -> list[Shown]:
+def _fetch(client: Client, job: str | None) -> list[JobStatus]:
     """One job, or all of them, the newest first."""
-    from ruie.db.activity import activity
-    from ruie.db.engine import reading
-    from ruie.db.quarantine import count_quarantined
-    from ruie.worker.cli.progress_view import Shown
+    from ruie.worker.job_status import job_status
 
     wanted = [job] if job else [each.id for each in client.jobs()]
-    shown = []
-    for job_id in wanted:
-        progress = client.progress(job_id)
-        with reading(client.engine) as conn:
-            lively = activity(conn, job_id) if job or progress.state == "running" else None
-            given_up = count_quarantined(conn, job_id) if progress.quarantined else {}
-        shown.append(Shown(progress, lively, given_up))
-    return shown
+    return [job_status(client, job_id, last_error=bool(job)) for job_id in wanted]
 
 
-def _parts(client: Client, listed: list[Shown], job: str | None) -> list[RenderableType]:
+def _parts(client: Client, listed: list[JobStatus], job: str | None) -> list[RenderableType]:
     """What is shown, from top to bottom."""
     from rich.text import Text
 
@@ -97,7 +87,7 @@ def _parts(client: Client, listed: list[Shown], job: str | None) -> list[Rendera
     return [*parts, "", _alive_text(client, listed)]
 
 
-def _warnings(client: Client, listed: list[Shown], job: str | None) -> list[RenderableType]:
+def _warnings(client: Client, listed: list[JobStatus], job: str | None) -> list[RenderableType]:
     """What a person should not miss: jobs that are done, and of which too much was given up; and a
     job, if it runs or is asked for alone, whose types the model is shown no example of."""
     from rich.text import Text
@@ -125,7 +115,7 @@ def _undemonstrated(client: Client, job: str) -> list[str]:
     return undemonstrated_of(client.config, client.engine, client.job(job))
 
 
-def _alive_text(client: Client, listed: list[Shown]) -> RenderableType:
+def _alive_text(client: Client, listed: list[JobStatus]) -> RenderableType:
     from rich.text import Text
 
     from ruie.worker.cli.alive_line import alive_line
@@ -164,7 +154,7 @@ def plain(progress: JobProgress) -> dict[str, Any]:
     return asdict(progress) | {name: getattr(progress, name) for name in names}
 
 
-def _lively(shown: Shown) -> dict[str, Any]:
+def _lively(shown: JobStatus) -> dict[str, Any]:
     """What else `ruie status` says of it. Of a job that does not run, and is not asked for alone,
     the last error is not read."""
     last = shown.activity.last_error if shown.activity else None

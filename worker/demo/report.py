@@ -110,7 +110,7 @@ def next_steps(database_url: str, program: Path) -> list[str]:
     if url.startswith(FILE_URL):
         url = FILE_URL + _near(Path(url.removeprefix(FILE_URL)))
     return [
-        "Query it yourself:",
+        "Query it yourself; `web` in place of `tables` shows it in a browser:",
         "",
         f"    export RUIE_DATABASE_URL={shlex.quote(url)}",
         f"    {shlex.quote(name)} tables",

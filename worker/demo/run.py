@@ -18,6 +18,7 @@ from ruie.worker.client import Client
 from ruie.worker.demo import gold, report
 from ruie.worker.embedded.only_one import only_one
 from ruie.worker.embedded.stack import LocalLLM, Stack, with_endpoint
+from ruie.worker.embedded.web_port import PORT
 from ruie.worker.terminal import console
 
 LONGEST_S = 1800.0
@@ -65,7 +66,9 @@ def _run(config: Settings, home: Path, clock: Clock) -> bool:
         clock.print("starting Redis, the local LLM, the coordinator and a worker")
         if llm is not None:
             config = with_endpoint(config, llm.url())
-        stack = running.enter_context(Stack(config, report=lambda line: clock.print(f"  {line}")))
+        stack = running.enter_context(
+            Stack(config, report=lambda line: clock.print(f"  {line}"), web_port=PORT)
+        )
         client = Client(stack.settings)
         job_ids = enqueue(client, clock)
         watch(client, stack, list(job_ids.values()))

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
@@ -20,16 +20,24 @@ from ruie.secrets import masked
 from ruie.settings import Settings
 from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.embedded.supervised_process import Child
+from ruie.worker.embedded.web_port import first_free, web_is_installed
 
 LLM_START_S = 180.0
 
 
 class Stack:
     """Redis, LLM, coordinator and worker, as a context manager. `settings` has the servers' URLs;
-    report is called with a line about each part."""
+    report is called with a line about each part. web_port: with the pages of `ruie web`, at the
+    first port from this one on that is free; None: without."""
 
-    def __init__(self, config: Settings, report: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: Settings,
+        report: Callable[[str], None] = lambda _: None,
+        web_port: int | None = None,
+    ) -> None:
         self.settings = config
+        self._web_port = web_port
         self._report = report
         self._children: list[Child] = []
         self._redis: RedisServer | None = None
@@ -63,15 +71,31 @@ class Stack:
         self.settings = config
         environment = config.environment()
         for name in ("coordinator", "worker"):
-            command = [sys.executable, "-m", "ruie.worker.cli", name]
-            self._children.append(Child(name, command, config.home / f"{name}.log", environment))
+            self._start_command(name, environment)
         self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint}")
         self._report(f"database     {shown_url(engine)}")
+        if self._web_port is not None:
+            self._report(f"pages        {self._start_web(self._web_port, environment)}")
         self._report(f"logs         {config.home}/")
         if config.metrics_port:
             address = f"http://{config.metrics_address}:{config.metrics_port}/metrics"
             self._report(f"metrics      {address}")
+
+    def _start_command(self, name: str, environment: Mapping[str, str], *options: str) -> None:
+        command = [sys.executable, "-m", "ruie.worker.cli", name, *options]
+        log = self.settings.home / f"{name}.log"
+        self._children.append(Child(name, command, log, environment))
+
+    def _start_web(self, first: int, environment: Mapping[str, str]) -> str:
+        """The address of the pages, or why there are none."""
+        if not web_is_installed():
+            return "not installed: pip install 'ruie[web]'"
+        port = first_free(first)
+        if not port:
+            return f"none: the ports from {first} on are in use"
+        self._start_command("web", environment, "--port", str(port))
+        return f"http://127.0.0.1:{port}/"
 
     def check(self) -> None:
         """Raises `UnavailableError` if a part has ended."""

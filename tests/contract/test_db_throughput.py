@@ -1,0 +1,74 @@
+"""The last hour's calls by minute, and who holds and waits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, update
+from support import news
+from support.job_database import JobDatabase
+
+from ruie.db.engine import reading
+from ruie.db.holders import holdings, waiting
+from ruie.db.models import extractions, work_items
+from ruie.db.throughput import last_hour, together
+from ruie.db.types import utcnow
+
+
+@pytest.fixture
+def calls(engine: Engine, tmp_path: Path) -> list[int]:
+    """The ids of the calls of the news, in order."""
+
+    news.build(engine, tmp_path)
+    with reading(engine) as conn:
+        query = select(extractions.c.id).where(
+            extractions.c.reused_from.is_(None), extractions.c.source == "model"
+        )
+        return list(conn.scalars(query.order_by(extractions.c.id)))
+
+
+def test_calls_of_the_last_hour_by_minute(engine: Engine, calls: list[int]) -> None:
+    with engine.begin() as conn:
+        now = conn.execute(select(utcnow())).scalar_one()
+        # the last seven: three two minutes ago, four now; the others are of February
+        for ids, ago in ((calls[-7:-4], 120), (calls[-4:], 0)):
+            at = now - timedelta(seconds=ago)
+            conn.execute(update(extractions).where(extractions.c.id.in_(ids)).values(created_at=at))
+    with reading(engine) as conn:
+        hours = last_hour(conn)
+    minutes = together(hours)
+    assert len(minutes) == 60
+    assert sum(minute.calls for minute in minutes) == 7
+    assert [m.calls for m in minutes if m.calls] == [3, 4]
+    assert sum(minute.tokens for minute in minutes) == 7 * 110
+    assert all(minute.failed == 0 for minute in minutes)
+    assert {hour.endpoint for hour in hours} == {news.ENDPOINT}
+
+
+def test_nothing_was_called(engine: Engine) -> None:
+    with reading(engine) as conn:
+        assert last_hour(conn) == []
+    assert together([]) == ()
+
+
+def test_who_holds_and_what_waits(engine: Engine) -> None:
+    database = JobDatabase(engine)
+    job = database.job()
+    database.enqueue(job, ["a", "b", "c"])
+    with engine.begin() as conn:
+        first = conn.execute(
+            select(work_items.c.id).order_by(work_items.c.id).limit(1)
+        ).scalar_one()
+        held = {"state": "leased", "lease_owner": "host:7", "lease_expires": utcnow(60)}
+        conn.execute(update(work_items).where(work_items.c.id == first).values(held))
+        others = work_items.c.id != first
+        conn.execute(update(work_items).where(others).values(updated_at=utcnow(-300)))
+    with reading(engine) as conn:
+        (holding,) = holdings(conn)
+        (wait,) = waiting(conn)
+    assert (holding.owner, holding.job_id, holding.items) == ("host:7", job, 1)
+    assert wait.pending_s is not None
+    assert wait.pending_s >= 300
+    assert wait.retry_s is None
