@@ -21,3 +21,5 @@ write query_database_url "postgresql://ruie_reader:$(password)@postgres:5432/rui
 write redis_url "redis://:$(cat secrets/redis_password)@redis:6379/0"
 # The endpoint's key; most endpoints that need none ignore this one.
 write llm_api_key "${1:-none}"
+# What `ruie web` asks for.
+write web_token "$(password)"

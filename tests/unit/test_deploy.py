@@ -78,14 +78,15 @@ def test_every_stage_has_a_python_of_a_stated_minor_that_the_project_supports() 
     assert len({only(stage, "FROM").words[0] for stage in STAGES}) == 1
 
 
-def test_the_final_stage_installs_the_wheel_alone_without_extras_and_pinned() -> None:
+def test_the_final_stage_installs_the_wheel_with_the_pages_alone_and_pinned() -> None:
     assert len(STAGES) > 1
     words = pip_install()
     assert words[:2] == ["pip", "install"]
     assert words[words.index("-c") + 1] == "/constraints.txt"
     assert words[words.index("--only-binary") + 1] == ":all:"  # no compiler is ever needed
     named = [word for word in words[2:] if word not in ("--only-binary", ":all:", "-c")]
-    assert named == ["/constraints.txt", "/wheels/*.whl"]  # an extra would be `*.whl[train]`
+    assert named == ["/constraints.txt", "$(ls /wheels/*.whl)[web]"]  # and no other extra
+    assert not closure(PROJECT["optional-dependencies"]["web"]) & HEAVY
     copied = [instruction for instruction in FINAL if instruction.name in ("COPY", "ADD")]
     assert not copied, "the final stage has the wheel and no sources"
     runs = " ".join(i.value for i in FINAL if i.name == "RUN")

@@ -28,8 +28,8 @@ VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^{}]*(?:\$\{\w+\}[^{}]*)*))?\}")
 
 
 def test_the_services_are_those_that_the_architecture_has() -> None:
-    assert set(SERVICES) == {"redis", "postgres", "migrate", "coordinator", "worker"}
-    assert set(OURS) == {"migrate", "coordinator", "worker"}
+    assert set(SERVICES) == {"redis", "postgres", "migrate", "coordinator", "worker", "web"}
+    assert set(OURS) == {"migrate", "coordinator", "worker", "web"}
     for service in OURS.values():
         build = service["build"]
         assert (ROOT / "deploy" / build["context"]).resolve() == ROOT
@@ -38,7 +38,12 @@ def test_the_services_are_those_that_the_architecture_has() -> None:
 
 @pytest.mark.parametrize(
     ("service", "command"),
-    [("migrate", "db upgrade"), ("coordinator", "coordinator"), ("worker", "worker")],
+    [
+        ("migrate", "db upgrade"),
+        ("coordinator", "coordinator"),
+        ("worker", "worker"),
+        ("web", "web"),
+    ],
 )
 def test_a_service_runs_a_command_that_ruie_has(service: str, command: str) -> None:
     assert parse(OURS[service]["command"]).command is resolve(command.split())[0]
@@ -65,7 +70,8 @@ def test_a_service_has_the_settings_that_it_needs() -> None:
     database = {"RUIE_DATABASE_URL_FILE"}
     fleet = {"RUIE_DATABASE_URL_FILE", "RUIE_REDIS_URL_FILE"}
     endpoint = {"RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_LLM_API_KEY_FILE", "RUIE_BUNDLE"}
-    needed = {"migrate": database, "coordinator": fleet, "worker": fleet | endpoint}
+    pages = fleet | {"RUIE_WEB_TOKEN_FILE"}
+    needed = {"migrate": database, "coordinator": fleet, "worker": fleet | endpoint, "web": pages}
     for name, service in OURS.items():
         assert needed[name] <= set(service["environment"]), name
 
@@ -123,7 +129,10 @@ def test_a_service_can_do_no_more_than_it_has_to() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["mem_limit"], name
         assert 0 < service["pids_limit"] <= 4096, name
-        assert not {"privileged", "ports", "cap_add", "network_mode"} & set(service), name
+        assert not {"privileged", "cap_add", "network_mode"} & set(service), name
+        # the pages alone have a port of the host, which no other host reaches
+        ports = service.get("ports", [])
+        assert all(name == "web" and port.startswith("127.0.0.1:") for port in ports), name
         if name not in OURS:  # the image of ours has a user of its own: tests/unit/test_deploy.py
             assert all(int(number) > 0 for number in service["user"].split(":")), name
 
@@ -135,7 +144,8 @@ def test_a_server_is_reached_by_those_that_need_it_and_reaches_nobody() -> None:
     placed = {name: set(service["networks"]) for name, service in SERVICES.items()}
     assert placed["redis"] == {"queue"}
     assert placed["postgres"] == placed["migrate"] == {"database"}
-    assert placed["worker"] == placed["coordinator"] == {"database", "queue", "outside"}
+    for name in ("coordinator", "worker", "web"):
+        assert placed[name] == {"database", "queue", "outside"}
 
 
 def url_of(secrets: Path, name: str) -> Any:

@@ -45,7 +45,7 @@ def test_a_field_that_does_not_exist_is_noticed() -> None:
 
 
 def test_what_a_kustomization_names_is_there_and_every_file_is_named() -> None:
-    assert {path.name for path in KUSTOMIZATIONS} >= {"base", "keda", "postgres", "example"}
+    assert {path.name for path in KUSTOMIZATIONS} >= {"base", "keda", "postgres", "web", "example"}
     for folder, told in KUSTOMIZATIONS.items():
         for name in told.get("resources", []) + told.get("components", []):
             place = (folder / name).resolve()
@@ -92,7 +92,8 @@ def test_every_variable_is_a_setting_and_every_file_is_a_secret_that_is_mounted(
             continue
         (volume,) = (volume for volume in spec["volumes"] if "secret" in volume)
         mounted = {f"/run/secrets/ruie/{item['path']}" for item in volume["secret"]["items"]}
-        assert mounted == files, pod
+        own = {one["value"] for one in spec["containers"][0].get("env", [])}
+        assert mounted == files | own, pod
         for container in containers(spec):
             mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
             assert "/run/secrets/ruie" in mounts
@@ -203,7 +204,7 @@ def test_nothing_reaches_a_pod_but_by_a_policy_that_names_it() -> None:
     policies = of_kind("NetworkPolicy")
     closed = policies["nothing-else"]["spec"]
     assert (closed["podSelector"], set(closed["policyTypes"])) == ({}, {"Ingress", "Egress"})
-    for name in ("redis", "postgres"):
+    for name in ("redis", "postgres", "web"):
         (rule,) = policies[name]["spec"]["ingress"]
         (port,) = of_kind("Service")[name]["spec"]["ports"]
         assert [one["port"] for one in rule["ports"]] == [port["port"]]
