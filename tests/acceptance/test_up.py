@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.endpoint import ScriptedEndpoint, answer
 from support.fleet import Process
+from support.pages_server import Visitor
 from support.waiting import wait_until
 
 from ruie.schema import Schema
@@ -54,6 +56,9 @@ def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.S
     job_id = client.enqueue([{"text": "Ada went to Rome ."}], SCHEMA).job_id
     wait_until(lambda: client.progress(job_id).state == "done")
     assert len(started_by(config)) > 4  # supervisors, Redis, coordinator, worker and its process
+    shown = re.search(r"^pages +(http://127\.0\.0\.1:\d+/)$", up.output(), re.MULTILINE)
+    assert shown, up.output()
+    assert job_id in Visitor(shown[1]).get("/jobs").text
 
     os.kill(up.pid, end)
 

@@ -252,3 +252,8 @@ def test_a_port_that_is_in_use_is_said(config: Settings, open_site: Visitor) -> 
     with pytest.raises(UnavailableError, match=str(port)) as error:
         WebServer(config, "127.0.0.1", port)
     assert "--port" in error.value.hint
+    beside = WebServer(config, "127.0.0.1", port, others=20)
+    taken = int(beside.url.rstrip("/").rpartition(":")[2])
+    assert port < taken <= port + 20
+    beside.stop()
+    beside.run()

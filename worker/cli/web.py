@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from ruie.errors import UnavailableError
-from ruie.worker.embedded.web_port import PORT, web_is_installed
+from ruie.worker.embedded.web_port import NEXT_PORTS, PORT, told, web_is_installed
 
 
 @click.command()
@@ -16,9 +18,10 @@ from ruie.worker.embedded.web_port import PORT, web_is_installed
     default=PORT,
     help=f"Port to listen on; 0: any that is free; default: {PORT}.",
 )
+@click.option("--next-port", is_flag=True, help="Where it is in use, the next one that is free.")
 @click.option("--token", help="What a login asks for; default: RUIE_WEB_TOKEN.")
 @click.option("--prefix", default="", help="Path under which a proxy offers the pages: /ruie.")
-def web(host: str, port: int, token: str | None, prefix: str) -> None:
+def web(host: str, port: int, next_port: bool, token: str | None, prefix: str) -> None:
     """Show jobs, documents, the fleet and SQL in a browser, until stopped.
 
     Other machines reach it only with --host, which needs a token.
@@ -35,6 +38,8 @@ def web(host: str, port: int, token: str | None, prefix: str) -> None:
     config = settings()
     start_logging()
     secret = config.web_token.get_secret_value() if token is None else token
-    server = WebServer(config, host, port, secret, prefix)
-    click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
+    others = NEXT_PORTS if next_port else 0
+    server = WebServer(config, host, port, secret, prefix, others=others)
+    click.echo(told(server.url))
+    sys.stdout.flush()
     server.run()

@@ -20,7 +20,7 @@ from ruie.secrets import masked
 from ruie.settings import Settings
 from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.embedded.supervised_process import Child
-from ruie.worker.embedded.web_port import first_free, web_is_installed
+from ruie.worker.embedded.web_port import address, web_is_installed
 
 LLM_START_S = 180.0
 
@@ -41,6 +41,7 @@ class Stack:
         self._report = report
         self._children: list[Child] = []
         self._redis: RedisServer | None = None
+        self._web: Child | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -72,35 +73,39 @@ class Stack:
         environment = config.environment()
         for name in ("coordinator", "worker"):
             self._start_command(name, environment)
+        pages = self._start_web(environment)
         self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint}")
         self._report(f"database     {shown_url(engine)}")
         if self._web_port is not None:
-            self._report(f"pages        {self._start_web(self._web_port, environment)}")
+            self._report(f"pages        {pages()}")
         self._report(f"logs         {config.home}/")
         if config.metrics_port:
             address = f"http://{config.metrics_address}:{config.metrics_port}/metrics"
             self._report(f"metrics      {address}")
 
-    def _start_command(self, name: str, environment: Mapping[str, str], *options: str) -> None:
+    def _start_command(self, name: str, environment: Mapping[str, str], *options: str) -> Child:
         command = [sys.executable, "-m", "ruie.worker.cli", name, *options]
         log = self.settings.home / f"{name}.log"
         self._children.append(Child(name, command, log, environment))
+        return self._children[-1]
 
-    def _start_web(self, first: int, environment: Mapping[str, str]) -> str:
-        """The address of the pages, or why there are none."""
-        if not web_is_installed():
-            return "not installed: pip install 'ruie[web]'"
-        port = first_free(first)
-        if not port:
-            return f"none: the ports from {first} on are in use"
-        self._start_command("web", environment, "--port", str(port))
-        return f"http://127.0.0.1:{port}/"
+    def _start_web(self, environment: Mapping[str, str]) -> Callable[[], str]:
+        """Start the pages, if they are wanted. Gives what waits until they answer, and then says
+        where, or why not."""
+        if self._web_port is None or not web_is_installed():
+            return lambda: "not installed: pip install 'ruie[web]'"
+        log = self.settings.home / "web.log"
+        written = log.stat().st_size if log.exists() else 0
+        options = ("--port", str(self._web_port), "--next-port")
+        self._web = child = self._start_command("web", environment, *options)
+        return lambda: address(child, written) or f"did not start: see {log}"
 
     def check(self) -> None:
-        """Raises `UnavailableError` if a part has ended."""
+        """Raises `UnavailableError` if a part has ended. The pages may: the work goes on."""
         for child in self._children:
-            child.check()
+            if child is not self._web:
+                child.check()
 
     def stop(self) -> None:
         """End everything, the worker first: it releases what it has leased."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import re
 import socket
@@ -22,16 +23,24 @@ TOKEN_LENGTH = 16
 class WebServer:
     """The pages on a port, which is open when this is made; they are given while `run` runs.
 
-    port: 0 takes a free one. Raises `UsageError`, and `UnavailableError` where the port is taken.
+    port: 0 takes a free one. others: so many after it may be taken where it is in use. Raises
+    `UsageError`, and `UnavailableError` where the port is taken.
     """
 
     def __init__(
-        self, config: Settings, host: str, port: int, token: str = "", prefix: str = ""
+        self,
+        config: Settings,
+        host: str,
+        port: int,
+        token: str = "",
+        prefix: str = "",
+        *,
+        others: int = 0,
     ) -> None:
         _check(host, token)
         path = checked_prefix(prefix)
         self._client = Client(config)
-        self._socket = _listen(host, port)
+        self._socket = _listen(host, port, others)
         taken = self._socket.getsockname()[1]
         self.url = f"http://{_shown(host)}:{taken}{path}/"
         app = build_app(config, self._client, token=token, prefix=path, port=taken)
@@ -91,24 +100,33 @@ def _check(host: str, token: str) -> None:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(host: str, port: int, others: int) -> socket.socket:
+    last = port + others if port else 0
+    for tried in range(port, last + 1):
         try:
-            listening.bind(where)
-            listening.listen(128)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as error:
-        raise UnavailableError(
-            f"The pages cannot listen on {host}, port {port}: {error.strerror or error}.",
-            "Give another --port, or 0 for any that is free.",
-        ) from None
+            return _bound(host, tried)
+        except OSError as error:
+            if tried < last and error.errno == errno.EADDRINUSE:
+                continue
+            raise UnavailableError(
+                f"The pages cannot listen on {host}, port {tried}: {error.strerror or error}.",
+                "Give another --port, or 0 for any that is free.",
+            ) from None
+    raise AssertionError("there is a port to try")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(where)
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 
