@@ -3,7 +3,7 @@ kept until it is worked off, since choosing reads and encodes up to 2,000 texts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 
@@ -11,6 +11,7 @@ from ruie.bundle import Bundle
 from ruie.db import jobs
 from ruie.db.engine import reading
 from ruie.db.review_progress import ListedDocument, listed
+from ruie.shown import harmless
 from ruie.worker import sampling
 from ruie.worker.web.door import Door
 
@@ -74,4 +75,5 @@ class Queues:
 
     def _known(self, job: jobs.Job) -> list[ListedDocument]:
         with reading(self.door.engine) as conn:
-            return listed(conn, job, self._orders.get(job.id, []), SHOWN_CHARS)
+            known = listed(conn, job, self._orders.get(job.id, []), SHOWN_CHARS)
+        return [replace(one, beginning=harmless(" ".join(one.beginning.split()))) for one in known]

@@ -1,0 +1,258 @@
+"""The editor of reviews in a real browser, by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import Engine
+from support.review_job import TEXTS, reviewed_job
+from support.served_pages import chromium, served
+
+from ruie.db import reviews
+from ruie.db.engine import open_engine, reading
+from ruie.settings import Settings
+from ruie.worker.client import Client
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def job(engine: Engine) -> str:
+    return reviewed_job(engine)
+
+
+@pytest.fixture
+def address(engine: Engine, database_url: str, job: str) -> Iterator[str]:
+    """Of the job's pages."""
+    config = Settings(database_url=database_url)
+    with served(config, Client(config, engine)) as base:
+        yield f"{base}/review/{job}"
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page in which nothing may go wrong unseen."""
+    made = context.new_page()
+    failures: list[str] = []
+    made.on("pageerror", lambda error: failures.append(str(error)))
+    yield made
+    assert failures == []
+
+
+def number(name: str) -> int:
+    """The id of a document of `TEXTS`."""
+    return list(TEXTS).index(name) + 1
+
+
+def edit(page: Page, address: str, name: str) -> None:
+    """Open a document in the editor."""
+    page.goto(f"{address}/documents/{number(name)}")
+    page.wait_for_selector("#editor[data-ready]")
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def selected(page: Page) -> str:
+    return str(page.evaluate("getSelection().toString()"))
+
+
+def go_to(page: Page, words: str) -> None:
+    """From the beginning of the text, word by word, until these words are selected."""
+    first, *more = words.split(" ")
+    press(page, "Control+Home")
+    for _ in range(60):
+        if selected(page) == first:
+            break
+        press(page, "ArrowRight")
+    for _ in more:
+        press(page, "Shift+ArrowRight")
+    assert selected(page) == words
+
+
+def said(page: Page) -> str:
+    return (page.text_content("#said") or "").strip("\u00a0")
+
+
+def stored(engine: Engine, name: str) -> dict[str, Any]:
+    """What the review in force of a document says."""
+    with reading(engine) as conn:
+        (review,) = reviews.current_reviews(conn, document=number(name))
+    return review.body
+
+
+def saved(page: Page, engine: Engine, name: str) -> dict[str, Any]:
+    """Save by key; what is in force then."""
+    with page.expect_navigation():
+        press(page, "s")
+    return stored(engine, name)
+
+
+def test_a_document_is_reviewed_by_keyboard_alone(page: Page, address: str, engine: Engine) -> None:
+    page.goto(address)
+    page.wait_for_selector(".queue")
+    edit(page, address, "plain")
+    expect(page.locator("#text")).to_be_focused()
+
+    press(page, "Enter", "1")  # what the model called a place is an organisation
+    assert said(page) == "Changed from PLACE to ORGANISATION"
+    go_to(page, "Leeds")
+    press(page, "2")
+    go_to(page, "Ada Novak")
+    press(page, "3")
+    go_to(page, "opened")
+    press(page, "4")
+    assert "Now its arguments" in said(page)
+    for words, role in (("a plant", "1"), ("Leeds", "2"), ("on Monday", "3")):
+        go_to(page, words)
+        press(page, role)
+    press(page, "Escape")
+    go_to(page, "Orbis")
+    press(page, "r")
+    go_to(page, "Leeds")
+    press(page, "r", "1")
+    assert said(page) == "Added located_in from Orbis to Leeds"
+
+    body = saved(page, engine, "plain")
+    assert [(e["type"], e["text"]) for e in body["entities"]] == [
+        ("ORGANISATION", "Orbis"), ("PLACE", "Leeds"), ("PERSON", "Ada Novak")
+    ]  # fmt: skip  # one line
+    (relation,) = body["relations"]
+    assert relation == {
+        "type": "located_in",
+        "head": {"text": "Orbis", "start": 0, "end": 5},
+        "tail": {"text": "Leeds", "start": 24, "end": 29},
+    }
+    (event,) = body["events"]
+    assert (event["type"], event["trigger"]["text"]) == ("Opening", "opened")
+    assert [(a["role"], a["text"]) for a in event["arguments"]] == [
+        ("What", "a plant"), ("Where", "Leeds"), ("When", "on Monday")
+    ]  # fmt: skip  # one line
+    # and the editor is at the next document, ready
+    page.wait_for_selector("#editor[data-ready]")
+    assert f"/documents/{number('plain')}" not in page.url
+
+
+def test_records_are_changed_extended_and_deleted(
+    page: Page, address: str, engine: Engine
+) -> None:
+    edit(page, address, "plain")
+    go_to(page, "Monday")
+    press(page, "1")
+    go_to(page, "on Monday")
+    press(page, "x")
+    assert said(page) == "ORGANISATION: from Monday to on Monday"
+    press(page, "/")
+    page.keyboard.type("pers")
+    press(page, "Enter")
+    assert said(page) == "Changed from ORGANISATION to PERSON"
+    press(page, "Control+z", "Control+z", "Control+z")
+    assert said(page) == "Undone: Added ORGANISATION Monday"
+    press(page, "Control+z")
+    assert said(page) == "Nothing to undo"
+    press(page, "Control+Shift+z", "Control+y")
+    assert said(page) == "Done again: ORGANISATION: from Monday to on Monday"
+    # the list: from the second record to the first, which is deleted
+    page.locator("button.record").last.focus()
+    press(page, "ArrowUp")
+    assert said(page) == "PLACE Orbis"
+    press(page, "Delete")
+    assert said(page) == "Deleted PLACE Orbis"
+    expect(page.locator("button.record")).to_be_focused()
+    body = saved(page, engine, "plain")
+    assert [(e["type"], e["text"]) for e in body["entities"]] == [("ORGANISATION", "on Monday")]
+
+
+def test_spans_overlap_nest_and_have_a_second_type(
+    page: Page, address: str, engine: Engine
+) -> None:
+    edit(page, address, "lines")
+    go_to(page, "Bank of North Leeds")
+    press(page, "1")
+    go_to(page, "Leeds")
+    press(page, "2")
+    press(page, "+", "3")
+    go_to(page, "ends")
+    press(page, "Shift+ArrowRight", "1")  # over the end of a line
+    assert page.locator("#text mark mark").count() > 0
+    # Enter goes through all that are here
+    go_to(page, "Leeds")
+    heard = []
+    for _ in range(3):
+        press(page, "Enter")
+        heard.append(said(page))
+    assert heard == ["PLACE Leeds", "PERSON Leeds", "ORGANISATION Bank of North Leeds"]
+    body = saved(page, engine, "lines")
+    assert [(e["type"], e["text"]) for e in body["entities"]] == [
+        ("ORGANISATION", "Bank of North Leeds"), ("PLACE", "Leeds"), ("PERSON", "Leeds"),
+        ("ORGANISATION", "ends\nhere"),
+    ]  # fmt: skip  # one line
+
+
+def test_offsets_are_characters_also_behind_emoji(
+    page: Page, address: str, engine: Engine
+) -> None:
+    edit(page, address, "emoji")
+    assert selected(page) == "🏭🏭" or selected(page) == "🏭"
+    for words, key in (("Zoë\u0301", "3"), ("Łódź", "2"), ("👩‍🔬", "3")):
+        go_to(page, words)
+        press(page, key)
+    press(page, "Control+Home", "Alt+ArrowRight", "1")  # the second factory alone
+    body = saved(page, engine, "emoji")
+    text = TEXTS["emoji"]
+    assert [e["text"] for e in body["entities"]] == ["Zoë\u0301", "Łódź", "👩‍🔬", "🏭"]
+    for entity in body["entities"]:
+        assert text[entity["start"] : entity["end"]] == entity["text"]
+    assert body["entities"][3]["start"] == 1
+
+
+def test_right_to_left_text_is_walked_the_way_it_is_read(
+    page: Page, address: str, engine: Engine
+) -> None:
+    edit(page, address, "arabic")
+    words = TEXTS["arabic"].rstrip(".").split(" ")
+    assert selected(page) == words[0]
+    press(page, "ArrowLeft", "ArrowLeft")
+    assert selected(page) == words[2]
+    press(page, "1", "ArrowRight", "Shift+ArrowLeft", "2")
+    body = saved(page, engine, "arabic")
+    assert [e["text"] for e in body["entities"]] == [words[2], f"{words[1]} {words[2]}"]
+
+
+def test_a_hostile_document_is_shown_harmless(page: Page, address: str, engine: Engine) -> None:
+    edit(page, address, "hostile")
+    assert page.title() != "hit"
+    assert page.locator("#text img, #text script, #text b").count() == 0
+    shown = page.locator("#text").text_content() or ""
+    assert not set(shown) & set("\u202e\u202c\x07\u2028")
+    assert page.locator("#text .control").count() == 4
+    go_to(page, "Orbis")
+    press(page, "Enter", "1")
+    body = saved(page, engine, "hostile")
+    (entity,) = body["entities"]
+    assert TEXTS["hostile"][entity["start"] : entity["end"]] == "Orbis"
