@@ -2,115 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
-from support.review_job import TEXTS, reviewed_job
-from support.served_pages import chromium, served
-
-from ruie.db import reviews
-from ruie.db.engine import open_engine, reading
-from ruie.settings import Settings
-from ruie.worker.client import Client
+from support.review_job import TEXTS
+from support.review_page import edit, go_to, number, press, said, saved, selected
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    opened = open_engine(database_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def job(engine: Engine) -> str:
-    return reviewed_job(engine)
-
-
-@pytest.fixture
-def address(engine: Engine, database_url: str, job: str) -> Iterator[str]:
-    """Of the job's pages."""
-    config = Settings(database_url=database_url)
-    with served(config, Client(config, engine)) as base:
-        yield f"{base}/review/{job}"
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page in which nothing may go wrong unseen."""
-    made = context.new_page()
-    failures: list[str] = []
-    made.on("pageerror", lambda error: failures.append(str(error)))
-    yield made
-    assert failures == []
-
-
-def number(name: str) -> int:
-    """The id of a document of `TEXTS`."""
-    return list(TEXTS).index(name) + 1
-
-
-def edit(page: Page, address: str, name: str) -> None:
-    """Open a document in the editor."""
-    page.goto(f"{address}/documents/{number(name)}")
-    page.wait_for_selector("#editor[data-ready]")
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def selected(page: Page) -> str:
-    return str(page.evaluate("getSelection().toString()"))
-
-
-def go_to(page: Page, words: str) -> None:
-    """From the beginning of the text, word by word, until these words are selected."""
-    first, *more = words.split(" ")
-    press(page, "Control+Home")
-    for _ in range(60):
-        if selected(page) == first:
-            break
-        press(page, "ArrowRight")
-    for _ in more:
-        press(page, "Shift+ArrowRight")
-    assert selected(page) == words
-
-
-def said(page: Page) -> str:
-    return (page.text_content("#said") or "").strip("\u00a0")
-
-
-def stored(engine: Engine, name: str) -> dict[str, Any]:
-    """What the review in force of a document says."""
-    with reading(engine) as conn:
-        (review,) = reviews.current_reviews(conn, document=number(name))
-    return review.body
-
-
-def saved(page: Page, engine: Engine, name: str) -> dict[str, Any]:
-    """Save by key; what is in force then."""
-    with page.expect_navigation():
-        press(page, "s")
-    return stored(engine, name)
 
 
 def test_a_document_is_reviewed_by_keyboard_alone(page: Page, address: str, engine: Engine) -> None:

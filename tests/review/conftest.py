@@ -1,0 +1,75 @@
+"""A job to review, its pages, and a browser to do it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import Engine
+from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
+from support.review_job import reviewed_job
+from support.served_pages import chromium, served
+
+from ruie.db.engine import open_engine
+from ruie.settings import Settings
+from ruie.worker.client import Client
+
+__all__ = ["postgresql_server", "sqlite_server"]
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An up-to-date, empty database."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    url = server.current()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def job(engine: Engine) -> str:
+    return reviewed_job(engine)
+
+
+@pytest.fixture
+def config(database_url: str) -> Settings:
+    return Settings(database_url=database_url)
+
+
+@pytest.fixture
+def address(engine: Engine, config: Settings, job: str) -> Iterator[str]:
+    """Of the job's pages."""
+    with served(config, Client(config, engine)) as base:
+        yield f"{base}/review/{job}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Closed with the module: its event loop would be in the way of other tests."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page in which nothing may go wrong unseen."""
+    made = context.new_page()
+    failures: list[str] = []
+    made.on("pageerror", lambda error: failures.append(str(error)))
+    yield made
+    assert failures == []
