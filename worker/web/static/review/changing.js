@@ -16,8 +16,8 @@ export function removeActive(state) {
   return changed(state, records, said, { active: null, mode });
 }
 
-// The record that the selection overlaps takes the selected words: of several, the one that was
-// active last, else the one that shares most with it. Other records' spans that were equal to it
+// The record that the selection overlaps takes the selected words: of several, the entity or event
+// that was active last, else the one that shares most with it. Other records' spans that were equal to it
 // (the ends of relations, arguments) go with it.
 export function setSpan(state) {
   const span = spanOf(state);
@@ -27,7 +27,7 @@ export function setSpan(state) {
   }
   const shared = ({ start, end }) => Math.min(end, span.end) - Math.max(start, span.start);
   const target =
-    here.find(({ id }) => id === (state.active?.id ?? state.lastHeld)) ??
+    here.find(({ id, kind }) => kind !== "relation" && id === (state.active?.id ?? state.lastHeld)) ??
     here.reduce((best, one) => (shared(one) > shared(best) ? one : best));
   const from = { start: target.start, end: target.end };
   if (sameSpan(from, span)) return { ...state, said: "It has these words already" };
