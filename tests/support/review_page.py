@@ -32,15 +32,24 @@ def selected(page: Page) -> str:
     return str(page.evaluate("getSelection().toString()"))
 
 
+_PLACE = """() => {
+  const range = document.createRange();
+  range.selectNodeContents(document.querySelector("#text"));
+  const { anchorNode, anchorOffset } = getSelection();
+  range.setEnd(anchorNode, anchorOffset);
+  return range.toString().length;
+}"""
+
+
 def go_to(page: Page, words: str) -> None:
-    """From the beginning of the text, word by word, until these words are selected."""
-    first, *more = words.split(" ")
+    """Where these words occur first: from the beginning of the text word by word to the first of
+    them, then extended to the last."""
+    text = page.locator("#text").text_content() or ""
+    units = len(text[: text.index(words)].encode("utf-16-le")) // 2
     press(page, "Control+Home")
-    for _ in range(60):
-        if selected(page) == first:
-            break
+    while page.evaluate(_PLACE) < units:
         press(page, "ArrowRight")
-    for _ in more:
+    while len(selected(page)) < len(words):
         press(page, "Shift+ArrowRight")
     assert selected(page) == words
 
@@ -58,6 +67,11 @@ def stored(engine: Engine, name: str) -> dict[str, Any]:
 
 def saved(page: Page, engine: Engine, name: str) -> dict[str, Any]:
     """Save by key; what is in force then."""
+    saved_here(page)
+    return stored(engine, name)
+
+
+def saved_here(page: Page) -> None:
+    """Save by key, and wait for the next page."""
     with page.expect_navigation():
         press(page, "s")
-    return stored(engine, name)
