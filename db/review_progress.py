@@ -52,10 +52,11 @@ class TypeAgreement:
 
 
 def agreement(conn: Connection, job: str) -> list[TypeAgreement]:
-    """Of each task and type of a job whose documents were reviewed, by task, then type; arguments as
-    `event type/role`."""
+    """Of each task and type of a job whose documents were reviewed, by task, then type; of arguments
+    the type is `event type/role`."""
     view = table(
-        "review_agreement", *map(column, ("job_id", "task", "type", "matched", "missing", "spurious"))
+        "review_agreement",
+        *map(column, ("job_id", "task", "type", "matched", "missing", "spurious")),
     )
     found: dict[tuple[str, str], Score] = {}
     for row in conn.execute(select(view).where(view.c.job_id == job)):
@@ -103,5 +104,7 @@ def listed(conn: Connection, job: Job, numbers: Sequence[int], chars: int) -> li
         )
         .group_by(documents.c.id, documents.c.text)
     )
-    found = {row[0]: ListedDocument(row[0], row[1], row[2], row[3] > 0) for row in conn.execute(query)}
+    found = {
+        row[0]: ListedDocument(row[0], row[1], row[2], row[3] > 0) for row in conn.execute(query)
+    }
     return [found[number] for number in numbers if number in found]

@@ -143,7 +143,9 @@ def _review(
         row.arguments if Task.ED in tasks else (),
     )  # fmt: skip  # only the tasks of the schema
     line = row.place.line if row.place else None
-    return reviews.NewReview(document, tasks, json.loads(to_line(gold)), reviewer, str(source), line)
+    return reviews.NewReview(
+        document, tasks, json.loads(to_line(gold)), reviewer, str(source), line
+    )
 
 
 def _mismatch(

@@ -12,7 +12,7 @@ from support.review_job import reviewed_job
 from support.served_pages import chromium, served
 
 from ruie.db.engine import open_engine
-from ruie.settings import Settings
+from ruie.settings import Settings, load
 from ruie.worker.client import Client
 
 __all__ = ["postgresql_server", "sqlite_server"]
@@ -41,7 +41,7 @@ def job(engine: Engine) -> str:
 
 @pytest.fixture
 def config(database_url: str) -> Settings:
-    return Settings(database_url=database_url)
+    return load(database_url=database_url)
 
 
 @pytest.fixture

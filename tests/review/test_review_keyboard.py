@@ -56,9 +56,7 @@ def test_a_document_is_reviewed_by_keyboard_alone(page: Page, address: str, engi
     assert f"/documents/{number('plain')}" not in page.url
 
 
-def test_records_are_changed_extended_and_deleted(
-    page: Page, address: str, engine: Engine
-) -> None:
+def test_records_are_changed_extended_and_deleted(page: Page, address: str, engine: Engine) -> None:
     edit(page, address, "plain")
     go_to(page, "Monday")
     press(page, "1")
@@ -112,9 +110,7 @@ def test_spans_overlap_nest_and_have_a_second_type(
     ]  # fmt: skip  # one line
 
 
-def test_offsets_are_characters_also_behind_emoji(
-    page: Page, address: str, engine: Engine
-) -> None:
+def test_offsets_are_characters_also_behind_emoji(page: Page, address: str, engine: Engine) -> None:
     edit(page, address, "emoji")
     assert selected(page) == "🏭🏭" or selected(page) == "🏭"
     for words, key in (("Zoë\u0301", "3"), ("Łódź", "2"), ("👩‍🔬", "3")):

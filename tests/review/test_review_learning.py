@@ -1,11 +1,9 @@
-"""The whole way in the browser: types that nothing knows, ten corrections, learning, better records."""
+"""The whole way in the browser: types that nothing knows, ten corrections, better records."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -59,17 +57,21 @@ def learn(page: Page, base: str, job: str) -> str:
     page.get_by_role("button", name="Show what it would make and cost").click()
     figures = page.locator("#learn .figures")
     expect(figures).to_contain_text("demonstrations", timeout=1000 * PATIENCE_S)
-    shown = dict(zip(figures.locator("dt").all_inner_texts(), figures.locator("dd").all_inner_texts()))
+    names, values = figures.locator("dt"), figures.locator("dd")
+    shown = dict(zip(names.all_inner_texts(), values.all_inner_texts(), strict=True))
     assert shown["reviews"] == shown["demonstrations"] == str(CORRECTIONS)
     with page.expect_navigation(timeout=1000 * PATIENCE_S):
         page.get_by_role("button", name="Learn, and ask again").click()
-    assert "is in force" in page.locator(".said").inner_text()
+    assert "is in force" in page.locator(".told").inner_text()
     return page.url.partition("/review/")[2].partition("?")[0]
 
 
 def f1(client: Client, job: str, gold: Gold, texts: Mapping[str, str], without: set[str]) -> Score:
     """Of the documents that nobody reviewed."""
-    sql = "SELECT external_id, type, text, char_start, char_end FROM entity_mentions WHERE job_id = :job"
+    sql = (
+        "SELECT external_id, type, text, char_start, char_end FROM entity_mentions"
+        " WHERE job_id = :job"
+    )
     with client.engine.connect() as conn:
         rows = conn.execute(text(sql), {"job": job}).all()
     total = Score()
@@ -101,9 +103,11 @@ SKILLS, PAY = (("bread", "soup", "fish"), ("typing", "filing", "Latin")), ("12",
 
 
 def test_ten_corrections_in_the_browser_are_shown_in_the_next_prompts(
-    page: Page, tmp_path: Path, database_url: str, bundle_path: Path
+    page: Page, tmp_path: Path, database_url: str
 ) -> None:
-    texts, gold = {}, {}
+    bundle = Path(load().bundle)  # the one that ruie includes
+    texts: dict[str, str] = {}
+    gold: dict[str, list[tuple[str, str]]] = {}
     for form, skills in zip(FORMS, SKILLS, strict=True):
         for skill in skills:
             for pay in PAY[: 3 if form is FORMS[0] else 2]:
@@ -114,7 +118,7 @@ def test_ten_corrections_in_the_browser_are_shown_in_the_next_prompts(
     (tmp_path / "jobs.yaml").write_text("name: jobs\nentities: [SKILL, PAY]\n")
     with (
         ScriptedEndpoint(copy_spans) as endpoint,
-        Fleet(tmp_path, database_url, bundle_path, endpoint.url, llm_model="scripted") as fleet,
+        Fleet(tmp_path, database_url, bundle, endpoint.url, llm_model="scripted") as fleet,
         served(fleet.settings, fleet.client) as base,
     ):
         fleet.start("coordinator")
@@ -144,14 +148,18 @@ def test_ten_corrections_in_the_browser_make_a_small_model_better(
     texts = {ad["id"]: ad["text"] for ad in ADS}
     write(tmp_path / "ads.jsonl", texts)
     (tmp_path / "jobs.yaml").write_text("name: jobs\nentities: [OCCUPATION, SKILL, PAY, PLACE]\n")
-    own = {"RUIE_HOME": str(tmp_path / "home"), "RUIE_CONCURRENCY": "1", "RUIE_DATABASE_URL": database_url}
+    own = {
+        "RUIE_HOME": str(tmp_path / "home"),
+        "RUIE_CONCURRENCY": "1",
+        "RUIE_DATABASE_URL": database_url,
+    }
     up = Process("up", tmp_path, own)
     try:
         wait_until(lambda: "Ready" in up.output() or not up.alive)
         assert up.alive, up.output()
         config = load(database_url=database_url, home=tmp_path / "home")
         with Client(config) as client, served(config, client) as base:
-            job = client.enqueue(ADS, schema=str(tmp_path / "jobs.yaml"))
+            job = client.enqueue(ADS, schema=tmp_path / "jobs.yaml").job_id
             client.wait(job, 2 * PATIENCE_S)
             reviewed = correct(page, base, job, GOLD)
             again = learn(page, base, job)

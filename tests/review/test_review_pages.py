@@ -146,7 +146,7 @@ def test_the_queue_is_that_of_review_sample_without_what_is_reviewed(
     shown = pages.get(f"/review/{job}/queue").text
     assert shown.count(">reviewed</span>") == 1
     anew = pages.get(f"/review/{job}/queue?anew=1").text
-    assert f"/documents/{listed[0]}\"" not in anew
+    assert f'/documents/{listed[0]}"' not in anew
     for number in listed[1:]:
         answer = save({"entities": []}, document=int(number)).json()
     assert answer["next"].endswith(f"/review/{job}")

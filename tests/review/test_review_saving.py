@@ -178,9 +178,7 @@ WHERE = """(words) => {
 }"""
 
 
-def test_a_text_of_100_000_characters_is_usable(
-    page: Page, address: str, engine: Engine
-) -> None:
+def test_a_text_of_100_000_characters_is_usable(page: Page, address: str, engine: Engine) -> None:
     line = "The plant of Orbis in Leeds was opened by Ada Novak and closed on Monday. "
     text = (line * 12 + "\n") * 60 + line * 600  # many lines, and a very long one
     assert len(text) > 97_000

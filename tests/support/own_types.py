@@ -13,7 +13,9 @@ PAGE = (ROOT / "docs" / "own-types.md").read_text(encoding="utf-8")
 
 def _here_document(file: str) -> list[dict[str, Any]]:
     """The rows that the page writes into a file."""
-    found = re.search(rf"^cat > {re.escape(file)} <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^cat > {re.escape(file)} <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL
+    )
     assert found
     return [json.loads(line) for line in found[1].splitlines()]
 

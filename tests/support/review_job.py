@@ -51,5 +51,3 @@ def answers(item: queue.LeasedItem) -> Sequence[Item]:
     if item.task is not Task.NER or start < 0:
         return []
     return [Item("PLACE", (Span("Orbis", start, start + 5, Grounding.EXACT),))]
-
-

@@ -1,6 +1,7 @@
 // The editor: state, views and keys together.
 
 import { Conflict } from "./conflict.js";
+import { LinksView } from "./links_view.js";
 import { initial, reduce } from "./model.js";
 import { Offsets, fromServer, toServer } from "./offsets.js";
 import { PaletteView } from "./palette_view.js";
@@ -25,6 +26,7 @@ export class Editor {
     this.opened = this.#content();
     this.draft = new Draft(root.dataset.draft);
     this.textView = new TextView(root.querySelector("#text"), sent.text);
+    this.linksView = new LinksView(this.textView);
     const hold = (id, argument) => {
       this.dispatch({ type: "hold", id, argument });
       this.textView.show(this.state.selection.focus);
@@ -69,6 +71,7 @@ export class Editor {
     this.recordsView.render(state);
     this.palette.render(state);
     this.textView.select(state);
+    this.linksView.render(state);
     const live = this.root.querySelector("#said");
     if (this.spoken !== state.saidCount) {
       this.spoken = state.saidCount;

@@ -12,6 +12,7 @@ export class PaletteView {
     this.field = element.querySelector("input");
     this.state = null;
     this.shown = "";
+    addEventListener("resize", () => (this.list.style.minHeight = ""));
     this.field.addEventListener("input", () => this.#list());
     this.field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && this.found()[0]) {
@@ -36,6 +37,9 @@ export class PaletteView {
     if (key === this.shown) return;
     this.shown = key;
     this.list.replaceChildren(...choices.map((choice) => this.#item(choice)));
+    // as high as it ever was, so that the text below stays where it is
+    const high = Math.max(this.list.offsetHeight, parseFloat(this.list.style.minHeight) || 0);
+    this.list.style.minHeight = `${high}px`;
     this.field.parentElement.hidden = choicesOf(this.state).length === 0;
   }
 

@@ -111,9 +111,8 @@ export class RecordsView {
     if (argument !== undefined) button.dataset.argument = argument;
     button.style.setProperty("--h", hue);
     button.append(make("span", "type", name), " ", ...said);
-    if (argument === undefined) {
-      const by = record.source === "person" ? "person" : "model";
-      button.append(" ", make("small", `by ${by}`, by));
+    if (argument === undefined && record.source === "person") {
+      button.append(" ", make("small", "by", "person"));
     }
     button.addEventListener("focus", () => {
       if (!this.quiet && !button.hasAttribute("aria-current")) this.onHold(record.id, argument);

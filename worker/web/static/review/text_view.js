@@ -101,7 +101,7 @@ export class TextView {
     const block = element?.closest(".block");
     if (!block || !this.element.contains(block)) {
       if (node !== this.element) return null;
-      return this.blocks[offset]?.start ?? this.text.length;
+      return this.blocks[offset]?.start ?? this.text.length; // between blocks
     }
     const range = document.createRange();
     range.setStart(block, 0);
