@@ -52,8 +52,8 @@ class TypeAgreement:
 
 
 def agreement(conn: Connection, job: str) -> list[TypeAgreement]:
-    """Of each task and type of a job whose documents were reviewed, by task, then type; of arguments
-    the type is `event type/role`."""
+    """Of each task and type of a job's reviewed documents, by task, then type; the type of an
+    argument is `event type/role`."""
     view = table(
         "review_agreement",
         *map(column, ("job_id", "task", "type", "matched", "missing", "spurious")),

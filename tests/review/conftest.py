@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import Engine
+from support.chromium import chromium
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
+from support.pages_server import serving
 from support.review_job import reviewed_job
-from support.served_pages import chromium, served
 
 from ruie.db.engine import open_engine
 from ruie.settings import Settings, load
-from ruie.worker.client import Client
 
 __all__ = ["postgresql_server", "sqlite_server"]
 
@@ -45,9 +45,9 @@ def config(database_url: str) -> Settings:
 
 
 @pytest.fixture
-def address(engine: Engine, config: Settings, job: str) -> Iterator[str]:
+def address(config: Settings, job: str) -> Iterator[str]:
     """Of the job's pages."""
-    with served(config, Client(config, engine)) as base:
+    with serving(config) as base:
         yield f"{base}/review/{job}"
 
 

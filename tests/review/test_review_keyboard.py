@@ -150,3 +150,56 @@ def test_a_hostile_document_is_shown_harmless(page: Page, address: str, engine: 
     body = saved(page, engine, "hostile")
     (entity,) = body["entities"]
     assert TEXTS["hostile"][entity["start"] : entity["end"]] == "Orbis"
+
+
+def test_from_document_to_document_and_to_the_keys(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector(".queue")
+    queue = [str(link.get_attribute("href")) for link in page.locator(".queue a").all()]
+    page.goto(f"{address}/start")
+    for key, at in (("n", 1), ("n", 2), ("p", 1)):
+        page.wait_for_selector("#editor[data-ready]")
+        with page.expect_navigation():
+            press(page, key)
+        assert page.url.endswith(queue[at])
+    page.wait_for_selector("#editor[data-ready]")
+    press(page, "?")
+    expect(page.locator("#keys")).to_be_visible()
+    press(page, "1")  # no key of the editor while the dialog is open
+    press(page, "Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    expect(page.locator("#text")).to_be_focused()
+
+
+def test_a_screen_reader_finds_names_roles_and_states(page: Page, address: str) -> None:
+    edit(page, address, "plain")
+    region = page.get_by_role("application", name="Text of the document")
+    expect(region).to_have_accessible_description(
+        "Arrows move by word, Shift extends, a type's key marks; ? shows all keys."
+    )
+    record = page.get_by_role("region", name="Records").get_by_role("button", name="PLACE “Orbis”")
+    record.focus()
+    expect(record).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("checkbox", name="Relations are reviewed")).to_be_checked()
+    expect(page.get_by_role("button", name="ORGANISATION 1")).to_have_attribute(
+        "aria-keyshortcuts", "1"
+    )
+    # Tab reaches the text, then the list, in which one stop is enough
+    region.focus()
+    press(page, "Tab")
+    heard = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert heard == "Entities are reviewed"
+    press(page, "Tab")
+    expect(record).to_be_focused()
+    press(page, "Tab")
+    heard = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert heard == "Relations are reviewed"
+
+
+def test_what_was_not_reviewed_is_not_claimed(page: Page, address: str, engine: Engine) -> None:
+    edit(page, address, "plain")
+    page.get_by_role("checkbox", name="Relations are reviewed").focus()
+    press(page, " ")
+    page.get_by_role("checkbox", name="Events are reviewed").focus()
+    press(page, " ")
+    assert set(saved(page, engine, "plain")) == {"id", "text", "entities"}

@@ -13,8 +13,8 @@ from support.copying_model import copy_spans
 from support.endpoint import ScriptedEndpoint
 from support.fleet import Fleet, Process
 from support.own_types import ADS, GOLD
+from support.pages_server import serving
 from support.review_page import go_to, press, saved_here
-from support.served_pages import served
 from support.waiting import PATIENCE_S, wait_until
 
 from ruie.records import Grounding, Item, Span
@@ -119,7 +119,7 @@ def test_ten_corrections_in_the_browser_are_shown_in_the_next_prompts(
     with (
         ScriptedEndpoint(copy_spans) as endpoint,
         Fleet(tmp_path, database_url, bundle, endpoint.url, llm_model="scripted") as fleet,
-        served(fleet.settings, fleet.client) as base,
+        serving(fleet.settings) as base,
     ):
         fleet.start("coordinator")
         fleet.start("worker")
@@ -158,7 +158,7 @@ def test_ten_corrections_in_the_browser_make_a_small_model_better(
         wait_until(lambda: "Ready" in up.output() or not up.alive)
         assert up.alive, up.output()
         config = load(database_url=database_url, home=tmp_path / "home")
-        with Client(config) as client, served(config, client) as base:
+        with Client(config) as client, serving(config) as base:
             job = client.enqueue(ADS, schema=tmp_path / "jobs.yaml").job_id
             client.wait(job, 2 * PATIENCE_S)
             reviewed = correct(page, base, job, GOLD)

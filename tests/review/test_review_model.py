@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from support.commands import ROOT
 
 from ruie.worker import web
 
@@ -25,3 +28,13 @@ def test_the_model_of_the_editor() -> None:
         env={**os.environ, "REVIEW_MODULES": str(MODULES)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_documentation_has_the_keys_that_the_help_shows() -> None:
+    table = (MODULES / "commands.js").read_text(encoding="utf-8").partition("const PLAIN")[0]
+    shown = re.findall(r'^    \["(.+)", "(.+)"\],$', table, flags=re.MULTILINE)
+    page = (ROOT / "docs" / "review.md").read_text(encoding="utf-8")
+    assert len(shown) > 15
+    assert [f"| {keys} | {meaning} |" for keys, meaning in shown] == re.findall(
+        r"^\| .+ \| .+ \|$", page, flags=re.MULTILINE
+    )

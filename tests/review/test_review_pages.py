@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -81,6 +82,17 @@ def test_a_review_that_was_overtaken_is_not_stored(save: Any, engine: Engine, jo
     assert save({"entities": []}, base=first).status_code == 409
     with reading(engine) as conn:
         assert [r.id for r in reviews.current_reviews(conn, job)] == [second]
+
+
+def test_of_many_who_save_at_once_one_does(save: Any, engine: Engine, job: str) -> None:
+    places = [{**LEEDS, "text": "Leeds"[:end], "end": 24 + end} for end in range(1, 6)]
+    with ThreadPoolExecutor(len(places)) as pool:
+        answers = list(pool.map(lambda place: save({"entities": [place]}), places))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+    with reading(engine) as conn:
+        (review,) = reviews.current_reviews(conn, job)
+    (stored,) = (answer.json()["review"] for answer in answers if answer.status_code == 200)
+    assert review.id == stored
 
 
 @pytest.mark.parametrize(

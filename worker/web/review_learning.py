@@ -7,9 +7,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruie.db import demonstrations
+from ruie.db.jobs import Job
 from ruie.errors import RuieError, UsageError
 from ruie.worker import learning
+from ruie.worker.web.door import Door
 from ruie.worker.web.pages import door, form, redirect, render
+
+MOST_DOCUMENTS = 50_000
+"""Of a job that is asked again from here: a page waits no longer."""
 
 
 def learn_cost(request: Request) -> Response:
@@ -17,6 +22,7 @@ def learn_cost(request: Request) -> Response:
     web = door(request)
     job = web.client.job(request.path_params["job_id"])
     try:
+        _check_size(web, job)
         lesson = learning.prepare(web.engine, job)
         again = job.corpus is None
         cost = learning.cost(web.config, web.engine, lesson) if again else None
@@ -37,6 +43,7 @@ def learn(request: Request) -> Response:
     """Put what was shown in force, and ask the job's documents again in a new job."""
     web = door(request)
     job = web.client.job(request.path_params["job_id"])
+    _check_size(web, job)
     lesson = learning.prepare(web.engine, job)
     if form(request).get("digest") != demonstrations.digest_of(lesson.rows):
         raise UsageError(
@@ -52,6 +59,15 @@ def learn(request: Request) -> Response:
     done = learning.ask_again(web.engine, job, version, web.config.max_document_chars)
     said = f"Version {version} is in force; what changed is asked again in this job."
     return redirect(request, "review_job", said, job_id=done.job_id)
+
+
+def _check_size(web: Door, job: Job) -> None:
+    documents = web.client.progress(job.id).documents
+    if documents > MOST_DOCUMENTS and job.corpus is None:
+        raise UsageError(
+            f"The job has {documents:,} documents, more than a page counts.",
+            f"`ruie learn {job.id}` does it.",
+        )
 
 
 _LEARN = "/review/{job_id}/learn"
