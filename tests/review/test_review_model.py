@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from support.commands import ROOT
 
 from ruie.worker import web
