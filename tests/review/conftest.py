@@ -71,5 +71,11 @@ def page(context: BrowserContext) -> Iterator[Page]:
     made = context.new_page()
     failures: list[str] = []
     made.on("pageerror", lambda error: failures.append(str(error)))
+    made.on("console", lambda told: failures.append(told.text) if _forbidden(told.text) else None)
     yield made
     assert failures == []
+
+
+def _forbidden(told: str) -> bool:
+    """Whether the browser says that the policy of the pages forbids what a page did."""
+    return "Content Security Policy" in told

@@ -213,6 +213,7 @@ def test_axe_finds_nothing_serious(
     def look() -> None:
         violations = Axe().run(page).response["violations"]
         found.extend(v for v in violations if v["impact"] in ("serious", "critical"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     page.goto(address.rpartition("/")[0])
     look()

@@ -153,11 +153,11 @@ def _sent(body: Any) -> dict[str, Any]:
 
 
 def _next(request: Request, job: jobs.Job, number: int) -> str:
-    """The address to go on to from a document."""
+    """The address to go on to from a document: where nothing was chosen yet, to what is chosen."""
     place = queues(request).place(job, number)
     if place.next is not None:
         return address(request, "review_document", job_id=job.id, document=place.next)
-    return address(request, "review_job", job_id=job.id)
+    return address(request, "review_job" if place.of else "review_start", job_id=job.id)
 
 
 _JOB = "/review/{job_id}"

@@ -28,7 +28,8 @@ export class Editor {
     this.textView = new TextView(root.querySelector("#text"), sent.text);
     this.linksView = new LinksView(this.textView);
     const hold = (id, argument) => {
-      this.dispatch({ type: "hold", id, argument });
+      // the focus says which it is
+      this.dispatch({ type: "hold", id, argument, quiet: true });
       this.textView.show(this.state.selection.focus);
     };
     const task = (name, on) => this.dispatch({ type: "task", task: name, on });
@@ -171,6 +172,7 @@ export class Editor {
       const { saved, conflict } = await save(this.root.dataset.save, body);
       if (saved) {
         this.draft.clear();
+        this.base = saved.review;
         this.opened = this.#content();
         this.draw();
         location.assign(saved.next);

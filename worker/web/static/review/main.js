@@ -9,6 +9,9 @@ import { stopAt, trimmed } from "./words.js";
 
 const TOUCH_MS = 400; // after the last change of a selection that a finger makes
 
+// a page that the browser kept would begin from a review that is no longer in force
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+
 const root = document.querySelector("#editor");
 try {
   const sent = await load(root.dataset.source);
