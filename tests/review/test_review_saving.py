@@ -9,8 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import Engine
+from support.pages_server import serving
 from support.review_job import reviewed_job
 from support.review_page import edit, go_to, press, said, saved, selected, stored
+
+from ruie.settings import Settings
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -132,6 +135,30 @@ def test_a_server_that_is_away_loses_nothing(
     expect(page.locator("#problem")).to_contain_text("What you did is kept here")
     context.set_offline(False)
     assert words(saved(page, engine, "plain")) == [("PLACE", "Orbis"), ("PLACE", "Leeds")]
+
+
+def test_it_works_behind_a_login_and_a_prefix(
+    page: Page, config: Settings, job: str, engine: Engine
+) -> None:
+    token = "a-token-of-the-tests"
+    with serving(config, token=token, prefix="/ruie") as base:
+        assert base.endswith("/ruie")
+        page.goto(f"{base}/login")
+        page.fill("#token", token)
+        with page.expect_navigation():
+            press(page, "Enter")
+        address = f"{base}/review/{job}"
+        edit(page, address, "plain")
+        go_to(page, "Leeds")
+        press(page, "2")
+        assert words(saved(page, engine, "plain")) == [("PLACE", "Orbis"), ("PLACE", "Leeds")]
+        assert "/ruie/review/" in page.url
+        # the login ends while a review is open: nothing is lost, and a new login saves it
+        edit(page, address, "emoji")
+        press(page, "2")
+        page.context.clear_cookies()
+        press(page, "s")
+        expect(page.locator("#problem")).to_contain_text("Your login has ended")
 
 
 def test_a_mouse_does_the_same(page: Page, address: str, engine: Engine) -> None:
