@@ -35,6 +35,12 @@ def reviewed_documents(conn: Connection, job: str | None = None) -> dict[str, in
     return {row[0]: row[1] for row in conn.execute(query)}
 
 
+def document_count(conn: Connection, job: str) -> int:
+    """How many documents a job has."""
+    query = select(func.count()).select_from(origins).where(origins.c.job_id == job)
+    return conn.scalar(query) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class TypeAgreement:
     """How far the model and people agree about a type: records that both have, as counts of a

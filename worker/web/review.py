@@ -10,7 +10,12 @@ from starlette.routing import Route
 
 from ruie.db import jobs
 from ruie.db.engine import reading
-from ruie.db.review_progress import TypeAgreement, agreement, reviewed_documents
+from ruie.db.review_progress import (
+    TypeAgreement,
+    agreement,
+    document_count,
+    reviewed_documents,
+)
 from ruie.errors import RuieError, UsageError
 from ruie.formats.jsonl import KEYS
 from ruie.records import Task
@@ -52,6 +57,7 @@ def review_job(request: Request) -> Response:
     job = web.client.job(request.path_params["job_id"])
     with reading(web.engine) as conn:
         reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
+        documents = document_count(conn, job.id)
         agreed = agreement(conn, job.id)
     tasks = []
     for task in Task:
@@ -59,7 +65,6 @@ def review_job(request: Request) -> Response:
         if listed:
             total = TypeAgreement(task, "", sum((o.score for o in listed), Score()))
             tasks.append((TITLES[task], total, listed))
-    documents = web.client.progress(job.id).documents
     return render(
         request, "review_job.html", job=job, reviewed=reviewed, documents=documents, tasks=tasks
     )

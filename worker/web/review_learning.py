@@ -7,7 +7,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruie.db import demonstrations
+from ruie.db.engine import reading
 from ruie.db.jobs import Job
+from ruie.db.review_progress import document_count
 from ruie.errors import RuieError, UsageError
 from ruie.worker import learning
 from ruie.worker.web.door import Door
@@ -62,7 +64,8 @@ def learn(request: Request) -> Response:
 
 
 def _check_size(web: Door, job: Job) -> None:
-    documents = web.client.progress(job.id).documents
+    with reading(web.engine) as conn:
+        documents = document_count(conn, job.id)
     if documents > MOST_DOCUMENTS and job.corpus is None:
         raise UsageError(
             f"The job has {documents:,} documents, more than a page counts.",
