@@ -142,7 +142,7 @@ def test_reviewed_agreement_and_scores_are_in_sight(
     assert by_task == scores["NER"]  # type: ignore[index]  # likewise
     shown = pages.get(f"/review/{job}").text
     assert "1 of 5 documents reviewed" in shown
-    assert ">ORGANISATION</th>" in shown
+    assert ">ORGANISATION</th>" in pages.get(f"/review/{job}/agreement").text
     assert ">works</a>" in pages.get("/review").text
 
 

@@ -246,6 +246,7 @@ def test_axe_finds_nothing_serious(
     look()
     page.goto(address)
     page.wait_for_selector(".queue")
+    page.wait_for_selector("text=save the first review")
     look()
     edit(page, address, "plain")
     go_to(page, "opened")

@@ -52,22 +52,28 @@ def review_jobs(request: Request) -> Response:
 
 
 def review_job(request: Request) -> Response:
-    """A job's reviews so far; its queue comes after the page, as choosing takes a while."""
+    """A job's page; what takes a while to choose or to compare comes after it."""
     web = door(request)
     job = web.client.job(request.path_params["job_id"])
     with reading(web.engine) as conn:
         reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
         documents = document_count(conn, job.id)
+    return render(request, "review_job.html", job=job, reviewed=reviewed, documents=documents)
+
+
+def review_agreement(request: Request) -> Response:
+    """How far the model and people agree, for the page of the job."""
+    web = door(request)
+    job = web.client.job(request.path_params["job_id"])
+    with reading(web.engine) as conn:
         agreed = agreement(conn, job.id)
     tasks = []
     for task in Task:
         listed = [one for one in agreed if one.task is task]
         if listed:
-            total = TypeAgreement(task, "", sum((o.score for o in listed), Score()))
+            total = TypeAgreement(task, "", sum((one.score for one in listed), Score()))
             tasks.append((TITLES[task], total, listed))
-    return render(
-        request, "review_job.html", job=job, reviewed=reviewed, documents=documents, tasks=tasks
-    )
+    return render(request, "review_agreement.html", tasks=tasks)
 
 
 def review_queue(request: Request) -> Response:
@@ -171,6 +177,7 @@ ROUTES = [
     Route("/review", review_jobs, name="review"),
     Route(_JOB, review_job, name="review_job"),
     Route(_JOB + "/queue", review_queue, name="review_queue"),
+    Route(_JOB + "/agreement", review_agreement, name="review_agreement"),
     Route(_JOB + "/start", review_start, name="review_start"),
     Route(_DOCUMENT, document_page, name="review_document"),
     Route(_DOCUMENT + "/records", document_json, name="review_records"),

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, make_url
 from ruie.db import reviews
 from ruie.db.engine import reading
 from ruie.db.jobs import Job
-from ruie.db.record_pages import DocumentRecords, SpanRecord, document_records
+from ruie.db.record_order import documents_in_source_order
+from ruie.db.record_pages import DocumentRecords, SpanRecord
 from ruie.errors import DatabaseError, UsageError
 from ruie.marked_html import hue, ordered
 from ruie.records import Task
@@ -24,7 +25,8 @@ LONGEST_NAME = 200
 def read(engine: Engine, job: Job, number: int) -> DocumentRecords:
     """A document of the job by its id. Raises `DatabaseError` where there is none, or nothing is
     left of it."""
-    document = next(document_records(engine, job.id, document=number), None)
+    found = documents_in_source_order(engine, job.id, limit=1, document=number)
+    document = next(found, None)
     if document is None or not document.text:
         raise DatabaseError(
             f"{job.id} has no document {number}, or it was forgotten.", "Choose another one."
