@@ -108,6 +108,8 @@ def current_reviews(
     )
     if job is not None:
         own = select(origins.c.document_id).where(origins.c.job_id == job)
+        if document is not None:  # by the index, not through all of the job
+            own = own.where(origins.c.document_id == document)
         digest = select(jobs.c.schema_digest).where(jobs.c.id == job).scalar_subquery()
         wanted = wanted.where(reviews.c.document_id.in_(own), reviews.c.schema_digest == digest)
     if document is not None:

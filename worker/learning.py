@@ -3,8 +3,9 @@ job's documents are asked again where their prompts change by it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, select
 
@@ -20,11 +21,15 @@ from ruie.formats.row import AnnotatedRow
 from ruie.lengths import shortened
 from ruie.prompts import PROMPT_VERSION
 from ruie.records import Demonstration, Item, Span, Task
+from ruie.request_parameters import is_flex
 from ruie.schema import Schema
-from ruie.settings import settings
+from ruie.settings import Settings, settings
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, enqueue
 from ruie.worker.ingest.sources.row_source import RowSource
+
+if TYPE_CHECKING:
+    from ruie.worker.estimate.types import Estimate
 
 READ_AT_A_TIME = 200
 
@@ -150,6 +155,37 @@ def _rows(engine: Engine, job_id: str) -> Iterator[dict[str, object]]:
             rows = conn.execute(query).all()
         for row in rows:
             yield {**(row.metadata or {}), "id": row.external_id, "text": row.text}
+
+
+def cost(
+    config: Settings,
+    engine: Engine,
+    lesson: Lesson,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Estimate:
+    """What asking the job's documents again would cost, by the rules of `ruie estimate`. progress:
+    called with the number of documents read."""
+    from ruie.worker.estimate.estimate import estimate, first_model  # it loads the encoder
+
+    job = lesson.job
+    own: list[Demonstration] = []
+    if job.demonstration_set is not None:
+        with reading(engine) as conn:
+            rows = demonstrations.read(conn, [job.demonstration_set])
+        own = [row.demonstration for row in rows]
+    return estimate(
+        config,
+        engine,
+        documents_of(engine, job.id, config.max_document_chars),
+        Schema.from_body(job.schema_body),
+        job.model or config.llm_model or first_model(config),
+        job.settings.decoding,
+        chunker=lesson.chunker,
+        context=job.settings.context,
+        mode="flex" if is_flex(job.settings.decoding.parameters) else "standard",
+        added=[*own, *lesson.rows],
+        progress=progress,
+    )
 
 
 def ask_again(

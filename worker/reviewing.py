@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from ruie.db.sql import pieces
 from ruie.errors import AnnotationError
 from ruie.formats.detection import Format
 from ruie.formats.files import lines
-from ruie.formats.jsonl import KEYS, to_line
-from ruie.formats.reading import FormatOptions, collect
-from ruie.formats.row import AnnotatedRow, Problem
+from ruie.formats.jsonl import KEYS, from_body, to_line
+from ruie.formats.reading import FormatOptions, Reading, collect
+from ruie.formats.row import AnnotatedRow, Problem, RowError
 from ruie.records import Grounding, Item, Span, Task
 from ruie.schema import Schema
 from ruie.scoring import Score, score_offsets
+
+PAGE = "ruie web"
+"""The source of reviews that were made on the page."""
 
 ROWS_AT_ONCE = 100
 """Rows that are stored in a transaction: workers wait for it with what they have of them."""
@@ -75,8 +79,62 @@ def import_reviews(engine: Engine, job: Job, path: Path, reviewer: str | None) -
     return Imported(counts[0], counts[1], tuple(problems), len(blank))
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Nothing was stored: somebody else's review came into force meanwhile."""
+
+    review: reviews.Review
+
+
+def store_review(
+    engine: Engine,
+    job: Job,
+    document: DocumentRecords,
+    records: Mapping[str, Any],
+    reviewer: str | None,
+    began_from: int | None,
+) -> reviews.Review | Overtaken:
+    """Store one document's review as `import_reviews` does; returns the review in force then.
+
+    records: lists under the keys of docs/data.md, of the tasks that were reviewed. began_from: the
+    id of the review that it began from, None where there was none; if another one is in force by
+    now, nothing is stored, unless both say the same. Raises `AnnotationError`, which says what is
+    wrong with the records.
+    """
+    schema = Schema.from_body(job.schema_body)
+    row = _checked_row(document, records, schema)
+    with engine.begin() as conn:
+        lock(conn, job.schema_digest)
+        known = reviews.find_document(conn, job.id, document.external_id, document.id)
+        if mismatch := _mismatch(known, row, job):
+            raise AnnotationError(f"The review was refused: {mismatch[0]}.", mismatch[1])
+        new = _review(row, document.id, schema, reviewer, PAGE)
+        current = next(reviews.current_reviews(conn, job.id, document.id), None)
+        other = current is not None and current.id != began_from
+        if current is not None and other and current.body != new.body:
+            return Overtaken(current)
+        if reviews.save_review(conn, job.id, job.schema_digest, new):
+            add_names(conn, names_in(new.body))
+        return next(reviews.current_reviews(conn, job.id, document.id))
+
+
+def _checked_row(
+    document: DocumentRecords, records: Mapping[str, Any], schema: Schema
+) -> AnnotatedRow:
+    """The row that these records make of the document. Raises `AnnotationError`."""
+    given = {key: records[key] for key in KEYS.values() if records.get(key) is not None}
+    try:
+        row = from_body({"id": document.external_id, "text": document.text, **given})
+    except RowError as error:
+        raise AnnotationError(f"The review was refused: {error.what}.", error.hint) from None
+    read = Reading(Path(PAGE), Format.JSONL, (row,), ()).against(schema)
+    for problem in read.problems:
+        raise AnnotationError(f"The review was refused: {problem.what}.", problem.hint)
+    return row
+
+
 def _review(
-    row: AnnotatedRow, document: int, schema: Schema, reviewer: str | None, path: Path
+    row: AnnotatedRow, document: int, schema: Schema, reviewer: str | None, source: Path | str
 ) -> reviews.NewReview:
     """What the row says of the tasks of the schema."""
     tasks = [task for task in row.gold if task in schema.tasks]
@@ -85,7 +143,9 @@ def _review(
         row.arguments if Task.ED in tasks else (),
     )  # fmt: skip  # only the tasks of the schema
     line = row.place.line if row.place else None
-    return reviews.NewReview(document, tasks, json.loads(to_line(gold)), reviewer, str(path), line)
+    return reviews.NewReview(
+        document, tasks, json.loads(to_line(gold)), reviewer, str(source), line
+    )
 
 
 def _mismatch(

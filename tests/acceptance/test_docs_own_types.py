@@ -11,38 +11,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.commands import ROOT
 from support.fleet import Process
+from support.own_types import ANNOTATED, OTHERS, PAGE
 from support.waiting import PATIENCE_S, wait_until
 
 from ruie.settings import load
 from ruie.worker.client import Client
 
-PAGE = (ROOT / "docs" / "own-types.md").read_text(encoding="utf-8")
 SCRIPT = "\n".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL))
-REVIEWED = {"ad2", "ad4", "ad5", "ad8", "ad11", "ad15"}
-GOLD = {
-    "ad1": ("Baker", ("sourdough", "pastry"), "19 euros an hour", "Oslo"),
-    "ad3": ("Night nurse", ("intensive care",), "2,900 euros a month", "Turin"),
-    "ad6": ("music teacher", ("piano",), "1,900 euros a month", "Porto"),
-    "ad7": ("Truck driver", ("tanker licence",), "60 zloty an hour", "Gdansk"),
-    "ad9": ("tractor mechanic", ("hydraulics",), "2,400 euros a month", "Bordeaux"),
-    "ad10": ("Data analyst", ("SQL", "statistics"), "3,100 euros a month", "Tallinn"),
-    "ad12": ("lighting technician", ("climb",), "260 kroner an hour", "Bergen"),
-    "ad13": ("Gardener", ("pruning",), "16 euros an hour", "Ghent"),
-    "ad14": ("dental assistant", ("X-ray training",), "4,800 francs a month", "Basel"),
-    "ad16": ("translator", ("Hungarian",), "3,300 euros a month", "Vienna"),
-}
-RIGHT = {
-    (name, kind, words)
-    for name, (job, skills, pay, place) in GOLD.items()
-    for kind, words in (
-        ("OCCUPATION", job),
-        *(("SKILL", skill) for skill in skills),
-        ("PAY", pay),
-        ("PLACE", place),
-    )
-}
+RIGHT = {(name, kind, words) for name, listed in OTHERS.items() for kind, words in listed}
 """By document, type and words."""
 
 
@@ -65,7 +42,7 @@ def found(database: Path, job: str) -> set[tuple[str, str, str]]:
     sql = "SELECT external_id, type, text FROM entity_mentions WHERE job_id = :job"
     with Client(config) as client, client.engine.connect() as conn:
         rows = {tuple(row) for row in conn.execute(text(sql), {"job": job})}
-    return {row for row in rows if row[0] not in REVIEWED}
+    return {row for row in rows if row[0] not in ANNOTATED}
 
 
 @pytest.mark.slow  # a minute of the local model; test_own_types.py is the short form

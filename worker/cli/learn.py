@@ -74,34 +74,11 @@ def _say(lesson: Lesson) -> None:
 
 def _estimate(client: Client, lesson: Lesson) -> Estimate:
     """What asking JOB's documents again costs."""
-    from ruie.db import demonstrations
-    from ruie.db.engine import reading
-    from ruie.request_parameters import is_flex
-    from ruie.schema import Schema
-    from ruie.worker.estimate.estimate import estimate, first_model
-    from ruie.worker.learning import documents_of
+    from ruie.worker import learning
     from ruie.worker.terminal import document_counter
 
-    job, config = lesson.job, client.config
-    own = []
-    if job.demonstration_set is not None:
-        with reading(client.engine) as conn:
-            rows = demonstrations.read(conn, [job.demonstration_set])
-        own = [row.demonstration for row in rows]
     with document_counter("estimating") as progress:
-        return estimate(
-            config,
-            client.engine,
-            documents_of(client.engine, job.id, config.max_document_chars),
-            Schema.from_body(job.schema_body),
-            job.model or config.llm_model or first_model(config),
-            job.settings.decoding,
-            chunker=lesson.chunker,
-            context=job.settings.context,
-            mode="flex" if is_flex(job.settings.decoding.parameters) else "standard",
-            added=[*own, *lesson.rows],
-            progress=progress,
-        )
+        return learning.cost(client.config, client.engine, lesson, progress)
 
 
 def _say_cost(result: Estimate) -> None:

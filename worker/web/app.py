@@ -17,7 +17,7 @@ from ruie.db.outage import database_error
 from ruie.errors import RuieError, UnavailableError, UsageError
 from ruie.settings import Settings
 from ruie.worker.client import Client
-from ruie.worker.web import documents, fleet, jobs, login, sql
+from ruie.worker.web import documents, fleet, jobs, login, review, sql
 from ruie.worker.web.door import Door
 from ruie.worker.web.pages import HERE, redirect, render
 from ruie.worker.web.security import Guard
@@ -38,6 +38,7 @@ class Section:
 SECTIONS = (
     Section("Jobs", "jobs", "/jobs", jobs.ROUTES),
     Section("Documents", "documents", "/documents", documents.ROUTES),
+    Section("Review", "review", "/review", review.ROUTES),
     Section("Fleet", "fleet", "/fleet", fleet.ROUTES),
     Section("SQL", "sql", "/sql", sql.ROUTES),
 )
@@ -80,11 +81,13 @@ def build_app(
 
 
 class _Static(StaticFiles):
-    """Files whose addresses change with each version."""
+    """Files whose addresses change with each version; those that a script imports have none in
+    their addresses, and the browser asks each time whether they changed."""
 
     async def get_response(self, path: str, scope: object) -> Response:
         response = await super().get_response(path, scope)  # type: ignore[arg-type]  # as given
-        response.headers["Cache-Control"] = "public, max-age=86400"
+        versioned = isinstance(scope, dict) and scope.get("query_string")
+        response.headers["Cache-Control"] = "public, max-age=86400" if versioned else "no-cache"
         return response
 
 
