@@ -27,7 +27,7 @@ def web(host: str, port: int, next_port: bool, token: str | None, prefix: str) -
     Other machines reach it only with --host, which needs a token.
     """
     from ruie.settings import settings
-    from ruie.worker.terminal import start_logging
+    from ruie.worker.logs import start_logging
 
     if not web_is_installed():
         raise UnavailableError(
@@ -36,7 +36,7 @@ def web(host: str, port: int, next_port: bool, token: str | None, prefix: str) -
     from ruie.worker.web.server import WebServer
 
     config = settings()
-    start_logging()
+    start_logging(config.log_format)
     secret = config.web_token.get_secret_value() if token is None else token
     others = NEXT_PORTS if next_port else 0
     server = WebServer(config, host, port, secret, prefix, others=others)
