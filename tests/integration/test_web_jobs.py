@@ -82,12 +82,13 @@ def test_pausing_resuming_and_cancelling(site: Site) -> None:
 
 def test_raising_the_cap(site: Site) -> None:
     job = _waiting(site)
-    priced = site.client.config
-    assert priced.llm_prices == {}
     page = site.get(f"/jobs/{job}")
     wrong = site.visitor.post(f"/jobs/{job}/cap", {"usd": "lots"}, page)
     assert wrong.status == 400
     assert "'lots' is no amount." in wrong.words
+    done = site.visitor.post(f"/jobs/{job}/cap", {"usd": "2.5"}, page)
+    assert "The job may cost 2.5000 USD now; it is running." in done.words
+    assert site.client.job(job).cap_nusd == 2_500_000_000
     done = site.visitor.post(f"/jobs/{job}/cap", {"usd": ""}, page)
     assert "has no cap now" in done.words
     assert site.client.job(job).cap_nusd is None

@@ -41,7 +41,12 @@ def site(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     engine = open_engine(database_url)
     job = news.build(engine, tmp_path)
     query_url = _reader_url(engine)
-    config = load(database_url=database_url, query_database_url=query_url, redis_url="")
+    config = load(
+        database_url=database_url,
+        query_database_url=query_url,
+        redis_url="",
+        llm_prices={"small": {"input": 1, "output": 2}},
+    )
     with serving(config) as url, Client(config) as client:
         yield Site(Visitor(url), client, job)
     engine.dispose()
