@@ -82,6 +82,8 @@ class AsyncClient:
     pause = _threaded(Client.pause)
     resume = _threaded(Client.resume)
     cancel = _threaded(Client.cancel)
+    set_cap = _threaded(Client.set_cap)
+    committed_usd = _threaded(Client.committed_usd)
     quarantined = _threaded(Client.quarantined)
     retry = _threaded(Client.retry)
     change_job = _threaded(Client.change_job)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
-from support.databases import BACKENDS, Server
+from support.databases import Server
 from support.endpoint import Reply, ScriptedEndpoint, answer
 from support.fleet import Fleet
 from support.waiting import wait_until
@@ -66,7 +66,7 @@ def copy_of(url: str, server: Server, folder: Path) -> str:
     return other
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_a_job_goes_on_from_a_backup(
     backend: str, request: pytest.FixtureRequest, bundle_path: Path, tmp_path: Path
 ) -> None:

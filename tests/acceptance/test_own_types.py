@@ -75,6 +75,11 @@ def sets(fleet: Fleet, job: str) -> set[str]:
     return {versions for versions, _ in rows}
 
 
+@pytest.mark.parametrize(
+    "database_url",
+    ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_annotated_rows_and_corrections_are_shown_at_once(
     fleet: Fleet, endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:

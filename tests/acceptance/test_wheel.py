@@ -60,7 +60,7 @@ def files_of_the_packages() -> Iterator[str]:
     for package in PACKAGES:
         folder = ROOT / package.replace(".", "/")
         for pattern in ("*.py", *data.get(package, ())):
-            for file in folder.glob(pattern):
+            for file in filter(Path.is_file, folder.glob(pattern)):
                 yield f"{package.replace('.', '/')}/{file.relative_to(folder).as_posix()}"
 
 
@@ -75,6 +75,8 @@ def test_the_wheel_holds_the_packages_their_data_and_the_licences_alone(wheel: P
         "ruie/worker/cli/__main__.py",
         "ruie/worker/export/page.css",
         "ruie/worker/limits/script.lua",
+        "ruie/worker/web/static/htmx.min.js",
+        "ruie/worker/web/templates/base.html",
         "ruie/exporter/training/__init__.py",
     }
     with zipfile.ZipFile(wheel) as archive:

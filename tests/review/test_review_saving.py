@@ -226,8 +226,7 @@ def test_a_text_of_100_000_characters_is_usable(page: Page, address: str, engine
     assert "ORGANISATION" in body
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
 def test_axe_finds_nothing_serious(
     browser: Browser, address: str, scheme: Literal["light", "dark"], width: int
 ) -> None:
