@@ -18,6 +18,7 @@ from celery import Celery
 from celery.signals import task_received, worker_ready
 from celery.worker import state
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from ruie.worker.messages import QUEUE
 
@@ -44,16 +45,17 @@ def watch(
     on_silence: Callable[[], None],
     silent_s: float = SILENT_S,
     look_s: float = LOOK_S,
+    stop: threading.Event | None = None,
 ) -> None:
     """Check every `look_s` seconds; call `on_silence`, and return, once messages have waited for
-    `silent_s` seconds while this worker took none and was idle."""
+    `silent_s` seconds while this worker took none and was idle. Return when `stop` is set."""
+    stop = stop or threading.Event()
     waiting_since: float | None = None
-    while True:
-        time.sleep(look_s)
+    while not stop.wait(look_s):
         try:
             with app.connection_for_read() as connection:
                 waiting = connection.default_channel.queue_declare(QUEUE).message_count > 0
-        except (OperationalError, OSError):
+        except (OperationalError, RedisError, OSError):
             waiting = False  # Redis is away: no worker can take anything
         if not waiting or state.active_requests or state.reserved_requests:
             waiting_since = None

@@ -25,7 +25,7 @@ from ruie.worker.ingest.dry_run import DryRun
 from ruie.worker.ingest.enqueue import Enqueued, EnqueueProgress
 
 SCHEMA = Schema("news", entities={"person": ""}, relations={"knows": ""})
-DOCUMENTS = 40_000
+DOCUMENTS = 30_000
 COUNTS = ("documents", "new_documents", "items", "refused", "changed", "unchanged", "removed")
 
 
