@@ -31,7 +31,7 @@ demo: $(STAMP)
 	@$(BIN)/ruie demo
 
 test: $(STAMP)
-	$(BIN)/pytest -m "not slow and not chaos" -n 5 $(SPREAD)
+	$(BIN)/pytest -m "not slow and not chaos" -n 4 $(SPREAD)
 	$(BIN)/pytest tests/chaos -m "chaos and not slow" -n 3
 
 check: lint types contracts test
