@@ -68,5 +68,5 @@ def start_logging(form: LogFormat = "human") -> None:
     handler.setFormatter(_Json() if form == "json" else _Lines(line, datefmt="%H:%M:%S"))
     handler.addFilter(_WithIds())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for noisy in ("httpx2", "openai", "kombu", "celery.redirected", "amqp"):
+    for noisy in ("alembic", "httpx2", "openai", "kombu", "celery.redirected", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
