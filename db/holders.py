@@ -11,8 +11,9 @@ from ruie.db.item_states import LEASED, PENDING, RETRY
 from ruie.db.models import jobs, work_items
 from ruie.db.types import utcnow
 
-LOOKED_AT = 1000
-"""Of each job and state so many items with the lowest ids: they are sent in this order."""
+LOOKED_AT = 4096
+"""The oldest items that wait, of each job and state, are sought among so many with the lowest ids:
+items are sent in the order of their ids, and more than are sent at a time cannot have come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,13 @@ def waiting(conn: Connection, limit: int = 50) -> list[Waiting]:
     running = select(jobs.c.id, jobs.c.name).where(jobs.c.state == "running")
     newest = running.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     return [
-        Waiting(row.id, row.name, _oldest_s(conn, row.id, PENDING), _oldest_s(conn, row.id, RETRY))
+        Waiting(row.id, row.name, oldest_s(conn, row.id, PENDING), oldest_s(conn, row.id, RETRY))
         for row in conn.execute(newest).all()
     ]
 
 
-def _oldest_s(conn: Connection, job_id: str, state: ColumnElement[str]) -> float | None:
+def oldest_s(conn: Connection, job_id: str, state: ColumnElement[str]) -> float | None:
+    """Seconds for which an item of a job has been in a state, the longest; None: there is none."""
     first = (
         select(work_items.c.updated_at)
         .where(work_items.c.job_id == job_id, work_items.c.state == state)

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from ruie.db.fleet import OPEN
+from ruie.db.holders import oldest_s
 from ruie.db.item_states import LEASED, PENDING, RETRY
 from ruie.db.models import ITEM_STATES, attempts, jobs, quarantine, work_items
 from ruie.db.reaper import WORKER_LOST
-from ruie.db.types import utcnow
-
-WAITING_ROWS = 4096
-"""The oldest items that wait, of each job and state, are sought among so many with the lowest ids:
-items are sent in the order of their ids, and more than are sent at a time cannot have come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +51,10 @@ def _items(conn: Connection, open_: list[str]) -> dict[tuple[str, str, str], int
 
 
 def _oldest(conn: Connection, open_: list[str]) -> dict[tuple[str, str], float]:
-    now = conn.execute(select(utcnow())).scalar_one()
-    oldest: dict[tuple[str, str], float] = {}
-    for job in open_:
-        for name, state in (("pending", PENDING), ("leased", LEASED), ("retry", RETRY)):
-            first = (
-                select(work_items.c.updated_at)
-                .where(work_items.c.job_id == job, work_items.c.state == state)
-                .order_by(work_items.c.id)
-                .limit(WAITING_ROWS)
-                .subquery()
-            )
-            since = conn.execute(select(func.min(first.c.updated_at))).scalar()
-            oldest[job, name] = max(0.0, (now - since).total_seconds()) if since else 0.0
-    return oldest
+    states = (("pending", PENDING), ("leased", LEASED), ("retry", RETRY))
+    return {
+        (job, name): oldest_s(conn, job, state) or 0.0 for job in open_ for name, state in states
+    }
 
 
 def _quarantine(conn: Connection, open_: list[str]) -> dict[tuple[str, str], int]:
