@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from ruie.db.fleet import OPEN
 from ruie.db.holders import oldest_s
-from ruie.db.item_states import LEASED, PENDING, RETRY
+from ruie.db.item_states import LEASED, PENDING, RETRY, SUBMITTED
 from ruie.db.models import ITEM_STATES, attempts, jobs, quarantine, work_items
 from ruie.db.reaper import WORKER_LOST
 
@@ -51,7 +51,9 @@ def _items(conn: Connection, open_: list[str]) -> dict[tuple[str, str, str], int
 
 
 def _oldest(conn: Connection, open_: list[str]) -> dict[tuple[str, str], float]:
-    states = (("pending", PENDING), ("leased", LEASED), ("retry", RETRY))
+    states = (
+        ("pending", PENDING), ("leased", LEASED), ("submitted", SUBMITTED), ("retry", RETRY)
+    )  # fmt: skip  # one line
     return {
         (job, name): oldest_s(conn, job, state) or 0.0 for job in open_ for name, state in states
     }

@@ -2,9 +2,11 @@
 
     pending ─dispatch─▶ pending, named by a message ─lease─▶ leased ─save_result─▶ done
        ▲                                                      │ │ └─quarantine─▶ quarantined
-       └──────── not_before passed ── retry ◀─────────────────┘ └─ reap: the worker was lost
+       ├──────── not_before passed ── retry ◀─────────────────┤ └─ reap: the worker was lost
+       └──────── its answer came ──── submitted ◀─────────────┘
 
-An item that is pending or waits for its retry may also be cancelled.
+An item that no worker holds may also be cancelled. One that is submitted has its request in a batch
+at the provider, or waiting for one (db/provider_requests.py).
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from ruie.db.types import utcnow
 _STATES: dict[str, ColumnElement[str]] = {
     state: literal_column(f"'{state}'") for state in ITEM_STATES
 }
-PENDING, LEASED, DONE, RETRY, QUARANTINED, CANCELLED = (_STATES[state] for state in ITEM_STATES)
+PENDING, LEASED, SUBMITTED, DONE, RETRY, QUARANTINED, CANCELLED = (
+    _STATES[state] for state in ITEM_STATES
+)
+OPEN = (PENDING, LEASED, SUBMITTED, RETRY)
 
 NOT_SENT: dict[str, Any] = {"batch": None, "dispatched_until": None}
 """The columns of an item that no message names."""
@@ -45,7 +50,7 @@ HELD = and_(
 def cancel_waiting(conn: Connection, of_jobs: ColumnElement[bool]) -> None:
     """Cancel those items of the jobs that no worker holds."""
     # One statement for each state, which has a small index of its own.
-    for state in (PENDING, RETRY):
+    for state in (PENDING, RETRY, SUBMITTED):
         conn.execute(
             update(work_items)
             .where(of_jobs, work_items.c.state == state)

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
-from ruie.db.item_states import NOT_SENT, PENDING, RETRY
+from ruie.db.item_states import NOT_SENT, OPEN, PENDING, RETRY
 from ruie.db.jobs import Job, get_job, question_of
-from ruie.db.models import jobs, work_items
+from ruie.db.models import ITEM_STATES, jobs, work_items
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 from ruie.lengths import LONGEST_MODEL_BYTES, check_length
@@ -41,7 +41,7 @@ class ChangedJob:
     is different.
 
     waiting: items that no worker holds. leased: those that workers hold; their calls are made as
-    before the change. own_model: of both, those that `ruie retry --model` gave a model of their
+    before the change. submitted: those in a batch at the provider, or waiting for one. own_model: of both, those that `ruie retry --model` gave a model of their
     own, which they keep.
     """
 
@@ -52,6 +52,7 @@ class ChangedJob:
     done: int
     quarantined: int
     own_model: int
+    submitted: int = 0
 
 
 def change_job(conn: Connection, job_id: str, change: JobChange) -> ChangedJob:
@@ -74,7 +75,7 @@ def change_job(conn: Connection, job_id: str, change: JobChange) -> ChangedJob:
     question = old.question
     if asks_anew:
         question = question_of(new)
-        if counts["done"] or counts["leased"] or counts["quarantined"]:
+        if any(counts[state] for state in ("done", "leased", "submitted", "quarantined")):
             question = _mixed(old, question)
     if differing:
         conn.execute(
@@ -89,12 +90,13 @@ def change_job(conn: Connection, job_id: str, change: JobChange) -> ChangedJob:
             )
         )
     own = [work_items.c.job_id == job_id, work_items.c.model.is_not(None)]
-    open_ = work_items.c.state.in_(("pending", "retry", "leased"))
+    open_ = work_items.c.state.in_(OPEN)
     return ChangedJob(
         job=replace(new, question=question),
         changed=differing,
         waiting=counts["pending"] + counts["retry"],
         leased=counts["leased"],
+        submitted=counts["submitted"],
         done=counts["done"],
         quarantined=counts["quarantined"],
         own_model=conn.execute(
@@ -145,7 +147,7 @@ def _check(job: Job, differing: Mapping[str, Any], counts: Mapping[str, int]) ->
 
 
 def _counts(conn: Connection, job_id: str) -> dict[str, int]:
-    counts = dict.fromkeys(("pending", "retry", "leased", "done", "quarantined", "cancelled"), 0)
+    counts = dict.fromkeys(ITEM_STATES, 0)
     query = select(work_items.c.state, func.count()).where(work_items.c.job_id == job_id)
     return counts | {row[0]: row[1] for row in conn.execute(query.group_by(work_items.c.state))}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, update
 
-from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY, cancel_waiting
+from ruie.db.item_states import NOT_SENT, OPEN, cancel_waiting
 from ruie.db.jobs import Job, JobState, PausedBy, get_job
 from ruie.db.models import JOB_STATES, jobs, work_items
 from ruie.db.sql import changed
@@ -111,7 +111,7 @@ def close_jobs(conn: Connection) -> list[str]:
     # One condition for each state, which has a small index of its own.
     nothing_open = [
         ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
-        for state in (PENDING, LEASED, RETRY)
+        for state in OPEN
     ]
     return list(
         conn.scalars(

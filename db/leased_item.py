@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from ruie.db.models import chunks, documents, events, work_items
+from ruie.modes import Mode
 from ruie.records import Grounding, Span, Task, Trigger
 
 
@@ -19,6 +20,7 @@ class Overrides:
     model: str | None = None
     max_tokens: int | None = None
     demonstrations: int | None = None
+    mode: Mode | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None, by name: the names of columns of `work_items`."""
@@ -75,6 +77,7 @@ _ITEMS = (
         work_items.c.model,
         work_items.c.max_tokens,
         work_items.c.demonstrations,
+        work_items.c.mode,
         events.c.type,
         events.c.trigger_text,
         events.c.trigger_start,
@@ -110,7 +113,7 @@ def _leased(row: Any) -> LeasedItem:
         trigger=trigger,
         attempts=row.attempts,
         losses=row.losses,
-        overrides=Overrides(row.model, row.max_tokens, row.demonstrations),
+        overrides=Overrides(row.model, row.max_tokens, row.demonstrations, row.mode),
         part=row.part,
     )
 

@@ -20,7 +20,8 @@ BLOCKING = ("error", "job_cap")
 
 @dataclass(frozen=True, slots=True)
 class TaskProgress:
-    """Work items of one task by state. `retry`: waiting for their next attempt."""
+    """Work items of one task by state. `retry`: waiting for their next attempt.
+    `submitted`: in a batch at the provider, or waiting for one."""
 
     task: Task
     pending: int = 0
@@ -29,6 +30,7 @@ class TaskProgress:
     done: int = 0
     quarantined: int = 0
     cancelled: int = 0
+    submitted: int = 0
 
     @property
     def items(self) -> int:
@@ -36,7 +38,7 @@ class TaskProgress:
 
     @property
     def open(self) -> int:
-        return self.pending + self.leased + self.retry
+        return self.pending + self.leased + self.submitted + self.retry
 
     @property
     def closed(self) -> int:

@@ -55,6 +55,8 @@ class NewExtraction:
     prompt_key: str | None = None
     demonstration_sets: Sequence[int] = ()
     finish_reason: str | None = None
+    provider_batch_id: int | None = None
+    """In which batch at the provider it came (db/provider_batches.py)."""
 
 
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
@@ -166,6 +168,7 @@ def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
         "raw_output": extraction.raw_output,
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in extraction.rejects],
         "reused_from": extraction.reused_from,
+        "provider_batch_id": extraction.provider_batch_id,
     }
 
 
@@ -206,6 +209,7 @@ def copy_result(
         **usage_columns(Usage()),
         "latency_s": 0.0,
         "reused_from": source.reused_from or source.id,
+        "provider_batch_id": None,
     }
     for name in ("id", "created_at", "source", "review_id"):
         del values[name]

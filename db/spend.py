@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from ruie.db.item_states import HELD, LEASED
 from ruie.db.leased_item import LeasedItem
-from ruie.db.models import jobs, spend_accounts, spend_refunds, work_items
+from ruie.db.models import jobs, provider_requests, spend_accounts, spend_refunds, work_items
 from ruie.db.sql import changed, insert_new
 from ruie.db.types import utcnow
 
@@ -113,6 +113,17 @@ def settle(conn: Connection, job_id: str, reservation: Reservation, cost_nusd: i
         )
 
 
+def charge(conn: Connection, job_id: str, nusd: int) -> None:
+    """Add what was charged although nothing was reserved for it."""
+    accounts = [today(conn), job_id]
+    _apply_refunds(conn, accounts)
+    conn.execute(
+        update(spend_accounts)
+        .where(spend_accounts.c.account.in_(accounts))
+        .values(committed_nusd=spend_accounts.c.committed_nusd + nusd)
+    )
+
+
 def committed_nusd(conn: Connection, account: str) -> int:
     """What a job (its id) or a day has spent and reserved for calls in flight."""
     account_nusd = select(spend_accounts.c.committed_nusd).where(
@@ -196,14 +207,20 @@ def _refund_possible(conn: Connection, account: str) -> bool:
         work_items.c.reserved_nusd.is_not(None),
         or_(work_items.c.job_id == account, work_items.c.reserved_on == account),
     )
+    in_batches = select(provider_requests.c.id).where(
+        provider_requests.c.reserved_nusd.is_not(None),
+        or_(provider_requests.c.job_id == account, provider_requests.c.reserved_on == account),
+    )
     refunds = select(spend_refunds.c.id).where(spend_refunds.c.account == account)
-    return any(conn.execute(query.limit(1)).first() is not None for query in (in_flight, refunds))
+    possible = (in_flight, in_batches, refunds)
+    return any(conn.execute(query.limit(1)).first() is not None for query in possible)
 
 
 __all__ = [
     "NUSD",
     "Denied",
     "Reservation",
+    "charge",
     "committed_nusd",
     "reserve",
     "resume_within_caps",

@@ -74,6 +74,7 @@ SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.t
     COUNT(w.id) AS items,
     COUNT(CASE WHEN w.state = 'pending' THEN 1 END) AS pending,
     COUNT(CASE WHEN w.state = 'leased' THEN 1 END) AS leased,
+    COUNT(CASE WHEN w.state = 'submitted' THEN 1 END) AS submitted,
     COUNT(CASE WHEN w.state = 'retry' THEN 1 END) AS retry,
     COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS done,
     COUNT(CASE WHEN w.state = 'quarantined' THEN 1 END) AS quarantined,

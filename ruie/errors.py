@@ -136,6 +136,8 @@ class CallError(RuieError):
         """Whether calls of different items fail so: then it is no fault of this item's."""
         self.outages: int | None = None
         """How often the endpoint had been away when the call was sent, where it concerns that."""
+        self.status: int | None = None
+        """Of HTTP, where the endpoint answered with an error."""
 
 
 class TransientCallError(CallError):

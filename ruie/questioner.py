@@ -18,10 +18,10 @@ from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.grammar import CUT_OFF, grammar
 from ruie.idempotency import prompt_key, question_key
 from ruie.llm import Call, Completion, LLMClient
+from ruie.modes import FLEX_TIMEOUT_S, is_flex
 from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query, Reject, RejectReason
-from ruie.request_parameters import FLEX_TIMEOUT_S, is_flex
 
 
 class Retriever(Protocol):

@@ -54,18 +54,6 @@ WITHOUT_EFFECT = frozenset(
 Those that are not listed may shape the answer."""
 
 
-FLEX = {"service_tier": "flex"}
-"""Half the price, where a provider has it, for a call that may take minutes."""
-FLEX_TIMEOUT_S = 900.0
-"""How long a call in the tier flex may take, as providers advise:
-developers.openai.com/api/docs/guides/flex-processing"""
-
-
-def is_flex(parameters: Mapping[str, Any]) -> bool:
-    """Whether a request asks for the service tier flex."""
-    return parameters.get("service_tier") == FLEX["service_tier"]
-
-
 def refusal(parameters: Mapping[str, Any]) -> str:
     """Why these parameters cannot be added to a request, or ""."""
     for name in parameters:

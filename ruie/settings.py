@@ -125,8 +125,32 @@ class Settings(BaseSettings):
     llm_parameters: Annotated[dict[str, JsonValue], AfterValidator(checked_parameters)] = Field(
         {}, description="parameters added to each request (a JSON object)"
     )
-    llm_mode: Literal["standard", "flex"] = Field(
-        "standard", description="of jobs: standard, or flex (slower, at half the price)"
+    llm_mode: Literal["standard", "flex", "batch"] = Field(
+        "standard",
+        description="of jobs: standard, flex (slower, at half the price), "
+        "batch (within hours, at half the price)",
+    )
+    llm_batch_wait_s: float = Field(
+        600.0, ge=0, description="seconds that a request waits for others to be sent with"
+    )
+    llm_batch_requests: int = Field(10_000, ge=1, description="most requests in one batch")
+    llm_batch_tokens: int = Field(
+        0,
+        ge=0,
+        description="most input tokens of a model in all batches at the provider, estimated; "
+        "0: as many as it takes",
+    )
+    llm_batch_poll_s: float = Field(
+        60.0, gt=0, description="seconds between two looks at a batch, at most"
+    )
+    llm_batch_deadline_h: float = Field(
+        26.0, gt=0, description="hours after which a batch is cancelled, and what is left goes on"
+    )
+    llm_batch_settle_s: float = Field(
+        120.0,
+        ge=0,
+        description="seconds for which a batch is sought whose creation was not confirmed, before "
+        "it is created again",
     )
     llm_timeout_s: float = Field(120.0, gt=0, description="timeout of one call, seconds")
     llm_max_in_flight: int = Field(

@@ -22,6 +22,8 @@ class TokenPrices(BaseModel):
     """Of input written to the provider's cache."""
     flex: ModelPrices | None = None
     """In the service tier "flex"."""
+    batch: ModelPrices | None = None
+    """In a batch."""
 
 
 def _form(prices: object) -> str:

@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from ruie.annotations import schema_demonstrations
 from ruie.db import demonstrations, jobs
 from ruie.db.job_settings import JobSettings
 from ruie.db.spend import to_nusd
 from ruie.lengths import shortened
+from ruie.modes import Mode, in_mode, mode_of
 from ruie.prompts import PROMPT_VERSION
-from ruie.request_parameters import FLEX
 from ruie.schema import Schema
 from ruie.secrets import without_credentials
 from ruie.worker.estimate.types import Estimate
@@ -137,8 +137,10 @@ class Client(JobClient):
             check_cap(cap_usd, model, config)
         # a worker adds those of its settings, like the headers, so that a wrong one can be mended
         parameters = checked(options.get("parameters") or {})
-        if (options.get("mode") or config.llm_mode) == "flex":
-            parameters = {**parameters, **FLEX}
+        mode = options.get("mode") or mode_of(parameters)
+        if "mode" not in options and mode == "standard":
+            mode = config.llm_mode
+        parameters = in_mode(parameters, mode)
         shaped = replace(decoding(config), parameters=parameters)
         stored = options.get("demonstration_set")
         return jobs.NewJob(
@@ -149,7 +151,12 @@ class Client(JobClient):
             model=model,
             endpoint=config.llm_endpoint,
             prompt_version=PROMPT_VERSION,
-            settings=JobSettings(shaped, chunker(config), options.get("context") or ""),
+            settings=JobSettings(
+                shaped,
+                chunker(config),
+                options.get("context") or "",
+                options.get("fallback") == "standard",
+            ),
             priority=jobs.Priority[options.get("priority", "normal").upper()],
             cap_nusd=to_nusd(cap_usd),
             forced=options.get("force", False),
@@ -168,7 +175,7 @@ class Client(JobClient):
         model: str = "",
         sample: int = 200,
         context: str = "",
-        mode: Literal["standard", "flex"] | None = None,
+        mode: Mode | None = None,
         progress: Callable[[int], None] = lambda _: None,
         mapping: ColumnMapping = DEFAULT,
         input_format: str = "",

@@ -35,6 +35,7 @@ from ruie.worker.endpoint_probe import EndpointProbe
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.messages import BATCH_TASK, QUEUE
+from ruie.worker.provider_batches import BatchSender
 from ruie.worker.schedule_runner import ScheduleRunner, fire
 from ruie.worker.useful_work import advise
 
@@ -91,6 +92,7 @@ class Coordinator:
         self._folding = Folding(engine)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
+        self._batches = BatchSender(config)
         self._away = False
         self.stop = threading.Event()
 
@@ -128,6 +130,7 @@ class Coordinator:
                 log.warning("Redis is away (%s), trying again", error)
                 pause = 1.0
             self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        self._batches.stop()
         self._runner.stop()
         self._resign()
 
@@ -140,6 +143,8 @@ class Coordinator:
             self._restore_redis()
         returned, quarantined = self._reap()
         self._watch_endpoints()
+        if self.lead is not None:
+            self._batches.lead(self.lead)
         sent = 0 if self._away else self._fill()
         closed = self._resume_and_close()
         self._schedules()

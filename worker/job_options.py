@@ -12,7 +12,8 @@ from ruie.db.jobs import Job, Priority
 from ruie.db.spend import NUSD
 from ruie.decoding import Decoding
 from ruie.errors import UsageError
-from ruie.request_parameters import FLEX, is_flex, refusal
+from ruie.modes import Mode, in_mode, mode_of
+from ruie.request_parameters import refusal
 from ruie.settings import Settings
 from ruie.worker.prices import price_of
 
@@ -36,8 +37,12 @@ class Options(TypedDict, total=False):
     changed are enqueued, and those that are gone are marked as removed. Ids identify documents."""
     parameters: Mapping[str, Any]
     """Added to each request, as `RUIE_LLM_PARAMETERS` of the workers; these come first."""
-    mode: Literal["standard", "flex"]
-    """flex: calls are slower and cost half, where the provider has that service tier."""
+    mode: Mode
+    """flex: calls are slower and cost half, where the provider has that service tier. batch: they
+    are sent together and answered within hours, for half too."""
+    fallback: Literal["none", "standard"]
+    """Of what a batch has not answered when its time is up: it is asked in another batch, or one
+    by one."""
     demonstration_set: int
     """Of the table `demonstration_sets`, in place of the schema's file."""
     refresh: bool
@@ -55,7 +60,7 @@ class Changes(TypedDict, total=False):
     stop: Sequence[str]
     parameters: Mapping[str, Any]
     """In place of all that it has; the mode stays."""
-    mode: Literal["standard", "flex"]
+    mode: Mode
     priority: Literal["live", "normal", "backfill"]
 
 
@@ -72,11 +77,7 @@ def job_change(job: Job, changes: Changes, config: Settings) -> JobChange:
     if "parameters" in changes or "mode" in changes:
         has = job.settings.decoding.parameters
         parameters = checked(changes.get("parameters", has))
-        mode = changes.get("mode", "flex" if is_flex(has) else "standard")
-        if mode == "flex":
-            parameters = {**parameters, **FLEX}
-        elif "mode" in changes and is_flex(parameters):
-            parameters = {name: parameters[name] for name in parameters if name not in FLEX}
+        parameters = in_mode(parameters, changes.get("mode", mode_of(has)))
     priority = changes.get("priority")
     return JobChange(
         name=changes.get("name"),

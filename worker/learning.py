@@ -19,9 +19,9 @@ from ruie.errors import UsageError
 from ruie.formats.jsonl import from_body
 from ruie.formats.row import AnnotatedRow
 from ruie.lengths import shortened
+from ruie.modes import mode_of
 from ruie.prompts import PROMPT_VERSION
 from ruie.records import Demonstration, Item, Span, Task
-from ruie.request_parameters import is_flex
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.ingest.documents import DocumentOrError
@@ -182,7 +182,7 @@ def cost(
         job.settings.decoding,
         chunker=lesson.chunker,
         context=job.settings.context,
-        mode="flex" if is_flex(job.settings.decoding.parameters) else "standard",
+        mode=mode_of(job.settings.decoding.parameters),
         added=[*own, *lesson.rows],
         progress=progress,
     )

@@ -9,6 +9,12 @@ from ruie.db.models.demonstrations import (
 from ruie.db.models.endpoints import Endpoint, RequestProfileRow
 from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
+from ruie.db.models.provider_batches import (
+    PROVIDER_BATCH_STATES,
+    REQUEST_STATES,
+    ProviderBatch,
+    ProviderRequest,
+)
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
 from ruie.db.models.reviews import Review
 from ruie.db.models.search import FTS, DocumentPart, SearchState
@@ -60,6 +66,8 @@ schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
 endpoints = table(Endpoint)
 request_profiles = table(RequestProfileRow)
+provider_batches = table(ProviderBatch)
+provider_requests = table(ProviderRequest)
 metric_totals = table(MetricTotal)
 metric_deltas = table(MetricDelta)
 
@@ -69,6 +77,8 @@ __all__ = [
     "JOB_STATES",
     "ORIGIN_STATES",
     "PAUSED_BY",
+    "PROVIDER_BATCH_STATES",
+    "REQUEST_STATES",
     "SOURCE_STATES",
     "ArgumentRow",
     "Attempt",
@@ -91,6 +101,8 @@ __all__ = [
     "MetricDelta",
     "MetricTotal",
     "Origin",
+    "ProviderBatch",
+    "ProviderRequest",
     "Quarantined",
     "RelationRow",
     "RequestProfileRow",
@@ -123,6 +135,8 @@ __all__ = [
     "metric_deltas",
     "metric_totals",
     "origins",
+    "provider_batches",
+    "provider_requests",
     "quarantine",
     "relations",
     "request_profiles",

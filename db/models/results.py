@@ -88,6 +88,8 @@ class Extraction(Created, Base):
     demonstration_sets: Mapped[Any] = mapped_column(Json, nullable=True)
     source: Mapped[str] = mapped_column(String(8), default="model", server_default="model")
     review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"))
+    # The batch at the provider that its answer came in. No foreign key, as for event_id.
+    provider_batch_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class EntityRow(Base):

@@ -21,7 +21,7 @@ from ruie.db.models.base import Base, Created, one_of, partial
 from ruie.db.types import BigId, Json, MaskedText, StorableText, Usd, UtcDateTime, utcnow
 from ruie.records import Task
 
-ITEM_STATES = ("pending", "leased", "done", "retry", "quarantined", "cancelled")
+ITEM_STATES = ("pending", "leased", "submitted", "done", "retry", "quarantined", "cancelled")
 RUN_STATES = ("due", "running", "done", "failed", "skipped")
 MISSED = ("catch-up", "skip")
 OVERLAP = ("refuse", "queue")
@@ -46,6 +46,7 @@ class WorkItem(Base):
         partial("ix_work_items_pending", "job_id", "id", where="state = 'pending'"),
         partial("ix_work_items_retry", "not_before", where="state = 'retry'"),
         partial("ix_work_items_leased", "lease_expires", where="state = 'leased'"),
+        partial("ix_work_items_submitted", "job_id", where="state = 'submitted'"),
         partial("ix_work_items_batch", "batch", where="batch IS NOT NULL"),
         # With the job: for each record the views look up which jobs have its extraction.
         partial(
@@ -89,6 +90,7 @@ class WorkItem(Base):
     model: Mapped[str | None] = mapped_column(StorableText)
     max_tokens: Mapped[int | None] = mapped_column(Integer)
     demonstrations: Mapped[int | None] = mapped_column(Integer)
+    mode: Mapped[str | None] = mapped_column(String(16))  # `standard`, in a job of another mode
     # Reserved for the call in flight, in billionths of a US dollar, and on which day's account.
     reserved_nusd: Mapped[int | None] = mapped_column(BigInteger)
     reserved_on: Mapped[str | None] = mapped_column(String(10))

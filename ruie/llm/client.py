@@ -77,6 +77,12 @@ class LLMClient:
             await asyncio.to_thread(self._transport.prepare)
             self._open()
 
+    @property
+    def only_batches(self) -> bool:
+        """Whether a model that is called in batches may be one that is not called otherwise: Azure
+        deploys models for either."""
+        return self._transport.is_azure
+
     def limited(self, call: Call) -> Call:
         """The call with the output limit that is sent: with room for thoughts where the model is
         known to have any."""
@@ -176,7 +182,7 @@ class LLMClient:
         completion = read_completion(
             answer, response.headers, latency_s, profile.limited(call), self.base_url
         )
-        return completion if profile.sends_stop else _cut(completion, call.stop)
+        return completion if profile.sends_stop else cut(completion, call.stop)
 
     async def _post(self, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
         """The response; to a second request where the key was refused and there is a newer one."""
@@ -241,7 +247,7 @@ class LLMClient:
         self.gate.close()
 
 
-def _cut(completion: Completion, stop: Sequence[str]) -> Completion:
+def cut(completion: Completion, stop: Sequence[str]) -> Completion:
     """The answer up to the first stop sequence, where the model was not told to end there. The end
     of a line is no such end: what was written after it may be items too."""
     text = completion.text.lstrip()

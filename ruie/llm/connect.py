@@ -11,6 +11,7 @@ from ruie.llm.keys import Key
 from ruie.llm.transport import Transport
 
 if TYPE_CHECKING:
+    from ruie.llm.batches import BatchService
     from ruie.settings import Settings
 
 
@@ -22,17 +23,28 @@ def connect(
     timeout_s: float | None = None,
 ) -> LLMClient:
     """A client of the endpoint that the settings name. timeout_s: instead of the settings'."""
-    transport = Transport(
+    return LLMClient(
+        transport(config),
+        timeout_s=timeout_s or config.llm_timeout_s,
+        max_in_flight=config.llm_max_in_flight,
+        hook=hook,
+        gate=gate,
+    )
+
+
+def transport(config: Settings) -> Transport:
+    """How the endpoint that the settings name is reached."""
+    return Transport(
         config.llm_base_url,
         Key.of(config),
         headers={name: value.get_secret_value() for name, value in config.llm_headers.items()},
         auth=config.llm_auth,
         ca_file=config.llm_ca_file,
     )
-    return LLMClient(
-        transport,
-        timeout_s=timeout_s or config.llm_timeout_s,
-        max_in_flight=config.llm_max_in_flight,
-        hook=hook,
-        gate=gate,
-    )
+
+
+def batch_service(config: Settings) -> BatchService:
+    """The batch endpoint of the same provider."""
+    from ruie.llm.batches.openai import OpenAIBatches
+
+    return OpenAIBatches(transport(config))

@@ -88,9 +88,11 @@ def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
         for name, value in response.request.headers.items()
         if any(word in name.lower() for word in ("auth", "key", "token", "secret"))
     )
-    return answered_error(
+    failure = answered_error(
         error.status_code, response.headers, response.content, url, model, secrets
     )
+    failure.status = error.status_code
+    return failure
 
 
 def answered_error(

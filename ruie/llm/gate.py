@@ -75,6 +75,20 @@ class Gate:
         known = self._known.get(Target(endpoint, call.model, shape(call)))
         return known.standing.profile if known and known.standing else DEFAULT
 
+    async def standing(self, endpoint: str, call: Call) -> Standing:
+        """How the endpoint stands to calls like this one, of which none is sent now."""
+        target = Target(endpoint, call.model, shape(call))
+        return await self._read(target, self._known.setdefault(target, _Known()))
+
+    async def refused_later(
+        self, endpoint: str, call: Call, profile: RequestProfile, error: ParameterRefusedError
+    ) -> bool:
+        """A call that was sent with this profile, in a batch, was refused. Whether the request was
+        adapted, and is to be made again."""
+        target = Target(endpoint, call.model, shape(call))
+        self._known.setdefault(target, _Known())
+        return await self._adapted(Pass(target, profile), call, error)
+
     @asynccontextmanager
     async def passing(self, endpoint: str, call: Call) -> AsyncIterator[Pass]:
         """Wait until the call may be sent. What is raised inside is a failure of it.

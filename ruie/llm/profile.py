@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from ruie.errors import ParameterRefusedError
 from ruie.llm.call import Call, Completion
+from ruie.modes import in_mode, is_batch
 
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of the output limit."""
@@ -108,7 +109,10 @@ class RequestProfile:
         if call.grammar and not self.refuses(call):
             field, _, part = call.constraint.partition(".")
             body[field] = {part: call.grammar} if part else call.grammar
-        body.update(call.parameters)
+        # the tier of batches is no parameter of a request
+        body.update(
+            in_mode(call.parameters, "standard") if is_batch(call.parameters) else call.parameters
+        )
         return body
 
     @property
@@ -185,10 +189,13 @@ DEFAULT = RequestProfile()
 
 def shape(call: Call) -> str:
     """A digest of what, beside the texts, may be refused: calls of one shape are refused alike."""
+    parameters = call.parameters
+    if is_batch(parameters):
+        parameters = in_mode(parameters, "standard")
     parts = [
         call.response_format is not None,
         bool(call.stop),
-        [(name, call.parameters[name]) for name in sorted(call.parameters)],
+        [(name, parameters[name]) for name in sorted(parameters)],
         *([call.constraint] if call.constraint else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -75,9 +75,9 @@ class Transport:
         newer one, with which the call can be repeated. Raises `AccountError`."""
         return await self.key.refresh(version)
 
-    def open(self) -> openai.AsyncOpenAI:
-        """A client for one event loop; to be closed by the caller. Raises `AccountError`,
-        `UnreachableError`."""
+    def open(self, *, bounded: bool = True) -> openai.AsyncOpenAI:
+        """A client for one event loop; to be closed by the caller. bounded: a response that is too
+        long is refused before it fills the memory. Raises `AccountError`, `UnreachableError`."""
         import openai
         from httpx2 import Limits, Timeout
 
@@ -94,7 +94,10 @@ class Transport:
             proxy=self._proxy(),
             max_redirects=MAX_REDIRECTS,
             trust_env=False,  # the two lines above read the environment
-            event_hooks={"request": [self._authentication()], "response": [read_bounded]},
+            event_hooks={
+                "request": [self._authentication()],
+                "response": [read_bounded] if bounded else [],
+            },
         )
         return openai.AsyncOpenAI(
             base_url=self.shown_url,

@@ -89,7 +89,7 @@ def test_flex_has_its_price_where_the_provider_says_so() -> None:
     given = {"gpt-5.4": (1.0, 4.0)}
     assert price_of("gpt-5.4", given) == Price(1.0, 4.0)
     halved = price_of("gpt-5.4", given, "https://api.openai.com/v1")
-    assert halved == Price(1.0, 4.0, tiers={"flex": Price(0.5, 2.0)})
+    assert halved == Price(1.0, 4.0, tiers=dict.fromkeys(("flex", "batch"), Price(0.5, 2.0)))
 
 
 def test_the_hour_and_the_day_count() -> None:

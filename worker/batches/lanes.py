@@ -17,6 +17,7 @@ from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.decoding import Decoding
 from ruie.extractor import Extractor
 from ruie.llm import LLMClient
+from ruie.modes import in_mode
 from ruie.records import Query
 from ruie.worker.batches.demonstrations import Demonstrations, Shown
 from ruie.worker.prices import Price
@@ -117,8 +118,11 @@ class Lane:
             if len(self._extractors) > KEPT_EXTRACTORS:
                 self._extractors.clear()
             changes = overrides.given()
-            model = changes.pop("model")
+            model, mode = changes.pop("model"), changes.pop("mode", None)
             decoding = replace(self._decoding(job), **changes)
+            if mode is not None:
+                parameters = in_mode(decoding.parameters, mode)
+                decoding = replace(decoding, parameters=parameters)
             if not decoding.proved:
                 decoding = decoding.resolved(constraint)
             salt = job.id if job.forced else ""

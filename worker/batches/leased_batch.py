@@ -18,21 +18,24 @@ from ruie.errors import (
 )
 from ruie.extractor import Extractor
 from ruie.llm import Call
+from ruie.modes import is_batch
 from ruie.questions import Answer, Question
 from ruie.schema import Schema
-from ruie.worker.batches import reuse, settlement
+from ruie.worker.batches import reuse, settlement, submission
 from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
+from ruie.worker.batches.lines import record_lines
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import (
-    Attempt,
     RetryPolicy,
+    attempt_of,
     decide,
 )
 from ruie.worker.batches.store import Store
+from ruie.worker.batches.submission import alone
 from ruie.worker.logs import identify
 
 log = logging.getLogger("ruie.batch")
@@ -47,6 +50,8 @@ class Outcome:
     leased: int = 0
     reused: int = 0
     saved: int = 0
+    submitted: int = 0
+    """Items whose requests wait to be sent in a batch."""
     failed: int = 0
     returned: int = 0
     lost: int = 0
@@ -143,7 +148,8 @@ class LeasedBatch:
         return [item for item in self._items if item.held]
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
-        await self._reuse(self._items)
+        await self._record_lines()
+        await self._reuse(self._held())
         fresh = self._held()
         if unpriced := self._unpriced(fresh):
             await self._refuse(partial(settlement.refuse_unpriced, model=unpriced))
@@ -153,6 +159,15 @@ class LeasedBatch:
             if denied is not None:
                 await self._refuse(partial(settlement.refuse, denied=denied))
                 return
+
+    async def _record_lines(self) -> None:
+        """End the items whose answers came in a batch from the provider."""
+        saved, failed = await record_lines(
+            self._store, self._lane, self.job, self._items, self._schema.events, self._policy,
+            self._aftermath,
+        )  # fmt: skip  # what it needs of this one
+        self.outcome.saved += saved
+        self.outcome.failed += failed
 
     async def _reuse(self, items: Sequence[BatchItem]) -> None:
         """End the items whose question was answered before."""
@@ -175,6 +190,13 @@ class LeasedBatch:
                 self._store, self.job, prepared, self._schema.events
             )
             prepared = [each for each in prepared if each[0].held]
+            together = [each for each in prepared if is_batch(each[1].call.parameters)]
+            if together:
+                alone = [each for each in prepared if each not in together]
+                first, denied = await self._submit(together)
+                if denied is not None:
+                    return denied
+                prepared = alone + first
             affordable, denied = await self._reserve(prepared)
             for item, question in affordable:
                 if item.held:
@@ -182,6 +204,25 @@ class LeasedBatch:
                     item.start(task)
                     slots.hand_over(task)
         return denied
+
+    async def _submit(self, prepared: list[Prepared]) -> tuple[list[Prepared], spend.Denied | None]:
+        """Leave the requests to be sent in a batch. Until the model has answered one, the first is
+        returned, to be sent alone, and the others wait for it."""
+        if await submission.is_proven(self._lane, prepared[0][1]):
+            submitted, denied = await submission.submit(
+                self._store, self._lane, self.job.id, prepared, self._day_cap
+            )
+            self.outcome.submitted += submitted
+            return [], denied
+        (item, question), *others = prepared
+        waiting = [each for each, _ in others]
+        await self._store.write(
+            partial(settlement.give_back, items=waiting, delay_s=submission.PROOF_S)
+        )
+        for each in waiting:
+            each.state = State.ENDED
+        self.outcome.returned += len(waiting)
+        return [(item, alone(question))], None
 
     async def _prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         """Questions, encoded together where they have the same extractor."""
@@ -266,13 +307,7 @@ class LeasedBatch:
         if isinstance(error, FatalCallError):
             answered = partial(item_states.any_done, job_id=self.job.id)
             error.others_answered = await self._store.read(answered)
-        attempt = Attempt(
-            leased.attempts,
-            question.call.max_tokens,
-            min(item.extractor.decoding.demonstrations, len(question.demonstrations)),
-            lengthened=leased.overrides.max_tokens is not None,
-        )
-        decision = decide(error, attempt, self._policy)
+        decision = decide(error, attempt_of(leased, question), self._policy)
         log.info("%s of document %d: %s, %s", leased.task, leased.document_id, error.kind, decision)
         self.outcome.failed += 1
         fail = partial(

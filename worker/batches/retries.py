@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ruie.db.queue import NO_OVERRIDES, Overrides
+from ruie.db.queue import NO_OVERRIDES, LeasedItem, Overrides
 from ruie.decoding import LENGTHEN
 from ruie.errors import (
     CallError,
@@ -19,6 +19,7 @@ from ruie.errors import (
     TransientCallError,
     TruncatedError,
 )
+from ruie.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Attempt:
     demonstrations: int
     lengthened: bool = False
     """Whether `max_tokens` was raised already, after an answer that was cut off."""
+
+
+def attempt_of(item: LeasedItem, question: Question) -> Attempt:
+    """The attempt that an item's call is."""
+    return Attempt(
+        item.attempts,
+        question.call.max_tokens,
+        len(question.demonstrations),
+        lengthened=item.overrides.max_tokens is not None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

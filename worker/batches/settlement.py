@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
+from ruie.modes import is_flex
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
-from ruie.request_parameters import is_flex
 from ruie.usage import Usage
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.retries import (
@@ -136,7 +136,7 @@ def fail(
             held = _quarantine(conn, leased, question, error)
         case PauseJob():
             held = queue.retry(conn, leased, 0.0, error, counts=True)
-            _pause(conn, leased.job_id, str(error), "error")
+            pause(conn, leased.job_id, str(error), "error")
     if held and isinstance(decision, PauseEndpoint):
         _settle(conn, item, 0)
     elif held:
@@ -182,29 +182,29 @@ def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: sp
             else ("day's cap", "it goes on tomorrow (UTC), or with a higher RUIE_SPEND_PER_DAY_USD")
         )
         reason = f"the {which} of ${cap:,.4f} is reached, ${spent:,.4f} are spent: {remedy}"
-        _pause(conn, job_id, reason, denied.by)
+        pause(conn, job_id, reason, denied.by)
 
 
 def refuse_unpriced(conn: Connection, job_id: str, items: Sequence[BatchItem], model: str) -> None:
     """A cap cannot be held where a call's price is not known: the job pauses."""
     give_back(conn, items)
     reason = f"there is a cap, and no price is known for {model}: set RUIE_LLM_PRICES"
-    _pause(conn, job_id, reason, "error")
+    pause(conn, job_id, reason, "error")
 
 
 def refuse_all(conn: Connection, leased: Sequence[queue.LeasedItem], reason: str) -> None:
     """A batch of which no call can succeed goes back, and its job pauses."""
     queue.release(conn, leased)
-    _pause(conn, leased[0].job_id, reason, "error")
+    pause(conn, leased[0].job_id, reason, "error")
 
 
 def refuse_fruitless(conn: Connection, job_id: str, number: int, error: CallError) -> None:
     """Many items in a row came to nothing: the job pauses."""
     reason = f"none of the last {number} items got a usable answer; the last: {error}"
-    _pause(conn, job_id, reason, "error")
+    pause(conn, job_id, reason, "error")
 
 
-def _pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:
+def pause(conn: Connection, job_id: str, reason: str, by: jobs.PausedBy) -> None:
     """Pause a job that runs; one that was paused or ended meanwhile stays as it is."""
     if job_states.get_job_states(conn, [job_id]).get(job_id) == "running":
         job_states.set_job_state(conn, job_id, "paused", reason, by=by)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ruie.errors import ExitCode
+from ruie.modes import Mode
 from ruie.worker.cli.options import (
     Reading,
     context_option,
@@ -51,7 +52,7 @@ def estimate(
     schema: Path,
     model: str,
     context: str,
-    mode: Literal["standard", "flex"] | None,
+    mode: Mode | None,
     sample: int,
     as_json: bool,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ruie.modes import MODES, Mode
 from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.options import json_object, json_option
 
@@ -90,8 +91,8 @@ def _priority(number: int) -> str:
 )
 @click.option(
     "--mode",
-    type=click.Choice(["standard", "flex"]),
-    help="flex: slower calls at half the price; default: the job's own.",
+    type=click.Choice(MODES),
+    help="flex, batch: slower, at half the price; default: the job's own.",
 )
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, tokens.")
 @click.option("--stop", metavar="JSON", help="Stop sequences, a JSON list; [] for none.")
@@ -106,7 +107,7 @@ def set_(
     name: str | None,
     model: str | None,
     parameters: str | None,
-    mode: Literal["standard", "flex"] | None,
+    mode: Mode | None,
     max_tokens: int | None,
     stop: str | None,
     priority: Literal["live", "normal", "backfill"] | None,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import click
 
+from ruie.modes import MODES, Mode
+
 if TYPE_CHECKING:
     from ruie.worker.client import Options
     from ruie.worker.ingest.sources.mapping import ColumnMapping
@@ -67,8 +69,8 @@ context_option = click.option(
 )
 mode_option = click.option(
     "--mode",
-    type=click.Choice(["standard", "flex"]),
-    help="flex: slower calls at half the price; default: RUIE_LLM_MODE.",
+    type=click.Choice(MODES),
+    help="flex, batch: slower, at half the price; default: RUIE_LLM_MODE.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -123,7 +125,7 @@ def _options(
     priority: Literal["live", "normal", "backfill"],
     context: str,
     parameters: str | None,
-    mode: Literal["standard", "flex"] | None,
+    mode: Mode | None,
 ) -> Options:
     """Only what was given: a schedule stores it."""
     options: Options = {"priority": priority}

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from ruie.db.jobs import Priority
 from ruie.errors import CallError, RateLimitedError
 from ruie.llm import Call, Completion
-from ruie.request_parameters import is_flex
+from ruie.modes import is_flex
 from ruie.worker.limits.admission_queue import AdmissionQueue
 from ruie.worker.limits.headers import provider_limits
 from ruie.worker.limits.script import SCRIPT

@@ -38,10 +38,13 @@ def cost_nusd(
     return math.ceil(dollars_per_million * 1000)
 
 
-def usage_nusd(price: Price | None, usage: Usage, latency_s: float = 0.0) -> int | None:
+def usage_nusd(
+    price: Price | None, usage: Usage, latency_s: float = 0.0, *, tier: str = ""
+) -> int | None:
     """What a call that has just ended cost; None where nobody says.
 
-    What the provider says that it charged takes precedence over a price.
+    What the provider says that it charged takes precedence over a price. tier: in place of the one
+    that it says.
     """
     if usage.cost_usd is not None:
         return math.ceil(_decimal(usage.cost_usd) * 1_000_000_000)
@@ -54,7 +57,7 @@ def usage_nusd(price: Price | None, usage: Usage, latency_s: float = 0.0) -> int
         usage.completion,
         cached=usage.cached,
         cache_written=usage.cache_written,
-        tier=usage.service_tier,
+        tier=tier or usage.service_tier,
     )
 
 

@@ -25,7 +25,7 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from ruie.worker.prices.flex import halves_flex
+from ruie.worker.prices.halved import halved, halves_batch, halves_flex
 from ruie.worker.prices.price import Hours, Price, dearest
 
 
@@ -82,9 +82,12 @@ def _price(entry: ModelInfo, provider: Provider, endpoint: str, day: date) -> Pr
     if len(hours) > 1:
         price = replace(dearest([h.price for h in hours]), hours=tuple(hours))
     tiers = {tier: rates for tier, rates in _tiers(entry, day) if rates != price}
-    if "flex" not in tiers and halves_flex(endpoint):
-        batch = _variant(entry, {"processing": "batch"}, day)  # the same prices as flex
-        tiers |= {"flex": batch} if batch else {}
+    if batch := _variant(entry, {"processing": "batch"}, day):
+        tiers["batch"] = batch
+        if halves_flex(endpoint):
+            tiers.setdefault("flex", batch)  # at the same prices
+    elif halves_batch(endpoint):
+        tiers["batch"] = halved(price)
     stated = f"list price of {provider.name}, genai-prices {version('genai-prices')}"
     return replace(price, tiers=tiers).said_by(stated)
 

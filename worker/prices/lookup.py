@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from ruie.token_prices import TokenPrices
-from ruie.worker.prices.flex import halved, halves_flex
+from ruie.worker.prices.halved import with_halves
 from ruie.worker.prices.price import Price
 
 _VERSION = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{3}|latest)")
@@ -27,10 +26,7 @@ def price_of(model: str, given: Mapping[str, Given], endpoint: str = "") -> Pric
     if not model:
         return None
     if name := _named(model, given):
-        price = _given(given[name])
-        if "flex" in price.tiers or not halves_flex(endpoint):
-            return price
-        return replace(price, tiers={"flex": halved(price)})
+        return with_halves(_given(given[name]), endpoint)
     from ruie.worker.prices.listed import listed_price  # its data takes a while to load
 
     today = datetime.now(UTC).date()
@@ -43,7 +39,8 @@ def price_of(model: str, given: Mapping[str, Given], endpoint: str = "") -> Pric
 def _given(price: Given) -> Price:
     if isinstance(price, tuple):
         return Price(*price)
-    tiers = {} if price.flex is None else {"flex": _given(price.flex)}
+    stated = {"flex": price.flex, "batch": price.batch}
+    tiers = {tier: _given(rates) for tier, rates in stated.items() if rates is not None}
     return Price(
         price.input, price.output, cached=price.cached, cache_write=price.cache_write, tiers=tiers
     )

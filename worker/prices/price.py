@@ -72,7 +72,9 @@ class Price:
     def possible(self, prompt_tokens: int, tier: str = "") -> Iterator[Price]:
         """Every price that a prompt of at most so many tokens may have, if that tier is asked
         for."""
-        for price in (self, self.tiers.get(tier)):
+        batch = self.tiers.get(tier) if tier == "batch" else None
+        # a call in the tier flex may be charged as any other
+        for price in (batch,) if batch else (self, self.tiers.get(tier)):
             if price is not None:
                 yield price
                 yield from (longer for tokens, longer in price.above if prompt_tokens > tokens)

@@ -1,0 +1,47 @@
+"""The jobs whose requests wait for a batch, or are in one."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from ruie.db import job_states
+from ruie.db.job_settings import JobSettings
+from ruie.db.jobs import PausedBy
+from ruie.db.models import jobs, provider_requests
+from ruie.db.request_states import WAITING
+from ruie.modes import is_batch
+
+
+def jobs_without_batches(conn: Connection) -> list[str]:
+    """Those that ask in another mode by now, and have requests that wait for a batch."""
+    waiting = select(provider_requests.c.job_id).where(provider_requests.c.state == WAITING)
+    rows = conn.execute(select(jobs.c.id, jobs.c.settings).where(jobs.c.id.in_(waiting))).all()
+    return [
+        row.id
+        for row in rows
+        if not is_batch(JobSettings.from_body(row.settings).decoding.parameters)
+    ]
+
+
+def falling_back(conn: Connection, scope: str) -> frozenset[str]:
+    """Of the jobs of a scope (a job, or a corpus) those whose items are asked one by one when a
+    batch has not answered them in time."""
+    rows = conn.execute(select(jobs.c.id, jobs.c.settings).where(_of(scope))).all()
+    return frozenset(row.id for row in rows if JobSettings.from_body(row.settings).falls_back)
+
+
+def is_running(conn: Connection, scope: str) -> bool:
+    """Whether any of them is."""
+    running = select(jobs.c.id).where(_of(scope), jobs.c.state == "running")
+    return conn.execute(running.limit(1)).first() is not None
+
+
+def pause(conn: Connection, scope: str, reason: str, by: PausedBy = "error") -> None:
+    """Pause those that run."""
+    running = select(jobs.c.id).where(_of(scope), jobs.c.state == "running")
+    for job_id in conn.scalars(running).all():
+        job_states.set_job_state(conn, job_id, "paused", reason, by=by)
+
+
+def _of(scope: str) -> ColumnElement[bool]:
+    return or_(jobs.c.id == scope, jobs.c.corpus == scope)

@@ -1,0 +1,77 @@
+"""Items whose requests are sent in batches: built here, and left for the coordinator to send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from ruie.db import provider_requests, spend
+from ruie.db.provider_requests import NewRequest
+from ruie.llm.profile import RequestProfile
+from ruie.modes import in_mode
+from ruie.questions import Question
+from ruie.worker.batches.batch_item import BatchItem, State
+from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.store import Store
+from ruie.worker.batches.stored_question import StoredQuestion
+from ruie.worker.prices import most_nusd
+
+Prepared = tuple[BatchItem, Question]
+
+PROOF_S = 5.0
+"""Items of a batch wait so long for the answer that shows what the model takes."""
+
+
+async def is_proven(lane: Lane, question: Question) -> bool:
+    """Whether it is known what the model takes in such a request, so that a batch of them is not
+    refused line by line, hours later. Where models are not called one by one, nobody can know."""
+    if lane.llm.only_batches:
+        return True
+    standing = await lane.llm.gate.standing(lane.llm.base_url, question.call)
+    return standing.proven
+
+
+def alone(question: Question) -> Question:
+    """The same, to be sent by itself."""
+    call = question.call
+    return replace(question, call=replace(call, parameters=in_mode(call.parameters, "standard")))
+
+
+async def submit(
+    store: Store, lane: Lane, job_id: str, prepared: Sequence[Prepared], day_cap_nusd: int | None
+) -> tuple[int, spend.Denied | None]:
+    """Leave the requests for the coordinator, as far as the caps leave room; their items end here.
+    Returns how many, and why others were denied."""
+    requests = [_request(lane, item, question) for item, question in prepared if item.held]
+    submitted, denied = await store.write(
+        partial(provider_requests.submit, job_id=job_id, wanted=requests, day_cap_nusd=day_cap_nusd)
+    )
+    for item, _ in prepared:
+        if item.leased.id in submitted:
+            item.state = State.ENDED
+    return len(submitted), denied
+
+
+def _request(lane: Lane, item: BatchItem, question: Question) -> NewRequest:
+    profile: RequestProfile = lane.llm.gate.profile(lane.llm.base_url, question.call)
+    stored = StoredQuestion(
+        question=question,
+        profile=profile,
+        prompt_key=item.extractor.prompt_key(question),
+        form=item.extractor.decoding.form,
+        bundle_digest=item.shown.bundle_digest,
+        sets=item.shown.sets,
+    )
+    price = item.call.price
+    priced = price is not None and not price.free
+    return NewRequest(
+        item=item.leased,
+        key=item.key,
+        endpoint=item.call.endpoint,
+        model=item.call.model,
+        body=profile.request(question.call),
+        question=stored.body(),
+        prompt_tokens=question.call.prompt_tokens,
+        most_nusd=most_nusd(price, profile.limited(question.call)) if price and priced else None,
+    )
