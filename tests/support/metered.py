@@ -67,6 +67,9 @@ class Entry:
 class MeteredEndpoint:
     """A running endpoint; a context manager."""
 
+    app = "support.metered_app"
+    """The module that is the process."""
+
     def __init__(self, plan: Plan, folder: Path) -> None:
         self._folder = folder
         self._plan = plan
@@ -82,7 +85,7 @@ class MeteredEndpoint:
         path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
         with (self._folder / "endpoint.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.metered_app", str(port_file)],
+                [sys.executable, "-m", self.app, str(port_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -17,11 +16,12 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from aiohttp import web
-from support.corpus import POISON, parse_question, right_answer
-from support.metered import Entry, billed, read_plan
-from support.metering import Meter, Plan, Used, answer_tokens, prompt_tokens
+from support.corpus import POISON
+from support.metered import Entry, read_plan
+from support.metered_answer import answered, asked, completion
+from support.metering import Meter, Plan
 from support.peers import peer_process
-from support.replies import JSON, MODEL, Reply, answer, failure
+from support.replies import JSON, MODEL, Reply, failure
 
 
 class App:
@@ -60,18 +60,8 @@ class App:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        prompt = hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:16]
-        question = parse_question(body["messages"][-1]["content"])
-        entry = Entry(
-            number=len(self.entries),
-            at=time.monotonic(),
-            model=body["model"],
-            prompt=prompt,
-            person=question.person,
-            task=question.task,
-            prompt_tokens=prompt_tokens(body["messages"]),
-            max_tokens=body["max_tokens"],
-        )
+        entry, question = asked(body, len(self.entries))
+        prompt = entry.prompt
         self.entries.append(entry)
         plan, meter = self.plan, self.meter
         charge = meter.admit(entry.at, entry.prompt_tokens, entry.max_tokens)
@@ -79,17 +69,9 @@ class App:
         if isinstance(charge, str):
             self._end(replace(entry, status=429, refused=charge))
             return _plain(failure(429, "rate_limit_exceeded", f"{charge}", retry_after="1"), {})
-        nth = self.requests[prompt] = self.requests.get(prompt, -1) + 1
+        nth = self.count_prompt(prompt)
         fault = "poison" if question.person.startswith(POISON) else plan.fault(prompt, nth)
-        text = right_answer(question)
-        if fault == "length":
-            text = text[: len(text) // 2]
-        entry = replace(entry, fault=fault, answer=text, status=_status(fault))
-        tokens = entry.max_tokens if fault == "length" else answer_tokens(text)
-        if billed(entry):
-            tier = body.get("service_tier", "")
-            used = plan.used(f"{prompt}:{nth}", entry.prompt_tokens, tokens, entry.max_tokens, tier)
-            entry = _charged(entry, used)
+        entry = answered(entry, question, plan, nth, fault, body.get("service_tier", ""))
         self.entries[entry.number] = entry
         try:
             if fault == "poison":
@@ -103,36 +85,15 @@ class App:
             if meter is not self.meter:
                 self.meter.in_flight -= 1
             self._end(entry)
-        return await _send(request, fault, text, entry, plan, headers)
+        return await _send(request, entry, plan, headers)
+
+    def count_prompt(self, prompt: str) -> int:
+        """Count one more request for a prompt; returns how many there were before."""
+        nth = self.requests[prompt] = self.requests.get(prompt, -1) + 1
+        return nth
 
     def _end(self, entry: Entry) -> None:
         self.entries[entry.number] = replace(entry, ended=time.monotonic())
-
-
-def _charged(entry: Entry, used: Used) -> Entry:
-    return replace(
-        entry,
-        completion_tokens=used.completion,
-        cached_tokens=used.cached,
-        cache_write_tokens=used.written,
-        reasoning_tokens=used.reasoning,
-        tier=used.tier,
-        nusd=used.nusd,
-    )
-
-
-def _usage(entry: Entry) -> dict[str, object]:
-    """As OpenAI states it."""
-    return {
-        "prompt_tokens": entry.prompt_tokens,
-        "completion_tokens": entry.completion_tokens,
-        "total_tokens": entry.prompt_tokens + entry.completion_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": entry.cached_tokens,
-            "cache_write_tokens": entry.cache_write_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": entry.reasoning_tokens},
-    }
 
 
 def kill_peer(request: web.Request) -> None:
@@ -144,19 +105,11 @@ def kill_peer(request: web.Request) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _status(fault: str) -> int:
-    return int(fault[:3]) if fault[:3].isdigit() else 200
-
-
 async def _send(
-    request: web.Request, fault: str, text: str, entry: Entry, plan: Plan, headers: dict[str, str]
+    request: web.Request, entry: Entry, plan: Plan, headers: dict[str, str]
 ) -> web.StreamResponse:
-    good = answer(
-        text,
-        usage=_usage(entry),
-        finish_reason="length" if fault == "length" else "stop",
-        service_tier=entry.tier or None,
-    )
+    fault = entry.fault
+    good = completion(entry)
     if fault == "cut":
         response = web.StreamResponse(headers=JSON)
         response.content_length = len(good.body)
@@ -186,9 +139,10 @@ def _plain(reply: Reply, headers: dict[str, str]) -> web.Response:
     return web.Response(body=reply.body, status=reply.status, headers={**reply.headers, **headers})
 
 
-async def main(port_file: Path) -> None:
-    app = web.Application(client_max_size=2**24)
-    app.add_routes(App().routes())
+async def serve(routes: list[web.RouteDef], port_file: Path) -> None:
+    """Serve on a free port of the loopback interface, write it to a file, and never end."""
+    app = web.Application(client_max_size=2**28)
+    app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
@@ -199,4 +153,4 @@ async def main(port_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(serve(App().routes(), Path(sys.argv[1])))
