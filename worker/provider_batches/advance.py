@@ -7,6 +7,7 @@ import json
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -265,24 +266,31 @@ class Advance:
             await book_double(self._store, self._service, batch, token, remote, price)
             return
         await harvest(self._store, self._service, batch, remote, price)
-        if batch.provider_state == TOO_MANY_TOKENS:
-            while await self._store.write(partial(provider_lines.wait_again, batch_id=batch.id)):
-                pass
-        else:
-            alone = await self._alone(batch, remote)
-            while await self._store.write(
-                partial(provider_lines.return_unanswered, batch_id=batch.id, alone=alone)
-            ):
-                pass
+        await self._return_the_rest(batch, remote)
         if remote.phase is Phase.FAILED and batch.provider_state != TOO_MANY_TOKENS:
             reason = batch.error or "The provider refuses the batch."
             await self._store.write(partial(batch_jobs.pause, scope=batch.scope, reason=reason))
         await self._store.write(partial(provider_batches.harvested, batch_id=batch.id))
         log.info("batch %d is harvested (%s)", batch.id, remote.state)
 
+    async def _return_the_rest(self, batch: ProviderBatch, remote: RemoteBatch) -> None:
+        """Requests for which no line came. Of a batch that was completed they may have been charged
+        all the same: nobody can know."""
+        back: Callable[[Connection], int]
+        if batch.provider_state == TOO_MANY_TOKENS:
+            back = partial(provider_lines.wait_again, batch_id=batch.id)
+        elif remote.state == "completed":
+            error = "The provider completed the batch, and has no line for this request."
+            back = partial(provider_lines.give_up, batch_id=batch.id, error=error)
+        else:
+            alone = await self._alone(batch, remote)
+            back = partial(provider_lines.return_unanswered, batch_id=batch.id, alone=alone)
+        while await self._store.write(back):
+            pass
+
     async def _alone(self, batch: ProviderBatch, remote: RemoteBatch) -> frozenset[str]:
         """Jobs that ask one by one what the batch has not answered in time."""
-        if remote.phase is Phase.FAILED or remote.state == "completed":
+        if remote.phase is Phase.FAILED:
             return frozenset()
         return await self._store.read(partial(batch_jobs.falling_back, scope=batch.scope))
 
