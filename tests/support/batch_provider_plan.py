@@ -27,7 +27,7 @@ What else can happen to a batch, drawn when it is created:
 | | |
 |---|---|
 | twice | one create makes two batches; the first is in the answer |
-| token limit | fails in validation with token_limit_exceeded |
+| token limit | fails in validation with token_limit_exceeded (not in Anthropic's form) |
 | stuck | stays in progress until a plan without this fault, or cancelled |
 | expire | expires when `part` of its requests is done, at the end of its time in progress |
 | cancelled | the same, cancelled by the provider |
@@ -125,6 +125,10 @@ class Draws:
             if fault.kind in kinds and self._falls(number, fault):
                 return fault
         return None
+
+    def shown(self) -> int:
+        """How often the next line stands in its file."""
+        return 0 if self.hit("drop") else 2 if self.hit("repeat") else 1
 
     def request(self, asked: str) -> Fault | None:
         """The fault of a request over HTTP."""
