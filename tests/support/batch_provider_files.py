@@ -92,6 +92,9 @@ def _file(file: File) -> dict[str, object]:
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
+        # Mistral's alone
+        "sample_type": "batch_result" if file.batch else "batch_request",
+        "source": "mistral" if file.batch else "upload",
     }
 
 

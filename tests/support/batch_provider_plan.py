@@ -19,7 +19,7 @@ A fault that happens to a request over HTTP is named by what is asked and what b
 | lost | done, but the connection is closed instead of an answer |
 | lost hang | done, but never answered |
 | lost 500 (any status from 400 on) | done, but answered with that |
-| late | the connection is closed at once, and it is done `seconds` later |
+| late | the connection is closed at once, and it is done `seconds` later (not an upload) |
 | half | done, and half of the answer arrives |
 
 What else can happen to a batch, drawn when it is created:
@@ -55,6 +55,8 @@ ASKED = (
     "any",
 )
 OUTCOMES = ("cut", "hang", "slow", "lost", "lost hang", "late", "half")
+LATE = ("create", "cancel", "delete", "remove")
+"""What can be done after the connection is closed."""
 OF_BATCHES = (
     *("twice", "token limit", "stuck", "expire", "cancelled", "unlisted"),
     *("vanish", "vanish free", "shuffle"),
@@ -78,6 +80,7 @@ class Fault:
         asked, _, outcome = self.kind.partition(" ")
         status = outcome.removeprefix("lost ")
         http = asked in ASKED and (outcome in OUTCOMES or (status.isdigit() and int(status) >= 400))
+        http = http and (outcome != "late" or asked in LATE)
         if not http and self.kind not in (*OF_BATCHES, *OF_LINES):
             raise ValueError(f"no such fault: {self.kind!r}")
 
