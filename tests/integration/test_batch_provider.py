@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -208,13 +212,26 @@ def test_a_create_that_hangs_is_done_if_it_was_lost_only(
     provider.behave_in_batches(
         faults=[Fault("create hang", most=1), Fault("create lost hang", most=1)]
     )
-    file_id = upload(client, requests(1))
-    with pytest.raises(openai.APITimeoutError):
-        create(client.with_options(timeout=1.0), file_id)
-    assert client.batches.list().data == []
-    with pytest.raises(openai.APITimeoutError):
-        create(client.with_options(timeout=1.0), file_id)
-    wait_until(lambda: len(client.batches.list().data) == 1)
+    body = {
+        "input_file_id": upload(client, requests(1)),
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+    }
+
+    def came(creates: int, batches: int) -> bool:
+        listed = client.batches.list().data
+        return (len(provider.books().calls("create")), len(listed)) == (creates, batches)
+
+    for made in (0, 1):
+        address = urlsplit(provider.url)
+        connection = HTTPConnection(str(address.hostname), address.port)
+        connection.request("POST", "/v1/batches", json.dumps(body))
+        wait_until(partial(came, made + 1, made))
+        connection.sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        connection.close()
+    assert [call.status for call in provider.books().calls("create")] == [0, 0]
 
 
 def test_a_new_batch_is_not_yet_listed_and_an_old_one_vanishes(

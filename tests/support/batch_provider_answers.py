@@ -15,8 +15,10 @@ from typing import Any, BinaryIO
 from support.batch_provider_books import Answer, Batch
 from support.batch_provider_lines import Lines
 from support.batch_provider_state import Provider, new_id
-from support.corpus import POISON
+from support.corpus import POISON, Question
+from support.metered import Entry
 from support.metered_answer import answered, asked
+from support.metering import Plan
 
 CHUNK = 200
 """Requests that are answered in one go, while nobody else is served."""
@@ -52,7 +54,7 @@ class Answering:
         """The files are there for clients, if they have a line."""
         if shuffled:
             for file in {self._output, self._errors}:
-                _shuffle(file, self._provider.plan.seed)
+                shuffle(file, self._provider.plan.seed)
         if self._separate:
             self._batch.output_file = self._published(self._output, "output")
             self._batch.error_file = self._published(self._errors, "error")
@@ -87,9 +89,10 @@ class Answering:
             self._provider.books.put(self._batch)
 
     def _leave(self, custom_id: str, state: str, errors: BinaryIO) -> None:
+        said = self._lines.undone(self._provider.next_request(), custom_id, state)
         self._batch.undone += 1
-        self._batch.failed += state == "expired"
-        errors.write(self._lines.undone(self._provider.next_request(), custom_id, state) or b"")
+        self._batch.failed += said is not None
+        errors.write(said or b"")
 
     def _answer(
         self, custom_id: str, body: Mapping[str, Any], output: BinaryIO, errors: BinaryIO
@@ -102,17 +105,13 @@ class Answering:
             self._batch.failed += 1
             errors.write(self._lines.bad(number, custom_id, 400))
             return
-        nth = ordinary.count_prompt(entry.prompt)
-        fault = ordinary.plan.fault(entry.prompt, nth)
-        if fault not in IN_BATCHES or question.person.startswith(POISON):
-            fault = ""
-        entry = answered(entry, question, ordinary.plan, nth, fault)
+        entry = answer_in_batch(entry, question, ordinary.plan, ordinary.count_prompt(entry.prompt))
         if entry.status != 200:
             self._batch.failed += 1
             errors.write(self._lines.bad(number, custom_id, entry.status))
             return
         self._batch.completed += 1
-        shown = 0 if draws.hit("drop") else 2 if draws.hit("repeat") else 1
+        shown = draws.shown()
         output.write(shown * self._lines.good(number, custom_id, entry))
         entry = replace(entry, answer="", nusd=int(entry.nusd * self._provider.plan.price))
         batch = self._batch
@@ -122,7 +121,15 @@ class Answering:
         self._provider.books.put(kept)
 
 
-def _shuffle(file: Path, seed: int) -> None:
+def answer_in_batch(entry: Entry, question: Question, plan: Plan, nth: int) -> Entry:
+    """The answer to the `nth` request (from 0) for a prompt, with the fault it has by the plan."""
+    fault = plan.fault(entry.prompt, nth)
+    if fault not in IN_BATCHES or question.person.startswith(POISON):
+        fault = ""
+    return answered(entry, question, plan, nth, fault)
+
+
+def shuffle(file: Path, seed: int) -> None:
     """The lines in another order; only where they begin is held in memory."""
     if not file.exists():
         return

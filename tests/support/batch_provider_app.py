@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from support.batch_provider_anthropic import Anthropic
 from support.batch_provider_files import Files
 from support.batch_provider_http import Front
+from support.batch_provider_mistral import Mistral
 from support.batch_provider_openai import OpenAI
 from support.batch_provider_plan import read_batch_plan
 from support.batch_provider_state import Provider
@@ -28,6 +30,8 @@ def routes(provider: Provider) -> list[web.RouteDef]:
         *provider.ordinary.routes(),
         *Files(provider).routes(front),
         *OpenAI(provider, works).routes(front),
+        *Mistral(provider, works).routes(front),
+        *Anthropic(provider, works).routes(),
         web.post("/batch-plan", follow),
     ]
 

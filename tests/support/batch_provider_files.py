@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from aiohttp import BodyPartReader, web
 from support.batch_provider_books import Call, File
 from support.batch_provider_http import PART, Front, send_file
 from support.batch_provider_state import Provider, Refused, new_id
+
+T = TypeVar("T")
 
 
 class Files:
@@ -54,7 +59,10 @@ class Files:
         files = [f for f in self._provider.files.values() if purpose in (None, f.purpose)]
         if request.query.get("order", "desc") == "desc":
             files.reverse()
-        page, more = paged([f.id for f in files], request, most=10_000)
+        if "page" in request.query or "page_size" in request.query:
+            data = [_file(file) for file in numbered_page(files, request)]
+            return web.json_response({"object": "list", "data": data, "total": len(files)})
+        page, more = paged([f.id for f in files], request, usual=10_000, most=10_000)
         return listing([_file(self._provider.file(file_id)) for file_id in page], more)
 
     async def get(self, request: web.Request, _: Call) -> web.StreamResponse:
@@ -84,18 +92,27 @@ def _file(file: File) -> dict[str, object]:
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
+        # Mistral's alone
+        "sample_type": "batch_result" if file.batch else "batch_request",
+        "source": "mistral" if file.batch else "upload",
     }
 
 
-def paged(ids: list[str], request: web.Request, most: int) -> tuple[list[str], bool]:
+def paged(ids: list[str], request: web.Request, usual: int, most: int) -> tuple[list[str], bool]:
     """The page that a request asks for by `after` and `limit`, and whether there are more."""
-    after, limit = request.query.get("after"), int(request.query.get("limit", min(20, most)))
+    after, limit = request.query.get("after"), int(request.query.get("limit", usual))
     if not 1 <= limit <= most:
         raise Refused(400, f"limit is from 1 to {most}")
     if after is not None and after not in ids:
         raise Refused(400, f"after: there is no '{after}'")
     start = 0 if after is None else ids.index(after) + 1
     return ids[start : start + limit], start + limit < len(ids)
+
+
+def numbered_page(rows: Sequence[T], request: web.Request) -> Sequence[T]:
+    """The page that a request asks for as Mistral does: by `page`, from 0, and `page_size`."""
+    page, size = int(request.query.get("page", 0)), int(request.query.get("page_size", 100))
+    return rows[page * size : (page + 1) * size]
 
 
 def listing(data: list[dict[str, object]], more: bool) -> web.Response:

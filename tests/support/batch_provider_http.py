@@ -11,7 +11,7 @@ from aiohttp import web
 from support.batch_provider_books import Call
 from support.batch_provider_plan import Fault
 from support.batch_provider_state import Provider, Refused, plain
-from support.replies import failure
+from support.replies import Reply, failure
 
 Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 LONG_S = 3600.0
@@ -23,8 +23,10 @@ FILE = web.RequestKey("file", Path)
 class Front:
     """Makes routes of handlers."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, error: Callable[..., Reply] = failure) -> None:
+        """error: how errors are written; takes what `failure` takes."""
         self._provider = provider
+        self._error = error
         self._later: set[asyncio.Task[web.StreamResponse]] = set()
 
     def route(self, method: str, path: str, asked: str, handler: Handler) -> web.RouteDef:
@@ -45,7 +47,7 @@ class Front:
         self, request: web.Request, call: Call, handler: Handler, fault: Fault | None
     ) -> web.StreamResponse:
         outcome = fault.kind.partition(" ")[2] if fault else ""
-        answer = partial(_answer, request, call, handler)
+        answer = partial(self._answer, request, call, handler)
         if not fault:
             response = await answer()
         elif outcome == "late":
@@ -67,9 +69,17 @@ class Front:
                 return await _half(request, response)
             if not how.isdigit():
                 return await _hang_up(request, LONG_S if how == "hang" else 0.0)
-            response = plain(failure(int(how), "scripted"))
+            response = plain(self._error(int(how), "scripted"))
         call.status = response.status
         return response
+
+    async def _answer(
+        self, request: web.Request, call: Call, handler: Handler
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request, call)
+        except Refused as refused:
+            return plain(self._error(refused.status, refused.code, str(refused)))
 
     async def _delayed(
         self, answer: Callable[[], Awaitable[web.StreamResponse]], call: Call, seconds: float
@@ -78,13 +88,6 @@ class Front:
         response = await answer()
         self._provider.books.put(call)
         return response
-
-
-async def _answer(request: web.Request, call: Call, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request, call)
-    except Refused as refused:
-        return plain(refused.reply)
 
 
 async def _hang_up(request: web.Request, seconds: float = 0.0) -> web.StreamResponse:

@@ -14,6 +14,9 @@ from support.replies import failure
 class Lines(Protocol):
     """How a form writes what became of a request. number: of the request among all."""
 
+    whole: bool
+    """A batch has one model, and fails as a whole if a request is not as it should be."""
+
     def request(self, line: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """The custom_id and the body, as a chat request, of a line of the input."""
 
@@ -26,7 +29,9 @@ class Lines(Protocol):
 
 
 class OpenAILines:
-    """OpenAI's form, and Mistral's. What is left of a cancelled batch is in no file."""
+    """OpenAI's form. What is left of a cancelled batch is in no file."""
+
+    whole = True
 
     def request(self, line: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         return line["custom_id"], line["body"]
@@ -45,6 +50,13 @@ class OpenAILines:
         error = {"code": "batch_expired", "message": message}
         line = {"id": f"batch_req_{number}", "custom_id": custom_id, "response": None}
         return json.dumps({**line, "error": error}).encode() + b"\n"
+
+
+class MistralLines(OpenAILines):
+    """As OpenAI's, and what is left of a batch whose time is over is in no file either."""
+
+    def undone(self, number: int, custom_id: str, state: str) -> bytes | None:
+        return None
 
 
 def _response(number: int, custom_id: str, status: int, body: bytes) -> bytes:

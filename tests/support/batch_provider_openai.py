@@ -10,7 +10,7 @@ from support.batch_provider_books import Batch, Call
 from support.batch_provider_files import listing, paged
 from support.batch_provider_http import Front
 from support.batch_provider_lines import OpenAILines
-from support.batch_provider_state import Provider, Refused, new_id
+from support.batch_provider_state import Provider, Refused
 from support.batch_provider_work import Works
 
 DAY_S = 86_400
@@ -48,7 +48,7 @@ class OpenAI:
         file_id = body.get("input_file_id", "")
         if file_id not in self._provider.files:
             raise Refused(400, f"Cannot find file {file_id!r}, or you have no access to it.")
-        batch = self._provider.new_batch("openai", new_id("batch_"), call, body)
+        batch = self._provider.new_batch("openai", call, body)
         batch.input_file = file_id
         self._works.start(batch, LINES, self._provider.path(file_id))
         return web.json_response(self._batch(batch))
@@ -62,14 +62,14 @@ class OpenAI:
         for line in body["requests"]:
             if line["body"].get("model", body["model"]) != body["model"]:
                 raise Refused(400, "a request has another model than the batch")
-        batch = self._provider.new_batch("inline", new_id("batch_"), call, body)
+        batch = self._provider.new_batch("inline", call, body)
         source = self._provider.keep_requests(batch, body["requests"])
         self._works.start(batch, LINES, source)
         return web.json_response(self._batch(batch), status=202)
 
     async def list(self, request: web.Request, _: Call) -> web.StreamResponse:
         batches = {batch.id: batch for batch in self._provider.listed(*FORMS)}
-        page, more = paged(list(batches), request, most=100)
+        page, more = paged(list(batches), request, usual=20, most=100)
         return listing([self._batch(batches[batch_id]) for batch_id in page], more)
 
     async def get(self, request: web.Request, call: Call) -> web.StreamResponse:

@@ -19,7 +19,7 @@ A fault that happens to a request over HTTP is named by what is asked and what b
 | lost | done, but the connection is closed instead of an answer |
 | lost hang | done, but never answered |
 | lost 500 (any status from 400 on) | done, but answered with that |
-| late | the connection is closed at once, and it is done `seconds` later |
+| late | the connection is closed at once, and it is done `seconds` later (not an upload) |
 | half | done, and half of the answer arrives |
 
 What else can happen to a batch, drawn when it is created:
@@ -27,7 +27,7 @@ What else can happen to a batch, drawn when it is created:
 | | |
 |---|---|
 | twice | one create makes two batches; the first is in the answer |
-| token limit | fails in validation with token_limit_exceeded |
+| token limit | fails in validation with token_limit_exceeded (not in Anthropic's form) |
 | stuck | stays in progress until a plan without this fault, or cancelled |
 | expire | expires when `part` of its requests is done, at the end of its time in progress |
 | cancelled | the same, cancelled by the provider |
@@ -55,6 +55,8 @@ ASKED = (
     "any",
 )
 OUTCOMES = ("cut", "hang", "slow", "lost", "lost hang", "late", "half")
+LATE = ("create", "cancel", "delete", "remove")
+"""What can be done after the connection is closed."""
 OF_BATCHES = (
     *("twice", "token limit", "stuck", "expire", "cancelled", "unlisted"),
     *("vanish", "vanish free", "shuffle"),
@@ -78,6 +80,7 @@ class Fault:
         asked, _, outcome = self.kind.partition(" ")
         status = outcome.removeprefix("lost ")
         http = asked in ASKED and (outcome in OUTCOMES or (status.isdigit() and int(status) >= 400))
+        http = http and (outcome != "late" or asked in LATE)
         if not http and self.kind not in (*OF_BATCHES, *OF_LINES):
             raise ValueError(f"no such fault: {self.kind!r}")
 
@@ -125,6 +128,10 @@ class Draws:
             if fault.kind in kinds and self._falls(number, fault):
                 return fault
         return None
+
+    def shown(self) -> int:
+        """How often the next line stands in its file."""
+        return 0 if self.hit("drop") else 2 if self.hit("repeat") else 1
 
     def request(self, asked: str) -> Fault | None:
         """The fault of a request over HTTP."""

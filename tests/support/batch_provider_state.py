@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from aiohttp import web
 from support.batch_provider_books import Batch, Books, Call, File
 from support.batch_provider_plan import BatchPlan, Draws
 from support.metered_app import App
-from support.replies import Reply, failure
+from support.replies import Reply
+
+_PREFIXES = {"openai": "batch_", "inline": "batch_", "anthropic": "msgbatch_"}
 
 
 class Refused(Exception):
@@ -21,7 +25,8 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
-        self.reply = failure(status, code, message)
+        self.status = status
+        self.code = code
 
 
 class Provider:
@@ -85,11 +90,11 @@ class Provider:
 
     # Batches
 
-    def new_batch(self, form: str, batch_id: str, call: Call, body: dict[str, Any]) -> Batch:
+    def new_batch(self, form: str, call: Call, body: Mapping[str, Any]) -> Batch:
         metadata = body.get("metadata") or {}
         now = time.time()
         batch = Batch(
-            id=batch_id,
+            id=_new_id(form),
             number=len(self.batches),
             form=form,
             call=call.number,
@@ -119,9 +124,10 @@ class Provider:
         self.books.put(batch)
         self.results(batch).unlink(missing_ok=True)
 
-    def twin(self, batch: Batch, batch_id: str) -> Batch:
+    def twin(self, batch: Batch) -> Batch:
         """A second batch that one create made."""
-        twin = replace(batch, id=batch_id, number=len(self.batches), twin_of=batch.id, faults="")
+        number = len(self.batches)
+        twin = replace(batch, id=_new_id(batch.form), number=number, twin_of=batch.id, faults="")
         self.batches[twin.id] = twin
         return twin
 
@@ -170,6 +176,11 @@ class Provider:
 
 def new_id(prefix: str) -> str:
     return f"{prefix}{secrets.token_hex(12)}"
+
+
+def _new_id(form: str) -> str:
+    """Of a batch."""
+    return str(uuid4()) if form == "mistral" else new_id(_PREFIXES[form])
 
 
 def plain(reply: Reply) -> web.Response:

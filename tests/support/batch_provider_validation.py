@@ -48,7 +48,7 @@ async def validate(
         return [Problem("empty_file", "The batch has no requests.")]
     if batch.input_file and batch.total > most:
         return [Problem("too_many_tasks", f"{batch.total} requests; the limit is {most}.")]
-    limit = provider.plan.enqueued_tokens
+    limit = provider.plan.enqueued_tokens if lines.whole else 0
     enqueued = provider.enqueued(batch.model) + look.tokens
     if refused or 0 < limit < enqueued:
         message = f"Enqueued token limit reached for {batch.model}. Limit: {limit or 'scripted'}."
@@ -82,7 +82,8 @@ class _Look:
         batch.model = batch.model or body.get("model", "")
         if custom_id in self.seen:
             self._problem("duplicate_custom_id", f"{custom_id!r} stands twice.", number)
-        if body.get("model", batch.model) != batch.model or not batch.model:
+        other = body.get("model", batch.model) != batch.model or not batch.model
+        if self._lines.whole and other:
             message = f"{body.get('model')!r} is not the model of the first, {batch.model!r}."
             self._problem("model_mismatch", message, number)
         if line.get("url", batch.endpoint) != batch.endpoint:

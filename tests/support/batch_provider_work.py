@@ -12,8 +12,8 @@ from pathlib import Path
 from support.batch_provider_answers import Answering
 from support.batch_provider_books import Batch
 from support.batch_provider_lines import Lines
-from support.batch_provider_plan import Fault
-from support.batch_provider_state import Provider, new_id
+from support.batch_provider_plan import OF_BATCHES, Fault
+from support.batch_provider_state import Provider
 from support.batch_provider_validation import Problem, validate
 
 POLL_S = 0.02
@@ -154,11 +154,11 @@ class Works:
 
     def start(self, batch: Batch, lines: Lines, source: Path) -> None:
         """Draw the faults of a new batch and let it go its way; also of its twin."""
-        faults = self._drawn(batch)
+        faults = self._drawn(batch, lines)
         self._start(batch, lines, source, faults)
         if self._provider.draws.hit("twice"):
-            twin = self._provider.twin(batch, new_id(batch.id.partition("_")[0] + "_"))
-            self._start(twin, lines, source, self._drawn(twin))
+            twin = self._provider.twin(batch)
+            self._start(twin, lines, source, self._drawn(twin, lines))
 
     def _start(self, batch: Batch, lines: Lines, source: Path, faults: Mapping[str, Fault]) -> None:
         self._provider.books.put(batch)
@@ -168,11 +168,10 @@ class Works:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _drawn(self, batch: Batch) -> dict[str, Fault]:
-        kinds = (
-            *("token limit", "stuck", "expire", "cancelled", "unlisted", "vanish", "vanish free"),
-            "shuffle",
-        )
+    def _drawn(self, batch: Batch, lines: Lines) -> dict[str, Fault]:
+        kinds = [kind for kind in OF_BATCHES if kind != "twice"]
+        if not lines.whole:
+            kinds.remove("token limit")
         drawn = {kind: self._provider.draws.hit(kind) for kind in kinds}
         faults = {kind: fault for kind, fault in drawn.items() if fault}
         batch.faults = ", ".join(faults)

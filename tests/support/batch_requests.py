@@ -1,10 +1,12 @@
-"""Requests of a batch about documents of `support.corpus`, and what a client of OpenAI does."""
+"""Requests of a batch about documents of `support.corpus`, and what a client does with them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import openai
 from openai.types import Batch
@@ -52,3 +54,19 @@ def ended(client: openai.OpenAI, batch_id: str) -> Batch:
 def lines(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]:
     assert file_id is not None
     return [json.loads(line) for line in client.files.content(file_id).text.splitlines()]
+
+
+def ask(method: str, url: str, body: object = None) -> tuple[int, Any]:
+    """A request in JSON: the status and what came back, JSON or lines of it."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(url, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urlopen(request, timeout=20) as response:
+            status, text = response.status, response.read().decode()
+    except HTTPError as error:
+        with error:
+            status, text = error.code, error.read().decode()
+    try:
+        return status, json.loads(text)
+    except ValueError:
+        return status, [json.loads(line) for line in text.splitlines()]

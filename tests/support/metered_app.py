@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from support.corpus import POISON
@@ -22,6 +24,16 @@ from support.metered_answer import answered, asked, completion
 from support.metering import Meter, Plan
 from support.peers import peer_process
 from support.replies import JSON, MODEL, Reply, failure
+
+
+class Wire(NamedTuple):
+    """How answers and errors are written; `bad` takes what `failure` takes."""
+
+    good: Callable[[Entry], Reply]
+    bad: Callable[..., Reply]
+
+
+OPENAI = Wire(completion, failure)
 
 
 class App:
@@ -59,7 +71,12 @@ class App:
         return web.Response(text="\n".join(json.dumps(asdict(e)) for e in self.entries[since:]))
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
+        return await self.serve(request, await request.json(), OPENAI)
+
+    async def serve(
+        self, request: web.Request, body: Mapping[str, Any], wire: Wire
+    ) -> web.StreamResponse:
+        """Answer a chat request."""
         entry, question = asked(body, len(self.entries))
         prompt = entry.prompt
         self.entries.append(entry)
@@ -68,7 +85,7 @@ class App:
         headers = meter.headers(entry.at) if plan.tell_limits else {}
         if isinstance(charge, str):
             self._end(replace(entry, status=429, refused=charge))
-            return _plain(failure(429, "rate_limit_exceeded", f"{charge}", retry_after="1"), {})
+            return _plain(wire.bad(429, "rate_limit_exceeded", charge, retry_after="1"), {})
         nth = self.count_prompt(prompt)
         fault = "poison" if question.person.startswith(POISON) else plan.fault(prompt, nth)
         entry = answered(entry, question, plan, nth, fault, body.get("service_tier", ""))
@@ -85,7 +102,7 @@ class App:
             if meter is not self.meter:
                 self.meter.in_flight -= 1
             self._end(entry)
-        return await _send(request, entry, plan, headers)
+        return await _send(request, entry, wire, plan, headers)
 
     def count_prompt(self, prompt: str) -> int:
         """Count one more request for a prompt; returns how many there were before."""
@@ -106,10 +123,10 @@ def kill_peer(request: web.Request) -> None:
 
 
 async def _send(
-    request: web.Request, entry: Entry, plan: Plan, headers: dict[str, str]
+    request: web.Request, entry: Entry, wire: Wire, plan: Plan, headers: dict[str, str]
 ) -> web.StreamResponse:
-    fault = entry.fault
-    good = completion(entry)
+    fault, failure = entry.fault, wire.bad
+    good = wire.good(entry)
     if fault == "cut":
         response = web.StreamResponse(headers=JSON)
         response.content_length = len(good.body)
