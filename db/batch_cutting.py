@@ -23,7 +23,7 @@ LINE_BYTES = 300
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Of one batch. tokens: of all of a model's open batches together, estimated; 0: no limit."""
+    """Of one batch; 0: no limit. tokens: of all of a model's open batches together, estimated."""
 
     requests: int
     bytes: int
@@ -72,6 +72,24 @@ def cut(conn: Connection, endpoint: str, limits: BatchLimits, waiting: Waiting) 
     return made
 
 
+def cut_all(conn: Connection, job_id: str) -> int | None:
+    """Put all requests of one job that wait, to its first endpoint and model, into one batch; None:
+    there are none."""
+    query = (
+        select(
+            _SCOPE,
+            provider_requests.c.endpoint,
+            provider_requests.c.model,
+            func.count().label("requests"),
+        )
+        .select_from(_WAITING_OF_RUNNING)
+        .where(provider_requests.c.state == WAITING, provider_requests.c.job_id == job_id)
+        .group_by(_SCOPE, provider_requests.c.endpoint, provider_requests.c.model)
+    )
+    row = conn.execute(query.limit(1)).first()
+    return None if row is None else _make(conn, row, BatchLimits(row.requests, 0), job_id)
+
+
 def _within(conn: Connection, row: Row[Any], limits: BatchLimits) -> BatchLimits | None:
     """How large a batch may be now; None where none may be added."""
     own = (provider_batches.c.endpoint == row.endpoint, provider_batches.c.model == row.model)
@@ -110,7 +128,7 @@ def _complete(conn: Connection, scope: str) -> bool:
     return enqueued is not None and not any(conn.execute(query).scalar() for query in more)
 
 
-def _make(conn: Connection, row: Row[Any], most: BatchLimits) -> int:
+def _make(conn: Connection, row: Row[Any], most: BatchLimits, job_id: str | None = None) -> int:
     wanted = (
         select(provider_requests.c.id, provider_requests.c.size, provider_requests.c.prompt_tokens)
         .select_from(_WAITING_OF_RUNNING)
@@ -124,12 +142,14 @@ def _make(conn: Connection, row: Row[Any], most: BatchLimits) -> int:
         .order_by(provider_requests.c.id)
         .limit(most.requests)
     )
+    if job_id is not None:
+        wanted = wanted.where(provider_requests.c.job_id == job_id)
     ids: list[int] = []
     size = tokens = 0
     for request in conn.execute(wanted):
         size += request.size + LINE_BYTES
         tokens += request.prompt_tokens
-        if ids and (size > most.bytes or (most.tokens and tokens > most.tokens)):
+        if ids and ((most.bytes and size > most.bytes) or (most.tokens and tokens > most.tokens)):
             tokens -= request.prompt_tokens
             break
         ids.append(request.id)

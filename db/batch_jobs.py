@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from ruie.db import job_states
+from ruie.db import job_states, provider_batches, provider_lines
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import PausedBy
 from ruie.db.models import jobs, provider_requests
+from ruie.db.provider_batches import ProviderBatch
 from ruie.db.request_states import WAITING
+from ruie.errors import DatabaseError
 from ruie.modes import is_batch
 
 
@@ -45,3 +47,25 @@ def pause(conn: Connection, scope: str, reason: str, by: PausedBy = "error") -> 
 
 def _of(scope: str) -> ColumnElement[bool]:
     return or_(jobs.c.id == scope, jobs.c.corpus == scope)
+
+
+def get_batch(conn: Connection, number: int) -> ProviderBatch:
+    """A batch. Raises DatabaseError where there is none of this number."""
+    found = provider_batches.find(conn, number)
+    if found is None:
+        raise DatabaseError(f"There is no batch {number}.", "`ruie batch list` lists them.")
+    return found
+
+
+def cancel_batch(conn: Connection, number: int) -> ProviderBatch:
+    """Cancel a batch, and pause its jobs, so that the rest is not sent again at once. One that is
+    carried as a file ends here. Raises DatabaseError where there is none, or where it has ended."""
+    found = get_batch(conn, number)
+    if not provider_batches.cancel(conn, number):
+        raise DatabaseError(f"The batch {number} has ended ({found.state}).")
+    pause(conn, found.scope, f"its batch {number} was cancelled", "person")
+    if found.by_hand:
+        while provider_lines.return_unanswered(conn, number):
+            pass
+        provider_batches.end_by_hand(conn, number)
+    return get_batch(conn, number)

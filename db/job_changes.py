@@ -41,8 +41,8 @@ class ChangedJob:
     is different.
 
     waiting: items that no worker holds. leased: those that workers hold; their calls are made as
-    before the change. submitted: those in a batch at the provider, or waiting for one. own_model: of both, those that `ruie retry --model` gave a model of their
-    own, which they keep.
+    before the change. submitted: those in a batch at the provider, or waiting for one. own_model:
+    of the first two, those that `ruie retry --model` gave a model of their own, which they keep.
     """
 
     job: Job

@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -46,6 +47,8 @@ PREPARING, SUBMITTING, RUNNING, ENDED, HARVESTED, DONE, FAILED = (
     _STATES[state] for state in PROVIDER_BATCH_STATES
 )
 _OPEN = (provider_batches.c.state != DONE) & (provider_batches.c.state != FAILED)
+BY_HAND = "file"
+"""The provider's state of a batch that is a file somewhere."""
 TOO_MANY_TOKENS = "token_limit_exceeded"
 """The provider's state of a batch that it refused because too many tokens are enqueued."""
 
@@ -78,10 +81,18 @@ class ProviderBatch:
     due: bool
     since_s: float | None
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody carries it as a file."""
+        return self.provider_state == BY_HAND
+
 
 def open_batches(conn: Connection) -> list[ProviderBatch]:
-    """Those with which something is to be done, now or later; the oldest first."""
-    return [_batch(row) for row in conn.execute(_BATCHES.where(_OPEN))]
+    """Those at the provider with which something is to be done, now or later; the oldest first."""
+    at_provider = or_(
+        provider_batches.c.provider_state.is_(None), provider_batches.c.provider_state != BY_HAND
+    )
+    return [_batch(row) for row in conn.execute(_BATCHES.where(_OPEN, at_provider))]
 
 
 def listed(conn: Connection, scope: str | None = None) -> list[ProviderBatch]:
@@ -91,7 +102,14 @@ def listed(conn: Connection, scope: str | None = None) -> list[ProviderBatch]:
 
 
 def find(conn: Connection, batch_id: int) -> ProviderBatch | None:
+    """The batch of this number."""
     row = conn.execute(_BATCHES.where(provider_batches.c.id == batch_id)).one_or_none()
+    return None if row is None else _batch(row)
+
+
+def by_token(conn: Connection, token: str) -> ProviderBatch | None:
+    """The batch with this token."""
+    row = conn.execute(_BATCHES.where(provider_batches.c.token == token)).one_or_none()
     return None if row is None else _batch(row)
 
 
@@ -176,7 +194,7 @@ def count_lines(conn: Connection, batch_id: int, answered: int, failed: int) -> 
     _move(
         conn,
         batch_id,
-        (ENDED,),
+        (RUNNING, ENDED),
         answered=provider_batches.c.answered + answered,
         failed=provider_batches.c.failed + failed,
     )
@@ -191,6 +209,11 @@ def done(conn: Connection, batch_id: int, *, failed: bool = False) -> bool:
     """Nothing of it is left at the provider. failed: nothing came of it."""
     values: dict[str, Any] = {"state": FAILED} if failed else {"state": DONE, "error": None}
     return _move(conn, batch_id, (HARVESTED,), next_at=None, **values)
+
+
+def end_by_hand(conn: Connection, batch_id: int) -> None:
+    """Nothing more is to come of a batch that is a file."""
+    _move(conn, batch_id, (RUNNING,), state=DONE, ended_at=utcnow(), next_at=None)
 
 
 def refused(conn: Connection, batch_id: int, provider_state: str, error: str) -> bool:

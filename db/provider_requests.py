@@ -138,6 +138,14 @@ def any_waiting(conn: Connection) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
+def unanswered(conn: Connection, batch_id: int) -> int:
+    """How many requests of a batch have no line yet."""
+    query = select(func.count()).where(
+        provider_requests.c.batch_id == batch_id, provider_requests.c.state == SENT
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def waiting(conn: Connection) -> int:
     """How many requests wait for a batch."""
     query = select(func.count()).where(provider_requests.c.state == WAITING)

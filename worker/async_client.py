@@ -92,6 +92,9 @@ class AsyncClient:
     bundle = _threaded(Client.bundle)
     endpoints_away = _threaded(Client.endpoints_away)
     models = _threaded(Client.models)
+    batches = _threaded(Client.batches)
+    batch = _threaded(Client.batch)
+    cancel_batch = _threaded(Client.cancel_batch)
 
     async def wait(
         self,

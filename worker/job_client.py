@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from sqlalchemy import Engine
 
-from ruie.db import endpoints, job_states, jobs, migrate, quarantine, reviews, targets
+from ruie.db import (
+    batch_jobs,
+    endpoints,
+    job_states,
+    jobs,
+    migrate,
+    provider_batches,
+    quarantine,
+    reviews,
+    targets,
+)
 from ruie.db.engine import open_engine, reading
 from ruie.db.job_changes import ChangedJob, change_job
 from ruie.db.jobs import Job, JobState
@@ -237,6 +247,22 @@ class JobClient:
             manifest.demonstrations,
             tuple(schemas),
         )
+
+    def batches(self, scope: str | None = None) -> list[provider_batches.ProviderBatch]:
+        """The batches at the provider, of all jobs or of one job (or corpus), oldest first."""
+        with reading(self.engine) as conn:
+            return provider_batches.listed(conn, scope)
+
+    def batch(self, number: int) -> provider_batches.ProviderBatch:
+        """A batch at the provider. Raises `DatabaseError` where there is none of this number."""
+        with reading(self.engine) as conn:
+            return batch_jobs.get_batch(conn, number)
+
+    def cancel_batch(self, number: int) -> provider_batches.ProviderBatch:
+        """Cancel a batch, and pause its jobs: what it has answered by then is recorded. Raises
+        `DatabaseError` where it has ended."""
+        with self.engine.begin() as conn:
+            return batch_jobs.cancel_batch(conn, number)
 
     def endpoints_away(self) -> list[endpoints.Away]:
         """The endpoints that no call reaches, since when and why."""

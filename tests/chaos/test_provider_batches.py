@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,6 +223,6 @@ def test_the_servers_are_restarted(batches: BatchScene) -> None:
     batches.faults(in_progress_s=3.0)
     batches.enqueue()
     batches.when("create")
-    batches.scene.server.restart()
+    batches.scene.server.crash()
     batches.scene.fleet.restart_redis()
     batches.end()

@@ -31,6 +31,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "status": ("status:status", "Show how far the jobs are."),
     "wait": ("wait:wait", "Wait until jobs have ended; the exit code says how."),
     "job": ("job:job", "Show or change the settings of a job."),
+    "batch": ("batch:batch", "Batches at the provider: list, cancel, carry as files."),
     "pause": ("jobs:pause", "Stop a job for now."),
     "resume": ("jobs:resume", "Continue a paused or failed job."),
     "cancel": ("jobs:cancel", "End a job for good; its records stay."),

@@ -7,6 +7,11 @@ import click
 JOB = "job_0123456789ab"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "batch cancel": ("batch cancel 7",),
+    "batch list": ("batch list", f"batch list {JOB}"),
+    "batch read": ("batch read results.jsonl",),
+    "batch show": ("batch show 7",),
+    "batch write": (f"batch write {JOB} -o requests.jsonl",),
     "bundle add": ("bundle add bundle gold.jsonl -o better",),
     "bundle build": (
         "bundle build --encoder sentence-transformers/all-MiniLM-L6-v2 \\\n"

@@ -41,7 +41,7 @@ async def harvest(
             if custom_id is None or custom_id.token != batch.token:
                 log.warning("batch %d: a line of an id that is not its own is left out", batch.id)
                 continue
-            waiting.append(_line(custom_id, line, price))
+            waiting.append(stored_line(custom_id, line, price))
             if len(waiting) >= AT_A_TIME:
                 await store.write(partial(_store, batch_id=batch.id, lines=waiting))
                 waiting = []
@@ -64,7 +64,7 @@ async def book_double(
         async for line in service.results(remote, Path(folder)):
             custom_id = read_custom_id(line.custom_id)
             if custom_id is not None and custom_id.token == token:
-                cost = _line(custom_id, line, price).cost_nusd
+                cost = stored_line(custom_id, line, price).cost_nusd
                 costs.setdefault(custom_id.item, cost or 0)
     await store.write(partial(_book, batch_id=batch.id, costs=costs))
 
@@ -82,7 +82,8 @@ def _store(conn: Connection, batch_id: int, lines: list[provider_lines.Line]) ->
     provider_batches.count_lines(conn, batch_id, answered, failed)
 
 
-def _line(custom_id: CustomId, line: RemoteLine, price: Price | None) -> provider_lines.Line:
+def stored_line(custom_id: CustomId, line: RemoteLine, price: Price | None) -> provider_lines.Line:
+    """A line as it is stored, with what it cost."""
     answer = {"status": line.status, "body": line.body}
     usage = line_usage(answer)
     failed = line.status is None or line.status >= 400

@@ -50,7 +50,7 @@ class OpenAIBatches:
         self._opened: openai.AsyncOpenAI | None = None
 
     def line(self, custom_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"custom_id": custom_id, "method": "POST", "url": ENDPOINT, "body": body}
+        return batch_line(custom_id, body)
 
     async def stage(self, path: Path, name: str) -> str:
         for file in (await self._json("GET", "/files", {"purpose": "batch"})).get("data") or ():
@@ -128,7 +128,7 @@ class OpenAIBatches:
                 await self._download(file, path)
                 with path.open("rb") as lines:
                     for raw in lines:
-                        if (line := _line(raw)) is not None:
+                        if (line := results_line(raw)) is not None:
                             yield line
                 path.unlink()
 
@@ -255,7 +255,12 @@ def _batch(raw: Mapping[str, Any], url: str) -> RemoteBatch:
     )
 
 
-def _line(raw: bytes) -> Line | None:
+def batch_line(custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as it stands in a file."""
+    return {"custom_id": custom_id, "method": "POST", "url": ENDPOINT, "body": body}
+
+
+def results_line(raw: bytes) -> Line | None:
     """None: that is no line of results. What cannot be read counts as not come."""
     try:
         line = json.loads(raw)

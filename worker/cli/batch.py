@@ -1,0 +1,149 @@
+"""`ruie batch`: the batches at the provider, and those that are carried by hand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ruie.worker.cli.completing import job_ids
+from ruie.worker.cli.options import json_option
+
+if TYPE_CHECKING:
+    from ruie.db.provider_batches import ProviderBatch
+
+
+@click.group()
+def batch() -> None:
+    """Show and cancel batches at the provider; write and read them as files."""
+
+
+@batch.command("list")
+@click.argument("job", required=False, shell_complete=job_ids)
+@json_option
+def list_(job: str | None, as_json: bool) -> None:
+    """List the batches, of all jobs or of one JOB (or corpus), oldest first."""
+    from ruie.worker.client import Client
+    from ruie.worker.terminal import console, print_json, table
+
+    batches = Client().batches(job)
+    if as_json:
+        print_json({"batches": [_document(each) for each in batches]})
+        return
+    if not batches:
+        click.echo("no batches")
+        return
+    columns = ["batch", "of", "model", "state", "requests", "answers", "errors", "age", "note"]
+    rows = [
+        [
+            str(each.id),
+            each.scope,
+            each.model,
+            _state(each),
+            each.requests,
+            each.answered,
+            each.failed,
+            _age(each),
+            each.error or "",
+        ]
+        for each in batches
+    ]
+    console.print(table(columns, rows, wrap="note"))
+
+
+@batch.command()
+@click.argument("number", type=int, metavar="BATCH")
+@json_option
+def show(number: int, as_json: bool) -> None:
+    """Show all that is known about one BATCH."""
+    from ruie.worker.client import Client
+    from ruie.worker.terminal import console, print_json, table
+
+    found = _document(Client().batch(number))
+    if as_json:
+        print_json(found)
+        return
+    rows = [(name.replace("_", " "), _written(value)) for name, value in found.items()]
+    console.print(table(["", ""], rows, title=f"batch {number}", wrap=""))
+
+
+@batch.command()
+@click.argument("number", type=int, metavar="BATCH")
+def cancel(number: int) -> None:
+    """Cancel a BATCH: what it has answered is recorded, and its jobs pause."""
+    from ruie.worker.client import Client
+
+    cancelled = Client().cancel_batch(number)
+    click.echo(f"batch {number} is being cancelled; what it has answered by then is recorded")
+    click.echo(
+        f"{cancelled.scope} is paused: `ruie resume` sends the rest in another batch,"
+        " `ruie job set JOB --mode standard` first asks it one by one"
+    )
+
+
+@batch.command()
+@click.argument("job", shell_complete=job_ids)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
+    help="The file; it must not exist.",
+)  # fmt: skip  # one option
+def write(job: str, output: Path) -> None:
+    """Write the requests of JOB that wait as a batch file, as `vllm run-batch -i` takes it."""
+    from ruie.worker.client import Client
+    from ruie.worker.provider_batches.by_hand import write_batch
+
+    with Client() as client:
+        client.job(job)
+        made = write_batch(client.engine, job, output)
+    click.echo(f"batch {made.id}: {made.requests:,} requests in {output}")
+
+
+@batch.command()
+@click.argument("results", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def read(results: Path) -> None:
+    """Read the RESULTS of a batch file, as `vllm run-batch -o` writes them."""
+    from ruie.worker.client import Client
+    from ruie.worker.provider_batches.by_hand import read_results
+
+    with Client() as client:
+        read_ = read_results(client.engine, client.config, results)
+    click.echo(
+        f"{read_.answers:,} answers and {read_.errors:,} errors are stored,"
+        f" {read_.foreign:,} lines are no requests of this database, or were read before"
+    )
+    for number, missing in read_.missing.items():
+        click.echo(
+            f"batch {number}: {missing:,} requests have no line;"
+            f" `ruie batch cancel {number}` sends them again"
+        )
+
+
+def _state(batch: ProviderBatch) -> str:
+    words = batch.state
+    if batch.cancelling and batch.state in ("preparing", "submitting", "running"):
+        words = "cancelling"
+    if batch.state == "running" and batch.provider_state not in (None, "", "running"):
+        words = f"{words} ({batch.provider_state})"
+    return words if batch.doubles is None else f"{words}, doubles {batch.doubles}"
+
+
+def _age(batch: ProviderBatch) -> str:
+    from ruie.worker.terminal import duration
+
+    return "" if batch.since_s is None else duration(batch.since_s)
+
+
+def _document(batch: ProviderBatch) -> dict[str, Any]:
+    return {name: value for name, value in asdict(batch).items() if name not in ("due", "since_s")}
+
+
+def _written(value: Any) -> str:
+    from datetime import datetime
+
+    from ruie.worker.terminal import timestamp
+
+    if isinstance(value, datetime):
+        return timestamp(value)
+    return "" if value is None else str(value)
