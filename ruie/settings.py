@@ -100,9 +100,7 @@ class Settings(BaseSettings):
         "", description="endpoint of the LLM; empty: `ruie up` starts a local model"
     )
     llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
-    llm_api: Form = Field(
-        "auto", description="its form: chat, messages (Anthropic's), or auto, as the URL says"
-    )
+    llm_api: Form = Field("auto", description="chat, messages (Anthropic's), auto: as the URL says")
     llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
         "", description="model name; empty: the first that the endpoint lists"
     )
@@ -148,8 +146,8 @@ class Settings(BaseSettings):
     llm_tokens_per_minute: int = Field(
         0, ge=0, description="fleet-wide limit, input and output together; 0: as above"
     )
-    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
-    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
+    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
     llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_burst_s: float = Field(
         0.25, ge=0, le=60, description="seconds' worth of a limit that may be used at once"

@@ -82,7 +82,7 @@ ACCOUNT = Rule(
         r"insufficient (?:account )?(?:balance|credits?|funds)|account is in arrears|余额不足",
         r"user location is not supported",  # Gemini
         r"country, region, or territory not supported",  # OpenAI
-        r"reached your specified (?:api )?usage limits",  # Anthropic
+        r"reached your specified (?:api )?usage limits|organization has been disabled",  # Anthropic
         r"limit: 0\b",  # Gemini's free tier, for models that are not in it
     ),
     statuses=frozenset({400, 403, 429}),

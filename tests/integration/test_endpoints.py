@@ -34,7 +34,8 @@ def says(body: Mapping[str, Any]) -> str:
     """A model that finds the first word of the text, in the form that is asked for."""
     sentence = body["messages"][-1]["content"].rsplit("Sentence: ", 1)[-1]
     person = sentence.split()[0]
-    if "json" in str(body.get("response_format", "")) or '"items"' in str(body["messages"]):
+    wanted = f"{body.get('response_format')}{body.get('output_config')}"
+    if "json" in wanted or '"items"' in str(body["messages"]):
         return json.dumps({"items": [{"type": "person", "span": person}]})
     return f"person: {person}"
 
@@ -71,6 +72,7 @@ def works(sqlite_server: Server, url: str, tmp_path: Path) -> Works:
             redis_url=url,
             home=tmp_path,
             llm_base_url=endpoint.base_url,
+            llm_api=provider.api,
             llm_auth=provider.auth,
             llm_model=provider.model,
             llm_api_key=KEY,

@@ -45,7 +45,12 @@ def _given(price: Given) -> Price:
         return Price(*price)
     tiers = {} if price.flex is None else {"flex": _given(price.flex)}
     return Price(
-        price.input, price.output, cached=price.cached, cache_write=price.cache_write, tiers=tiers
+        price.input,
+        price.output,
+        cached=price.cached,
+        cache_write=price.cache_write,
+        cache_write_1h=price.cache_write_1h,
+        tiers=tiers,
     )
 
 
