@@ -78,6 +78,7 @@ def test_a_schema_that_is_not_taken_is_done_without(words: str) -> None:
     "words",
     [
         "`temperature` is deprecated for this model.",
+        "temperature: Extra inputs are not permitted",  # anthropic-version 2026-10-21
         "temperature is not supported for claude-fable-5 when set to non-default values",
         "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
         "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
