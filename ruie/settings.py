@@ -32,6 +32,8 @@ from pydantic_settings import (
 
 from ruie import secret_settings as secret
 from ruie.endpoint_settings import (
+    Auth,
+    Form,
     checked_base_url,
     checked_command,
     checked_model,
@@ -46,8 +48,6 @@ from ruie.setting_names import check_names
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
-
-Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
 
 
 class Settings(BaseSettings):
@@ -97,9 +97,10 @@ class Settings(BaseSettings):
 
     # The LLM
     llm_base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
-        "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
+        "", description="endpoint of the LLM; empty: `ruie up` starts a local model"
     )
     llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
+    llm_api: Form = Field("auto", description="chat, messages (Anthropic's), auto: as the URL says")
     llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
         "", description="model name; empty: the first that the endpoint lists"
     )
@@ -113,7 +114,7 @@ class Settings(BaseSettings):
     llm_auth: Auth = Field(
         "auto",
         description="how the key is sent: bearer, api-key, x-api-key (the header of that name), "
-        "none; auto: api-key to Azure, else bearer",
+        "none; auto: api-key to Azure, x-api-key with messages, else bearer",
     )
     llm_headers: Annotated[dict[str, SecretStr], AfterValidator(secret.checked_headers)] = Field(
         {}, description="headers added to each request (a JSON object); their values are secret"
@@ -169,8 +170,8 @@ class Settings(BaseSettings):
     llm_tokens_per_minute: int = Field(
         0, ge=0, description="fleet-wide limit, input and output together; 0: as above"
     )
-    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
-    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
+    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
     llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_burst_s: float = Field(
         0.25, ge=0, le=60, description="seconds' worth of a limit that may be used at once"

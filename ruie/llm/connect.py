@@ -40,6 +40,7 @@ def transport(config: Settings) -> Transport:
         headers={name: value.get_secret_value() for name, value in config.llm_headers.items()},
         auth=config.llm_auth,
         ca_file=config.llm_ca_file,
+        form=config.llm_api,
     )
 
 

@@ -128,7 +128,7 @@ def _report(trial: Trial, config: Settings) -> Iterator[Check]:
     else:
         rates = f"${price.input:g} in, ${price.output:g} out for a million tokens"
         yield Check("price", True, f"{rates} ({price.stated})")
-    kinds = {"r": "requests", "t": "tokens"}
+    kinds = {"r": "requests", "i": "tokens in", "o": "tokens out", "t": "tokens"}
     limits = [f"{limit.refill:,.0f} {kinds[limit.dimension]} a minute" for limit in trial.limits]
     yield Check("limits", True, ", ".join(limits) or "the endpoint states none")
 
