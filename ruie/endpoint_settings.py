@@ -15,6 +15,7 @@ from ruie.secrets import bare_url
 
 Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
 Form = Literal["auto", "chat", "messages"]
+Batches = Literal["auto", "openai", "anthropic", "mistral", "inline", "file"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, 5.6.2
 _OF_THE_CONNECTION = frozenset({"content-length", "content-type", "host", "transfer-encoding"})

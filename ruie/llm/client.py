@@ -21,7 +21,7 @@ from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
 from ruie.llm.keys import Key
 from ruie.llm.models import check_model, list_models
-from ruie.llm.profile import RequestProfile
+from ruie.llm.profile import NO_CONSTRAINT, RequestProfile
 from ruie.llm.request import request_body
 from ruie.llm.response import read_completion, read_document
 from ruie.llm.transport import Transport
@@ -51,14 +51,17 @@ class LLMClient:
         max_in_flight: int = 16,
         hook: CallHook | None = None,
         gate: Gate | None = None,
+        by_file: bool = False,
     ) -> None:
-        """endpoint: its base URL, or how it is reached; then `api_key` has no effect."""
+        """endpoint: its base URL, or how it is reached; then `api_key` has no effect. by_file:
+        nothing is called: requests are carried to the model in files."""
         transport = Transport(endpoint, Key(api_key)) if isinstance(endpoint, str) else endpoint
         self._transport = replace(transport, timeout_s=timeout_s, max_connections=max_in_flight + 4)
         self.base_url = transport.shown_url
         self.api = transport.api
         self.hook: CallHook = hook or Unlimited()
         self.gate = gate or Gate()
+        self._by_file = by_file
         self._timeout_s = timeout_s
         self.max_in_flight = max_in_flight
         self._slots: asyncio.Semaphore | None = None
@@ -82,8 +85,8 @@ class LLMClient:
     @property
     def only_batches(self) -> bool:
         """Whether a model that is called in batches may be one that is not called otherwise: Azure
-        deploys models for either."""
-        return self._transport.is_azure
+        deploys models for either; and nothing is called where files are carried."""
+        return self._by_file or self._transport.is_azure
 
     def limited(self, call: Call) -> Call:
         """The call with the output limit that is sent: with room for thoughts where the model is
@@ -138,6 +141,8 @@ class LLMClient:
         self, model: str, parameters: Mapping[str, Any], reasoning_tokens: int = 0
     ) -> str:
         """To what the endpoint holds answers of this model; see `ruie.llm.constraint`."""
+        if self._by_file:
+            return NO_CONSTRAINT
         return await proved_constraint(self, model, parameters, reasoning_tokens)
 
     async def _admitted(

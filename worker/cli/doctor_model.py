@@ -26,6 +26,8 @@ def check_llm(config: Settings, *, forget: bool, call: bool) -> list[Check]:
     from ruie.llm.gate import Gate
     from ruie.worker.batches.ledger import FleetLedger
 
+    if config.llm_batches == "file":
+        return [Check("llm", True, "none is called: `ruie batch write` and `ruie batch read`")]
     if not config.llm_base_url:
         from ruie.packaged import packaged_llm
 
