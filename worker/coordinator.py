@@ -132,6 +132,10 @@ class Coordinator:
                 log.warning("Redis is away (%s), trying again", error)
                 pause = 1.0
             self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        self.close()
+
+    def close(self) -> None:
+        """End what goes on beside the rounds, and let another lead."""
         self._batches.stop()
         self._runner.stop()
         self._resign()
