@@ -150,6 +150,7 @@ class LeasedBatch:
     async def _feed(self, group: asyncio.TaskGroup) -> None:
         await self._record_lines()
         await self._reuse(self._held())
+        self.outcome.returned += await submission.await_others(self._store, self._held())
         fresh = self._held()
         if unpriced := self._unpriced(fresh):
             await self._refuse(partial(settlement.refuse_unpriced, model=unpriced))

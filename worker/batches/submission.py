@@ -11,6 +11,7 @@ from ruie.db.provider_requests import NewRequest
 from ruie.llm.profile import RequestProfile
 from ruie.modes import in_mode
 from ruie.questions import Question
+from ruie.worker.batches import settlement
 from ruie.worker.batches.batch_item import BatchItem, State
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.store import Store
@@ -19,6 +20,8 @@ from ruie.worker.prices import most_nusd
 
 Prepared = tuple[BatchItem, Question]
 
+OTHERS_S = 30.0
+"""Until it is looked again whether the answer to another job's question has come."""
 PROOF_S = 5.0
 """Items of a batch wait so long for the answer that shows what the model takes."""
 
@@ -30,6 +33,20 @@ async def is_proven(lane: Lane, question: Question) -> bool:
         return True
     standing = await lane.llm.gate.standing(lane.llm.base_url, question.call)
     return standing.proven
+
+
+async def await_others(store: Store, items: Sequence[BatchItem]) -> int:
+    """Give back the items whose question is in a batch already, for another job: its answer will be
+    theirs too. Returns how many."""
+    keys = [item.key for item in items]
+    asked = await store.read(partial(provider_requests.asked, keys=keys))
+    waiting = [item for item in items if item.key in asked]
+    if waiting:
+        give_back = partial(settlement.give_back, items=waiting, delay_s=OTHERS_S)
+        await store.write(give_back)
+    for item in waiting:
+        item.state = State.ENDED
+    return len(waiting)
 
 
 def alone(question: Question) -> Question:
