@@ -72,10 +72,13 @@ def waiting(conn: Connection, limit: int = 50) -> list[Waiting]:
 
 def oldest_s(conn: Connection, job_id: str, state: ColumnElement[str]) -> float | None:
     """Seconds for which an item of a job has been in a state, the longest; None: there is none."""
+    # Pending items have an index by job and id. Where there is none, SQLite would read the whole
+    # table in the order of its ids; it does not for an expression.
+    by_id = work_items.c.id if state is PENDING else work_items.c.id + 0
     first = (
         select(work_items.c.updated_at)
         .where(work_items.c.job_id == job_id, work_items.c.state == state)
-        .order_by(work_items.c.id)
+        .order_by(by_id)
         .limit(LOOKED_AT)
         .subquery()
     )

@@ -24,9 +24,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import endpoints, job_states, leadership, queue, search_index, spend
+from ruie.db import endpoints, job_states, leadership, queue, spend
 from ruie.db.engine import reading
-from ruie.db.fold import Folding
 from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
@@ -36,7 +35,7 @@ from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.schedule_runner import ScheduleRunner, fire
-from ruie.worker.useful_work import advise
+from ruie.worker.upkeep import Upkeep
 
 log = logging.getLogger("ruie.coordinator")
 
@@ -46,16 +45,6 @@ MAX_LOSSES = 5
 its process (ruie.db.queue.ALONE_FROM), so that the last three can hardly have another cause."""
 BUSY_S = 0.1
 IDLE_S = 0.5
-INDEX_EVERY_S = 0.5
-INDEX_S = 0.1
-"""Seconds spent on the full-text index, and how often: a fifth of the time at most, so that neither
-the other duties nor, on SQLite, other writers wait long for it."""
-INDEX_DOCUMENTS = 200  # in one transaction
-INDEX_AGAIN_S = 60.0
-"""Until the next try, where the database refuses to index."""
-TELL_EVERY_S = 2.0
-FOLD_S = 0.1
-"""Seconds spent on counting what is new into the totals, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +76,7 @@ class Coordinator:
         self._round_at = time.monotonic()
         self._reap_from = 0.0
         self._reaped = True
-        self._index_from = self._tell_from = 0.0
-        self._folding = Folding(engine)
+        self._upkeep = Upkeep(engine, redis, config, self._leading)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
         self._away = False
@@ -143,8 +131,7 @@ class Coordinator:
         sent = 0 if self._away else self._fill()
         closed = self._resume_and_close()
         self._schedules()
-        self._index()
-        self._tell()
+        self._upkeep.run()
         return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:
@@ -260,34 +247,6 @@ class Coordinator:
         for name in fired:
             log.info("schedule %s is due", name)
         self._runner.start(claimed)
-
-    def _index(self) -> None:
-        """Index some documents for full-text search; an error in it stops no other duty."""
-        if (now := time.monotonic()) < self._index_from:
-            return
-        self._index_from = now + INDEX_EVERY_S
-        try:
-            search_index.index_for(self._engine, INDEX_S, INDEX_DOCUMENTS)
-        except DBAPIError as error:
-            if is_away(error):
-                raise
-            log.warning("documents cannot be indexed for search: %s", error_text(error))
-            self._index_from = now + INDEX_AGAIN_S
-
-    def _tell(self) -> None:
-        """Count what is new into the totals, and say how many worker processes could be fed; an
-        error in it stops no other duty."""
-        if (now := time.monotonic()) < self._tell_from:
-            return
-        self._tell_from = now + TELL_EVERY_S
-        try:
-            self._folding.fold_for(self._leading, FOLD_S)
-            advise(self._engine, self._redis, self._config, self._leading)
-        except DBAPIError as error:
-            if is_away(error):
-                raise
-            log.warning("nothing can be counted into the totals: %s", error_text(error))
-            self._tell_from += INDEX_AGAIN_S
 
     def _resign(self) -> None:
         """Let another coordinator lead at once."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
 from support import news
 from support.job_database import JobDatabase
 
+from ruie.db import queue
+from ruie.db.activity import alive
 from ruie.db.engine import reading
 from ruie.db.holders import holdings, waiting
 from ruie.db.models import extractions, work_items
@@ -72,3 +76,28 @@ def test_who_holds_and_what_waits(engine: Engine) -> None:
     assert wait.pending_s is not None
     assert wait.pending_s >= 300
     assert wait.retry_s is None
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "ask", [alive, holdings, waiting, queue.in_flight, lambda c: queue.other_class_waits(c, 1)]
+)
+def test_what_a_worker_or_page_asks_again_and_again_reads_no_item_that_only_waits(
+    engine: Engine, ask: Callable[[Connection], Any]
+) -> None:
+    """SQLite chooses by its statistics, which know many items that wait and few that do not."""
+    database = JobDatabase(engine)
+    database.enqueue(database.job(), [f"text {n}" for n in range(3000)])
+    database.dispatch(limit=20)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("ANALYZE")
+    engine.dispose()  # a connection reads the statistics when it is opened
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+    with reading(engine) as conn:
+        ask(conn)
+        for statement, values in list(asked):
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps = [row.detail for row in plan if "work_items" in row.detail]
+            assert all("INDEX ix_work_items_" in step for step in steps), steps
+            assert not any("progress (job_id=?)" in step for step in steps), steps
