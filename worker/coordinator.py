@@ -8,12 +8,9 @@ missing, and what was sent is sent again.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,6 +28,7 @@ from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
 from ruie.worker.app import MESSAGE_PRIORITY
 from ruie.worker.endpoint_probe import EndpointProbe
+from ruie.worker.heartbeat import Heartbeat, process_name
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.messages import BATCH_TASK, QUEUE
@@ -70,7 +68,8 @@ class Coordinator:
         self._app = app
         self._redis = redis
         self._config = config
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._name = process_name()
+        self._heartbeat = Heartbeat("coordinator", self._name, self._transact)
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._round_at = time.monotonic()
@@ -118,11 +117,14 @@ class Coordinator:
             self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
         self._runner.stop()
         self._resign()
+        self._heartbeat.leave()
 
     def tick(self) -> Tick:
         """One round of duties; where another coordinator leads, only the attempt to lead."""
         self._begin_round()
-        if not self._lead():
+        leading = self._lead()
+        self._heartbeat.beat()
+        if not leading:
             return Tick(leading=False)
         if not self._redis.exists(MARKER):
             self._restore_redis()
@@ -166,6 +168,10 @@ class Coordinator:
         with self._engine.begin() as conn:
             leadership.check(conn, self._name, self._token)
             yield conn
+
+    def _transact(self, action: Callable[[Connection], object]) -> None:
+        with self._engine.begin() as conn:
+            action(conn)
 
     def _restore_redis(self) -> None:
         """Redis came back empty: its messages are sent again, the limits' last minute restored."""

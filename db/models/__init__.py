@@ -9,6 +9,7 @@ from ruie.db.models.demonstrations import (
 from ruie.db.models.endpoints import Endpoint, RequestProfileRow
 from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
+from ruie.db.models.processes import PROCESS_KINDS, RunningProcess
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
 from ruie.db.models.reviews import Review
 from ruie.db.models.search import FTS, DocumentPart, SearchState
@@ -58,6 +59,7 @@ search_state = table(SearchState)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
+processes = table(RunningProcess)
 endpoints = table(Endpoint)
 request_profiles = table(RequestProfileRow)
 metric_totals = table(MetricTotal)
@@ -69,6 +71,7 @@ __all__ = [
     "JOB_STATES",
     "ORIGIN_STATES",
     "PAUSED_BY",
+    "PROCESS_KINDS",
     "SOURCE_STATES",
     "ArgumentRow",
     "Attempt",
@@ -95,6 +98,7 @@ __all__ = [
     "RelationRow",
     "RequestProfileRow",
     "Review",
+    "RunningProcess",
     "Schedule",
     "ScheduleRun",
     "Schema",
@@ -123,6 +127,7 @@ __all__ = [
     "metric_deltas",
     "metric_totals",
     "origins",
+    "processes",
     "quarantine",
     "relations",
     "request_profiles",

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from ruie.db.activity import alive
 from ruie.db.engine import reading, shown_url
-from ruie.db.holders import holdings, waiting
+from ruie.db.holders import waiting
 from ruie.db.targets import ModelStanding
 from ruie.db.throughput import Hour, last_hour
 from ruie.secrets import masked
@@ -24,6 +24,7 @@ from ruie.worker.limits.usage import LimitUsage, read_usage
 from ruie.worker.schedules import Schedules
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
+from ruie.worker.web.fleet_processes import read_processes
 from ruie.worker.web.pages import door, redirect, render
 
 LIVE_S = 3
@@ -68,9 +69,10 @@ def fleet(request: Request) -> Response:
 
 def _now(web: Door) -> dict[str, Any]:
     with reading(web.engine) as conn:
+        now = alive(conn)
         values: dict[str, Any] = {
-            "alive": alive(conn),
-            "holdings": holdings(conn),
+            "alive": now,
+            "processes": read_processes(conn, now.coordinator),
             "waiting": waiting(conn),
         }
         hours = last_hour(conn)
