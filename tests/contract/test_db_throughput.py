@@ -51,6 +51,31 @@ def test_calls_of_the_last_hour_by_minute(engine: Engine, calls: list[int]) -> N
     assert {hour.endpoint for hour in hours} == {news.ENDPOINT}
 
 
+def test_calls_in_flight_are_what_counting_every_second_says(
+    engine: Engine, calls: list[int]
+) -> None:
+    """Calls within a minute, over its end, and over several minutes; one began before the hour."""
+    took = [3.0, 59.0, 61.5, 200.0, 1000.0, 7000.0, 0.25]
+    with engine.begin() as conn:
+        now = conn.execute(select(utcnow())).scalar_one().replace(microsecond=0)
+        ends = [now - timedelta(seconds=30 + 431 * place) for place in range(len(took))]
+        for id_, end, seconds in zip(calls[-7:], ends, took, strict=True):
+            changed = update(extractions).where(extractions.c.id == id_)
+            conn.execute(changed.values(created_at=end, latency_s=seconds))
+        old = update(extractions).where(extractions.c.id.in_(calls[:-7]))
+        conn.execute(old.values(created_at=now - timedelta(days=1)))
+    with reading(engine) as conn:
+        minutes = together(last_hour(conn))
+    for minute in minutes:
+        over = minute.at + timedelta(minutes=1)
+        busy = sum(
+            max(0.0, (min(end, over) - max(end - timedelta(seconds=s), minute.at)).total_seconds())
+            for end, s in zip(ends, took, strict=True)
+        )
+        assert minute.in_flight == pytest.approx(busy / 60, abs=1e-4), minute.at
+    assert sum(minute.calls for minute in minutes) == len(took)
+
+
 def test_nothing_was_called(engine: Engine) -> None:
     with reading(engine) as conn:
         assert last_hour(conn) == []

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from support import news
-from support.waiting import wait_until
 from support.web_site import Site, document
 
-from ruie.db import jobs, leadership, processes, queue
+from ruie.db import jobs, queue
 from ruie.worker.schedules import Schedules
 
 
@@ -52,43 +51,6 @@ def test_csv_and_parquet(site: Site) -> None:
     table = pq.read_table(io.BytesIO(parquet.content))
     assert table.to_pylist()[0] == {"id": "news-1", "chars": 41}
     assert site.visitor.post("/sql/file.csv", {"sql": "DROP TABLE jobs"}, page).status == 400
-
-
-def test_the_fleet(site: Site) -> None:
-    page = site.get("/fleet")
-    for said in ("Coordinator none is alive", "Workers none is alive", "not configured", "None."):
-        assert said in page.words
-
-
-def test_the_processes_of_the_fleet(site: Site) -> None:
-    there = (
-        processes.Identity("a:1:xx", "coordinator", "a", 1, "2.0"),
-        processes.Identity("a:2:xx", "worker", "a", 2, "2.0"),
-        processes.Identity("b:2:xx", "worker", "b", 2, "1.9"),
-    )
-    with site.client.engine.begin() as conn:
-        for who in there:
-            processes.beat(conn, who, processes.Doing(calls=5 * (who.host == "b")), 60.0)
-        assert leadership.lead(conn, "a:1:xx", 60)
-    page = site.get("/fleet")
-    for said in (
-        "a:1 leads",
-        "2 processes on 2 hosts; 0 have 0 items",
-        "2.0 2 processes , 1.9 1 process",
-        "a:1 coordinator, leads 2.0",
-        "b:2 worker, waits 5 1.9",
-    ):
-        assert said in page.words
-    assert page.text.count("Most have another version.") == 1
-    silent = (
-        "strftime('%Y-%m-%d %H:%M:%f', 'now', '-80 seconds') || '000'"
-        if site.client.engine.dialect.name == "sqlite"
-        else "now() - interval '80 seconds'"
-    )
-    with site.client.engine.begin() as conn:
-        conn.exec_driver_sql(f"UPDATE processes SET seen_at = {silent} WHERE host = 'b'")
-    wait_until(lambda: "silent for 8" in site.get("/fleet").words)
-    assert "Workers 1 process" in site.get("/fleet").words
 
 
 def test_schedules_with_their_runs(site: Site, tmp_path: Path) -> None:
