@@ -11,7 +11,7 @@ from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
 from ruie.db.models.processes import PROCESS_KINDS, RunningProcess
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
-from ruie.db.models.reviews import Review
+from ruie.db.models.reviews import Review, ReviewQueueRow
 from ruie.db.models.search import FTS, DocumentPart, SearchState
 from ruie.db.models.sources import (
     JOB_STATES,
@@ -54,6 +54,7 @@ demonstration_sets = table(DemonstrationSet)
 demonstrations = table(DemonstrationRow)
 demonstration_set_rows = table(DemonstrationSetRow)
 reviews = table(Review)
+review_queue = table(ReviewQueueRow)
 document_parts = table(DocumentPart)
 search_state = table(SearchState)
 schedules = table(Schedule)
@@ -98,6 +99,7 @@ __all__ = [
     "RelationRow",
     "RequestProfileRow",
     "Review",
+    "ReviewQueueRow",
     "RunningProcess",
     "Schedule",
     "ScheduleRun",
@@ -131,6 +133,7 @@ __all__ = [
     "quarantine",
     "relations",
     "request_profiles",
+    "review_queue",
     "reviews",
     "schedule_runs",
     "schedules",
