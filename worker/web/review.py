@@ -83,7 +83,14 @@ def review_job(request: Request) -> Response:
     with reading(web.engine) as conn:
         reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
         documents = document_count(conn, job.id)
-    return render(request, "review_job.html", job=job, reviewed=reviewed, documents=documents)
+    return render(
+        request,
+        "review_job.html",
+        job=job,
+        reviewed=reviewed,
+        documents=documents,
+        learning=review_learning.is_learning(web, job),
+    )
 
 
 def review_agreement(request: Request) -> Response:
