@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 120
-LEFT, BOTTOM, TOP = 52, 18, 8
+LEFT, BOTTOM, TOP = 52, 22, 12
 """Room for the numbers beside and below, and above the highest value."""
 
 
