@@ -101,6 +101,13 @@ def test_who_holds_and_what_waits(engine: Engine) -> None:
     assert wait.pending_s is not None
     assert wait.pending_s >= 300
     assert wait.retry_s is None
+    with engine.begin() as conn:
+        again = {"state": "retry", "not_before": utcnow(60)}
+        conn.execute(update(work_items).where(work_items.c.id == first + 2).values(again))
+    with reading(engine) as conn:
+        (wait,) = waiting(conn)
+    assert wait.retry_s is not None
+    assert wait.retry_s >= 300
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
