@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from ruie.db import item_states, jobs, queue, spend
@@ -26,6 +25,7 @@ from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import (
     Attempt,
@@ -38,19 +38,6 @@ from ruie.worker.logs import identify
 log = logging.getLogger("ruie.batch")
 
 Prepared = tuple[BatchItem, Question]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch's items."""
-
-    leased: int = 0
-    reused: int = 0
-    saved: int = 0
-    failed: int = 0
-    returned: int = 0
-    lost: int = 0
-    """Items whose lease ran out, because it was not renewed in time."""
 
 
 class LeasedBatch:

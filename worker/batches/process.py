@@ -28,8 +28,8 @@ from ruie.settings import Settings, settings
 from ruie.worker import shutdown
 from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.ledger import FleetLedger
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
 from ruie.worker.batches.store import Store

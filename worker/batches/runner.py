@@ -28,8 +28,9 @@ from ruie.worker.batches import settlement
 from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
+from ruie.worker.batches.leased_batch import LeasedBatch
 from ruie.worker.batches.leases import Leases
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
