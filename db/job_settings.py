@@ -15,16 +15,22 @@ from ruie.request_parameters import ordered
 class JobSettings:
     """decoding: what shapes an answer, apart from the model. chunking: how documents are divided;
     None for a job of a version that did not divide them. context: the metadata key whose value is
-    added to each chunk's prompt, or ""."""
+    added to each chunk's prompt, or "". traceparent: where the job was enqueued, as W3C's header of
+    that name; "" where that was not traced."""
 
     decoding: Decoding
     chunking: Chunker | None = None
     context: str = ""
+    traceparent: str = ""
 
     def body(self) -> dict[str, Any]:
         """As plain JSON values, to be stored."""
         parameters = ordered(self.decoding.parameters)
-        return self.question() | ({"parameters": parameters} if parameters else {})
+        return {
+            **self.question(),
+            **({"parameters": parameters} if parameters else {}),
+            **({"traceparent": self.traceparent} if self.traceparent else {}),
+        }
 
     def question(self) -> dict[str, Any]:
         """Likewise, what shapes an answer. Any change of a byte would give every job another
@@ -43,4 +49,5 @@ class JobSettings:
             Decoding.from_body(body),
             Chunker.from_body(chunks) if chunks else None,
             body.get("context", ""),
+            body.get("traceparent", ""),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 
 from ruie.db import item_states, jobs, queue, spend
@@ -34,6 +35,7 @@ from ruie.worker.batches.retries import (
 )
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
+from ruie.worker.tracing.spans import UNTRACED_BATCH, BatchSpan
 
 log = logging.getLogger("ruie.batch")
 
@@ -55,6 +57,7 @@ class LeasedBatch:
         encoder: asyncio.Lock,
         contexts: Mapping[int, str],
         shown: Shown,
+        span: BatchSpan = UNTRACED_BATCH,
     ) -> None:
         self.job = job
         self.outcome = Outcome(leased=len(leased))
@@ -66,6 +69,7 @@ class LeasedBatch:
         self._day_cap = day_cap_nusd
         self._encoder = encoder
         self._shown = shown
+        self._span = span
         self._items = [self._item(each, contexts.get(each.document_id, "")) for each in leased]
         self._aftermath = Aftermath(store, lane, job.id, policy, self.call_off)
         self._feeding: asyncio.Task[None] | None = None
@@ -77,7 +81,8 @@ class LeasedBatch:
         extractor = self._lane.extractor(self.job, leased.overrides, self._shown)
         price = self._lane.price(extractor.model)
         call = PendingCall(extractor.model, self._lane.llm.base_url, price)
-        return BatchItem(leased, query, key, extractor, call, self._shown)
+        span = self._span.item(leased)
+        return BatchItem(leased, query, key, extractor, call, self._shown, span)
 
     @property
     def suspect(self) -> bool:
@@ -118,13 +123,15 @@ class LeasedBatch:
         for item in held:
             if item.state is State.SENT:
                 await self._store.write(partial(settlement.cut_off, item=item))
+            item.span.end("returned")
+        self._span.done(asdict(self.outcome))
 
     async def _withdraw(self) -> None:
         """Nothing was spent on items that were lost before their calls were sent."""
         if lost := [item for item in self._items if item.state is State.LOST]:
             await self._store.write(partial(settlement.withdraw, items=lost))
             for item in lost:
-                item.state = State.ENDED
+                item.end("lost")
 
     def _held(self) -> list[BatchItem]:
         return [item for item in self._items if item.held]
@@ -179,7 +186,8 @@ class LeasedBatch:
         for extractor, together in alike.values():
             queries = [item.query for item in together]
             async with self._encoder:
-                questions = await asyncio.to_thread(extractor.prepare, queries)
+                with self._span.preparing(len(queries)):
+                    questions = await asyncio.to_thread(extractor.prepare, queries)
             prepared += zip(together, questions, strict=True)
         return prepared
 
@@ -196,11 +204,15 @@ class LeasedBatch:
         waiting = [item for item in self._items if item.state is State.WAITING]
         await self._store.write(partial(refuse, job_id=self.job.id, items=waiting))
         for item in waiting:
-            item.state = State.ENDED
+            item.end("returned")
         self.outcome.returned += len(waiting)
 
     async def _process(self, item: BatchItem, question: Question) -> None:
         identify(item_id=item.leased.id, document_id=item.leased.document_id)
+        with item.span.working():
+            await self._call(item, question)
+
+    async def _call(self, item: BatchItem, question: Question) -> None:
         async with self._lane.in_flight:
             try:
                 answer = await item.extractor.ask(question, partial(self._sending, item))
@@ -213,13 +225,15 @@ class LeasedBatch:
             except Exception as error:
                 if item.held:
                     await self._fail(item, question, error)
+                else:
+                    item.end("lost")
                 return
             if saved:
                 self._aftermath.answered()
                 self.outcome.saved += 1
             elif item.held:
                 self.outcome.lost += 1
-            item.state = State.ENDED
+            item.end("saved" if saved else "lost")
 
     async def _sending(self, item: BatchItem, call: Call) -> None:
         """Just before a call is sent: raises `_NotSentError` where it would be paid for twice, or
@@ -240,7 +254,8 @@ class LeasedBatch:
         save = partial(
             settlement.save, job=self.job, item=item, answer=answer, roles=self._schema.events
         )
-        return await self._store.write(save)
+        with item.span.saving():
+            return await self._store.write(save)
 
     async def _fail(self, item: BatchItem, question: Question, error: Exception) -> None:
         leased = item.leased
@@ -266,7 +281,7 @@ class LeasedBatch:
             settlement.fail, item=item, question=question, error=error, decision=decision
         )
         await self._store.write(fail)
-        item.state = State.ENDED
+        item.end("failed", error, type(decision).__name__)
         await self._aftermath.after(item, error, decision)
 
 

@@ -22,7 +22,7 @@ from ruie.bundle import Bundle
 from ruie.db.engine import open_engine
 from ruie.db.jobs import Priority
 from ruie.db.spend import to_nusd
-from ruie.llm import connect
+from ruie.llm import CallHook, connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
@@ -36,6 +36,7 @@ from ruie.worker.batches.store import Store
 from ruie.worker.limits import FleetLimiter, Limits
 from ruie.worker.logs import identify
 from ruie.worker.prices import Price, price_of
+from ruie.worker.tracing import opening as tracing
 
 log = logging.getLogger("ruie.worker")
 
@@ -49,6 +50,7 @@ class Process:
         bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._demonstrations = Demonstrations(bundle)
         self._limiter = limiter(config)
+        self._tracer = tracing.tracer(config)
         self._lanes: dict[Priority, Lane] = {}
         self._engine = open_engine(config.database_url)
         store = Store(self._engine)
@@ -61,6 +63,7 @@ class Process:
             grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
             day_cap_nusd=to_nusd(config.spend_per_day_usd or None),
+            tracer=self._tracer,
         )
         self._batches: set[Future[Outcome]] = set()
         self._loop = asyncio.new_event_loop()
@@ -117,7 +120,7 @@ class Process:
         if priority not in self._lanes:
             self._lanes[priority] = Lane(
                 priority,
-                connect(config, hook=self._limiter.hook(priority), gate=self._gate),
+                connect(config, hook=self._hook(priority), gate=self._gate),
                 self._demonstrations,
                 config.llm_model,
                 self._price,
@@ -125,6 +128,10 @@ class Process:
                 config.llm_reasoning_tokens,
             )
         return self._lanes[priority]
+
+    def _hook(self, priority: Priority) -> CallHook:
+        admission = self._limiter.hook(priority)
+        return self._tracer.hook(admission, self._config.llm_endpoint, self._gate.profile)
 
 
 def limiter(config: Settings) -> FleetLimiter:
@@ -160,4 +167,7 @@ def process() -> Process:
 def close() -> None:
     """End what this process holds, if it holds anything."""
     if _process is not None and _process.pid == os.getpid():
-        _process.close()
+        try:
+            _process.close()
+        finally:
+            tracing.close()
