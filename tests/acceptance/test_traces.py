@@ -4,83 +4,62 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import text
 from support.collector import CollectedSpan, Collector
-from support.endpoint import Reply, ScriptedEndpoint, answer, failure
-from support.fleet import Fleet
-from support.waiting import wait_until
+from support.endpoint import ScriptedEndpoint
+from support.traced import RAMBLES, SECRETS, TEXTS, Script, fleet_at, process
 
-from ruie.packaged import packaged_bundle
-
-TEXTS = ["Ada met Bo .", "Bea waits .", "Cy is slow .", "Dee rambles ."]
-KEY = "sk-planted-in-a-span-77"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-USAGE = {
-    "prompt_tokens": 120,
-    "completion_tokens": 9,
-    "prompt_tokens_details": {"cached_tokens": 100},
-}
 
 
-class Script:
-    """Bea is refused once for the rate, Cy's endpoint fails once, Dee's answers cannot be read."""
+@dataclass(frozen=True)
+class Run:
+    """The documents were processed in two jobs, one after the other. documents: their ids, by the
+    first word of the text. calls: that the endpoint had."""
 
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
+    collector: Collector
+    jobs: tuple[str, str]
+    documents: dict[str, int]
+    calls: int
+    port: int
+    worker_pid: int
+    log: str
 
-    def __call__(self, body: dict[str, Any], _: int) -> Reply:
-        prompt = body["messages"][-1]["content"]
-        name = next((n for n in ("Bea", "Cy", "Dee") if n in prompt), "Ada")
-        first = name not in self.seen
-        self.seen.add(name)
-        if name == "Bea" and first:
-            return failure(429, message=f"slow down: {prompt} {KEY}", retry_after="1")
-        if name == "Cy" and first:
-            return failure(500, message=f"failed on: {prompt} {KEY}")
-        if name == "Dee":
-            return answer("I would rather not say anything about it today")
-        return answer("person: Ada", usage=USAGE, model="scripted-2026")
+    def items(self, outcome: str, job: int = 0) -> list[CollectedSpan]:
+        """The items of a job that ended so."""
+        batches = {b.trace_id for b in self.batches(job)}
+        return [
+            span
+            for span in self.collector.named("item NER")
+            if span.trace_id in batches and span.attributes["ruie.item.outcome"] == outcome
+        ]
 
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint(Script()) as running:
-        yield running
+    def batches(self, job: int) -> list[CollectedSpan]:
+        named = self.collector.named("batch")
+        return [span for span in named if span.attributes["ruie.job.id"] == self.jobs[job]]
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, endpoint: ScriptedEndpoint) -> Iterator[Fleet]:
-    url = endpoint.url.replace("http://", "http://ada:pass-planted-9@")
-    with Fleet(
-        tmp_path,
-        f"sqlite:///{tmp_path}/ruie.db",
-        packaged_bundle(),
-        f"{url}?api-key=query-planted-8",
-        llm_api_key=KEY,
-        llm_model="scripted",
-        llm_parameters={"top_p": 0.5},
-        max_attempts=2,
-        concurrency=2,
-        demonstrations=2,
-    ) as running:
-        (tmp_path / "names.yaml").write_text("name: names\nentities: [person]\n")
-        lines = (json.dumps({"id": f"d{n}", "text": t}) for n, t in enumerate(TEXTS))
-        (tmp_path / "names.jsonl").write_text("\n".join(lines))
-        running.start("coordinator")
-        yield running
-
-
-def enqueue(fleet: Fleet, **env: str) -> str:
-    return fleet.ruie("enqueue", "names.jsonl", "--schema", "names.yaml", "--new", **env)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    folder = tmp_path_factory.mktemp("traced")
+    with (
+        Collector() as collector,
+        ScriptedEndpoint(Script()) as endpoint,
+        fleet_at(folder, endpoint, concurrency=2) as fleet,
+    ):
+        headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-token=collector-planted-6"}
+        traced = collector.environment() | headers | {"RUIE_LOG_FORMAT": "json"}
+        worker = fleet.start("worker", **traced)
+        jobs = process(fleet, TRACEPARENT=PARENT, **traced), process(fleet, **traced)
+        worker.terminate()
+        with fleet.client.engine.connect() as conn:
+            rows = conn.execute(text("SELECT id, text FROM documents")).all()
+        ids = {row.text.split()[0]: row.id for row in rows}
+        port = int(endpoint.url.split(":")[2].split("/")[0])
+        yield Run(collector, jobs, ids, endpoint.count, port, worker.pid, worker.output())
 
 
 def only(spans: list[CollectedSpan]) -> CollectedSpan:
@@ -88,52 +67,45 @@ def only(spans: list[CollectedSpan]) -> CollectedSpan:
     return span
 
 
-def items_of(collector: Collector, outcome: str) -> list[CollectedSpan]:
-    found = [s for s in collector.named("item NER") if s.attributes["ruie.item.outcome"] == outcome]
-    return sorted(found, key=lambda span: span.start)
-
-
-def test_enqueue_batch_item_and_call_are_one_tree(
-    fleet: Fleet, collector: Collector, endpoint: ScriptedEndpoint
-) -> None:
-    traced = collector.environment() | {"RUIE_LOG_FORMAT": "json"}
-    worker = fleet.start("worker", **traced)
-    job_id = enqueue(fleet, TRACEPARENT=PARENT, **traced)
-
-    enqueued = only(collector.named("enqueue"))
-    assert (enqueued.trace_id, enqueued.parent_id) == (PARENT[3:35], PARENT[36:52])
-    assert enqueued.kind == "producer"
-    assert enqueued.attributes == {
-        "ruie.job.id": job_id,
+def test_enqueueing_is_a_span_in_the_trace_of_the_caller(run: Run) -> None:
+    first, second = run.collector.named("enqueue")
+    assert (first.trace_id, first.parent_id) == (PARENT[3:35], PARENT[36:52])
+    assert second.parent_id == ""
+    assert first.kind == "producer"
+    assert first.attributes == {
+        "ruie.job.id": run.jobs[0],
         "ruie.documents": 4,
         "ruie.documents.new": 4,
         "ruie.documents.refused": 0,
         "ruie.items": 4,
     }
-    fleet.wait_done(job_id)
-    worker.terminate()
 
-    batches = collector.named("batch")
-    for batch in batches:
-        assert batch.kind == "consumer"
-        assert batch.parent_id == ""
-        assert batch.links == ((enqueued.trace_id, enqueued.span_id),)
-        assert batch.attributes["ruie.job.id"] == job_id
-        assert batch.attributes["ruie.job.class"] == "normal"
-        assert len(collector.under(batch, "item")) == batch.attributes["ruie.items"]
-        assert collector.under(batch, "prepare")
-        assert batch.resource["service.name"] == "ruie"
-    assert len({batch.trace_id for batch in batches} | {enqueued.trace_id}) == len(batches) + 1
-    assert all(s.trace_id in {b.trace_id for b in batches} for s in collector.named("item NER"))
 
-    assert [s.attributes["ruie.document.id"] for s in items_of(collector, "saved")][:1] == [1]
-    saved = items_of(collector, "saved")[0]
-    assert saved.attributes["ruie.item.task"] == "NER"
-    assert saved.attributes["ruie.item.attempt"] == 1
-    assert only(collector.under(saved, "save")).end <= saved.end
-    call = only(collector.under(saved, "chat"))
+def test_a_batch_is_a_trace_linked_to_the_enqueueing(run: Run) -> None:
+    for job, enqueued in enumerate(run.collector.named("enqueue")):
+        batches = run.batches(job)
+        assert batches
+        for batch in batches:
+            assert (batch.kind, batch.parent_id, batch.failed) == ("consumer", "", False)
+            assert batch.links == ((enqueued.trace_id, enqueued.span_id),)
+            assert batch.attributes["ruie.job.class"] == "normal"
+            assert len(run.collector.under(batch, "item")) == batch.attributes["ruie.items"]
+    batches = run.collector.named("batch")
+    assert len({batch.trace_id for batch in batches}) == len(batches)
+    # recorded in the children of the worker, which share no thread with it
+    assert all(batch.resource["service.name"] == "ruie" for batch in batches)
+    assert run.worker_pid not in {batch.resource["process.pid"] for batch in batches}
+
+
+def test_an_item_has_its_call_and_its_saving(run: Run) -> None:
+    ada = run.documents["Ada"]
+    item = only([s for s in run.items("saved") if s.attributes["ruie.document.id"] == ada])
+    assert item.attributes["ruie.item.task"] == "NER"
+    assert item.attributes["ruie.item.attempt"] == 1
+    assert only(run.collector.under(item, "save")).end <= item.end
+    call = only(run.collector.under(item, "chat"))
     assert (call.name, call.kind, call.failed) == ("chat scripted", "client", False)
-    assert saved.start <= call.start < call.end <= saved.end
+    assert item.start <= call.start < call.end <= item.end
     assert call.attributes == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai_compatible",
@@ -147,143 +119,65 @@ def test_enqueue_batch_item_and_call_are_one_tree(
         "gen_ai.usage.output_tokens": 9,
         "gen_ai.usage.cache_read.input_tokens": 100,
         "server.address": "127.0.0.1",
-        "server.port": int(endpoint.url.split(":")[2].split("/")[0]),
+        "server.port": run.port,
     }
-    # as many calls as the endpoint saw, and no more
-    assert len([s for s in collector.spans if s.name == "chat scripted"]) == endpoint.count
 
 
-def test_what_fails_says_its_class_and_is_tried_again(fleet: Fleet, collector: Collector) -> None:
-    worker = fleet.start("worker", **collector.environment())
-    job_id = enqueue(fleet, **collector.environment())
-    fleet.wait_done(job_id)
-    worker.terminate()
+def test_each_call_that_was_sent_is_one_span(run: Run) -> None:
+    calls = run.collector.named("chat scripted")
+    assert len(calls) == run.calls
+    items = {(item.trace_id, item.span_id) for item in run.collector.named("item NER")}
+    assert {(call.trace_id, call.parent_id) for call in calls} <= items
 
+
+def test_what_fails_says_its_class_and_is_tried_again(run: Run) -> None:
     failed = [
         (
-            s.attributes["ruie.document.id"],
-            s.attributes["error.type"],
-            s.attributes["ruie.item.decision"],
-            [c.attributes.get("error.type") for c in collector.under(s, "chat")],
+            span.attributes["ruie.document.id"],
+            span.attributes["error.type"],
+            span.attributes["ruie.item.decision"],
+            [call.attributes.get("error.type") for call in run.collector.under(span, "chat")],
         )
-        for s in items_of(collector, "failed")
+        for span in run.items("failed")
     ]
-    assert sorted(failed, key=str) == [
-        (2, "rate_limited", "PauseEndpoint", ["rate_limited"]),
-        (3, "transient", "Retry", ["transient"]),
-        (4, "output", "Quarantine", [None]),
-        (4, "output", "Retry", [None]),
+    bea, cy, dee = (run.documents[name] for name in ("Bea", "Cy", "Dee"))
+    expected = [
+        (bea, "rate_limited", "PauseEndpoint", ["rate_limited"]),
+        (cy, "transient", "Retry", ["transient"]),
+        (dee, "output", "Quarantine", [None]),
+        (dee, "output", "Retry", [None]),
     ]
-    assert all(span.failed for span in items_of(collector, "failed"))
-    # the later attempts are other batches, and so other traces
-    assert {s.attributes["ruie.document.id"] for s in items_of(collector, "saved")} == {1, 2, 3}
-    # the 429 holds the fleet's calls up; that is seen, and how long
-    waits = collector.named("wait for limits")
-    assert max((wait.end - wait.start for wait in waits), default=0) > 1_000_000
+    assert sorted(failed, key=str) == sorted(expected, key=str)
+    assert all(span.failed for span in run.items("failed"))
+    saved = {span.attributes["ruie.document.id"] for span in run.items("saved")}
+    assert saved == {run.documents["Ada"], bea, cy}
+    # the 429 held up the fleet's next call
+    waits = run.collector.named("wait for limits")
+    assert any(wait.end - wait.start > 1_000_000 for wait in waits)
 
 
-def test_an_answer_that_was_stored_makes_an_item_without_a_call(
-    fleet: Fleet, collector: Collector, endpoint: ScriptedEndpoint
-) -> None:
-    endpoint.script = answer("person: Ada")
-    worker = fleet.start("worker", **collector.environment())
-    fleet.wait_done(enqueue(fleet, **collector.environment()))
-    asked = endpoint.count
-    fleet.wait_done(enqueue(fleet, **collector.environment()))
-    worker.terminate()
-    assert endpoint.count == asked == 4
-    reused = items_of(collector, "reused")
-    assert len(reused) == 4
-    assert [collector.under(span) for span in reused] == [[]] * 4
-    assert {b.attributes.get("ruie.items.reused", 0) for b in collector.named("batch")} >= {0, 4}
+def test_an_answer_that_was_stored_makes_an_item_without_a_call(run: Run) -> None:
+    reused = run.items("reused", job=1)
+    assert len(reused) == 3  # all but Dee, who is asked again
+    assert [run.collector.under(span) for span in reused] == [[]] * 3
+    assert 3 in [batch.attributes.get("ruie.items.reused") for batch in run.batches(1)]
 
 
-def test_a_log_line_has_the_ids_of_its_span(fleet: Fleet, collector: Collector) -> None:
-    traced = collector.environment() | {"RUIE_LOG_FORMAT": "json"}
-    worker = fleet.start("worker", **traced)
-    fleet.wait_done(enqueue(fleet, **traced))
-    worker.terminate()
-    lines = [json.loads(line) for line in worker.output().splitlines() if line.startswith("{")]
-    spans = {(span.trace_id, span.span_id): span for span in collector.spans}
+def test_a_log_line_has_the_ids_of_its_span(run: Run) -> None:
+    lines = [json.loads(line) for line in run.log.splitlines() if line.startswith("{")]
+    spans = {(span.trace_id, span.span_id): span for span in run.collector.spans}
     named = [line for line in lines if "trace_id" in line]
-    assert named
+    assert any("item_id" in line for line in named)
     for line in named:
         span = spans[line["trace_id"], line["span_id"]]
-        if "item_id" in line:
-            assert span.attributes["ruie.item.id"] == line["item_id"]
-        else:
-            assert span.attributes["ruie.batch.id"] == line["batch_id"]
+        kind = "item" if "item_id" in line else "batch"
+        assert span.attributes[f"ruie.{kind}.id"] == line[f"{kind}_id"]
 
 
-@pytest.mark.parametrize("traces", ["on", "content"])
-def test_no_text_and_no_secret_leaves_unless_texts_are_asked_for(
-    fleet: Fleet, collector: Collector, traces: str
-) -> None:
-    """The endpoint repeats the prompt and the key in its errors."""
-    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-token=collector-planted-6"}
-    traced = collector.environment(traces) | headers
-    worker = fleet.start("worker", **traced)
-    fleet.wait_done(enqueue(fleet, **traced))
-    worker.terminate()
-
-    sent = b"".join(collector.bodies)
-    secrets = (KEY, "pass-planted-9", "query-planted-8", "collector-planted-6")
-    for secret in secrets:
-        assert secret.encode() not in sent, secret
-    told = [*TEXTS, "I would rather not", "person: Ada", "names.jsonl", "slow down", "failed on"]
-    assert all(span.described == "" and span.events == 0 for span in collector.spans)
-    calls = [span for span in collector.spans if span.name == "chat scripted"]
-    if traces == "on":
-        for text in told:
-            assert text.encode() not in sent, text
-        assert not any("messages" in name for c in calls for name in c.attributes)
-    else:
-        call = next(c for c in calls if "Ada met Bo" in str(c.attributes))
-        prompt = json.loads(str(call.attributes["gen_ai.input.messages"]))
-        assert prompt[-1]["role"] == "user"
-        assert "Ada met Bo" in prompt[-1]["parts"][0]["content"]
-        (said,) = json.loads(str(call.attributes["gen_ai.output.messages"]))
-        assert said == {
-            "role": "assistant",
-            "parts": [{"type": "text", "content": "person: Ada"}],
-            "finish_reason": "stop",
-        }
-    assert collector.received[0].headers["x-token"] == "collector-planted-6"
-
-
-def test_a_collector_that_is_away_stops_nothing_and_is_said_once(
-    fleet: Fleet, endpoint: ScriptedEndpoint
-) -> None:
-    endpoint.script = answer("person: Ada")
-    away = {
-        "RUIE_TRACES": "on",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://eve:collector-planted-6@127.0.0.1:9",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
-        "OTEL_BSP_SCHEDULE_DELAY": "50",
-        "RUIE_CONCURRENCY": "1",
-    }
-    worker = fleet.start("worker", **away)
-    fleet.wait_done(enqueue(fleet, **away))
-    wait_until(lambda: "the collector takes no spans" in worker.output())
-    fleet.wait_done(enqueue(fleet, **away))
-    assert worker.terminate() == 0
-    output = worker.output()
-    assert output.count("the collector takes no spans") == 1
-    assert "collector-planted" not in output
-    assert "Transient error" not in output
-
-
-def test_a_collector_that_hangs_stops_nothing_and_is_found_again(
-    fleet: Fleet, collector: Collector, endpoint: ScriptedEndpoint
-) -> None:
-    endpoint.script = answer("person: Ada")
-    collector.hold.clear()
-    traced = collector.environment() | {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    worker = fleet.start("worker", **traced)
-    fleet.wait_done(enqueue(fleet, **traced))
-    assert not collector.spans
-    wait_until(lambda: "the collector takes no spans" in worker.output())
-    collector.hold.set()
-    fleet.wait_done(enqueue(fleet, **traced))
-    wait_until(lambda: "the collector takes spans again" in worker.output())
-    assert worker.terminate() == 0
+def test_no_text_and_no_secret_is_sent(run: Run) -> None:
+    sent = b"".join(run.collector.bodies)
+    told = [*TEXTS, RAMBLES, "person: Ada", "names.jsonl", "slow down", "failed on"]
+    for words in (*told, *SECRETS):
+        assert words.encode() not in sent, words
+    assert all(not span.described and not span.events for span in run.collector.spans)
+    assert run.collector.received[0].headers["x-token"] == "collector-planted-6"

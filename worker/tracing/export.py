@@ -66,12 +66,12 @@ class _Reporting(SpanExporter):
             result = SpanExportResult.FAILURE
         finally:
             _said.reset(token)
-        self._report(result is not SpanExportResult.SUCCESS, masked(" ".join(said[:1])))
+        self._report(result is not SpanExportResult.SUCCESS, masked(" ".join(said[:2])))
         return result
 
     def _report(self, away: bool, why: str) -> None:
         if away and not self._away and not self._closed:
-            log.warning("traces: the collector takes no spans, they are dropped: %s", why)
+            log.warning("traces: the collector takes no spans, they are dropped (%s)", why)
         elif self._away and not away:
             log.info("traces: the collector takes spans again")
         self._away = away
