@@ -128,11 +128,8 @@ class Client(JobClient):
         progress: ProgressCallback,
     ) -> Enqueued:
         chunks = chunker(self.config)
-        with tracer(self.config).enqueueing() as span:
-            new = replace(new, settings=replace(new.settings, traceparent=span.traceparent))
-            done = fill(self.engine, new, sources, schema.tasks, chunks, progress)
-            span.done(done.job_id, done.documents, done.new_documents, done.items, done.refused)
-        return done
+        traced = tracer(self.config)
+        return fill(self.engine, new, sources, schema.tasks, chunks, progress, traced)
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
         config = self.config

@@ -27,6 +27,7 @@ from ruie.settings import Settings, settings
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, enqueue
 from ruie.worker.ingest.sources.row_source import RowSource
+from ruie.worker.tracing.opening import tracer
 
 if TYPE_CHECKING:
     from ruie.worker.estimate.types import Estimate
@@ -192,7 +193,7 @@ def ask_again(
     engine: Engine,
     job: jobs.Job,
     version: int,
-    max_chars: int,
+    config: Settings,
     progress: ProgressCallback = lambda _: None,
 ) -> Enqueued:
     """A new job about the same documents, with the same settings. What is asked as before is not
@@ -211,5 +212,6 @@ def ask_again(
         cap_nusd=job.cap_nusd,
         demonstration_set=job.demonstration_set,
     )
-    sources = [RowSource(_rows(engine, job.id), max_chars)]
-    return enqueue(engine, new, sources, schema.tasks, chunker_of(job), progress)
+    sources = [RowSource(_rows(engine, job.id), config.max_document_chars)]
+    chunks, traced = chunker_of(job), tracer(config)
+    return enqueue(engine, new, sources, schema.tasks, chunks, progress, traced)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 
 from ruie.db import item_states, jobs, queue, spend
@@ -124,7 +123,6 @@ class LeasedBatch:
             if item.state is State.SENT:
                 await self._store.write(partial(settlement.cut_off, item=item))
             item.span.end("returned")
-        self._span.done(asdict(self.outcome))
 
     async def _withdraw(self) -> None:
         """Nothing was spent on items that were lost before their calls were sent."""

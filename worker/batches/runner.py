@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import asdict
 from functools import partial
 
 from ruie.db import job_states, jobs, queue
@@ -132,7 +133,11 @@ class BatchRunner:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
         with self._tracer.batch(job, batch_id, len(leased)) as span:
-            return await self._process_leased(lane, leased, leases, job, shown, span, all_started)
+            outcome = await self._process_leased(
+                lane, leased, leases, job, shown, span, all_started
+            )
+            span.done(asdict(outcome))
+            return outcome
 
     async def _process_leased(
         self,

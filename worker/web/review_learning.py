@@ -58,7 +58,7 @@ def learn(request: Request) -> Response:
             f" --corpus {job.corpus} --refresh asks its documents again."
         )
         return redirect(request, "review_job", said, job_id=job.id)
-    done = learning.ask_again(web.engine, job, version, web.config.max_document_chars)
+    done = learning.ask_again(web.engine, job, version, web.config)
     said = f"Version {version} is in force; what changed is asked again in this job."
     return redirect(request, "review_job", said, job_id=done.job_id)
 
