@@ -1,13 +1,13 @@
 """What traces cost: CPU of a call with them off, on, with texts, and with a collector away.
 
-    python benchmarks/traces.py [--base CHECKOUT] [--calls 1280] [--rounds 7]
+    python benchmarks/traces.py [--base CHECKOUT] [--calls 960] [--rounds 9]
 
 A worker process as it is (its event loop, admission on Redis, SQLite) takes batches of 32 items;
 the endpoint, in a process of its own, answers at once, and there are no demonstrations, so nothing
 is encoded: what is left is the system's own cost, of which spans are the largest share that they
 can be. CPU time is that of the worker process alone, its end included, the first 320 calls not.
-Each round has one run of each kind, in another order; the least of the rounds is what a kind costs
-where nothing else disturbs it. --base: a checkout to compare with, such as the version before.
+Each round has one run of each kind, in another order; a ratio is that of two runs of one round.
+--base: a checkout to compare with, such as the version before.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--base", type=Path, help="a checkout to compare with")
-    parser.add_argument("--calls", type=int, default=1280)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=960)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -144,19 +144,20 @@ def run(env: Mapping[str, str], calls: int) -> float:
 
 
 def show(results: Mapping[str, list[float]]) -> None:
-    """The least and the median CPU of each kind, and their ratios to those of the first."""
+    """The CPU of each kind, and its ratio to that of the first kind in the same round."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("traces", "CPU, ms a call: least", "median", "ratio: least", "median")
+    table = Table("traces", "CPU, ms a call: least", "median", "ratio", "of the rounds")
     first = next(iter(results.values()))
     for kind, cpu in results.items():
+        ratios = [one / other for one, other in zip(cpu, first, strict=True)]
         table.add_row(
             kind,
             f"{min(cpu):.2f}",
             f"{median(cpu):.2f}",
-            f"{min(cpu) / min(first):.3f}",
-            f"{median(cpu) / median(first):.3f}",
+            f"{median(ratios):.2f}",
+            f"{min(ratios):.2f} to {max(ratios):.2f}",
         )
     Console(width=110).print(table)
     print(f"spans that record nothing: {off_ns():.0f} ns an item")

@@ -66,7 +66,7 @@ class _Reporting(SpanExporter):
             result = SpanExportResult.FAILURE
         finally:
             _said.reset(token)
-        self._report(result is not SpanExportResult.SUCCESS, masked(" ".join(said[:2])))
+        self._report(result is not SpanExportResult.SUCCESS, masked(" ".join(said[:1])))
         return result
 
     def _report(self, away: bool, why: str) -> None:
