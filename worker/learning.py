@@ -28,6 +28,7 @@ from ruie.settings import Settings, settings
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, enqueue
 from ruie.worker.ingest.sources.row_source import RowSource
+from ruie.worker.tracing.opening import tracer
 
 if TYPE_CHECKING:
     from ruie.worker.estimate.types import Estimate
@@ -203,7 +204,7 @@ def ask_again(
     engine: Engine,
     job: jobs.Job,
     version: int,
-    max_chars: int,
+    config: Settings,
     progress: ProgressCallback = lambda _: None,
 ) -> Enqueued:
     """A new job about the same documents, with the same settings. What is asked as before is not
@@ -226,5 +227,6 @@ def ask_again(
     )
     fingerprint = f"version {version}, {_fingerprint(engine, job.id)}"
     name = f"documents of {job.id}"
-    sources = [RowSource(_rows(engine, job.id), max_chars, name, fingerprint)]
-    return enqueue(engine, new, sources, schema.tasks, chunker_of(job), progress)
+    sources = [RowSource(_rows(engine, job.id), config.max_document_chars, name, fingerprint)]
+    chunks, traced = chunker_of(job), tracer(config)
+    return enqueue(engine, new, sources, schema.tasks, chunks, progress, traced)

@@ -14,7 +14,7 @@ from support.waiting import wait_until
 from ruie.db import jobs, reviews
 from ruie.db.engine import reading
 from ruie.records import Task
-from ruie.settings import Settings
+from ruie.settings import Settings, load
 from ruie.worker import learning
 from ruie.worker.ingest.enqueue import EnqueueProgress
 
@@ -87,23 +87,24 @@ def test_asking_again_goes_on_where_it_was_cut_off(
     with reading(engine) as conn:
         asked = jobs.get_job(conn, job)
     version = learning.store(engine, learning.prepare(engine, asked))
+    config = load(max_document_chars=1000)
     with pytest.raises(_CutOffError):
-        learning.ask_again(engine, asked, version, 1000, _cut_off)
-    done = learning.ask_again(engine, asked, version, 1000)
+        learning.ask_again(engine, asked, version, config, _cut_off)
+    done = learning.ask_again(engine, asked, version, config)
     assert (done.continued, done.documents, done.new_documents) == (True, 7, 0)
     assert done.items == 3 * 4, "those of the four that were left"
-    again = learning.ask_again(engine, asked, version, 1000)
+    again = learning.ask_again(engine, asked, version, config)
     assert again.job_id != done.job_id, "what ended is not continued"
 
     with pytest.raises(_CutOffError):
-        learning.ask_again(engine, asked, version, 1000, _cut_off)
+        learning.ask_again(engine, asked, version, config, _cut_off)
     with reading(engine) as conn:
         (left,) = (
             one
             for one in jobs.list_jobs(conn, "running")
             if one.enqueued_at is None and one.id != job
         )
-    other = learning.ask_again(engine, asked, version + 1, 1000)
+    other = learning.ask_again(engine, asked, version + 1, config)
     with reading(engine) as conn:
         assert jobs.get_job(conn, left.id).state == "cancelled"
     assert (other.job_id != left.id, other.documents) == (True, 7)

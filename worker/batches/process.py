@@ -21,20 +21,21 @@ from ruie.bundle import Bundle
 from ruie.db.jobs import Priority
 from ruie.db.processes import Doing
 from ruie.db.spend import to_nusd
-from ruie.llm import connect
+from ruie.llm import CallHook, connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
 from ruie.worker.batches.child import Child, child
 from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.ledger import FleetLedger
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
 from ruie.worker.limits import FleetLimiter, Limits
 from ruie.worker.logs import identify
 from ruie.worker.prices import Price, price_of
+from ruie.worker.tracing import opening as tracing
 
 log = logging.getLogger("ruie.worker")
 
@@ -50,6 +51,7 @@ class Process:
         bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._demonstrations = Demonstrations(bundle)
         self._limiter = limiter(config)
+        self._tracer = tracing.tracer(config)
         self._lanes: dict[Priority, Lane] = {}
         store = self._own.store
         self._gate = Gate(FleetLedger(store))
@@ -61,6 +63,7 @@ class Process:
             grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
             day_cap_nusd=to_nusd(config.spend_per_day_usd or None),
+            tracer=self._tracer,
         )
         self._batches: dict[Future[Outcome], tuple[str, int]] = {}
         self._own.doing = self._doing
@@ -124,7 +127,7 @@ class Process:
         if priority not in self._lanes:
             self._lanes[priority] = Lane(
                 priority,
-                connect(config, hook=self._limiter.hook(priority), gate=self._gate),
+                connect(config, hook=self._hook(priority), gate=self._gate),
                 self._demonstrations,
                 config.llm_model,
                 self._price,
@@ -132,6 +135,10 @@ class Process:
                 config.llm_reasoning_tokens,
             )
         return self._lanes[priority]
+
+    def _hook(self, priority: Priority) -> CallHook:
+        admission = self._limiter.hook(priority)
+        return self._tracer.hook(admission, self._config.llm_endpoint, self._gate.profile)
 
 
 def limiter(config: Settings) -> FleetLimiter:
@@ -167,4 +174,7 @@ def process() -> Process:
 def close() -> None:
     """End what this process holds, if it holds anything."""
     if _process is not None and _process.pid == os.getpid():
-        _process.close()
+        try:
+            _process.close()
+        finally:
+            tracing.close()

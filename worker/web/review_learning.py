@@ -133,8 +133,7 @@ def _ask_again(web: Door, job: Job, version: int) -> Callable[[LongTask], object
         def progress(so_far: EnqueueProgress) -> None:
             task.done, task.note = so_far.documents, so_far.job_id
 
-        chars = web.config.max_document_chars
-        return learning.ask_again(web.engine, job, version, chars, progress)
+        return learning.ask_again(web.engine, job, version, web.config, progress)
 
     return ask
 
