@@ -6,12 +6,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ruie.lengths import LONGEST_MODEL_BYTES, LONGEST_URL_BYTES, is_too_long, size_of
 from ruie.request_parameters import refusal
 from ruie.secrets import bare_url
+
+Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
+Form = Literal["auto", "chat", "messages"]
+Batches = Literal["auto", "openai", "anthropic", "mistral", "inline", "file"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, 5.6.2
 _OF_THE_CONNECTION = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
@@ -37,8 +41,9 @@ def checked_base_url(url: str) -> str:
         raise ValueError(f"'{shown}' does not begin with http:// or https://")
     if not host:
         raise ValueError(f"'{shown}' names no host: write {parts.scheme}://HOST/v1")
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise ValueError("leave /chat/completions out: it is added to the URL")
+    for page in ("/chat/completions", "/messages"):
+        if parts.path.rstrip("/").endswith(page):
+            raise ValueError(f"leave {page} out: it is added to the URL")
     return _bounded(url, LONGEST_URL_BYTES)
 
 

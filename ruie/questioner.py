@@ -23,6 +23,9 @@ from ruie.parsing import OutputForm, parse
 from ruie.questions import Answer, Question
 from ruie.records import Demonstration, Query, Reject, RejectReason
 
+STOPS = {"stop", "stop_sequences"}
+"""How the parameter for stop sequences is called."""
+
 
 class Retriever(Protocol):
     """What an extractor needs of a bundle."""
@@ -182,7 +185,7 @@ def question(
         key=key,
         response_format=response_format if as_json else None,
         # those of the parameters take their place
-        stop=() if as_json or "stop" in decoding.parameters else decoding.stop,
+        stop=() if as_json or STOPS & decoding.parameters.keys() else decoding.stop,
         grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
         constraint=decoding.constraint,
         reasoning_tokens=decoding.reasoning_tokens,

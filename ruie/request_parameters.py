@@ -12,6 +12,7 @@ _NO_TOOLS = "ruie reads the text of an answer, no calls of tools"
 REFUSED = {
     "model": "set RUIE_LLM_MODEL, or --model of the job",
     "messages": "ruie writes the prompt",
+    "system": "ruie writes the prompt",
     "n": _ONE_ANSWER,
     "stream": _ONE_ANSWER,
     "stream_options": _ONE_ANSWER,
@@ -33,7 +34,9 @@ REFUSED = {
 
 WITHOUT_EFFECT = frozenset(
     {
+        "cache_control",
         "cache_salt",
+        "inference_geo",
         "keep_alive",
         "metadata",
         "priority",

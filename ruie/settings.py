@@ -10,7 +10,6 @@ import tomllib
 import urllib.request
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -31,74 +30,35 @@ from pydantic_settings import (
 
 from ruie import secret_settings as secret
 from ruie.endpoint_settings import (
+    Auth,
+    Batches,
+    Form,
     checked_base_url,
     checked_command,
     checked_model,
     checked_parameters,
 )
 from ruie.errors import SettingsError
-from ruie.hosts import checked_hosts
-from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
 from ruie.secrets import bare_url, masked, remember_environment
+from ruie.server_settings import ServerSettings
 from ruie.setting_names import check_names
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
 
-Auth = Literal["auto", "bearer", "api-key", "x-api-key", "none"]
 
-
-class Settings(BaseSettings):
+class Settings(ServerSettings):
     """All settings of all processes; in the environment `RUIE_` and the name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="RUIE_", frozen=True, extra="forbid")
 
-    # Servers and files
-    database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
-    database_url_file: str = Field("", description="file that holds the URL, instead of the URL")
-    query_database_url: str = Field(
-        "",
-        description="URL with the login that `ruie db reader` makes, for `ruie query` and "
-        "`ruie search`; empty: RUIE_DATABASE_URL",
-    )
-    query_database_url_file: str = Field(
-        "", description="file that holds the URL, instead of the URL"
-    )
-    query_timeout_s: float = Field(
-        300.0,
-        ge=0,
-        description="seconds that a query may take until its next rows; 0: any time",
-    )
-    redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
-    redis_url_file: str = Field("", description="file that holds the URL, instead of the URL")
-    bundle: Path = Field(
-        packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
-    )
-    home: Path = Field(
-        Path(".ruie"),
-        description="directory of the embedded Redis and of logs, created when needed",
-    )
-    cache_dir: Path = Field(
-        Path("~/.cache/ruie"), description="directory of converted local models"
-    )
-    allowed_hosts: Annotated[list[str], AfterValidator(checked_hosts)] = Field(
-        [],
-        description="hosts and networks that sources may be read from although their addresses "
-        'are not public (a JSON list, such as ["files.corp.example", "10.1.0.0/16"])',
-    )
-    outside_links: bool = Field(
-        False, description="read files that symbolic links in a folder or pattern find outside it"
-    )
-    model_code: bool = Field(
-        False, description="run the Python code that a model brings, in `ruie bundle`"
-    )
-
     # The LLM
     llm_base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
-        "", description="OpenAI-compatible endpoint; empty: `ruie up` starts a local model"
+        "", description="endpoint of the LLM; empty: `ruie up` starts a local model"
     )
     llm_base_url_file: str = Field("", description="file that holds the URL, instead of the URL")
+    llm_api: Form = Field("auto", description="chat, messages (Anthropic's), auto: as the URL says")
     llm_model: Annotated[str, AfterValidator(checked_model)] = Field(
         "", description="model name; empty: the first that the endpoint lists"
     )
@@ -112,7 +72,7 @@ class Settings(BaseSettings):
     llm_auth: Auth = Field(
         "auto",
         description="how the key is sent: bearer, api-key, x-api-key (the header of that name), "
-        "none; auto: api-key to Azure, else bearer",
+        "none; auto: api-key to Azure, x-api-key with messages, else bearer",
     )
     llm_headers: Annotated[dict[str, SecretStr], AfterValidator(secret.checked_headers)] = Field(
         {}, description="headers added to each request (a JSON object); their values are secret"
@@ -128,6 +88,12 @@ class Settings(BaseSettings):
         "standard",
         description="of jobs: standard, flex (slower, at half the price), "
         "batch (within hours, at half the price)",
+    )
+    llm_batches: Batches = Field(
+        "auto",
+        description="form of the batch endpoint: openai (files), anthropic (Message Batches), "
+        "mistral (jobs), inline (OpenRouter: no files), file (nothing is sent: `ruie batch write` "
+        "and `ruie batch read`); auto: by the URL",
     )
     llm_batch_wait_s: float = Field(
         600.0, ge=0, description="seconds that a request waits for others to be sent with"
@@ -168,8 +134,8 @@ class Settings(BaseSettings):
     llm_tokens_per_minute: int = Field(
         0, ge=0, description="fleet-wide limit, input and output together; 0: as above"
     )
-    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
-    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
+    llm_input_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
+    llm_output_tokens_per_minute: int = Field(0, ge=0, description="fleet-wide limit; 0: as above")
     llm_calls_in_flight: int = Field(0, ge=0, description="fleet-wide limit; 0: none")
     llm_burst_s: float = Field(
         0.25, ge=0, le=60, description="seconds' worth of a limit that may be used at once"
@@ -286,7 +252,8 @@ class Settings(BaseSettings):
         """The output form of jobs."""
         if self.output_form:
             return self.output_form
-        return OutputForm.LINEAR if self.llm_base_url else OutputForm.AUTO
+        known = self.llm_base_url or self.llm_batches == "file"
+        return OutputForm.LINEAR if known else OutputForm.AUTO
 
     def environment(self) -> dict[str, str]:
         """These settings as `RUIE_*` variables, for child processes."""

@@ -20,6 +20,8 @@ class TokenPrices(BaseModel):
     """Of input read from the provider's cache."""
     cache_write: UsdPerMillion | None = None
     """Of input written to the provider's cache."""
+    cache_write_1h: UsdPerMillion | None = None
+    """Of that, where it is to last an hour (Anthropic); by default as other that is written."""
     flex: ModelPrices | None = None
     """In the service tier "flex"."""
     batch: ModelPrices | None = None

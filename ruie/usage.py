@@ -10,11 +10,12 @@ class Usage:
     """Tokens of one call.
 
     prompt: of the whole input. cached and cache_written are the parts of it that were read from the
-    provider's cache, and written to it. completion: of the whole output; reasoning is the part of
-    it that the model thought and did not say. cost_usd: what the provider says that it charged, in
-    US dollars; None where it does not say. service_tier: the tier that it says it charged for
-    ("flex", "default"), or "". counted: False where the provider's count is missing or cannot be
-    read, so that the call may have cost more than these tokens do.
+    provider's cache, and written to it; cache_written_1h is the part of the latter that is to last
+    an hour, which Anthropic charges more for. completion: of the whole output; reasoning is the
+    part of it that the model thought and did not say. cost_usd: what the provider says that it
+    charged, in US dollars; None where it does not say. service_tier: the tier that it says it
+    charged for ("flex", "default"), or "". counted: False where the provider's count is missing or
+    cannot be read, so that the call may have cost more than these tokens do.
     """
 
     prompt: int = 0
@@ -25,6 +26,7 @@ class Usage:
     cost_usd: float | None = None
     service_tier: str = ""
     counted: bool = True
+    cache_written_1h: int = 0
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -43,4 +45,5 @@ class Usage:
             cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
             service_tier=self.service_tier,
             counted=self.counted and other.counted,
+            cache_written_1h=self.cache_written_1h + other.cache_written_1h,
         )

@@ -52,7 +52,7 @@ async def try_model(client: LLMClient, model: str, decoding: Decoding) -> Trial:
         completion.latency_s,
         question.call.prompt_tokens,
         completion.usage,
-        client.gate.profile(client.base_url, question.call),
+        client.profile(question.call),
         provider_limits(completion.headers),
         readable,
         extractor.decoding,

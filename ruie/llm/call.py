@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ruie.errors import CallError, TransientCallError
+from ruie.llm.api import Api
 from ruie.prompts import Message
 from ruie.usage import Usage
 
@@ -34,6 +35,8 @@ class Call:
     """How the endpoint takes the grammar (`ruie.llm.profile.GRAMMARS`)."""
     timeout_s: float | None = None
     """The answer is waited for at least so long, seconds; None: as the client waits."""
+    api: Api = Api.CHAT
+    """In which form it is sent; the client that sends it sets its endpoint's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The LLM client: one chat completion at a time, over any OpenAI-compatible endpoint.
+"""The LLM client: one call at a time, over any endpoint for chat completions or Messages.
 
 The `openai` library sends the requests, with its own retries off: whether, when and at whose cost a
 call is repeated is decided where limits and spend are known, not inside a client. A `CallHook` runs
@@ -21,7 +21,8 @@ from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
 from ruie.llm.keys import Key
 from ruie.llm.models import check_model, list_models
-from ruie.llm.profile import RequestProfile
+from ruie.llm.profile import NO_CONSTRAINT, RequestProfile
+from ruie.llm.request import request_body
 from ruie.llm.response import read_completion, read_document
 from ruie.llm.transport import Transport
 from ruie.llm.unreachable import unanswered_error
@@ -50,13 +51,17 @@ class LLMClient:
         max_in_flight: int = 16,
         hook: CallHook | None = None,
         gate: Gate | None = None,
+        by_file: bool = False,
     ) -> None:
-        """endpoint: its base URL, or how it is reached; then `api_key` has no effect."""
+        """endpoint: its base URL, or how it is reached; then `api_key` has no effect. by_file:
+        nothing is called: requests are carried to the model in files."""
         transport = Transport(endpoint, Key(api_key)) if isinstance(endpoint, str) else endpoint
         self._transport = replace(transport, timeout_s=timeout_s, max_connections=max_in_flight + 4)
         self.base_url = transport.shown_url
+        self.api = transport.api
         self.hook: CallHook = hook or Unlimited()
         self.gate = gate or Gate()
+        self._by_file = by_file
         self._timeout_s = timeout_s
         self.max_in_flight = max_in_flight
         self._slots: asyncio.Semaphore | None = None
@@ -80,14 +85,17 @@ class LLMClient:
     @property
     def only_batches(self) -> bool:
         """Whether a model that is called in batches may be one that is not called otherwise: Azure
-        deploys models for either."""
-        return self._transport.is_azure
+        deploys models for either; and nothing is called where files are carried."""
+        return self._by_file or self._transport.is_azure
 
     def limited(self, call: Call) -> Call:
         """The call with the output limit that is sent: with room for thoughts where the model is
         known to have any."""
-        profile = self.gate.profile(self.base_url, call)
-        return profile.limited(call)
+        return self.profile(call).limited(call)
+
+    def profile(self, call: Call) -> RequestProfile:
+        """How the call would be made, as far as this process knows what the model takes."""
+        return self.gate.profile(self.base_url, replace(call, api=self.api))
 
     async def complete(
         self, call: Call, sending: Callable[[Call], Awaitable[object]] | None = None
@@ -99,6 +107,7 @@ class LLMClient:
         `sending` raises, the call is not sent. A call whose parameters are refused is repeated
         without them.
         """
+        call = replace(call, api=self.api)
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.max_in_flight)
         async with self._slots:
@@ -119,7 +128,7 @@ class LLMClient:
         """One request as the profile has it, to find out what the endpoint takes; the hook admits
         it. What it used is added to the next answer of the model. Raises `CallError`."""
         await self._prepare()
-        completion = await self._admitted(profile, call, None)
+        completion = await self._admitted(profile, replace(call, api=self.api), None)
         used = self._unbooked.get(call.model)
         self._unbooked[call.model] = completion.usage + used if used else completion.usage
         return completion
@@ -132,6 +141,8 @@ class LLMClient:
         self, model: str, parameters: Mapping[str, Any], reasoning_tokens: int = 0
     ) -> str:
         """To what the endpoint holds answers of this model; see `ruie.llm.constraint`."""
+        if self._by_file:
+            return NO_CONSTRAINT
         return await proved_constraint(self, model, parameters, reasoning_tokens)
 
     async def _admitted(
@@ -169,12 +180,12 @@ class LLMClient:
         import aiohttp
         import openai
 
-        body = profile.request(call)
+        body = request_body(profile, call)
         started = time.monotonic()
         try:
             response = await self._post(body, timeout_s)
         except openai.APIStatusError as error:
-            raise call_error(error, self.base_url, call.model) from None
+            raise call_error(error, self.base_url, call.model, self._transport.page) from None
         except (openai.OpenAIError, aiohttp.ClientError, ValueError) as error:
             raise unanswered_error(error, self.base_url, timeout_s) from None
         answer = read_document(response.content, self.base_url)
@@ -196,7 +207,7 @@ class LLMClient:
             # every message against every type it may have and builds models of the answer, which
             # is half of the CPU time that a call takes here.
             return await self._open().post(
-                "/chat/completions", cast_to=Response, body=body, options=options
+                self._transport.page, cast_to=Response, body=body, options=options
             )
 
         version = self._transport.key.version

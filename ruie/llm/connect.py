@@ -12,6 +12,7 @@ from ruie.llm.transport import Transport
 
 if TYPE_CHECKING:
     from ruie.llm.batches import BatchService
+    from ruie.llm.batches.forms import BatchForm
     from ruie.settings import Settings
 
 
@@ -29,6 +30,7 @@ def connect(
         max_in_flight=config.llm_max_in_flight,
         hook=hook,
         gate=gate,
+        by_file=config.llm_batches == "file",
     )
 
 
@@ -40,11 +42,19 @@ def transport(config: Settings) -> Transport:
         headers={name: value.get_secret_value() for name, value in config.llm_headers.items()},
         auth=config.llm_auth,
         ca_file=config.llm_ca_file,
+        form=config.llm_api,
     )
 
 
-def batch_service(config: Settings) -> BatchService:
-    """The batch endpoint of the same provider."""
-    from ruie.llm.batches.openai import OpenAIBatches
+def batch_form(config: Settings) -> BatchForm:
+    """In which form the same provider takes batches. Raises `SettingsError`."""
+    from ruie.llm.batches.forms import form_of
 
-    return OpenAIBatches(transport(config))
+    return form_of(config.llm_base_url, transport(config).api, config.llm_batches)
+
+
+def batch_service(config: Settings) -> BatchService:
+    """The batch endpoint of the same provider. Raises `SettingsError`."""
+    from ruie.llm.batches.forms import open_service
+
+    return open_service(batch_form(config), transport(config))

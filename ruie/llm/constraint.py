@@ -8,7 +8,7 @@ and model, by one process of the fleet, and remembered as what a model takes is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from ruie.errors import (
     UnreachableError,
 )
 from ruie.grammar import exactly
+from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
 from ruie.llm.gate import Gate
 from ruie.llm.profile import GRAMMARS, JSON_SCHEMA, NO_CONSTRAINT, RequestProfile
@@ -51,6 +52,7 @@ class Sender(Protocol):
     """What is needed of an `LLMClient`."""
 
     base_url: str
+    api: Api
     gate: Gate
 
     async def send(self, profile: RequestProfile, call: Call) -> Completion: ...
@@ -69,13 +71,16 @@ async def proved_constraint(
         reasoning_tokens=reasoning_tokens,
         parameters=parameters,
         constraint=PROVING,
+        api=sender.api,
     )
+    # no server is known that takes a grammar in the form Messages
+    grammars: Sequence[str] = GRAMMARS if sender.api is Api.CHAT else ()
     async with sender.gate.passing(sender.base_url, asked) as passed:
         if not passed.turn:
             return passed.profile.constraint
         profile = passed.profile
         try:
-            for name in (*GRAMMARS, JSON_SCHEMA):
+            for name in (*grammars, JSON_SCHEMA):
                 profile, held = await _try(sender, profile, asked, name)
                 if held:
                     break

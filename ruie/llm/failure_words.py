@@ -70,6 +70,7 @@ ACCOUNT = Rule(
         r"billing\w*|exceeded_current_quota_error",  # OpenAI, Anthropic, Moonshot
         r"(?:in)?valid_?api_?key|(?:incorrect|wrong)_api_key|api_key_(?:invalid|expired)",  # Gemini
         r"(?:invalid_)?authentication(?:_error)?|unauthorized|invalidapikey|unauthenticated",
+        r"\w*spend_limit_reached|\w*_billing_\w+|organization_on_hold",  # Anthropic
         r"account_deactivated|access_terminated|unsupported_country_region_territory",  # OpenAI
         r"1113",  # Zhipu: in arrears
         r"1008|2049",  # MiniMax: no balance, wrong key
@@ -82,7 +83,7 @@ ACCOUNT = Rule(
         r"insufficient (?:account )?(?:balance|credits?|funds)|account is in arrears|余额不足",
         r"user location is not supported",  # Gemini
         r"country, region, or territory not supported",  # OpenAI
-        r"reached your specified (?:api )?usage limits",  # Anthropic
+        r"reached your specified (?:api )?usage limits|organization has been disabled",  # Anthropic
         r"limit: 0\b",  # Gemini's free tier, for models that are not in it
     ),
     statuses=frozenset({400, 403, 429}),
@@ -144,7 +145,7 @@ LIMIT = Rule(
 
 SPENT = _any(
     r"insufficient|payment_required|arrear|billing|quota|余额|credit balance|usage limits"
-    r"|(?<!\d)(?:1113|1008)(?!\d)"
+    r"|spend_limit|(?<!\d)(?:1113|1008)(?!\d)"
 )
 ABOUT_MODEL = re.compile(r"\bmodels?\b|deployment|endpoints? found|engine", re.IGNORECASE)
 ASKED = re.compile(r"limit:? (\d{1,12})\b.{0,40}?requested:? (\d{1,12})\b", re.IGNORECASE)

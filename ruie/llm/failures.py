@@ -32,7 +32,7 @@ from ruie.llm.failure_words import (
     asks_for_too_much,
     says_credit_is_spent,
 )
-from ruie.llm.refused_parameter import Refusal, refused_parameter
+from ruie.llm.refused_parameter import BUDGET, Refusal, refused_parameter
 from ruie.llm.retry_after import retry_after_seconds
 from ruie.secrets import bare_url
 
@@ -72,14 +72,33 @@ MESSAGES: dict[type[CallError], tuple[str, str]] = {
     TransientCallError: ("failed to answer", ""),
 }
 SPENT = ("says that the account's credit is spent", "Add credit, or raise the account's limit.")
+CHAT_PAGE = "/chat/completions"
 NO_SUCH_PAGE = (
-    "has no page /chat/completions",
-    "Is RUIE_LLM_BASE_URL right? It usually ends in /v1, the address without /chat/completions.",
+    "has no page {page}",
+    "Is RUIE_LLM_BASE_URL right? It usually ends in /v1, the address without {page}."
+    " What it speaks is chosen by RUIE_LLM_API.",
 )
+STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status of a type, where an error comes without one: OpenAI's first, and those of Anthropic,
+whose batches have them. platform.claude.com/docs/en/api/errors"""
 
 
-def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
-    """The error of a call to `url` that was answered with an HTTP status of 400 or more."""
+def call_error(
+    error: openai.APIStatusError, url: str, model: str, page: str = CHAT_PAGE
+) -> CallError:
+    """The error of a call to `page` of `url` that was answered with an HTTP status of 400 or
+    more."""
     response = error.response
     if response.history:
         url = f"{url} (which redirects to {bare_url(str(response.url))})"
@@ -89,7 +108,7 @@ def call_error(error: openai.APIStatusError, url: str, model: str) -> CallError:
         if any(word in name.lower() for word in ("auth", "key", "token", "secret"))
     )
     failure = answered_error(
-        error.status_code, response.headers, response.content, url, model, secrets
+        error.status_code, response.headers, response.content, url, model, secrets, page
     )
     failure.status = error.status_code
     return failure
@@ -102,6 +121,7 @@ def answered_error(
     url: str,
     model: str,
     secrets: tuple[str, ...] = (),
+    page: str = CHAT_PAGE,
 ) -> CallError:
     """The error that an answer means. Never raises.
 
@@ -110,10 +130,12 @@ def answered_error(
     in the message.
     """
     body = read_error_body(content)
-    code = status or body.status or (400 if "invalid_request_error" in body.codes else 0)
+    named = (code for type_, code in STATUS_OF_TYPE.items() if type_ in body.codes)
+    code = status or body.status or next(named, 0)
     kind, refusal = _kind(code, body)
     what, hint = _message(kind, code, body, refusal)
     words = body.words(secrets)
+    what, hint = (text.replace("{page}", page) for text in (what, hint))
     message = f"{url} {what.replace('{model}', model)}" + (f" ({code})" if code else "")
     message += f": {words}" if words else "."
     if refusal is not None:
@@ -167,6 +189,8 @@ def _message(
             hint = (
                 "Lower RUIE_LLM_MAX_TOKENS (a job that has begun: `ruie job set JOB --max-tokens`)."
             )
+            if BUDGET in body.text:
+                hint = "Raise RUIE_LLM_REASONING_TOKENS above the budget, or lower the budget."
         return f"does not take {about}the parameter '{refusal.name}'", hint
     if kind is AccountError and (status == 402 or says_credit_is_spent(body.codes, body.text)):
         return SPENT

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ruie.errors import AccountError, ModelError, UnavailableError
+from ruie.llm.api import Api
 from ruie.llm.transport import Transport
 from ruie.llm.unreachable import unanswered_error
 from ruie.secrets import bare_url
 
 if TYPE_CHECKING:
     import openai
+    from openai._types import RequestOptions
 
 NO_LIST = frozenset({403, 404, 405, 500, 501})
 """How an endpoint says that it lists no models, at all or with this key. 500: transformers, for a
 model from a folder."""
+MAX_PAGES = 50
+"""Of one list; no endpoint has more."""
 MOVED = frozenset({301, 302, 303})
 """Redirections that turn a POST into a GET: a list of models follows them, a call cannot."""
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
@@ -38,12 +42,13 @@ async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[
         async with asyncio.timeout(min(10.0, transport.timeout_s)):
             version = transport.key.version
             try:
-                names = await _ask(client, "/models")
+                names = await _ask(client, transport.models_page)
             except openai.AuthenticationError:
                 if not await transport.refresh(version):
                     raise
-                names = await _ask(client, "/models")
-            if names is None and (better := await _better_url(client, url)):
+                names = await _ask(client, transport.models_page)
+            by_version = transport.api is Api.CHAT  # in the other form /v1 is added where it lacks
+            if names is None and by_version and (better := await _better_url(client, url)):
                 raise ModelError(
                     f"{url} lists no models, and {better} does.",
                     f"Set RUIE_LLM_BASE_URL to {better}.",
@@ -63,26 +68,46 @@ async def list_models(client: openai.AsyncOpenAI, transport: Transport) -> list[
     return [] if transport.is_azure else names or []
 
 
-async def _ask(client: openai.AsyncOpenAI, url: str) -> list[str] | None:
-    """The names of the list at this URL; None where there is no list. Raises what the library does,
-    `TypeError` and `ValueError` for a list that cannot be read, `ModelError` if it has moved."""
+async def _ask(client: openai.AsyncOpenAI, page: str) -> list[str] | None:
+    """The names of the list at this page or URL; None where there is no list. Raises what the
+    library does, `TypeError` and `ValueError` for a list that cannot be read, `ModelError` if it
+    has moved."""
+    names: list[str] = []
+    last = ""
+    for _ in range(MAX_PAGES):
+        listed = await _page(client, page, last)
+        if listed is None:
+            return None
+        found = _names(listed)
+        names += found
+        # Anthropic lists twenty at a time: platform.claude.com/docs/en/api/models-list
+        more = isinstance(listed, dict) and listed.get("has_more") is True
+        last = str(listed.get("last_id") or "") if more else ""
+        if not last or not found:
+            break
+    return names
+
+
+async def _page(client: openai.AsyncOpenAI, page: str, after: str) -> Any:
+    """The answer with the models after that one; None where there is no list."""
     import openai
     from httpx2 import Response
 
+    query: RequestOptions = {"params": {"after_id": after}} if after else {}
     try:
-        response = await client.get(url, cast_to=Response)
+        response = await client.get(page, cast_to=Response, options=query)
     except openai.APIStatusError as error:
         if error.status_code in NO_LIST:
             return None
         raise
     moved = any(earlier.status_code in MOVED for earlier in response.history)
     if moved and response.url.path.endswith("/models"):
-        better = bare_url(str(response.url)).removesuffix("/models")
+        better = bare_url(str(response.url)).removesuffix(page).removesuffix("/models")
         raise ModelError(
             "The endpoint has moved, and what is posted to its old URL is lost.",
             f"Set RUIE_LLM_BASE_URL to {better}.",
         )
-    return _names(json.loads(response.content))
+    return json.loads(response.content)
 
 
 def _names(listed: Any) -> list[str]:

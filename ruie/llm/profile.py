@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from ruie.errors import ParameterRefusedError
+from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
+from ruie.llm.refused_parameter import BUDGET
 from ruie.modes import in_mode, is_batch
 
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
@@ -95,7 +97,7 @@ class RequestProfile:
         return call if most == call.max_tokens else replace(call, max_tokens=most)
 
     def request(self, call: Call) -> dict[str, Any]:
-        """The JSON document of a request."""
+        """The JSON document of a chat completion's request (`ruie.llm.request`)."""
         body: dict[str, Any] = {"model": call.model, "messages": call.messages}
         if "temperature" not in self.omitted:
             body["temperature"] = 0
@@ -132,10 +134,12 @@ class RequestProfile:
         name = refusal.parameter.removesuffix(".type").split(".json_schema")[0]
         if name in call.parameters:
             return None  # somebody wants it so
+        if name in OUTPUT_LIMITS and BUDGET in refusal.message:
+            return None if self.reasons else replace(self, reasons=True)
         if name in OUTPUT_LIMITS and refusal.about_value:
             return self._lower_limit(call, refusal)
         if name in OUTPUT_LIMITS:
-            return self._other_limit(name, refusal)
+            return self._other_limit(name, refusal) if call.api is Api.CHAT else None
         if name in OPTIONAL and name not in self.omitted:
             return replace(self, omitted=self.omitted | {name})
         if call.grammar and name.split(".")[0] == call.constraint.split(".")[0]:
@@ -144,7 +148,8 @@ class RequestProfile:
             return replace(self, omitted=self.omitted | {call.constraint})
         if name == "response_format" and self.response_format:
             weaker = RESPONSE_FORMATS[RESPONSE_FORMATS.index(self.response_format) + 1]
-            return replace(self, response_format=weaker)
+            # of the form Messages there is the schema alone
+            return replace(self, response_format=weaker if call.api is Api.CHAT else "")
         return None
 
     def _other_limit(self, name: str, refusal: ParameterRefusedError) -> Self | None:
@@ -197,5 +202,6 @@ def shape(call: Call) -> str:
         bool(call.stop),
         [(name, parameters[name]) for name in sorted(parameters)],
         *([call.constraint] if call.constraint else []),
+        *([str(call.api)] if call.api is not Api.CHAT else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

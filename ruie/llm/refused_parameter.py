@@ -13,6 +13,8 @@ from ruie.llm.error_body import ErrorBody
 
 SYSTEM = "messages.system"
 """The name of the system message among the parameters."""
+BUDGET = "budget_tokens"
+"""What an output limit must leave room for, where a parameter lets a model of Anthropic think."""
 MAX_SEARCHED = 1_000
 ECHO = re.compile(r"([\"`])(?:(?!\1).){40,}\1", re.DOTALL)
 """A long quotation: the document's words, not the endpoint's."""
@@ -42,6 +44,7 @@ UNSUPPORTED = _patterns(
     r"unknown (?:name|field|parameter|argument|key):? NAME",  # Gemini; servers written in Go
     r"property NAME is unsupported",  # Groq
     r"NAME: extra inputs are not permitted",  # Anthropic
+    r"NAME and [`'\"]?top_p[`'\"]? cannot both be specified",  # Anthropic
     r"'loc': [\[(]'body', NAME",  # vLLM before 0.6, Python's notation as the message
 )
 ANY_NAME = re.compile(
@@ -52,7 +55,7 @@ ANY_NAME = re.compile(
 """Words that stand before a parameter's name alone, whichever it is."""
 VALUE = _patterns(
     r"NAME(?: value)? (?:is too \w+|must be|should be|cannot (?:be|exceed)|can only be|exceeds"
-    r"|is invalid|is out of range|does not support)",  # OpenAI, Groq, LM Studio
+    r"|may only be|is invalid|is out of range|does not support)",  # OpenAI, Groq, LM Studio
     r"(?:invalid|unsupported) (?:value (?:for|of) |value: |parameter:? |schema for )?NAME",
     r"range of NAME should be",  # DashScope
     r"NAME: (?:\d+ >|range:|input should|only|expected|must|each \w+ \w+ must)",  # Anthropic
@@ -66,7 +69,9 @@ FORMAT = re.compile(
     r"|response.format)"  # Groq
     r"|to use [`'\"]response_format"  # OpenAI: the prompt has not the word JSON
     r"|schema .{0,80}(?:too many states|nesting depth)"  # Gemini
-    r"|failed to (?:parse|compile) (?:the )?grammar|grammar error",  # llama.cpp, vLLM
+    r"|failed to (?:parse|compile) (?:the )?grammar|grammar error"  # llama.cpp, vLLM
+    r"|output_config(?:\.format[\w.]*)?: |(?:compiled )?grammar is too large"  # Anthropic
+    r"|schema is too complex",
     re.IGNORECASE,
 )
 NO_SYSTEM = re.compile(

@@ -18,9 +18,11 @@ from ruie.errors import (
     TransientCallError,
 )
 from ruie.llm.answer_text import AnswerText, read_text
+from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
 from ruie.llm.error_body import read_error_body
 from ruie.llm.failures import answered_error
+from ruie.llm.messages import as_choice
 from ruie.llm.usage import read_usage
 from ruie.tokens import estimate_tokens
 from ruie.usage import Usage
@@ -123,18 +125,19 @@ def read_document(content: bytes, url: str) -> Any:
 def read_completion(
     answer: Any, headers: Mapping[str, str], latency_s: float, call: Call, url: str = "The endpoint"
 ) -> Completion:
-    """The completion in a response's JSON document. Raises `CallError`.
+    """The completion in a response's JSON document, in the form of `call.api`. Raises `CallError`.
 
     Tokens that the provider did not count are estimated: an answer that was paid for is not
     discarded because of them. An error has the provider's count or none.
     """
     stated = read_usage(answer)
     counted = stated if stated.counted else None
-    choice = _first(answer)
+    choice = as_choice(answer) if call.api is Api.MESSAGES else _first(answer)
     if (error := _stated_error(answer, choice)) is not None:
         raise _settled(answered_error(None, headers, error, url, call.model), counted)
     if choice is None or (said := read_text(choice.get("message"), call.messages)) is None:
-        message = f"{url} sent a response that is not a chat completion."
+        what = "message" if call.api is Api.MESSAGES else "chat completion"
+        message = f"{url} sent a response that is not a {what}."
         raise _settled(TransientCallError(message), counted)
     reason = _reason(choice)
     _check_finish(reason, said, counted, url)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ruie.errors import UnreachableError
+from ruie.llm.api import AUTO, Api, api_of, headers_of, models_page, page_of
 from ruie.llm.keys import Key
 from ruie.llm.proxies import proxy_for
 from ruie.llm.response import read_bounded
@@ -38,7 +39,8 @@ class Transport:
 
     base_url: its query is sent with each request. headers: added to each request. auth: how the
     key is sent: bearer, api-key, x-api-key (the header of that name), none, or auto. ca_file:
-    certificates of authorities to trust besides the usual ones.
+    certificates of authorities to trust besides the usual ones. form: chat, messages, or auto, as
+    the URL says.
     """
 
     base_url: str = field(repr=False)
@@ -48,6 +50,7 @@ class Transport:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: str = "auto"
     ca_file: str = ""
+    form: str = AUTO
 
     def __post_init__(self) -> None:
         remember_url(self.base_url)
@@ -58,6 +61,21 @@ class Transport:
     def shown_url(self) -> str:
         """The base URL as it may be shown and logged."""
         return bare_url(self.base_url).rstrip("/")
+
+    @property
+    def api(self) -> Api:
+        """In which form the endpoint is spoken to."""
+        return api_of(self.base_url, self.form)
+
+    @property
+    def page(self) -> str:
+        """Where calls are posted, below the base URL."""
+        return page_of(self.api, self.base_url)
+
+    @property
+    def models_page(self) -> str:
+        """Where the models are listed, below the base URL."""
+        return models_page(self.api, self.base_url)
 
     @property
     def is_azure(self) -> bool:
@@ -103,6 +121,7 @@ class Transport:
             base_url=self.shown_url,
             api_key="unused",  # the library refuses to be without one
             default_query=dict(parse_qsl(urlsplit(self.base_url).query, keep_blank_values=True)),
+            default_headers=headers_of(self.api),
             max_retries=0,
             timeout=self.timeout_s,
             http_client=transport,
@@ -176,7 +195,8 @@ class Transport:
         key = self.key.read() if self.auth != "none" else ""
         auth = self.auth
         if auth == "auto":
-            auth = "api-key" if self.is_azure else "bearer"
+            usual = "x-api-key" if self.api is Api.MESSAGES else "bearer"
+            auth = "api-key" if self.is_azure else usual
         headers = {}
         if key:
             headers = {"authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}

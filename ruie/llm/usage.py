@@ -27,6 +27,7 @@ def read_usage(answer: object) -> Usage:
     # Each time to live has a count of its own: the sum is what was written.
     # platform.claude.com/docs/en/build-with-claude/prompt-caching
     written = max(written, sum(stated.most(path) for path in CACHE_WRITTEN_PARTS))
+    lasting = min(written, stated.most(CACHE_WRITTEN_PARTS[1]))
     reasoning = stated.most(*REASONING)
     completion = stated.first(("completion_tokens",), ("output_tokens",))
     prompt, output = _prompt(stated, cached + written), completion or 0
@@ -49,8 +50,11 @@ def read_usage(answer: object) -> Usage:
         cache_written=written,
         reasoning=reasoning,
         cost_usd=_cost_usd(usage),
-        service_tier=_tier(body.get("service_tier")) or _tier(usage.get("service_tier")),
+        service_tier=_fast(usage)
+        or _tier(body.get("service_tier"))
+        or _tier(usage.get("service_tier")),
         counted=stated.readable and prompt > 0 and completion is not None,
+        cache_written_1h=lasting,
     )
 
 
@@ -159,6 +163,11 @@ def _number(value: object, most: float) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if 0 <= value <= most else None
+
+
+def _fast(usage: Mapping[str, Any]) -> str:
+    """Anthropic's faster, dearer mode: platform.claude.com/docs/en/build-with-claude/fast-mode"""
+    return "fast" if usage.get("speed") == "fast" else ""
 
 
 def _tier(value: object) -> str:

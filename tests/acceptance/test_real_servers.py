@@ -34,15 +34,16 @@ SENTENCES = 4
 def run(
     sqlite_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., list[str]]]:
-    """run(url, model): extracts from some sentences of the demo; the states of the items."""
+    """run(url, model, api): extracts from some sentences of the demo; the states of the items."""
     redis = RedisServer(tmp_path)
 
-    def extract(url: str, model: str) -> list[str]:
+    def extract(url: str, model: str, api: str = "chat") -> list[str]:
         config = load(
             database_url=sqlite_server.current(),
             redis_url=redis.url,
             home=tmp_path,
             llm_base_url=url,
+            llm_api=api,
             llm_model=model,
             llm_api_key=KEY,
             llm_prices={model: (1.0, 4.0)},
@@ -61,7 +62,7 @@ def run(
             learned = conn.execute(text("SELECT learned FROM request_profiles")).scalars().all()
         client.engine.dispose()
         with capsys.disabled():
-            print(f"\n{model}: {state}, {states}, {found} mentions, learned {learned}")
+            print(f"\n{model}, {api}: {state}, {states}, {found} mentions, learned {learned}")
         assert found
         return states
 
@@ -83,23 +84,35 @@ def test_the_server_of_transformers(run: Callable[..., list[str]], tmp_path: Pat
         assert run(url, model).count("done") >= SENTENCES / 2
 
 
-def test_the_server_of_llama_cpp(run: Callable[..., list[str]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", ["chat", "messages"])
+def test_the_server_of_llama_cpp(run: Callable[..., list[str]], tmp_path: Path, api: str) -> None:
     needs("python")
     arguments = ("-c", LLAMA, str(packaged_llm()), "PORT", KEY)
     with served("python", tmp_path, *arguments) as url:
-        assert run(url, "smollm2").count("done") >= SENTENCES / 2
+        assert run(url, "smollm2", api).count("done") >= SENTENCES / 2
 
 
-@pytest.mark.parametrize("model", ["gpt-5-mini", "plain"])
-def test_the_proxy_of_litellm(run: Callable[..., list[str]], tmp_path: Path, model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "described", "api"),
+    [
+        ("gpt-5-mini", "openai_reasoning", "chat"),
+        ("plain", "openai_reasoning", "chat"),
+        ("claude", "anthropic", "messages"),
+        ("claude", "anthropic", "chat"),
+    ],
+)
+def test_the_proxy_of_litellm(
+    run: Callable[..., list[str]], tmp_path: Path, model: str, described: str, api: str
+) -> None:
     needs("litellm")
-    provider = load_provider(FOLDER / "openai_reasoning.toml")
+    provider = load_provider(FOLDER / f"{described}.toml")
     with ProviderEndpoint(provider, lambda _: "country: Spain; person: The") as endpoint:
         env = litellm_config(tmp_path, endpoint.url)
         arguments = ("--config", "litellm.yaml", "--host", "127.0.0.1", "--port", "PORT")
         with served("litellm", tmp_path, *arguments, **env) as url:
-            assert run(url, model) == ["done"] * SENTENCES
+            assert run(url, model, api) == ["done"] * SENTENCES
     assert endpoint.answered == SENTENCES
+    endpoint.refused.pop("anthropic-version", None)  # LiteLLM's own list of models
     assert set(endpoint.refused.values()) <= {1}
 
 

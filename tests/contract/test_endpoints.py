@@ -19,6 +19,7 @@ from support.provider_endpoint import ProviderEndpoint
 
 from ruie.errors import CallError
 from ruie.llm import Call, Completion, LLMClient
+from ruie.llm.api import Api
 from ruie.llm.keys import Key
 from ruie.llm.transport import Transport
 from ruie.llm.usage import read_usage
@@ -54,10 +55,10 @@ def test_every_fact_has_its_source(provider: Provider) -> None:
 
 def post(endpoint: ProviderEndpoint, provider: Provider, body: object, **changes: str) -> int:
     """The status of a request as the description wants it; `changes` are headers."""
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"} | provider.headers_wanted
     if provider.header:
         headers[provider.header] = provider.credentials
-    url = f"{endpoint.url}/chat/completions?{urlencode(provider.query)}"
+    url = f"{endpoint.root}{provider.page}?{urlencode(provider.query)}"
     request = Request(url, json.dumps(body).encode(), headers | changes)
     try:
         with urlopen(request, timeout=10) as response:
@@ -72,6 +73,7 @@ def test_the_endpoint_is_as_strict_as_the_provider(provider: Provider) -> None:
     good: dict[str, Any] = {
         "model": provider.model,
         "messages": [{"role": "user", "content": "Ada?"}],
+        **({"max_tokens": 9} if provider.form is Api.MESSAGES else {}),
     }
     expected: Counter[str] = Counter()
     with ProviderEndpoint(provider) as endpoint:
@@ -84,6 +86,12 @@ def test_the_endpoint_is_as_strict_as_the_provider(provider: Provider) -> None:
             status = post(endpoint, provider, {**good, "model": "nope"})
             assert status == provider.failures["unknown_model"].reply.status
             expected["unknown_model"] += 1
+        if provider.form is Api.MESSAGES:
+            assert post(endpoint, provider, {k: good[k] for k in ("model", "messages")}) == 400
+            expected["max_tokens"] += 1
+        for name in provider.headers_wanted:
+            assert post(endpoint, provider, good, **{name: ""}) == 400
+            expected[name] += 1
         if "others" in provider.request:
             status = post(endpoint, provider, {**good, "no_such_parameter": 1})
             assert status == provider.request["others"]["status"]
@@ -93,7 +101,8 @@ def test_the_endpoint_is_as_strict_as_the_provider(provider: Provider) -> None:
 
 
 def with_client(endpoint: ProviderEndpoint, use: Callable[[LLMClient], Awaitable[T]]) -> T:
-    transport = Transport(endpoint.base_url, Key(KEY), auth=endpoint.provider.auth)
+    provider = endpoint.provider
+    transport = Transport(endpoint.base_url, Key(KEY), auth=provider.auth, form=provider.api)
 
     async def run() -> T:
         client = LLMClient(transport, timeout_s=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from support.fuzzing import fuzz, mutated
 
 from ruie.db.types import storable
 from ruie.errors import CallError
+from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
 from ruie.llm.error_body import read_error_body
 from ruie.llm.failures import answered_error
@@ -40,7 +42,23 @@ def completion(message: dict[str, Any], **more: Any) -> dict[str, Any]:
     }  # fmt: skip  # as providers send it
 
 
+def said(content: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return {
+        "id": "x", "type": "message", "role": "assistant", "model": "m", "content": content,
+        "stop_reason": "end_turn", "stop_sequence": None,
+        "usage": {
+            "input_tokens": 11, "output_tokens": 7, "cache_read_input_tokens": 3,
+            "cache_creation": {"ephemeral_1h_input_tokens": 2},
+        },
+        **more,
+    }  # fmt: skip  # as Anthropic sends it
+
+
 BODIES: list[Any] = [
+    said([{"type": "thinking", "thinking": "so"}, {"type": "text", "text": ITEMS}]),
+    said([{"type": "text", "text": "PERSON: Mara Quill; PLACE: Orvane"}]),
+    said([], stop_reason="refusal", stop_details={"category": "bio", "explanation": "no"}),
+    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
     completion({"role": "assistant", "content": "PERSON: Mara Quill; PLACE: Orvane"}),
     completion({"role": "assistant", "content": ITEMS}),
     completion({"role": "assistant", "content": f"<think>so</think>```json\n{ITEMS}\n```"}),
@@ -72,7 +90,8 @@ def check(seed: int) -> bool:
     assert isinstance(refused, CallError)
     read_error_body(raw)
     try:
-        read = read_completion(read_document(raw, "http://x"), headers, 0.1, CALL)
+        call = replace(CALL, api=rng.choice(list(Api)))
+        read = read_completion(read_document(raw, "http://x"), headers, 0.1, call)
     except CallError as error:
         storable(str(error)).encode()  # as it is stored, and as it is shown
         harmless(str(error)).encode()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint, answer
 from support.gates import reasoning_model
-from support.replies import JSON
+from support.replies import JSON, message, refused
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ANSWER = answer("person: Ada Lovelace; place: London", usage=(310, 12))
@@ -52,6 +52,29 @@ def test_what_a_call_tells(doctor: Callable[..., dict[str, Any]]) -> None:
     assert "$1 in, $4 out" in detail(checks, "price")
     assert detail(checks, "limits") == "500 requests a minute"
     assert "Ada Lovelace" in request.prompt
+
+
+def test_the_form_of_anthropic(doctor: Callable[..., dict[str, Any]]) -> None:
+    limits = {
+        "anthropic-ratelimit-requests-limit": "1000",
+        "anthropic-ratelimit-requests-remaining": "999",
+        "anthropic-ratelimit-output-tokens-limit": "16000",
+        "anthropic-ratelimit-output-tokens-remaining": "16000",
+    }
+
+    def script(body: dict[str, Any], _: int) -> Reply:
+        if "temperature" in body:
+            return refused(400, "invalid_request_error", "`temperature` is deprecated for it.")
+        said = message("person: Ada Lovelace; place: London", usage=(310, 12))
+        return Reply(said.body, headers={**JSON, **limits})
+
+    with ScriptedEndpoint(script) as endpoint:
+        checks = doctor(endpoint.url, RUIE_LLM_API="messages", RUIE_LLM_MODEL="scripted")
+    assert checks["exit"] == 0
+    assert detail(checks, "answer") == "person: Ada Lovelace; place: London"
+    assert detail(checks, "tokens").startswith("310 in (")
+    assert detail(checks, "learned") == "no temperature"
+    assert detail(checks, "limits") == "1,000 requests a minute, 16,000 tokens out a minute"
 
 
 def test_what_it_learns_is_kept_until_it_is_forgotten(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from support.pipeline import work_off
 from support.provider import KEY, Provider, providers
 from support.provider_endpoint import ProviderEndpoint
 
+from ruie.llm.api import Api
 from ruie.llm.profile import RequestProfile
 from ruie.schema import Schema
 from ruie.settings import load
@@ -34,7 +35,8 @@ def says(body: Mapping[str, Any]) -> str:
     """A model that finds the first word of the text, in the form that is asked for."""
     sentence = body["messages"][-1]["content"].rsplit("Sentence: ", 1)[-1]
     person = sentence.split()[0]
-    if "json" in str(body.get("response_format", "")) or '"items"' in str(body["messages"]):
+    wanted = f"{body.get('response_format')}{body.get('output_config')}"
+    if "json" in wanted or '"items"' in str(body["messages"]):
         return json.dumps({"items": [{"type": "person", "span": person}]})
     return f"person: {person}"
 
@@ -71,13 +73,13 @@ def works(sqlite_server: Server, url: str, tmp_path: Path) -> Works:
             redis_url=url,
             home=tmp_path,
             llm_base_url=endpoint.base_url,
+            llm_api=provider.api,
             llm_auth=provider.auth,
             llm_model=provider.model,
             llm_api_key=KEY,
-            llm_prices={provider.model: (1.0, 4.0)},
             demonstrations=1,
             batch_size=8,
-            **settings,
+            **{"llm_prices": {provider.model: (1.0, 4.0)}, **settings},
         )
         client = Client(config)
         job = client.enqueue(ROWS, SCHEMA, cap_usd=1.0).job_id
@@ -138,6 +140,51 @@ def test_a_response_format_that_is_not_taken_is_done_without(
     assert set(ran.items) == {("done", 1)}
     assert endpoint.answered == len(ROWS)
     assert set(endpoint.refused.values()) <= {1}
+
+
+NATIVE = [p for p in PROVIDERS if p.form is Api.MESSAGES]
+
+
+@pytest.mark.parametrize("form", ["json", "auto"])
+@pytest.mark.parametrize("provider", NATIVE, ids=lambda p: p.key)
+def test_answers_are_held_to_a_schema(provider: Provider, form: str, works: Works) -> None:
+    """In the form Messages: under a schema whose every value is one word, the model says it."""
+    schemas: list[dict[str, Any]] = []
+
+    def held(body: Mapping[str, Any]) -> str:
+        schema = body["output_config"]["format"]["schema"]
+        schemas.append(schema)
+        if word := schema["properties"].get("word"):
+            return json.dumps({"word": word["enum"][0]})
+        return says(body)
+
+    with ProviderEndpoint(provider, held) as endpoint:
+        ran = works(endpoint, output_form=form)
+    assert ran.entities == ALL
+    assert set(ran.items) == {("done", 1)}
+    asked = [s["properties"]["items"]["items"] for s in schemas if "items" in s["properties"]]
+    assert [each["properties"]["type"]["enum"] for each in asked] == [["person", "org"]] * 3
+    assert len(schemas) - len(asked) == (form == "auto"), "it is proved once"
+
+
+def test_a_cap_holds_what_a_cache_costs(works: Works) -> None:
+    """What is read from the provider's cache and written to it is a part of the prompt."""
+    (provider,) = NATIVE
+    usage = {
+        "input_tokens": 100,
+        "cache_read_input_tokens": 1000,
+        "cache_creation_input_tokens": 400,
+        "output_tokens": 10,
+    }
+    body = {**provider.answer.body, "usage": usage}
+    cached = replace(provider, answer=replace(provider.answer, body=body))
+    prices = {provider.model: {"input": 2.0, "output": 4.0, "cached": 0.2, "cache_write": 2.5}}
+    asked = {"cache_control": {"type": "ephemeral"}}
+    with ProviderEndpoint(cached, says) as endpoint:
+        ran = works(endpoint, llm_prices=prices, llm_parameters=asked)
+    assert ran.entities == ALL
+    each = (100 * 2.0 + 1000 * 0.2 + 400 * 2.5 + 10 * 4.0) / 1_000_000
+    assert ran.cost == pytest.approx(len(ROWS) * each)
 
 
 @having("content_filter")

@@ -132,6 +132,28 @@ def test_the_provider_s_headers_set_the_limits_where_none_is_configured(url: str
     assert 0.7 < took < 10
 
 
+def test_limits_of_input_and_output_are_learned_apart(url: str) -> None:
+    """As Anthropic states them; what is configured takes their place."""
+    stated = {"requests": (600, 599), "input-tokens": (6000, 5000), "output-tokens": (1200, 1190)}
+    headers = {
+        f"anthropic-ratelimit-{kind}-{name}": str(amount)
+        for kind, amounts in stated.items()
+        for name, amount in zip(("limit", "remaining"), amounts, strict=True)
+    }
+    completion = replace(used(10, 90), headers=headers)
+
+    async def use(limiter: FleetLimiter) -> None:
+        hook = limiter.hook()
+        await hook.after(await hook.before(call()), call(), completion)
+        await asyncio.sleep(0.3)
+        await hook.before(call())
+
+    limited(url, Limits(output_tokens_per_minute=10**9), use)
+    assert (state(url, "Lr"), state(url, "Li")) == (600, 6000)
+    assert in_window(url, "i") == 1000 + 10, "what others used of the quota counts too"
+    assert redis.Redis.from_url(url).hget(keys(ENDPOINT, MODEL)[0], "Lo") is None
+
+
 def test_classes_share_by_weight_and_one_alone_has_all(url: str) -> None:
     async def use(limiter: FleetLimiter) -> tuple[int, int, int]:
         counts = {Priority.LIVE: 0, Priority.BACKFILL: 0}

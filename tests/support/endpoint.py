@@ -53,6 +53,7 @@ class ScriptedEndpoint:
         self.script = script
         self.models = models
         self.models_reply: Reply | None = None
+        self.models_pages: Callable[[Mapping[str, str]], Reply] | None = None
         self.requests: list[Request] = []
         self.count = 0
         self.in_flight = 0
@@ -102,6 +103,7 @@ class ScriptedEndpoint:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/v1/chat/completions", self._chat),
+            web.post("/v1/messages", self._chat),
             web.get("/v1/models", self._list),
             web.get("/health", self._health),
         ]
@@ -110,6 +112,8 @@ class ScriptedEndpoint:
         return web.Response(body=b'{"status":"ok"}', headers=JSON)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
+        if self.models_pages is not None:  # by the query
+            return await self._send(self.models_pages(request.query), request)
         if self.models_reply is not None:
             return await self._send(self.models_reply, request)
         models = [{"id": name, "object": "model"} for name in self.models]

@@ -7,7 +7,9 @@ word for word.
 `[request]`
     url: the base URL as a user sets it; base: the path of it. model, any_model: whether another
     name is served as well.
-    header, scheme, query: how a request authenticates, `header: scheme KEY`. roles. parameters:
+    api: of RUIE_LLM_API, where the URL does not say it; form: "messages" where it is not chat.
+    header, scheme, query: how a request authenticates, `header: scheme KEY`. headers: others that
+    it must have. roles. parameters:
     what is taken beside `model` and `messages`; ignored: what has no effect ("*": all else).
 `[[request.refused]]`
     A parameter that this model does not take, and the answer. only: if its value is this, or
@@ -40,6 +42,7 @@ from support.replies import JSON, Reply
 
 from ruie import errors
 from ruie.errors import CallError
+from ruie.llm.api import Api, models_page, page_of
 from ruie.usage import Usage
 
 FOLDER = Path(__file__).parents[1] / "contract" / "endpoints"
@@ -128,6 +131,29 @@ class Provider:
     def auth(self) -> str:
         """The value of RUIE_LLM_AUTH."""
         return {"Authorization": "bearer", "": "none"}.get(self.header, self.header)
+
+    @property
+    def form(self) -> Api:
+        """In which form it is spoken to."""
+        return Api(self.request.get("form", "chat"))
+
+    @property
+    def api(self) -> str:
+        """The value of RUIE_LLM_API for the endpoint that plays it, whose URL is another."""
+        return str(self.form)
+
+    @property
+    def page(self) -> str:
+        """The path of its calls."""
+        return self.base + page_of(self.form, self.base)
+
+    @property
+    def models_page(self) -> str:
+        return self.base + models_page(self.form, self.base)
+
+    @property
+    def headers_wanted(self) -> dict[str, str]:
+        return dict(self.request.get("headers", {}))
 
     @property
     def query(self) -> dict[str, str]:

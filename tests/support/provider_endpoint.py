@@ -21,6 +21,8 @@ from support.endpoint import ScriptedEndpoint
 from support.provider import Provider
 from support.replies import JSON, Reply, failure
 
+from ruie.llm.api import Api
+
 Says = Callable[[Mapping[str, Any]], str]
 
 
@@ -40,8 +42,12 @@ class ProviderEndpoint(ScriptedEndpoint):
         self._failing: list[tuple[str, str, int]] = []
 
     @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}{self.provider.base}"
+        return f"{self.root}{self.provider.base}"
 
     @property
     def base_url(self) -> str:
@@ -54,10 +60,9 @@ class ProviderEndpoint(ScriptedEndpoint):
         self._failing.append((error, where, times))
 
     def routes(self) -> list[web.RouteDef]:
-        base = self.provider.base
         return [
-            web.post(f"{base}/chat/completions", self._chat),
-            web.get(f"{base}/models", self._list),
+            web.post(self.provider.page, self._chat),
+            web.get(self.provider.models_page, self._list),
         ]
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -73,6 +78,10 @@ class ProviderEndpoint(ScriptedEndpoint):
         if any(request.query.get(name) != value for name, value in provider.query.items()):
             self.refused["query"] += 1
             return failure(404, "404", "Resource not found")
+        for name, value in provider.headers_wanted.items():
+            if request.headers.get(name) != value:
+                self.refused[name] += 1
+                return failure(400, message=f"{name}: header is required")
         if provider.header and request.headers.get(provider.header) != provider.credentials:
             return self._error("bad_key")
         return None
@@ -91,12 +100,18 @@ class ProviderEndpoint(ScriptedEndpoint):
             if message["role"] not in provider.request["roles"]:
                 self.refused["role"] += 1
                 return failure(400, message=f"'{message['role']}' is not one of the roles")
+        if provider.form is Api.MESSAGES and not isinstance(body.get("max_tokens"), int):
+            self.refused["max_tokens"] += 1
+            return failure(400, message="max_tokens: Field required")
         if refusal := provider.refusal(body):
             self.refused[refusal[0]] += 1
             return refusal[1]
         self.answered += 1
         told = _filled(provider.answer.body, self._says(body))
-        _stop(told, body.get("stop") or [], provider.answer.stop_cuts)
+        if provider.form is Api.MESSAGES:
+            _stop_message(told, body.get("stop_sequences") or [])
+        else:
+            _stop(told, body.get("stop") or [], provider.answer.stop_cuts)
         return Reply(json.dumps(told).encode(), headers=JSON | provider.headers)
 
     def _scripted(self, body: Mapping[str, Any]) -> str:
@@ -128,6 +143,16 @@ def _stop(body: dict[str, Any], stop: str | list[str], cuts: str) -> None:
                 message[name], message["content"] = cut, None
     if isinstance(message["content"], str):
         message["content"] = _cut(message["content"], sequences)
+
+
+def _stop_message(body: dict[str, Any], sequences: list[str]) -> None:
+    """The same of a message."""
+    for block in body["content"]:
+        said = block.get("text", "")
+        if said and (cut := _cut(said, sequences)) != said:
+            block["text"] = cut
+            body["stop_reason"] = "stop_sequence"
+            body["stop_sequence"] = next(s for s in sequences if said.startswith(s, len(cut)))
 
 
 def _cut(text: str, sequences: list[str]) -> str:

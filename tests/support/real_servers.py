@@ -50,6 +50,8 @@ model_list:
     litellm_params: {model: openai/gpt-5-mini, api_base: "URL", api_key: sk-secret}
   - model_name: plain
     litellm_params: {model: hosted_vllm/gpt-5-mini, api_base: "URL", api_key: sk-secret}
+  - model_name: claude
+    litellm_params: {model: anthropic/claude-opus-5, api_base: "URL", api_key: sk-secret}
 general_settings: {master_key: sk-local}
 router_settings: {disable_cooldowns: true, num_retries: 0}
 """

@@ -53,6 +53,37 @@ def answer(
     return Reply(json.dumps(told).encode(), delay_s=delay_s)
 
 
+def message(
+    content: object,
+    *,
+    stop_reason: object = "end_turn",
+    usage: object = (11, 7),
+    **changes: object,
+) -> Reply:
+    """A message of Anthropic that says `content`, a text or its blocks; otherwise as `answer`."""
+    if isinstance(usage, tuple):
+        usage = dict(zip(("input_tokens", "output_tokens"), usage, strict=True))
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    body: dict[str, object] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": blocks,
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "usage": usage,
+    } | changes
+    return Reply(json.dumps(body).encode())
+
+
+def refused(status: int, kind: str, text: str, **headers: str) -> Reply:
+    """An error in Anthropic's form."""
+    body = {"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_1"}
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(json.dumps(body).encode(), status, JSON | told)
+
+
 def failure(status: int, code: str = "", message: str = "as scripted", **headers: str) -> Reply:
     """An error in OpenAI's form. `retry_after="2"` sets the header Retry-After."""
     body = {"error": {"message": message, "type": "scripted", "param": None, "code": code or None}}

@@ -53,6 +53,33 @@ def test_a_day_s_limit_lasts() -> None:
         assert left > 10
 
 
+SENT = {
+    "date": "Thu, 21 Aug 2025 12:41:00 GMT",
+    "anthropic-ratelimit-requests-limit": "1000",
+    "anthropic-ratelimit-requests-remaining": "990",
+    "anthropic-ratelimit-requests-reset": "2025-08-21T12:40:59Z",
+    "anthropic-ratelimit-input-tokens-limit": "80000",
+    "anthropic-ratelimit-input-tokens-remaining": "78000",
+    "anthropic-ratelimit-input-tokens-reset": "2025-08-21T12:41:05Z",
+    "anthropic-ratelimit-output-tokens-limit": "16000",
+    "anthropic-ratelimit-output-tokens-remaining": "17000",
+    "anthropic-ratelimit-output-tokens-reset": "2025-08-21T12:51:00Z",
+    "anthropic-ratelimit-tokens-limit": "96000",
+    "anthropic-ratelimit-tokens-remaining": "94000",
+}
+
+
+def test_anthropic_counts_input_and_output_apart() -> None:
+    assert provider_limits(SENT) == [
+        ProviderLimit("r", 1000, 990, 0, 1000),  # whole again by now
+        ProviderLimit("i", 80000, 78000, 5, 80000),
+        ProviderLimit("o", 16000, 16000, 60, 16000),  # no more than all, in no more than a minute
+        ProviderLimit("t", 96000, 94000, 60, 96000),  # of which it is not said
+    ]
+    undated = {name: value for name, value in SENT.items() if name != "date"}
+    assert {limit.reset_s for limit in provider_limits(undated)} == {60}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("6m0s", 360), ("120ms", 0.12), ("1.5", 1.5), ("1h2m", 3720), ("soon", None), ("", None)],
@@ -62,7 +89,13 @@ def test_spans_of_time(text: str, value: float | None) -> None:
 
 
 @example(dict(zip(NAMES[::2], ("1", "0", "0"), strict=True)))
-@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12) | st.floats().map(str)))
+@example(dict.fromkeys(SENT, "9999-12-31T23:59:59-14:00") | {"date": "x"})
+@given(
+    st.dictionaries(
+        st.sampled_from([*NAMES, *SENT]),
+        st.text(max_size=12) | st.floats().map(str) | st.sampled_from(sorted(SENT.values())),
+    )
+)
 def test_no_headers_break_it(headers: dict[str, str]) -> None:
     for limit in provider_limits(headers):
         assert limit.limit >= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -11,6 +12,7 @@ from support.clients import CALL
 
 from ruie.errors import CallError
 from ruie.llm import Completion
+from ruie.llm.api import Api
 from ruie.llm.failures import answered_error
 from ruie.llm.response import read_completion, read_document
 
@@ -31,6 +33,8 @@ KEYS = st.sampled_from(
         "choices",
         "usage",
         "finish_reason",
+        "stop_reason",
+        "stop_details",
         "content",
         "text",
         "reasoning_content",
@@ -42,7 +46,7 @@ KEYS = st.sampled_from(
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 WORDS = st.sampled_from(
     ["stop", "length", "SAFETY", "402", "{", '{"error": 5}', "<html>", "<think>", "</think>"]
-)
+) | st.sampled_from(["refusal", "end_turn", "thinking", "overloaded_error"])
 JSON_VALUES = st.recursive(
     SCALARS | WORDS,
     lambda inner: (
@@ -59,16 +63,18 @@ STATUSES = st.none() | st.integers(min_value=300, max_value=999)
 
 
 def completion(content: bytes, headers: dict[str, str]) -> None:
-    try:
-        answer = read_document(content, "http://e")
-        got = read_completion(answer, headers, 0.1, CALL, "http://e")
-    except CallError as error:
-        check(error)
-    else:
-        assert isinstance(got, Completion)
-        assert isinstance(got.text, str)
-        assert got.finish_reason in ("stop", "length")
-        assert min(got.usage.tokens) >= 0
+    for api in Api:
+        try:
+            answer = read_document(content, "http://e")
+            got = read_completion(answer, headers, 0.1, replace(CALL, api=api), "http://e")
+        except CallError as error:
+            check(error)
+        else:
+            assert isinstance(got, Completion)
+            assert isinstance(got.text, str)
+            assert got.finish_reason in ("stop", "length")
+            assert min(got.usage.tokens) >= 0
+            assert got.usage.cache_written_1h <= got.usage.cache_written
 
 
 def check(error: CallError) -> None:
@@ -101,6 +107,8 @@ def test_any_choice_and_usage(content: Any, reason: Any, usage: Any, other: Any)
     message = {"content": content, "reasoning_content": other, "refusal": other}
     choice = {"message": message, "finish_reason": reason}
     completion(json.dumps({"choices": [choice], "usage": usage}).encode(), {})
+    said = {"content": content, "stop_reason": reason, "stop_details": other, "usage": usage}
+    completion(json.dumps(said).encode(), {})
 
 
 def test_a_document_without_end() -> None:

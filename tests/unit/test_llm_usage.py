@@ -43,7 +43,7 @@ FORMS: dict[str, tuple[dict[str, Any], Usage]] = {
             "output_tokens_details": {"thinking_tokens": 400},
             "service_tier": "standard",
         },
-        Usage(1298, 503, 1000, 248, 400, service_tier="standard"),
+        Usage(1298, 503, 1000, 248, 400, service_tier="standard", cache_written_1h=100),
     ),
     # a gateway that counts as Anthropic does, under OpenAI's names
     "prompt without its cached tokens": (

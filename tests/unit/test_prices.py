@@ -75,6 +75,7 @@ def test_a_cost_is_exact_and_rounded_up(
 
 
 CACHES = Price(1.0, 8.0, cached=0.1, cache_write=1.25, tiers={"flex": Price(0.5, 4.0)})
+HOURS = replace(CACHES, cache_write_1h=2.0, tiers={"fast": Price(6.0, 48.0)})
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,32 @@ CACHES = Price(1.0, 8.0, cached=0.1, cache_write=1.25, tiers={"flex": Price(0.5,
 )
 def test_each_kind_of_token_has_its_price(usage: Usage, nusd: int) -> None:
     assert usage_nusd(CACHES, usage) == nusd
+
+
+@pytest.mark.parametrize(
+    ("usage", "nusd"),
+    [
+        (Usage(100, 10, cache_written=60), 40_000 + 75_000 + 80_000),
+        (Usage(100, 10, cache_written=60, cache_written_1h=60), 40_000 + 120_000 + 80_000),
+        (Usage(100, 10, cache_written=60, cache_written_1h=20), 40_000 + 50_000 + 40_000 + 80_000),
+        (Usage(100, 10, service_tier="fast"), 600_000 + 480_000),
+    ],
+)
+def test_what_is_kept_for_an_hour_and_what_is_fast_cost_more(usage: Usage, nusd: int) -> None:
+    assert usage_nusd(HOURS, usage) == nusd
+    assert usage_nusd(CACHES, Usage(100, 10, cache_written=60, cache_written_1h=60)) == 195_000
+
+
+def test_what_is_asked_for_is_reserved_at_its_price() -> None:
+    call = Call("m", ({"role": "user", "content": "x" * 84},), 10, 3)
+
+    def most(**parameters: object) -> int:
+        return most_nusd(HOURS, replace(call, parameters=parameters))
+
+    assert most() == 125_000 + 80_000
+    assert most(cache_control={"type": "ephemeral"}) == 125_000 + 80_000
+    assert most(cache_control={"type": "ephemeral", "ttl": "1h"}) == 200_000 + 80_000
+    assert most(speed="fast") == 600_000 + 480_000
 
 
 def test_what_the_provider_charged_needs_no_price() -> None:

@@ -37,6 +37,15 @@ def test_a_name_alone_is_priced(model: str, expected: tuple[float, float] | None
     assert rates(model) == expected
 
 
+def test_anthropic_charges_for_caches_and_for_speed() -> None:
+    price = listed_price("claude-opus-5", "https://api.anthropic.com", date(2026, 11, 29))
+    assert price is not None
+    assert (price.cached, price.cache_write, price.cache_write_1h) == (0.5, 6.25, 10.0)
+    fast = price.tiers["fast"]
+    assert fast.input > price.input
+    assert fast.output > price.output
+
+
 @pytest.mark.parametrize(
     ("endpoint", "model", "known"),
     [

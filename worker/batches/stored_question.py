@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ruie.decoding import Decoding
 from ruie.llm import Call
+from ruie.llm.api import Api
 from ruie.llm.profile import RequestProfile
 from ruie.parsing import OutputForm
 from ruie.prompts import PROMPT_VERSION
@@ -44,6 +45,7 @@ class StoredQuestion:
                 "parameters": dict(call.parameters),
                 "grammar": call.grammar,
                 "constraint": call.constraint,
+                "api": str(call.api),
             },
             "demonstrations": [each.body() for each in self.question.demonstrations],
             "profile": self.profile.body(),
@@ -59,6 +61,7 @@ class StoredQuestion:
         """The inverse of `body`."""
         values = dict(body["call"])
         values["messages"], values["stop"] = tuple(values["messages"]), tuple(values["stop"])
+        values["api"] = Api(values["api"])
         shown = tuple(map(Demonstration.from_body, body["demonstrations"]))
         return cls(
             question=Question(query, shown, Call(key=key, **values)),

@@ -8,7 +8,7 @@ from functools import partial
 
 from ruie.db import provider_requests, spend
 from ruie.db.provider_requests import NewRequest
-from ruie.llm.profile import RequestProfile
+from ruie.llm.request import request_body
 from ruie.modes import in_mode
 from ruie.questions import Question
 from ruie.worker.batches import settlement
@@ -32,7 +32,8 @@ async def is_proven(lane: Lane, question: Question) -> bool:
     refused line by line, hours later. Where models are not called one by one, nobody can know."""
     if lane.llm.only_batches:
         return True
-    standing = await lane.llm.gate.standing(lane.llm.base_url, question.call)
+    call = replace(question.call, api=lane.llm.api)
+    standing = await lane.llm.gate.standing(lane.llm.base_url, call)
     return standing.proven
 
 
@@ -88,7 +89,8 @@ async def _give_back(
 
 
 def _request(lane: Lane, item: BatchItem, question: Question) -> NewRequest:
-    profile: RequestProfile = lane.llm.gate.profile(lane.llm.base_url, question.call)
+    question = replace(question, call=replace(question.call, api=lane.llm.api))
+    profile = lane.llm.profile(question.call)
     stored = StoredQuestion(
         question=question,
         profile=profile,
@@ -104,7 +106,7 @@ def _request(lane: Lane, item: BatchItem, question: Question) -> NewRequest:
         key=item.key,
         endpoint=item.call.endpoint,
         model=item.call.model,
-        body=profile.request(question.call),
+        body=request_body(profile, question.call),
         question=stored.body(),
         prompt_tokens=question.call.prompt_tokens,
         most_nusd=most_nusd(price, profile.limited(question.call)) if price and priced else None,

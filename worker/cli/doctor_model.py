@@ -26,6 +26,8 @@ def check_llm(config: Settings, *, forget: bool, call: bool) -> list[Check]:
     from ruie.llm.gate import Gate
     from ruie.worker.batches.ledger import FleetLedger
 
+    if config.llm_batches == "file":
+        return [Check("llm", True, "none is called: `ruie batch write` and `ruie batch read`")]
     if not config.llm_base_url:
         from ruie.packaged import packaged_llm
 
@@ -128,7 +130,7 @@ def _report(trial: Trial, config: Settings) -> Iterator[Check]:
     else:
         rates = f"${price.input:g} in, ${price.output:g} out for a million tokens"
         yield Check("price", True, f"{rates} ({price.stated})")
-    kinds = {"r": "requests", "t": "tokens"}
+    kinds = {"r": "requests", "i": "tokens in", "o": "tokens out", "t": "tokens"}
     limits = [f"{limit.refill:,.0f} {kinds[limit.dimension]} a minute" for limit in trial.limits]
     yield Check("limits", True, ", ".join(limits) or "the endpoint states none")
 

@@ -21,7 +21,7 @@ def check_model(config: Settings, model: str) -> None:
     be asked; nothing where `ruie up` starts the model."""
     from ruie.llm.models import check_model
 
-    if not config.llm_base_url:
+    if not config.llm_base_url or config.llm_batches == "file":
         return
     try:
         names = asyncio.run(_models(config))

@@ -37,7 +37,7 @@ def worker(concurrency: int) -> None:
     check_redis(config.redis_url)
     Client(config).engine.dispose()
     Bundle.open(config.bundle)
-    _require_llm(config.llm_base_url)
+    _require_llm(config)
     tracing.check(config)
     processes = concurrency or config.concurrency or 2 * available_threads()
     app = create_app(config)
@@ -111,7 +111,8 @@ def up(no_web: bool) -> None:
             web_port=None if no_web else PORT,
         ) as stack,
     ):
-        _warn_of_endpoint(stack.settings)
+        if stack.settings.llm_batches != "file":
+            _warn_of_endpoint(stack.settings)
         warn_of_undemonstrated(stack.settings)
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
@@ -140,8 +141,14 @@ def _require_redis(url: str) -> None:
         )
 
 
-def _require_llm(url: str) -> None:
-    if not url:
+def _require_llm(config: Settings) -> None:
+    if config.llm_batches == "file":
+        if not config.llm_model:
+            raise SettingsError(
+                "RUIE_LLM_MODEL is not set.",
+                "With RUIE_LLM_BATCHES=file nothing can be asked which model there is: name it.",
+            )
+    elif not config.llm_base_url:
         raise SettingsError(
             "RUIE_LLM_BASE_URL is not set.", "Set it, or use `ruie up`, which starts a model."
         )

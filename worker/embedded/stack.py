@@ -65,7 +65,7 @@ class Stack:
             self._redis = RedisServer(config.home)
             self._children.append(self._redis.child)
             config = config.model_copy(update={"redis_url": self._redis.url})
-        if not config.llm_base_url:
+        if not config.llm_base_url and config.llm_batches != "file":
             llm = LocalLLM(config)
             self._children.append(llm.child)
             config = with_endpoint(config, llm.url())
@@ -75,7 +75,7 @@ class Stack:
             self._start_command(name, environment)
         pages = self._start_web(environment)
         self._report(f"Redis        {masked(config.redis_url)}")
-        self._report(f"LLM          {config.llm_endpoint}")
+        self._report(f"LLM          {config.llm_endpoint or 'files: `ruie batch write`'}")
         self._report(f"database     {shown_url(engine)}")
         if self._web_port is not None:
             self._report(f"pages        {pages()}")

@@ -1,10 +1,12 @@
-"""What a provider's `x-ratelimit-*` headers say."""
+"""What a provider's `x-ratelimit-*` headers say, and Anthropic's `anthropic-ratelimit-*`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -19,7 +21,8 @@ TELLING_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class ProviderLimit:
-    """One limit: `dimension` is "r" (requests) or "t" (tokens); amounts are for a minute.
+    """One limit: `dimension` is "r" (requests), "i", "o" or "t" (tokens of the input, of the
+    output, of both); amounts are for a minute.
 
     refill: what comes back in a minute. Where that is less than `limit`, a limit of an hour or a
     day is meant.
@@ -58,7 +61,42 @@ def provider_limits(headers: Mapping[str, str]) -> list[ProviderLimit]:
             limits.append(ProviderLimit(dimension, most, min(remaining, most), 60.0, refill))
         else:
             limits.append(ProviderLimit(dimension, limit, remaining, reset_s, limit))
+    return limits or _anthropic(headers)
+
+
+def _anthropic(headers: Mapping[str, str]) -> list[ProviderLimit]:
+    """Limits of a minute, all of them, which fill up evenly. Tokens are counted apart; both
+    together are stated too, for the closest of all limits.
+
+    platform.claude.com/docs/en/api/rate-limits
+    """
+    limits = []
+    kinds = {"r": "requests", "i": "input-tokens", "o": "output-tokens", "t": "tokens"}
+    for dimension, kind in kinds.items():
+        limit = _number(headers.get(f"anthropic-ratelimit-{kind}-limit"))
+        remaining = _number(headers.get(f"anthropic-ratelimit-{kind}-remaining"))
+        if limit is None or remaining is None or limit < 1:
+            continue
+        reset_s = _until(headers.get(f"anthropic-ratelimit-{kind}-reset"), headers.get("date"))
+        limits.append(
+            ProviderLimit(dimension, limit, min(limit, remaining), min(60.0, reset_s), limit)
+        )
     return limits
+
+
+def _until(moment: str | None, sent: str | None) -> float:
+    """Seconds from the response to a moment, both by the server's clock: without its date the
+    longest, a minute."""
+    try:
+        when = datetime.fromisoformat(moment or "")
+        began = parsedate_to_datetime(sent or "")
+        return max(0.0, (_zoned(when) - _zoned(began)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 60.0
+
+
+def _zoned(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def seconds(text: str | None) -> float | None:

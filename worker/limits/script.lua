@@ -15,7 +15,7 @@
 --   settle    {{permit, slot, requests, input, output}}: what is given back
 --   tier      names what is throttled apart from others: "flex", or ""
 --   throttle  seconds the provider asked us to wait, -1: it named none; absent: no throttling
---   learn     {{"r" or "t", limit a minute, remaining, seconds until reset}}
+--   learn     {{"r", "i", "o" or "t", limit a minute, remaining, seconds until reset}}
 --   good      calls that succeeded since the last run
 --   tally     calls admitted without a run since the last one, where no limit applies
 --   waited    {calls, seconds}: that were admitted since the last run, and how long they waited
@@ -42,9 +42,10 @@ local flat = redis.call('HGETALL', KEYS[1])
 for k = 1, #flat, 2 do state[flat[k]] = tonumber(flat[k + 1]) end
 
 -- Which limits apply: those that are configured, else those that the provider stated.
-local limit, bound = {}, false
+local limit, bound, configured = {}, false, {}
 for k, d in ipairs({'r', 'i', 'o', 't'}) do
   local most = ask.limits[k]
+  configured[d] = most > 0
   if most == 0 then most = state['L' .. d] or 0 end
   if most > 0 then limit[d] = most; bound = true end
 end
@@ -90,7 +91,7 @@ for d, most in pairs(limit) do bucket(d, most / WINDOW) end
 -- Learn from the provider, where nothing is configured.
 for _, stated in ipairs(ask.learn or {}) do
   local d, most, remaining, reset = stated[1], stated[2], stated[3], stated[4]
-  if ask.limits[d == 'r' and 1 or 4] == 0 then
+  if not configured[d] then
     state['L' .. d] = most
     local foreign = most - remaining - (state['w' .. d] or 0)  -- used by others
     if foreign > most / 50 then

@@ -21,17 +21,19 @@ def cost_nusd(
     *,
     cached: int = 0,
     cache_written: int = 0,
+    cache_written_1h: int = 0,
     tier: str = "",
 ) -> int:
     """What a call costs whose prompt has so many tokens, of which some were read from the
-    provider's cache and some written to it."""
+    provider's cache and some written to it, and of these some for an hour."""
     charged = price.charged(prompt_tokens, tier)
     # A dollar for a million tokens is 1,000 billionths for each. As decimals: the float 0.15 is a
     # little less than 0.15, and times 1,000 tokens a little more.
     dollars_per_million = (
         _decimal(charged.input) * (prompt_tokens - cached - cache_written)
         + _decimal(charged.cached_rate) * cached
-        + _decimal(charged.cache_write_rate) * cache_written
+        + _decimal(charged.cache_write_rate) * (cache_written - cache_written_1h)
+        + _decimal(charged.cache_write_1h_rate) * cache_written_1h
         + _decimal(charged.output) * completion_tokens
         + _decimal(charged.call) * 1_000_000
     )
@@ -57,6 +59,7 @@ def usage_nusd(
         usage.completion,
         cached=usage.cached,
         cache_written=usage.cache_written,
+        cache_written_1h=usage.cache_written_1h,
         tier=tier or usage.service_tier,
     )
 
@@ -70,10 +73,14 @@ def most_nusd(price: Price, call: Call) -> int:
     )
     if call.response_format is not None:  # it goes into the prompt too
         prompt += len(json.dumps(call.response_format))
+    written_for_hours = '"1h"' in json.dumps(call.parameters.get("cache_control"))
+    tier = call.parameters.get("speed") or call.parameters.get("service_tier", "")
     most = 0
-    for possible in price.possible(prompt, str(call.parameters.get("service_tier", ""))):
+    for possible in price.possible(prompt, str(tier)):
+        rates = [possible.input, possible.cached_rate, possible.cache_write_rate]
+        rates += [possible.cache_write_1h_rate] if written_for_hours else []
         dollars_per_million = (
-            _decimal(max(possible.input, possible.cached_rate, possible.cache_write_rate)) * prompt
+            _decimal(max(rates)) * prompt
             + _decimal(possible.output) * call.max_tokens
             + _decimal(possible.call) * 1_000_000
         )

@@ -54,5 +54,6 @@ def halved(price: Price) -> Price:
         output=price.output / 2,
         cached=None if price.cached is None else price.cached / 2,
         cache_write=None if price.cache_write is None else price.cache_write / 2,
+        cache_write_1h=None if price.cache_write_1h is None else price.cache_write_1h / 2,
         tiers={},
     )

@@ -114,10 +114,10 @@ def _by_hour(entry: ModelInfo, day: date) -> Iterator[Hours]:
 
 
 def _tiers(entry: ModelInfo, day: date) -> Iterator[tuple[str, Price]]:
-    """The service tiers that have prices of their own."""
+    """The service tiers that have prices of their own, and the speed "fast" of Anthropic."""
     for variant in entry.price_variants or ():
-        if set(variant.when) == {"service_tier"}:
-            tier = variant.when["service_tier"]
+        if set(variant.when) in ({"service_tier"}, {"speed"}):
+            (tier,) = variant.when.values()
             if price := _variant(entry, variant.when, day):
                 yield tier, price
 
@@ -157,6 +157,7 @@ def _rates_of(named: dict[str, object], tokens: int) -> Price:
         max(output or 0.0, reasoning or 0.0),
         cached=rate("cache_read_mtok"),
         cache_write=rate("cache_write_mtok"),
+        cache_write_1h=rate("cache_write_1h_mtok"),
         call=(rate("requests_kcount") or 0.0) / 1000,
     )
 

@@ -42,7 +42,12 @@ def _given(price: Given) -> Price:
     stated = {"flex": price.flex, "batch": price.batch}
     tiers = {tier: _given(rates) for tier, rates in stated.items() if rates is not None}
     return Price(
-        price.input, price.output, cached=price.cached, cache_write=price.cache_write, tiers=tiers
+        price.input,
+        price.output,
+        cached=price.cached,
+        cache_write=price.cache_write,
+        cache_write_1h=price.cache_write_1h,
+        tiers=tiers,
     )
 
 

@@ -19,6 +19,8 @@ class Price:
     """Of input read from the provider's cache; None: as other input."""
     cache_write: float | None = None
     """Of input written to the provider's cache; None: as other input."""
+    cache_write_1h: float | None = None
+    """Of that, where it is to last an hour; None: as other that is written."""
     call: float = 0.0
     """US dollars for each call, beside its tokens."""
     above: tuple[tuple[int, Price], ...] = ()
@@ -37,9 +39,14 @@ class Price:
         return self.input if self.cache_write is None else self.cache_write
 
     @property
+    def cache_write_1h_rate(self) -> float:
+        return self.cache_write_rate if self.cache_write_1h is None else self.cache_write_1h
+
+    @property
     def free(self) -> bool:
         """Whether nothing that can be charged costs anything."""
-        own = (self.input, self.output, self.cached, self.cache_write, self.call)
+        cache = (self.cached, self.cache_write, self.cache_write_1h)
+        own = (self.input, self.output, *cache, self.call)
         return not any(own) and all(price.free for price in self._others())
 
     def said_by(self, stated: str) -> Price:
@@ -111,5 +118,6 @@ def dearest(prices: Sequence[Price]) -> Price:
         output=max(p.output for p in prices),
         cached=max(p.cached_rate for p in prices),
         cache_write=max(p.cache_write_rate for p in prices),
+        cache_write_1h=max(p.cache_write_1h_rate for p in prices),
         call=max(p.call for p in prices),
     )

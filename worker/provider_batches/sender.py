@@ -15,7 +15,8 @@ from ruie.db.leadership import NotLeadingError
 from ruie.db.outage import error_text
 from ruie.db.provider_batches import ProviderBatch
 from ruie.llm.batches import BatchService
-from ruie.llm.connect import batch_service
+from ruie.llm.batches.forms import BatchForm
+from ruie.llm.connect import batch_form, batch_service
 from ruie.settings import Settings
 from ruie.worker.batches.store import Store
 from ruie.worker.provider_batches.advance import Advance
@@ -95,6 +96,7 @@ class _Rounds:
             config.llm_batch_tokens,
         )
         self._waiting = Waiting(self._limits.requests, config.llm_batch_wait_s)
+        self._sends = batch_form(config) is not BatchForm.FILE
 
     async def round(self) -> None:
         """Raises `NotLeadingError`, and what the database does."""
@@ -124,7 +126,7 @@ class _Rounds:
         more = provider_lines.return_unwanted(conn) > 0
         for job_id in batch_jobs.jobs_without_batches(conn):
             more = provider_lines.return_waiting(conn, job_id) > 0 or more
-        made = cut(conn, self._endpoint, self._limits, self._waiting)
+        made = self._sends and cut(conn, self._endpoint, self._limits, self._waiting)
         if made:
             log.info("batches %s are put together", ", ".join(map(str, made)))
         return more or bool(made)

@@ -29,6 +29,12 @@ STALE_S = 5.0
 and another may have taken over."""
 
 
+UNDECIDED = (
+    "Its creation was not confirmed. Batches of as many requests are at the provider since then;"
+    " whether one of them is it shows when they have ended."
+)
+
+
 class Sending(Steps):
     """Steps until the provider has a batch."""
 
@@ -63,7 +69,8 @@ class Sending(Steps):
                 return
             if time.monotonic() - announced > STALE_S:
                 return  # it is sought first, as one that was not confirmed
-            await self._created(batch, await self._service.create(staged, path, batch.token))
+            outcome = await self._service.create(staged, path, batch.token, batch.model)
+            await self._created(batch, outcome)
 
     def _write_file(self, batch: ProviderBatch, path: Path) -> None:
         with path.open("w", encoding="utf-8") as file, reading(self._engine) as conn:
@@ -114,11 +121,15 @@ class Sending(Steps):
     async def confirm(self, batch: ProviderBatch) -> None:
         """The provider was asked for it, and nobody knows the answer. It is sought for a while;
         then its file is deleted, so that no request that is still on its way can make a batch of
-        it, and only if it is not there even then it is made anew."""
+        it, and only if it is not there even then it is made anew. Nor is it while it may be one
+        that the provider has not yet said enough about."""
         found = await self.seek(batch)
-        if found:
-            await self._found(batch, found[0])
-            await self.note_doubles(batch, found[1:])
+        if found.batches:
+            await self._found(batch, found.batches[0])
+            await self.note_doubles(batch, found.batches[1:])
+            return
+        if found.undecided:
+            await self.look_again(batch, self._config.llm_batch_poll_s, UNDECIDED)
             return
         waited, settle_s = batch.since_s or 0.0, self._config.llm_batch_settle_s
         if waited > settle_s / 2 and batch.input_file:

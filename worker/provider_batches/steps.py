@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from ruie.db import provider_batches
+from ruie.db.known_batches import known_ids
 from ruie.db.provider_batches import ProviderBatch
-from ruie.llm.batches import BatchService, RemoteBatch
+from ruie.llm.batches import BatchService, Found, RemoteBatch, Sought
 from ruie.settings import Settings
 from ruie.worker.provider_batches.fenced import FencedStore
 
@@ -28,11 +30,21 @@ class Steps:
         self._service = service
         self._config = config
 
-    async def seek(self, batch: ProviderBatch) -> list[RemoteBatch]:
-        """What the provider has under its token, the oldest first."""
-        return await self._service.find(batch.token, batch.created_at.timestamp() - CLOCKS_S)
+    async def seek(self, batch: ProviderBatch) -> Found:
+        """What the provider has under its token, but for what is known to be another."""
+        known = await self._store.read(partial(known_ids, batch=batch))
+        last = batch.submitted_at or batch.created_at
+        return await self._service.find(
+            Sought(
+                token=batch.token,
+                since=batch.created_at.timestamp() - CLOCKS_S,
+                until=last.timestamp() + CLOCKS_S,
+                requests=batch.requests,
+                known=known,
+            )
+        )
 
-    async def note_doubles(self, batch: ProviderBatch, others: list[RemoteBatch]) -> None:
+    async def note_doubles(self, batch: ProviderBatch, others: Sequence[RemoteBatch]) -> None:
         """Others of the same token are to be cancelled, and what they cost to be booked."""
         for other in others:
             if await self._store.write(

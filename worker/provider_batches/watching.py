@@ -36,8 +36,7 @@ class Watching(Steps):
             return
         new = (batch.since_s or 0.0) < DOUBLED_S or remote.phase is not Phase.RUNNING
         if batch.doubles is None and new:
-            others = [each for each in await self.seek(batch) if each.id != remote.id]
-            await self.note_doubles(batch, others)
+            await self._seek_doubles(batch)
         if remote.phase is Phase.RUNNING:
             await self._still_running(batch, remote)
         elif remote.phase is Phase.FAILED:
@@ -46,6 +45,13 @@ class Watching(Steps):
             await self._store.write(
                 partial(provider_batches.ended, batch_id=batch.id, provider_state=remote.state)
             )
+
+    async def _seek_doubles(self, batch: ProviderBatch) -> bool:
+        """Note what the provider has made besides it. Whether there may be more."""
+        found = await self.seek(batch)
+        others = [each for each in found.batches if each.id != batch.provider_id]
+        await self.note_doubles(batch, others)
+        return found.undecided > 0
 
     async def _still_running(self, batch: ProviderBatch, remote: RemoteBatch) -> None:
         age_s = batch.since_s or 0.0
@@ -120,7 +126,7 @@ class Watching(Steps):
         back: Callable[[Connection], int]
         if batch.provider_state == TOO_MANY_TOKENS:
             back = partial(provider_lines.wait_again, batch_id=batch.id)
-        elif remote.state == "completed":
+        elif remote.complete:
             error = "The provider completed the batch, and has no line for this request."
             back = partial(provider_lines.give_up, batch_id=batch.id, error=error)
         else:
@@ -137,6 +143,9 @@ class Watching(Steps):
 
     async def clear(self, batch: ProviderBatch) -> None:
         assert batch.provider_id is not None
+        if batch.doubles is None and await self._seek_doubles(batch):
+            await self.look_again(batch, self._config.llm_batch_poll_s)
+            return
         remote = await self._service.get(batch.provider_id)
         if remote is not None:
             shared = batch.doubles is not None

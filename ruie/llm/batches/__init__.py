@@ -2,11 +2,22 @@
 
 from ruie.llm.batches.service import (
     BatchService,
+    Found,
     Line,
     NotCreated,
     Phase,
     RemoteBatch,
+    Sought,
     Unconfirmed,
 )
 
-__all__ = ["BatchService", "Line", "NotCreated", "Phase", "RemoteBatch", "Unconfirmed"]
+__all__ = [
+    "BatchService",
+    "Found",
+    "Line",
+    "NotCreated",
+    "Phase",
+    "RemoteBatch",
+    "Sought",
+    "Unconfirmed",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,14 +24,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteBatch:
-    """A batch as the provider describes it. state: its own word. token: ours, or "" where the
-    provider keeps none. created: seconds since 1970; 0 where it does not say. files: what it has
-    at the provider, by purpose (input, output, error). reason: why it failed; too_many_tokens: that
-    is because too many are enqueued."""
+    """A batch as the provider describes it. state: its own word, in lower case. complete: it has
+    ended, and was left to carry out every request. token: ours, or "" where the provider keeps
+    none. created: seconds since 1970; 0 where it does not say. files: what it has at the provider,
+    by purpose (input, output, error). reason: why it failed; too_many_tokens: that is because too
+    many are enqueued."""
 
     id: str
     state: str
     phase: Phase
+    complete: bool = False
     token: str = ""
     created: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +65,33 @@ class Unconfirmed:
     error: CallError
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A batch that is sought at the provider. token: with it the custom_ids of its requests end,
+    and it is in its metadata, where there are any. since, until: between them it was created,
+    seconds since 1970. requests: how many it has. known: ids of other batches."""
+
+    token: str
+    since: float
+    until: float
+    requests: int
+    known: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """batches: those with the token, the oldest first. undecided: how many others may have it,
+    which shows when they have ended."""
+
+    batches: Sequence[RemoteBatch] = ()
+    undecided: int = 0
+
+
+def oldest_first(listed: Sequence[RemoteBatch]) -> list[RemoteBatch]:
+    """A list that begins with the newest, the other way round, also where they are as old."""
+    return sorted(listed, key=lambda batch: batch.created, reverse=True)[::-1]
+
+
 class BatchService(Protocol):
     """A provider's batch endpoint. Every method but `create` raises `CallError`; `create` is asked
     once, and never again by itself."""
@@ -82,24 +111,25 @@ class BatchService(Protocol):
         """Delete a file that was uploaded: no batch can be made of it from here on."""
 
     async def create(
-        self, staged: str, path: Path, token: str
+        self, staged: str, path: Path, token: str, model: str
     ) -> RemoteBatch | NotCreated | Unconfirmed:
-        """Make a batch of the file."""
+        """Make a batch of the file, all of whose requests are to one model."""
 
-    async def find(self, token: str, since: float) -> list[RemoteBatch]:
-        """The batches with this token, the oldest first; since: none of them is older."""
+    async def find(self, sought: Sought) -> Found:
+        """What there is of a batch, and of what the provider made twice of it."""
 
     async def get(self, batch_id: str) -> RemoteBatch | None:
         """As it is now; None: the provider has no such batch."""
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask the provider to end it."""
+        """Ask the provider to end it, where that can be asked."""
 
     def results(self, batch: RemoteBatch, folder: Path) -> AsyncIterator[Line]:
         """What came of it, in any order, by way of files in the folder."""
 
     async def discard(self, batch: RemoteBatch, *, keep_input: bool = False) -> None:
-        """Delete its files. keep_input: but for that of its requests, which another has too."""
+        """Delete its files, or the batch. keep_input: but for the file of its requests, which
+        another has too."""
 
     async def close(self) -> None:
         """Close the connections."""

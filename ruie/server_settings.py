@@ -1,0 +1,55 @@
+"""The first of the settings: which servers and files there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings
+
+from ruie.hosts import checked_hosts
+from ruie.packaged import packaged_bundle
+
+
+class ServerSettings(BaseSettings):
+    """A part of `ruie.settings.Settings`."""
+
+    database_url: str = Field("sqlite:///ruie.db", description="SQLAlchemy URL of the database")
+    database_url_file: str = Field("", description="file that holds the URL, instead of the URL")
+    query_database_url: str = Field(
+        "",
+        description="URL with the login that `ruie db reader` makes, for `ruie query` and "
+        "`ruie search`; empty: RUIE_DATABASE_URL",
+    )
+    query_database_url_file: str = Field(
+        "", description="file that holds the URL, instead of the URL"
+    )
+    query_timeout_s: float = Field(
+        300.0,
+        ge=0,
+        description="seconds that a query may take until its next rows; 0: any time",
+    )
+    redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
+    redis_url_file: str = Field("", description="file that holds the URL, instead of the URL")
+    bundle: Path = Field(
+        packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
+    )
+    home: Path = Field(
+        Path(".ruie"),
+        description="directory of the embedded Redis and of logs, created when needed",
+    )
+    cache_dir: Path = Field(
+        Path("~/.cache/ruie"), description="directory of converted local models"
+    )
+    allowed_hosts: Annotated[list[str], AfterValidator(checked_hosts)] = Field(
+        [],
+        description="hosts and networks that sources may be read from although their addresses "
+        'are not public (a JSON list, such as ["files.corp.example", "10.1.0.0/16"])',
+    )
+    outside_links: bool = Field(
+        False, description="read files that symbolic links in a folder or pattern find outside it"
+    )
+    model_code: bool = Field(
+        False, description="run the Python code that a model brings, in `ruie bundle`"
+    )
