@@ -23,7 +23,7 @@ from ruie.db.models import (
     work_items,
 )
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 
 OPEN = ("running", "paused")
 """The states of a job that is not over."""
@@ -58,7 +58,7 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class RecentCalls:
-    """The latest calls that were answered, of one endpoint and model; means of them."""
+    """The latest calls that were answered one by one, of one endpoint and model; means of them."""
 
     endpoint: str
     model: str
@@ -205,6 +205,7 @@ _RECENT = (
         > func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0) - RECENT_ROWS,
         extractions.c.reused_from.is_(None),
         FROM_MODEL,
+        made_alone(extractions),
     )
     .group_by(*_TARGET)
     .order_by(*_TARGET)

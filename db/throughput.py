@@ -1,4 +1,5 @@
-"""Calls, tokens and cost of the last hour, minute by minute."""
+"""Calls, tokens and cost of the last hour, minute by minute; not of calls in batches, which come
+all at once and count against no limit of a minute."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from ruie.db.models import attempts, extractions
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 
 MINUTES = 60
 MARGIN_S = 120.0
@@ -101,6 +102,7 @@ def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any
             calls.c.endpoint,
         )
         .where(calls.c.id >= first, calls.c.created_at > utcnow(-60.0 * MINUTES))
+        .where(made_alone(calls))
         .group_by(minute, calls.c.model, calls.c.endpoint)
     )
     if calls is extractions:

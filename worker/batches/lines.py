@@ -119,6 +119,7 @@ def _extraction(job: jobs.Job, read: Read) -> results.NewExtraction:
         rejects=read.answer.parsed.rejects,
         cost_usd=read.line.cost_nusd / spend.NUSD,
         provider_batch_id=read.line.batch_id,
+        mode="batch",
     )
 
 
@@ -158,5 +159,6 @@ def _fail(conn: Connection, read: Read, error: CallError, decision: Decision) ->
             raw_output=error.raw_output,
             usage=error.usage or line_usage(read.line.answer) or Usage(),
             cost_usd=read.line.cost_nusd / spend.NUSD,
+            provider_batch_id=read.line.batch_id,
         )
         provider_requests.remove(conn, [read.line.id])
