@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ruie.worker.cli.completing import job_ids
+from ruie.worker.cli.completing import job_ids, open_batches
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def list_(job: str | None, as_json: bool) -> None:
 
 
 @batch.command()
-@click.argument("number", type=int, metavar="BATCH")
+@click.argument("number", type=int, metavar="BATCH", shell_complete=open_batches)
 @json_option
 def show(number: int, as_json: bool) -> None:
     """Show all that is known about one BATCH."""
@@ -70,7 +70,7 @@ def show(number: int, as_json: bool) -> None:
 
 
 @batch.command()
-@click.argument("number", type=int, metavar="BATCH")
+@click.argument("number", type=int, metavar="BATCH", shell_complete=open_batches)
 def cancel(number: int) -> None:
     """Cancel a BATCH: what it has answered is recorded, and its jobs pause."""
     from ruie.worker.client import Client
