@@ -148,9 +148,11 @@ def unanswered(conn: Connection, batch_id: int) -> int:
     return int(conn.execute(query).scalar_one())
 
 
-def waiting(conn: Connection) -> int:
-    """How many requests wait for a batch."""
+def waiting(conn: Connection, job_id: str | None = None) -> int:
+    """How many requests wait for a batch, of a job or of all."""
     query = select(func.count()).where(provider_requests.c.state == WAITING)
+    if job_id is not None:
+        query = query.where(provider_requests.c.job_id == job_id)
     return int(conn.execute(query).scalar_one())
 
 

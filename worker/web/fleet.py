@@ -15,6 +15,8 @@ from starlette.routing import Route
 from ruie.db.activity import alive
 from ruie.db.engine import reading, shown_url
 from ruie.db.holders import holdings, waiting
+from ruie.db.provider_batches import listed
+from ruie.db.provider_requests import waiting as batch_requests_waiting
 from ruie.db.targets import ModelStanding
 from ruie.db.throughput import Hour, last_hour
 from ruie.secrets import masked
@@ -72,6 +74,8 @@ def _now(web: Door) -> dict[str, Any]:
             "alive": alive(conn),
             "holdings": holdings(conn),
             "waiting": waiting(conn),
+            "batches": listed(conn, only_open=True),
+            "requests_waiting": batch_requests_waiting(conn),
         }
         hours = last_hour(conn)
     values["targets"], values["redis"] = _targets(web, hours)
