@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from ruie.db import job_states, provider_batches, provider_lines
+from ruie.db import provider_requests as provider_requests_
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import PausedBy
 from ruie.db.models import jobs, provider_requests
 from ruie.db.provider_batches import ProviderBatch
 from ruie.db.request_states import WAITING
+from ruie.db.spend import committed_nusd
 from ruie.errors import DatabaseError
 from ruie.modes import is_batch
 
@@ -23,6 +25,40 @@ def jobs_without_batches(conn: Connection) -> list[str]:
         for row in rows
         if not is_batch(JobSettings.from_body(row.settings).decoding.parameters)
     ]
+
+
+def held_back(conn: Connection, most_waiting: int) -> frozenset[str]:
+    """Running jobs of which nothing new is to be built for now, only answers are to be read: so
+    many requests wait to be sent, or what is in batches has used up the job's cap, and will be
+    refunded in part when it comes back."""
+    running = select(jobs.c.id, jobs.c.settings, jobs.c.cap_nusd).where(jobs.c.state == "running")
+    batched = [
+        row
+        for row in conn.execute(running).all()
+        if is_batch(JobSettings.from_body(row.settings).decoding.parameters)
+    ]
+    if not batched:
+        return frozenset()
+    if provider_requests_.waiting(conn, most_waiting) >= most_waiting:
+        return frozenset(row.id for row in batched)
+    return frozenset(
+        row.id
+        for row in batched
+        if row.cap_nusd is not None and _is_capped(conn, row.id, row.cap_nusd)
+    )
+
+
+def _is_capped(conn: Connection, job_id: str, cap_nusd: int) -> bool:
+    reserved = conn.execute(
+        select(func.coalesce(func.sum(provider_requests.c.reserved_nusd), 0)).where(
+            provider_requests.c.job_id == job_id, provider_requests.c.reserved_nusd.is_not(None)
+        )
+    ).scalar_one()
+    return bool(reserved) and committed_nusd(conn, job_id) >= _CAPPED * cap_nusd
+
+
+_CAPPED = 0.98
+"""Of its cap, with some of that in batches: no more is built."""
 
 
 def falling_back(conn: Connection, scope: str) -> frozenset[str]:

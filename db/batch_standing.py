@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
-from ruie.db import provider_batches, provider_requests
-from ruie.db.models import PROVIDER_BATCH_STATES
+from ruie.db import provider_batches
+from ruie.db.models import PROVIDER_BATCH_STATES, provider_requests
+from ruie.db.request_states import WAITING
 
 OPEN_STATES = PROVIDER_BATCH_STATES[:-2]
 
@@ -40,5 +41,13 @@ def batch_standing(conn: Connection) -> BatchStanding:
         {state: states[state] for state in OPEN_STATES},
         longest("running"),
         longest("submitting"),
-        provider_requests.waiting(conn),
+        count_waiting(conn),
     )
+
+
+def count_waiting(conn: Connection, job_id: str | None = None) -> int:
+    """How many requests wait for a batch, of a job or of all."""
+    query = select(func.count()).where(provider_requests.c.state == WAITING)
+    if job_id is not None:
+        query = query.where(provider_requests.c.job_id == job_id)
+    return int(conn.execute(query).scalar_one())

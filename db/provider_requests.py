@@ -50,7 +50,7 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request with the line that answers it."""
+    """A request with the line that answers it. late: it came too late for its own item."""
 
     id: int
     item_id: int
@@ -61,6 +61,7 @@ class Answered:
     question: dict[str, Any]
     answer: dict[str, Any]
     cost_nusd: int
+    late: bool = False
 
 
 def submit(
@@ -148,12 +149,10 @@ def unanswered(conn: Connection, batch_id: int) -> int:
     return int(conn.execute(query).scalar_one())
 
 
-def waiting(conn: Connection, job_id: str | None = None) -> int:
-    """How many requests wait for a batch, of a job or of all."""
-    query = select(func.count()).where(provider_requests.c.state == WAITING)
-    if job_id is not None:
-        query = query.where(provider_requests.c.job_id == job_id)
-    return int(conn.execute(query).scalar_one())
+def waiting(conn: Connection, limit: int) -> int:
+    """How many requests wait for a batch, counted up to so many."""
+    some = select(provider_requests.c.id).where(provider_requests.c.state == WAITING).limit(limit)
+    return int(conn.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
 def packed(values: Mapping[str, Any]) -> bytes:
@@ -172,6 +171,7 @@ def _answered(row: Any) -> Answered:
         question=json.loads(zlib.decompress(row.question)),
         answer=json.loads(zlib.decompress(row.answer)),
         cost_nusd=row.cost_nusd,
+        late=row.state == "late",
     )
 
 

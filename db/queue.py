@@ -9,10 +9,10 @@ database's, never this machine's.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Select, func, or_, select, update
 
 from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
@@ -28,8 +28,9 @@ from ruie.db.lease import (
 )
 from ruie.db.lease import quarantine_item as quarantine
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides
-from ruie.db.models import jobs, work_items
+from ruie.db.models import jobs, provider_requests, work_items
 from ruie.db.reaper import WORKER_LOST, reap, withdraw_lost
+from ruie.db.request_states import ANSWERED
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
 
@@ -82,10 +83,12 @@ def dispatch(
     ttl_s: float,
     *,
     priority: int | None = None,
+    held_back: Collection[str] = (),
 ) -> list[Batch]:
     """Put at most `limit` items, oldest first, into batches to send; they stay pending.
 
     job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
+    held_back: jobs of which only items with an answer from a batch are sent (db/batch_jobs.py).
     ttl_s: seconds after which the items of a batch that was not leased are dispatched again. An
     item whose worker was lost goes into a batch of half the size, and after its second loss into
     one of its own, so that a document that kills its worker is identified, and no other item is
@@ -106,7 +109,7 @@ def dispatch(
     for job, its_priority in conn.execute(running).all():
         if left <= 0:
             break
-        rows = conn.execute(
+        waiting = (
             select(work_items.c.id, work_items.c.losses)
             .where(
                 work_items.c.job_id == job,
@@ -116,7 +119,10 @@ def dispatch(
             .order_by(work_items.c.id)
             .limit(left)
             .with_for_update(skip_locked=True)
-        ).all()
+        )
+        if job in held_back:
+            waiting = waiting.where(work_items.c.id.in_(_answered(job)))
+        rows = conn.execute(waiting).all()
         left -= len(rows)
         for ids in _group(((row[0], row[1]) for row in rows), batch_size):
             batch = Batch(uuid.uuid4().hex, job, len(ids), its_priority)
@@ -127,6 +133,13 @@ def dispatch(
             )
             batches.append(batch)
     return batches
+
+
+def _answered(job_id: str) -> Select[int]:
+    """The items of a job whose answers came in a batch, and are yet to be read."""
+    return select(provider_requests.c.work_item_id).where(
+        provider_requests.c.job_id == job_id, provider_requests.c.state == ANSWERED
+    )
 
 
 def _release_due(conn: Connection) -> None:

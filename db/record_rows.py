@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -94,15 +94,31 @@ def write_records(
     conn: Connection, item: LeasedItem, extraction_id: int, items: Sequence[Item]
 ) -> None:
     """Insert the records of a new extraction, each once, with offsets in the document."""
-    owner = item.document_id if item.event_id is None else item.event_id
-    others: list[Range] = []
-    if item.part and items and item.task is not Task.EAE:
-        here = (item.chunk_start, item.chunk_start + len(item.text))
-        others = other_chunks(conn, item.document_id, here)
-    source = RecordSource(item.task, extraction_id, owner, item.chunk_start)
-    insert_records(conn, source, items, others)
-    if _KEYS[item.task]:
-        add_names(conn, (span.text for record in items for span in record.spans))
+    write_all_records(conn, [(item, extraction_id, items)])
+    add_names(conn, names_in(item.task, items))
+
+
+def write_all_records(
+    conn: Connection, results: Sequence[tuple[LeasedItem, int, Sequence[Item]]]
+) -> None:
+    """Insert the records of new extractions (their ids), without their names."""
+    rows: dict[Task, list[tuple[Any, ...]]] = {}
+    for item, extraction_id, items in results:
+        owner = item.document_id if item.event_id is None else item.event_id
+        others: list[Range] = []
+        if item.part and items and item.task is not Task.EAE:
+            here = (item.chunk_start, item.chunk_start + len(item.text))
+            others = other_chunks(conn, item.document_id, here)
+        source = RecordSource(item.task, extraction_id, owner, item.chunk_start)
+        rows.setdefault(item.task, []).extend(_rows(source, items, others))
+    for task, listed in rows.items():
+        _insert_rows(conn, task, listed)
+
+
+def names_in(task: Task, items: Sequence[Item]) -> Iterator[str]:
+    """The names in records of a task."""
+    if _KEYS[task]:
+        yield from (span.text for record in items for span in record.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +136,27 @@ def insert_records(
     conn: Connection, source: RecordSource, items: Sequence[Item], others: Sequence[Range] = ()
 ) -> None:
     """Insert records, each once, without their names. others: chunks that may have them too."""
+    _insert_rows(conn, source.task, _rows(source, items, others))
+
+
+def _rows(
+    source: RecordSource, items: Sequence[Item], others: Sequence[Range]
+) -> list[tuple[Any, ...]]:
     records: dict[Hashable, Item] = {}
     for record in items:
         records.setdefault(_identity(record), record)
-    names = _COLUMNS[source.task]
-    for part in pieces(list(records.values()), ROWS_PER_STATEMENT):
+    return [_row(source, record, others) for record in records.values()]
+
+
+def _insert_rows(conn: Connection, task: Task, rows: Sequence[tuple[Any, ...]]) -> None:
+    names = _COLUMNS[task]
+    for part in pieces(rows, ROWS_PER_STATEMENT):
         values = {
             f"{name}_{index}": value
-            for index, record in enumerate(part)
-            for name, value in zip(names, _row(source, record, others), strict=True)
+            for index, row in enumerate(part)
+            for name, value in zip(names, row, strict=True)
         }
-        conn.execute(_insert(source.task, len(part)), values)
+        conn.execute(_insert(task, len(part)), values)
 
 
 def _identity(item: Item) -> Hashable:

@@ -65,7 +65,7 @@ class NewExtraction:
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
 _REVIEWED = work_items.c.review_id.is_not(None)
 _GIVEN = bindparam("extraction", type_=work_items.c.extraction_id.type)
-_FINISH = (
+FINISH = (
     update(work_items)
     .where(work_items.c.id == bindparam("item"))
     .values(
@@ -126,7 +126,7 @@ def save_result(
     ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
     under this key, the item is linked to it and nothing is added.
     """
-    return _store(conn, item, _row(item, extraction), items, roles)
+    return _store(conn, item, extraction_row(item, extraction), items, roles)
 
 
 def keep_result(
@@ -134,7 +134,7 @@ def keep_result(
 ) -> bool:
     """Store a call's result although its lease was lost: the worker that has the item now finds it
     under its key (`find_paid`). False: there was one already."""
-    values = _row(item, extraction)
+    values = extraction_row(item, extraction)
     added = insert_new(conn, extractions).values(**values, created_at=utcnow())
     extraction_id = conn.execute(added.returning(extractions.c.id)).scalar()
     if extraction_id is None:
@@ -144,7 +144,7 @@ def keep_result(
     return True
 
 
-def _row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
+def extraction_row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any]:
     """The extraction's values, except id and time."""
     return {
         "job_id": item.job_id,
@@ -194,7 +194,7 @@ def link_result(
     if not _held(conn, item):
         return False
     add_argument_items(conn, item, extraction_id, roles)
-    conn.execute(_FINISH, {"item": item.id, "extraction": extraction_id})
+    conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
     return True
 
 
@@ -250,7 +250,7 @@ def _store(
         if values["reused_from"] is None:
             _record_duplicate(conn, item, values)
     add_argument_items(conn, item, extraction_id, roles)
-    conn.execute(_FINISH, {"item": item.id, "extraction": extraction_id})
+    conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
     return True
 
 

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import endpoints, job_states, leadership, queue, search_index, spend
+from ruie.db import batch_jobs, endpoints, job_states, leadership, queue, search_index, spend
 from ruie.db.engine import reading
 from ruie.db.fold import Folding
 from ruie.db.jobs import Priority
@@ -55,6 +55,8 @@ INDEX_DOCUMENTS = 200  # in one transaction
 INDEX_AGAIN_S = 60.0
 """Until the next try, where the database refuses to index."""
 TELL_EVERY_S = 2.0
+WAITING_BATCHES = 2
+"""So many batches' worth of requests may wait to be sent: more of them are not built meanwhile."""
 FOLD_S = 0.1
 """Seconds spent on counting what is new into the totals, and how often."""
 
@@ -229,12 +231,14 @@ class Coordinator:
         batches: list[queue.Batch] = []
         with self._leading() as conn:
             flying = queue.in_flight(conn)
+            held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
             for priority in queue.classes(conn):
                 room = config.window - flying.get(priority, 0)
                 if room > 0:
                     batches += queue.dispatch(
-                        conn, None, room, config.batch_size, config.dispatch_s, priority=priority
-                    )
+                        conn, None, room, config.batch_size, config.dispatch_s,
+                        priority=priority, held_back=held_back,
+                    )  # fmt: skip  # one line each
         for batch in batches:
             self._app.send_task(
                 BATCH_TASK,

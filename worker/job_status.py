@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from ruie.db import jobs, provider_batches, provider_requests
+from ruie.db import jobs, provider_batches
 from ruie.db.activity import Activity, activity
+from ruie.db.batch_standing import count_waiting
 from ruie.db.engine import reading
 from ruie.db.progress import JobProgress
 from ruie.db.provider_batches import ProviderBatch
@@ -57,7 +58,7 @@ def job_status(client: JobClient, job_id: str, *, last_error: bool = True) -> Jo
         lively = activity(conn, job_id) if last_error or progress.state == "running" else None
         given_up = count_quarantined(conn, job_id) if progress.quarantined else {}
         batches = _batches(conn, job_id)
-        waiting = provider_requests.waiting(conn, job_id) if progress.submitted else 0
+        waiting = count_waiting(conn, job_id) if progress.submitted else 0
     return JobStatus(progress, lively, given_up, batches, waiting)
 
 

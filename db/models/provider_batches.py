@@ -61,6 +61,9 @@ class ProviderRequest(Created, Base):
         one_of("state", REQUEST_STATES),
         Index("ix_provider_requests_batch", "batch_id", "id"),
         partial("ix_provider_requests_waiting", "job_id", "id", where="state = 'waiting'"),
+        partial(
+            "ix_provider_requests_answered", "job_id", "work_item_id", where="state = 'answered'"
+        ),
         partial("ix_provider_requests_late", "key", where="state = 'late'"),
     )  # fmt: skip  # one index a line
 

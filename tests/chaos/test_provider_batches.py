@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from support.batch_provider import BatchProvider, Fault
 from support.batch_provider_audit import BatchAudit
+from support.corpus import SCHEMA
 from support.databases import Server
 from support.fleet import Fleet, Process
 from support.metering import Quota
@@ -226,3 +227,34 @@ def test_the_servers_are_restarted(batches: BatchScene) -> None:
     batches.scene.server.crash()
     batches.scene.fleet.restart_redis()
     batches.end()
+
+
+def test_a_cancelled_job_keeps_what_it_has_paid_for(batches: BatchScene) -> None:
+    """Its batches are cancelled; what they had answered by then serves the next job that asks."""
+    batches.faults(in_progress_s=4.0, cancel_part=0.7)
+    batches.enqueue()
+    batches.when("create")
+    batches.scene.fleet.client.cancel(batches.scene.job_id)
+    wait_until(lambda: set(batches.states()) <= {"done", "failed"}, 2 * PATIENCE_S)
+    kept = batches.count("provider_requests", "state = 'late'")
+    assert kept
+    assert batches.audit().booked() == batches.audit().bill()
+    batches.faults()
+    batches.scene.job_id = batches.scene.fleet.client.enqueue(
+        batches.scene.corpus, SCHEMA, mode="batch"
+    ).job_id
+    batches.scene.until_closed()
+    wait_until(lambda: set(batches.states()) <= {"done", "failed"})
+    assert batches.audit().doubled_by_ruie() == 0
+    assert batches.count("provider_requests", "TRUE") == 0
+
+
+def test_a_batch_that_is_not_done_in_time(batches: BatchScene) -> None:
+    """It is cancelled, and what is left is asked one by one."""
+    batches.faults(Fault("stuck", most=1))
+    batches.scene.alive("coordinator")[0].terminate()
+    batches.scene.start("coordinator", RUIE_LLM_BATCH_DEADLINE_H="0.002")
+    batches.enqueue(fallback="standard")
+    batches.end()
+    modes = "id IN (SELECT extraction_id FROM work_items WHERE mode = 'standard')"
+    assert batches.count("extractions", f"provider_batch_id IS NULL AND {modes}")

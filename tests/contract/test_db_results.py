@@ -17,6 +17,12 @@ TEXT = "Crude fell 2 % as OPEC met."
 ROLES = {"Movement": ("Item", "Difference"), "Caused": ()}
 
 
+@pytest.fixture(autouse=True, params=["one", "many"])
+def saver(database: JobDatabase, request: pytest.FixtureRequest) -> None:
+    """Saving one result and saving many do the same."""
+    database.saves_many = request.param == "many"
+
+
 class TestSaving:
     def test_entities_with_their_provenance(
         self, database: JobDatabase, record: MakeRecord

@@ -27,7 +27,8 @@ def test_the_page_of_a_job_has_its_batches(site: Site, job: ProviderJob) -> None
         provider_batches.look_again(conn, 1, 5.0, "It answers <nothing>.")
     page = site.get(f"/jobs/{job.id}")
     for said in ("Batches at the provider", "1 request waits for a batch.", "running in_progress",
-                 "In batches", "Mode batch", "Cancel batch 1", "It answers <nothing>."):  # fmt: skip
+                 "In batches", "Mode batch", "Cancel batch 1",
+                 "It answers <nothing>."):  # fmt: skip
         assert said in page.words
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from ruie.db import jobs, queue, results
+from ruie.db import jobs, many_results, queue, results
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import FTS
 from ruie.decoding import Decoding
@@ -29,6 +29,8 @@ class JobDatabase:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.saves_many = False
+        """Whether results are saved by what saves many at once."""
 
     def job(self, name: str = "oil", **changes: Any) -> str:
         new = jobs.NewJob(
@@ -93,6 +95,9 @@ class JobDatabase:
     ) -> bool:
         extraction = self.extraction(key or f"{item.task}:{item.text}:{item.event_id}", **kw)
         with self.engine.begin() as conn:
+            if self.saves_many:
+                result = many_results.Result(item, extraction, items)
+                return item.id in many_results.save_results(conn, [result], ROLES)
             return results.save_result(conn, item, extraction, items, ROLES)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

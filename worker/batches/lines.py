@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from ruie.db import jobs, provider_requests, queue, results, spend
+from ruie.db.many_results import Result, save_results
 from ruie.db.provider_requests import Answered
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, ParameterRefusedError
@@ -58,11 +59,15 @@ async def record_lines(
     aftermath: Aftermath,
 ) -> tuple[int, int]:
     """End the items for which a line came back. Returns how many were saved, and how many failed.
-    What they cost was settled when the lines came."""
+    What they cost was settled when the lines came. A line that came too late for its own item
+    serves another of the same question."""
     ids = [item.leased.id for item in items if item.held]
     lines = await store.read(partial(provider_requests.answered, item_ids=ids))
     came = [_read(lane, item, lines[item.leased.id]) for item in items if item.leased.id in lines]
-    good = [each for each in came if each.answer is not None and each.item.held]
+    others = [item for item in items if item.held and item.leased.id not in lines]
+    late = await store.read(partial(provider_requests.late, keys=[each.key for each in others]))
+    reused = [_read(lane, item, late[item.key]) for item in others if item.key in late]
+    good = [each for each in (*came, *reused) if each.answer is not None and each.item.held]
     if good:
         await store.write(partial(_save_all, job=job, read=good, roles=roles))
         aftermath.answered()
@@ -92,11 +97,14 @@ def _read(lane: Lane, item: BatchItem, line: Answered) -> Read:
 
 def _save_all(conn: Connection, job: jobs.Job, read: Sequence[Read], roles: Roles) -> None:
     """In one transaction. Whose lease was lost has its line still, for the next holder."""
-    for each in read:
-        if each.answer is not None and results.save_result(
-            conn, each.item.leased, _extraction(job, each), each.answer.items, roles
-        ):
-            provider_requests.remove(conn, [each.line.id])
+    wanted = [
+        Result(each.item.leased, _extraction(job, each), each.answer.items)
+        for each in read
+        if each.answer is not None
+    ]
+    saved = save_results(conn, wanted, roles)
+    lines = [each.line.id for each in read if each.item.leased.id in saved]
+    provider_requests.remove(conn, lines)
 
 
 def _extraction(job: jobs.Job, read: Read) -> results.NewExtraction:
@@ -117,7 +125,8 @@ def _extraction(job: jobs.Job, read: Read) -> results.NewExtraction:
         raw_output=completion.text,
         finish_reason=completion.finish_reason,
         rejects=read.answer.parsed.rejects,
-        cost_usd=read.line.cost_nusd / spend.NUSD,
+        # what a late answer cost is booked with the item that it came too late for
+        cost_usd=0.0 if read.line.late else read.line.cost_nusd / spend.NUSD,
         provider_batch_id=read.line.batch_id,
         mode="batch",
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
-from ruie.modes import is_flex, mode_of
+from ruie.modes import is_batch, is_flex, mode_of
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
 from ruie.usage import Usage
@@ -31,6 +31,8 @@ from ruie.worker.prices import usage_nusd
 
 CAPPED_S = 2.0
 """Items for which a cap left no room wait so long for the refunds of calls in flight."""
+BATCH_CAPPED_S = 15.0
+"""Likewise, for those of batches at the provider."""
 MOST_THROTTLED = 20
 """So often an item may be refused for a rate limit while others are answered: then it is not the
 rate."""
@@ -178,7 +180,9 @@ def cut_off(conn: Connection, item: BatchItem) -> None:
 
 def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: spend.Denied) -> None:
     """Items for which a cap left no room go back; the job pauses where no refund can make room."""
-    give_back(conn, items, 0.0 if denied.certain else CAPPED_S)
+    batched = any(is_batch(item.extractor.decoding.parameters) for item in items)
+    wait_s = BATCH_CAPPED_S if batched else CAPPED_S
+    give_back(conn, items, 0.0 if denied.certain else wait_s)
     if denied.certain:
         cap, spent = denied.cap_nusd / spend.NUSD, denied.committed_nusd / spend.NUSD
         which, remedy = (

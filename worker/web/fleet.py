@@ -13,10 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruie.db.activity import alive
+from ruie.db.batch_standing import count_waiting
 from ruie.db.engine import reading, shown_url
 from ruie.db.holders import holdings, waiting
 from ruie.db.provider_batches import listed
-from ruie.db.provider_requests import waiting as batch_requests_waiting
 from ruie.db.targets import ModelStanding
 from ruie.db.throughput import Hour, last_hour
 from ruie.secrets import masked
@@ -75,7 +75,7 @@ def _now(web: Door) -> dict[str, Any]:
             "holdings": holdings(conn),
             "waiting": waiting(conn),
             "batches": listed(conn, only_open=True),
-            "requests_waiting": batch_requests_waiting(conn),
+            "requests_waiting": count_waiting(conn),
         }
         hours = last_hour(conn)
     values["targets"], values["redis"] = _targets(web, hours)

@@ -121,7 +121,9 @@ def _create_requests() -> None:
     )
     op.create_index("ix_provider_requests_work_item_id", "provider_requests", ["work_item_id"])
     op.create_index("ix_provider_requests_batch", "provider_requests", ["batch_id", "id"])
-    for state, columns in (("waiting", ["job_id", "id"]), ("late", ["key"])):
+    for state, columns in (
+        ("waiting", ["job_id", "id"]), ("answered", ["job_id", "work_item_id"]), ("late", ["key"]),
+    ):
         where = sa.text(f"state = '{state}'")
         op.create_index(f"ix_provider_requests_{state}", "provider_requests", columns,
             sqlite_where=where, postgresql_where=where)

@@ -1,0 +1,88 @@
+"""Saving many results in one transaction: the same as `ruie.db.results.save_result` for each, in a
+few statements for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from sqlalchemy import Connection, bindparam, select
+
+from ruie.db.canonical import add_names
+from ruie.db.item_states import LEASED
+from ruie.db.leased_item import LeasedItem
+from ruie.db.models import extractions, work_items
+from ruie.db.record_rows import add_argument_items, names_in, write_all_records
+from ruie.db.results import FINISH, NewExtraction, Roles, extraction_row, save_result
+from ruie.db.sql import insert_new_by_dialect
+from ruie.db.types import utcnow
+from ruie.records import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """As the arguments of `save_result`."""
+
+    item: LeasedItem
+    extraction: NewExtraction
+    items: Sequence[Item]
+
+    @property
+    def _key(self) -> tuple[int, int | None, str]:
+        return self.item.chunk_id, self.item.event_id, self.extraction.key
+
+
+def save_results(
+    conn: Connection, results: Sequence[Result], roles: Roles | None = None
+) -> set[int]:
+    """Store the results and finish their items; returns the ids of those whose lease still held.
+
+    What two of these write is locked in the same order, so that they may wait for each other, but
+    never deadlock: items, then extractions, then documents, then names.
+    """
+    rows = conn.execute(_HOLD, {"items": [result.item.id for result in results]})
+    fences = {row.id: row.fence for row in rows}
+    held = [result for result in results if fences.get(result.item.id) == result.item.fence]
+    added = _add(conn, held)
+    new = [(r, added[r._key]) for r in held if r._key in added]
+    write_all_records(conn, [(r.item, extraction, r.items) for r, extraction in new])
+    for result, extraction in sorted(new, key=lambda each: each[0].item.document_id):
+        add_argument_items(conn, result.item, extraction, roles)
+    if new:
+        conn.execute(FINISH, [{"item": r.item.id, "extraction": e} for r, e in new])
+    add_names(conn, chain.from_iterable(names_in(r.item.task, r.items) for r, _ in new))
+    saved = {result.item.id for result, _ in new}
+    for result in held:  # answered meanwhile, or asked twice here
+        if result.item.id not in saved and save_result(
+            conn, result.item, result.extraction, result.items, roles
+        ):
+            saved.add(result.item.id)
+    return saved
+
+
+def _add(conn: Connection, held: Sequence[Result]) -> dict[tuple[int, int | None, str], int]:
+    """The new extractions by chunk, event and key."""
+    rows = {result._key: result for result in reversed(held)}  # the first of equal ones
+    listed = sorted(rows, key=lambda key: (key[0], key[1] or 0, key[2]))
+    values = [extraction_row(rows[key].item, rows[key].extraction) for key in listed]
+    if not values:
+        return {}
+    statement = _ADD[conn.dialect.name]
+    return {
+        (row.chunk_id, row.event_id, row.key): row.id for row in conn.execute(statement, values)
+    }
+
+
+_HOLD = (
+    select(work_items.c.id, work_items.c.fence)
+    .where(work_items.c.id.in_(bindparam("items", expanding=True)), work_items.c.state == LEASED)
+    .order_by(work_items.c.id)
+    .with_for_update()
+)
+_ADD = {
+    dialect: statement.values(created_at=utcnow()).returning(
+        extractions.c.id, extractions.c.chunk_id, extractions.c.event_id, extractions.c.key
+    )
+    for dialect, statement in insert_new_by_dialect(extractions).items()
+}

@@ -1,0 +1,101 @@
+"""Results that are saved together: the same rows as one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from support.job_database import ROLES, JobDatabase
+
+from ruie.db import many_results, queue
+from ruie.records import Item, Task
+
+MakeRecord = Callable[..., Item]
+TEXT = "Crude fell 2 % as OPEC met."
+TABLES = ("entities", "relations", "events", "extractions", "canonical", "work_items")
+
+
+def results(
+    database: JobDatabase, taken: list[queue.LeasedItem], record: MakeRecord
+) -> list[many_results.Result]:
+    found = {
+        Task.NER: [record(TEXT, "COMMODITY", "Crude"), record(TEXT, "ORGANISATION", "OPEC")],
+        Task.RE: [record(TEXT, "moved_by", "Crude", "OPEC")],
+        Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "met")],
+    }
+    return [
+        many_results.Result(item, database.extraction(f"{item.task}:{item.text}"), found[item.task])
+        for item in taken
+    ]
+
+
+def test_all_tasks_of_some_documents(database: JobDatabase, record: MakeRecord) -> None:
+    job = database.job()
+    database.enqueue(job, {"a": TEXT, "b": f"{TEXT} "}, Task.NER, Task.RE, Task.ED)
+    wanted = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        saved = many_results.save_results(conn, wanted, ROLES)
+    assert saved == {result.item.id for result in wanted}
+    counts = {name: database.one(f"SELECT COUNT(*) FROM {name}") for name in TABLES}
+    assert counts == {
+        "entities": 4, "relations": 2, "events": 4, "extractions": 6, "canonical": 2,
+        "work_items": 8,
+    }  # fmt: skip  # six, and one for the arguments of each event that has roles
+    assert database.states(job) == ["done"] * 6 + ["pending"] * 2
+
+
+def test_whose_lease_was_lost_is_left_out(database: JobDatabase, record: MakeRecord) -> None:
+    job = database.job()
+    database.enqueue(job, {"a": TEXT, "b": f"{TEXT} "})
+    wanted = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        queue.release(conn, [wanted[0].item])
+        saved = many_results.save_results(conn, wanted, ROLES)
+    assert saved == {wanted[1].item.id}
+    assert database.states(job) == ["pending", "done"]
+    assert database.one("SELECT COUNT(*) FROM extractions") == 1
+
+
+def test_what_was_answered_meanwhile_is_linked(database: JobDatabase, record: MakeRecord) -> None:
+    job, other = database.job(), database.job("other")
+    database.enqueue(job, {"a": TEXT, "b": f"{TEXT} "})
+    wanted = results(database, database.take(), record)
+    database.enqueue(other, {"a": TEXT})
+    (first,) = database.take(other)
+    assert database.save(first, wanted[0].items, wanted[0].extraction.key)
+    with database.engine.begin() as conn:
+        saved = many_results.save_results(conn, wanted, ROLES)
+    assert len(saved) == 2
+    assert database.states(job) == ["done", "done"]
+    assert database.one("SELECT COUNT(*) FROM extractions") == 2
+    assert database.one("SELECT error_class FROM attempts") == "answered_elsewhere"
+
+
+def test_two_that_save_the_same_names_wait_for_each_other(
+    database: JobDatabase, record: MakeRecord
+) -> None:
+    """And never deadlock, in whatever order their documents have them."""
+    texts = {str(n): f"{TEXT} {n}" for n in range(40)}
+    database.enqueue(database.job(), texts)
+    taken = database.take()
+    shares = [taken[:20], taken[20:]]
+
+    def save(share: list[queue.LeasedItem], *, backwards: bool) -> int:
+        wanted = [
+            many_results.Result(
+                item,
+                database.extraction(item.text),
+                [record(item.text, "COMMODITY", word) for word in order],
+            )
+            for item in share
+            for order in [TEXT.split()[:: -1 if backwards else 1]]
+        ]
+        with database.engine.begin() as conn:
+            return len(many_results.save_results(conn, wanted, ROLES))
+
+    with ThreadPoolExecutor(2) as threads:
+        running = [
+            threads.submit(save, share, backwards=bool(number))
+            for number, share in enumerate(shares)
+        ]
+        assert [each.result() for each in running] == [20, 20]
