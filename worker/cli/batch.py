@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ruie.errors import UsageError
 from ruie.worker.cli.batch_lines import batch_age, batch_document, batch_state
 from ruie.worker.cli.completing import job_ids, open_batches
 from ruie.worker.cli.options import json_option
@@ -98,12 +99,14 @@ def write(job: str, output: Path) -> None:
 
 
 @batch.command()
-@click.argument("results", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("results", type=click.Path(path_type=Path, dir_okay=False))
 def read(results: Path) -> None:
     """Read the RESULTS of a batch file, as `vllm run-batch -o` writes them."""
     from ruie.worker.client import Client
     from ruie.worker.provider_batches.by_hand import read_results
 
+    if not results.exists():
+        raise UsageError(f"{results} does not exist.", "Name the file that `run-batch -o` wrote.")
     with Client() as client:
         read_ = read_results(client.engine, client.config, results)
     click.echo(
