@@ -37,7 +37,7 @@ from ruie.db.search import search
 from ruie.db.search_index import count_waiting, index_documents, index_for
 from ruie.decoding import Decoding
 from ruie.words import words
-from ruie.worker.coordinator import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
+from ruie.worker.upkeep import INDEX_DOCUMENTS, INDEX_EVERY_S, INDEX_S
 
 CORPORA = Path(__file__).parent / "corpora"
 CHARS = 200

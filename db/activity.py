@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from ruie.db.item_states import DONE, LEASED, QUARANTINED
 from ruie.db.leadership import COORDINATOR
 from ruie.db.models import attempts, leadership, quarantine, work_items
+from ruie.db.processes import count_alive
 from ruie.db.types import utcnow
 
 WINDOW_S = 300.0
@@ -46,17 +47,21 @@ class Activity:
 @dataclass(frozen=True, slots=True)
 class Alive:
     """Who works, as far as the database knows: a coordinator renews its lead every few seconds, and
-    a worker process the leases of its items. A worker without an item leaves no trace.
+    a worker process the leases of its items; and every process says now and then that it is there
+    (`ruie.db.processes`).
 
     coordinator: host, process id and a random part, of the one that leads; None: none does.
     processes: of workers that hold items. held: these items. sent: items that were sent to workers
-    and that none has taken.
+    and that none has taken. workers: worker processes that hold items or have said lately that they
+    are there. standing_by: coordinators that are there and do not lead.
     """
 
     coordinator: str | None
     processes: int
     held: int
     sent: int
+    workers: int
+    standing_by: int
 
 
 def activity(conn: Connection, job_id: str) -> Activity:
@@ -109,4 +114,9 @@ def alive(conn: Connection) -> Alive:
             work_items.c.batch.is_not(None), work_items.c.dispatched_until > utcnow()
         )
     ).scalar_one()
-    return Alive(coordinator, processes, held, sent)
+    there = {"worker": 0, "coordinator": 0}
+    for (kind, _), count in count_alive(conn).items():
+        there[kind] += count
+    standing_by = max(0, there["coordinator"] - (coordinator is not None))
+    workers = max(processes, there["worker"])
+    return Alive(coordinator, processes, held, sent, workers, standing_by)

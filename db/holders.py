@@ -15,11 +15,14 @@ LOOKED_AT = 4096
 """The oldest items that wait, of each job and state, are sought among so many with the lowest ids:
 items are sent in the order of their ids, and more than are sent at a time cannot have come back."""
 
+LOOKED_AT_UNORDERED = 100_000
+"""Items in other states, in any order: where there are more, the oldest may be another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A worker process and its items of one job. owner: its host and process id. since: when the
-    first of them was taken. lapses: when the first lease ends, unless it is renewed."""
+    """A worker process and its items of one job. owner: its name, as in `processes`. since: when
+    the first of them was taken. lapses: when the first lease ends, unless it is renewed."""
 
     owner: str
     job_id: str
@@ -72,12 +75,12 @@ def waiting(conn: Connection, limit: int = 50) -> list[Waiting]:
 
 def oldest_s(conn: Connection, job_id: str, state: ColumnElement[str]) -> float | None:
     """Seconds for which an item of a job has been in a state, the longest; None: there is none."""
-    first = (
-        select(work_items.c.updated_at)
-        .where(work_items.c.job_id == job_id, work_items.c.state == state)
-        .order_by(work_items.c.id)
-        .limit(LOOKED_AT)
-        .subquery()
+    some = select(work_items.c.updated_at).where(
+        work_items.c.job_id == job_id, work_items.c.state == state
     )
+    if state is PENDING:
+        first = some.order_by(work_items.c.id).limit(LOOKED_AT).subquery()
+    else:  # there is no index of these by their ids, and SQLite would read all items in that order
+        first = some.limit(LOOKED_AT_UNORDERED).subquery()
     since, now = conn.execute(select(func.min(first.c.updated_at), utcnow())).one()
     return None if since is None else max(0.0, (now - since).total_seconds())

@@ -15,13 +15,15 @@ from ruie.request_parameters import ordered
 class JobSettings:
     """decoding: what shapes an answer, apart from the model. chunking: how documents are divided;
     None for a job of a version that did not divide them. context: the metadata key whose value is
-    added to each chunk's prompt, or "". falls_back: what a batch at the provider
-    has not answered in time is asked one by one."""
+    added to each chunk's prompt, or "". falls_back: what a batch at the provider has not answered
+    in time is asked one by one. traceparent: where the job was enqueued, as W3C's header of that
+    name; "" where that was not traced."""
 
     decoding: Decoding
     chunking: Chunker | None = None
     context: str = ""
     falls_back: bool = False
+    traceparent: str = ""
 
     def body(self) -> dict[str, Any]:
         """As plain JSON values, to be stored."""
@@ -30,6 +32,7 @@ class JobSettings:
             **self.question(),
             **({"parameters": parameters} if parameters else {}),
             **({"fallback": "standard"} if self.falls_back else {}),
+            **({"traceparent": self.traceparent} if self.traceparent else {}),
         }
 
     def question(self) -> dict[str, Any]:
@@ -50,4 +53,5 @@ class JobSettings:
             Chunker.from_body(chunks) if chunks else None,
             body.get("context", ""),
             body.get("fallback") == "standard",
+            body.get("traceparent", ""),
         )

@@ -125,8 +125,7 @@ def other_class_waits(conn: Connection, priority: int) -> bool:
         select(work_items.c.id)
         .join(jobs, jobs.c.id == work_items.c.job_id)
         .where(
-            work_items.c.batch.is_not(None),
-            work_items.c.state == PENDING,
+            work_items.c.batch.is_not(None),  # so it is pending; by the state SQLite might read all
             jobs.c.state == "running",
             jobs.c.priority != priority,
         )

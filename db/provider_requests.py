@@ -129,6 +129,13 @@ def late(conn: Connection, keys: Sequence[str]) -> dict[str, Answered]:
     return {row.key: _answered(row) for row in conn.execute(_LATE, {"keys": list(keys)})}
 
 
+def asked(conn: Connection, keys: Sequence[str]) -> set[str]:
+    """Those of the keys whose question waits in, or for, a batch, of whatever job."""
+    if not keys:
+        return set()
+    return set(conn.scalars(_ASKED, {"keys": list(keys)}))
+
+
 def remove(conn: Connection, request_ids: Iterable[int]) -> None:
     """What has been read. In the transaction that ends the items."""
     for some in pieces(list(request_ids)):
@@ -198,6 +205,10 @@ _BODIES = (
 _ANSWERED = select(provider_requests).where(
     provider_requests.c.work_item_id.in_(bindparam("items", expanding=True)),
     provider_requests.c.state == ANSWERED,
+)
+_ASKED = select(provider_requests.c.key).where(
+    provider_requests.c.key.in_(bindparam("keys", expanding=True)),
+    provider_requests.c.state != LATE,
 )
 _LATE = select(provider_requests).where(
     provider_requests.c.key.in_(bindparam("keys", expanding=True)),

@@ -41,6 +41,12 @@ def document_count(conn: Connection, job: str) -> int:
     return conn.scalar(query) or 0
 
 
+def document_counts(conn: Connection, listed: Sequence[str]) -> dict[str, int]:
+    """How many documents each of these jobs has; jobs without any are left out."""
+    query = select(origins.c.job_id, func.count()).where(origins.c.job_id.in_(listed))
+    return {row[0]: row[1] for row in conn.execute(query.group_by(origins.c.job_id))}
+
+
 @dataclass(frozen=True, slots=True)
 class TypeAgreement:
     """How far the model and people agree about a type: records that both have, as counts of a

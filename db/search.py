@@ -47,12 +47,13 @@ class SearchResult:
 
 
 def search(
-    conn: Connection, query: str, *, job_id: str | None = None, limit: int = 10
+    conn: Connection, query: str, *, job_id: str | None = None, limit: int = 10, offset: int = 0
 ) -> SearchResult:
     """The documents that match a query (its syntax is in docs/sql.md), the best first.
 
-    job_id: only documents of this job. Documents that are not indexed yet do not match
-    (`ruie.db.search_index.count_waiting`). Raises UsageError where the query has no words.
+    job_id: only documents of this job. offset: so many of the best are left out. Documents that
+    are not indexed yet do not match (`ruie.db.search_index.count_waiting`). Raises UsageError where
+    the query has no words.
     """
     alternatives = parse_query(query)
     terms = required_terms(alternatives)
@@ -61,9 +62,12 @@ def search(
         conn.exec_driver_sql("SET LOCAL jit = off")
     statement, values = _statement(conn.dialect.name, alternatives)
     of_job = _OF_JOB if job_id is not None else ""
-    best = conn.execute(
-        text(f"{statement} {of_job} {_BEST}"), {**values, "job": job_id, "limit": limit}
-    ).all()
+    ranked = text(f"{statement} {of_job} {_BEST}")
+    values |= {"job": job_id, "limit": limit, "offset": offset}
+    best = conn.execute(ranked, values).all()
+    if not best and offset:  # the total comes with the hits
+        first = conn.execute(ranked, values | {"limit": 1, "offset": 0}).first()
+        return SearchResult(first.total if first else 0, ())
     ids = [row.document_id for row in best]
     shown = _snippets(conn, ids, terms)
     places = _places(conn, ids, job_id)
@@ -93,7 +97,7 @@ _WEIGHT = {
 }
 _OF_JOB = """AND EXISTS (SELECT 1 FROM origins o
     WHERE o.document_id = s.document_id AND o.job_id = :job)"""
-_BEST = """GROUP BY s.document_id ORDER BY score DESC, s.document_id LIMIT :limit"""
+_BEST = """GROUP BY s.document_id ORDER BY score DESC, s.document_id LIMIT :limit OFFSET :offset"""
 
 
 def _statement(dialect: str, alternatives: Sequence[Alternative]) -> tuple[str, dict[str, Any]]:

@@ -1,14 +1,27 @@
-"""Calls, tokens and cost of the last hour, minute by minute; not of calls in batches, which come
-all at once and count against no limit of a minute."""
+"""Calls, tokens and cost of the last hour, minute by minute, and how many calls were in flight.
+
+Calls in batches are left out: they come all at once, and count against no limit of a minute.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Select,
+    Table,
+    cast,
+    func,
+    literal,
+    select,
+)
 
 from ruie.db.models import attempts, extractions
 from ruie.db.types import utcnow
@@ -18,13 +31,15 @@ MINUTES = 60
 MARGIN_S = 120.0
 """Rows are stored nearly in the order of their times, of which there is no index: the first one is
 sought by halving their numbers, and so much earlier."""
-_FORMAT = "%Y-%m-%d %H:%M"
 _SUMS = ("prompt_tokens", "completion_tokens", "cost_usd")
+_FIELDS = ("calls", "failed", *_SUMS, "in_flight")
 
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """at: when it began, UTC. calls: those that failed included, each when it ended."""
+    """at: when it began, UTC. calls: those that failed included, each when it ended. in_flight: of
+    those that were answered, how many were in flight, on average; how long the others took is not
+    stored."""
 
     at: datetime
     calls: int = 0
@@ -32,6 +47,7 @@ class Minute:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+    in_flight: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -61,17 +77,58 @@ def last_hour(conn: Connection, job_id: str | None = None) -> list[Hour]:
     """The last hour of each endpoint and model that was called in it, the most calls first; of one
     job or of all."""
     now: datetime = conn.execute(select(utcnow())).scalar_one()
-    first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
-    found: dict[tuple[str, str], dict[str, list[Any]]] = {}
+    last = int(now.timestamp() // 60)
+    found: dict[tuple[str, str], _Minutes] = {}
     for table in (extractions, attempts):
         for row in conn.execute(_by_minute(conn, table, job_id)):
-            minutes = found.setdefault((row.endpoint or "", row.model), {})
-            sums = minutes.setdefault(row.minute, [0, 0, 0, 0, 0.0])
-            failed = row.calls if table is attempts else 0
-            new = (row.calls, failed, *(row[3 + place] or 0 for place in range(len(_SUMS))))
-            minutes[row.minute] = [old + more for old, more in zip(sums, new, strict=True)]
-    hours = [Hour(*target, _filled(first, minutes)) for target, minutes in found.items()]
+            minutes = found.setdefault((row.endpoint or "", row.model), _Minutes(last))
+            minutes.add(row, failed=table is attempts)
+    hours = [Hour(*target, minutes.listed()) for target, minutes in found.items()]
     return sorted(hours, key=lambda hour: (-hour.calls, hour.endpoint, hour.model))
+
+
+class _Minutes:
+    """The sums of one endpoint and model. last: the number of this minute, since 1970."""
+
+    def __init__(self, last: int) -> None:
+        self._first = last - MINUTES + 1
+        self._sums = [dict.fromkeys(_FIELDS, 0.0) for _ in range(MINUTES)]
+
+    def add(self, row: Any, *, failed: bool) -> None:
+        """A row of `_by_minute`: calls that began in one minute and ended in another."""
+        sums = self._of(row.ended)
+        for name in ("calls", *_SUMS):
+            sums[name] += getattr(row, name) or 0
+        if failed:
+            sums["failed"] += row.calls
+            return
+        if row.began == row.ended:
+            sums["in_flight"] += row.seconds / 60
+            return
+        in_last = row.ends - 60.0 * row.ended * row.calls
+        for number in range(row.began + 1, row.ended):
+            self._of(number)["in_flight"] += row.calls
+        in_first = row.seconds - in_last - 60.0 * row.calls * (row.ended - row.began - 1)
+        self._of(row.began)["in_flight"] += in_first / 60
+        sums["in_flight"] += in_last / 60
+
+    def _of(self, number: int) -> dict[str, float]:
+        place = number - self._first
+        return self._sums[place] if 0 <= place < MINUTES else dict.fromkeys(_FIELDS, 0.0)
+
+    def listed(self) -> tuple[Minute, ...]:
+        return tuple(
+            Minute(
+                datetime.fromtimestamp(60 * (self._first + place), UTC),
+                calls=int(sums["calls"]),
+                failed=int(sums["failed"]),
+                prompt_tokens=int(sums["prompt_tokens"]),
+                completion_tokens=int(sums["completion_tokens"]),
+                cost_usd=sums["cost_usd"],
+                in_flight=sums["in_flight"],
+            )
+            for place, sums in enumerate(self._sums)
+        )
 
 
 def together(hours: Iterable[Hour]) -> tuple[Minute, ...]:
@@ -80,34 +137,55 @@ def together(hours: Iterable[Hour]) -> tuple[Minute, ...]:
     return tuple(
         Minute(
             several[0].at,
-            *(sum(getattr(each, name) for each in several) for name in ("calls", "failed", *_SUMS)),
+            **{name: sum(getattr(each, name) for each in several) for name in _FIELDS},
         )
         for several in zip(*listed, strict=True)
     )
 
 
 def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any]:
-    minute: ColumnElement[str]
-    if conn.dialect.name == "sqlite":
-        minute = func.substr(calls.c.created_at, 1, 16)
-    else:
-        minute = func.to_char(func.timezone("UTC", calls.c.created_at), "YYYY-MM-DD HH24:MI")
+    """By the minutes in which calls began and ended, each by its number since 1970. ends: the sum
+    of when they ended, in seconds since then; seconds: that they took."""
+    end = _epoch_s(conn, calls.c.created_at)
+    took: ColumnElement[float] = literal(0.0, Double())
+    if calls is extractions:
+        took = cast(calls.c.latency_s, Double())
+    ended, began = _minute(conn, end), _minute(conn, end - took)
     first = _first_since(conn, calls, 60.0 * MINUTES + MARGIN_S)
     query = (
         select(
-            minute.label("minute"),
-            calls.c.model,
-            func.count().label("calls"),
-            *(func.sum(calls.c[name]) for name in _SUMS),
             calls.c.endpoint,
+            calls.c.model,
+            ended.label("ended"),
+            began.label("began"),
+            func.count().label("calls"),
+            *(func.sum(calls.c[name]).label(name) for name in _SUMS),
+            func.sum(end).label("ends"),
+            func.sum(took).label("seconds"),
         )
         .where(calls.c.id >= first, calls.c.created_at > utcnow(-60.0 * MINUTES))
         .where(made_alone(calls))
-        .group_by(minute, calls.c.model, calls.c.endpoint)
+        .group_by(calls.c.endpoint, calls.c.model, ended, began)
     )
     if calls is extractions:
         query = query.where(calls.c.reused_from.is_(None), FROM_MODEL)
     return query if job_id is None else query.where(calls.c.job_id == job_id)
+
+
+def _epoch_s(conn: Connection, at: ColumnElement[datetime]) -> ColumnElement[float]:
+    """Seconds since 1970."""
+    if conn.dialect.name == "postgresql":
+        return cast(func.extract("epoch", at), Double())
+    # Times are stored to the millisecond there, and days are not exact in floating point: half of
+    # one more keeps what ended with a minute out of the minute before.
+    days: ColumnElement[float] = func.julianday(at, type_=Double())
+    return days * 86400.0 - (2440587.5 * 86400.0 - 0.0005)
+
+
+def _minute(conn: Connection, seconds: ColumnElement[float]) -> ColumnElement[int]:
+    if conn.dialect.name == "postgresql":
+        return cast(func.floor(seconds / 60.0), BigInteger)
+    return cast(seconds / 60.0, BigInteger)  # which SQLite cuts off
 
 
 def _first_since(conn: Connection, calls: Table, seconds: float) -> int:
@@ -126,8 +204,3 @@ def _first_since(conn: Connection, calls: Table, seconds: float) -> int:
         else:
             low = row.id
     return int(low)
-
-
-def _filled(first: datetime, minutes: dict[str, list[Any]]) -> tuple[Minute, ...]:
-    times = [first + timedelta(minutes=number) for number in range(MINUTES)]
-    return tuple(Minute(at, *minutes.get(at.strftime(_FORMAT), ())) for at in times)

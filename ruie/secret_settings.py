@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_core import ErrorDetails
 
 from ruie import endpoint_settings, secrets
@@ -113,3 +113,15 @@ def problem(details: ErrorDetails) -> str:
     else:
         said = details["msg"].lower()
     return f"RUIE_{str(details['loc'][0]).upper()}: {said}" if details["loc"] else said
+
+
+def variables(settings: BaseModel) -> dict[str, str]:
+    """All settings, secrets included, as `RUIE_*` variables."""
+    values: dict[str, str] = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if name in ("llm_api_key", "llm_headers", "web_token"):
+            value = plain(getattr(settings, name))
+        if isinstance(value, list | dict):
+            value = json.dumps(value)
+        values[f"RUIE_{name.upper()}"] = "" if value is None else str(value)
+    return values

@@ -57,6 +57,10 @@ _NAMED = re.compile(
 _BEARER = re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]{12,}")
 _NAMES_A_SECRET = re.compile(r"(?i).*(passw(or)?d|secret|token|api_?key|access_?key)")
 
+# Of OpenTelemetry: where it sends, and with which headers, as `name=value,…`.
+_OTLP_URL = re.compile(r"OTEL_EXPORTER_OTLP_([A-Z]+_)?ENDPOINT")
+_OTLP_HEADERS = re.compile(r"OTEL_EXPORTER_OTLP_([A-Z]+_)?HEADERS")
+
 _WORD = re.compile(r"[A-Za-z]{1,15}")
 _PLACEHOLDERS = frozenset(
     {"none", "null", "true", "false", "empty", "dummy", "unused", "ollama", "lm-studio", "no-key"}
@@ -138,10 +142,17 @@ def remember_url(url: str) -> None:
 
 
 def remember_environment(environment: Mapping[str, str], proxies: Iterable[str] = ()) -> None:
-    """The values of variables such as PGPASSWORD and AWS_SECRET_ACCESS_KEY, and proxies' users."""
+    """The values of variables such as PGPASSWORD and AWS_SECRET_ACCESS_KEY, proxies' users, and
+    what OpenTelemetry's exporters are told of where to send."""
     for name, value in environment.items():
         if _NAMES_A_SECRET.fullmatch(name):
             remember(value)
+        elif _OTLP_URL.fullmatch(name):
+            remember_url(value)
+        elif _OTLP_HEADERS.fullmatch(name):
+            for header in value.split(","):
+                header_name, _, secret = header.partition("=")
+                remember_header(header_name.strip(), unquote(secret.strip()))
     for proxy in proxies:
         remember_url(proxy if "://" in proxy else f"http://{proxy}")
 

@@ -5,7 +5,6 @@ The only place that reads the environment. One frozen object a process.
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 import urllib.request
@@ -241,6 +240,9 @@ class Settings(BaseSettings):
     metrics_address: str = Field(
         "127.0.0.1", min_length=1, description="address of that port; 0.0.0.0: all of this machine"
     )
+    traces: Literal["off", "on", "content"] = Field(
+        "off", description="of OpenTelemetry: off, on, content (with prompts and answers)"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -288,14 +290,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """These settings as `RUIE_*` variables, for child processes."""
-        values: dict[str, str] = {}
-        for name, value in self.model_dump(mode="json").items():
-            if name in ("llm_api_key", "llm_headers", "web_token"):
-                value = secret.plain(getattr(self, name))
-            if isinstance(value, list | dict):
-                value = json.dumps(value)
-            values[f"RUIE_{name.upper()}"] = "" if value is None else str(value)
-        return values
+        return secret.variables(self)
 
 
 @cache
@@ -320,3 +315,10 @@ def load(**overrides: Any) -> Settings:
         raise SettingsError(f"{CONFIG_FILE} is not valid TOML: {error}.", "Correct it.") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"Wrong settings: {error}.", "See docs/settings.md.") from None
+
+
+def incoming_trace() -> dict[str, str]:
+    """The trace to which this process belongs, as W3C's `traceparent` and `tracestate`: whoever
+    started it put them into its environment. Empty where nobody did."""
+    names = ("TRACEPARENT", "TRACESTATE")
+    return {name.lower(): os.environ[name] for name in names if os.environ.get(name)}

@@ -33,6 +33,7 @@ from ruie.worker.ingest.sources.row_source import RowSource
 from ruie.worker.ingest.sources.source import Source
 from ruie.worker.job_client import JobClient
 from ruie.worker.job_options import Options, check_cap, checked, chunker, decoding
+from ruie.worker.tracing.opening import tracer
 
 __all__ = ["Client", "Options", "check_cap", "checked", "chunker", "decoding", "enqueue"]
 
@@ -127,7 +128,8 @@ class Client(JobClient):
         progress: ProgressCallback,
     ) -> Enqueued:
         chunks = chunker(self.config)
-        return fill(self.engine, new, sources, schema.tasks, chunks, progress)
+        traced = tracer(self.config)
+        return fill(self.engine, new, sources, schema.tasks, chunks, progress, traced)
 
     def _new_job(self, schema: Schema, options: Options) -> jobs.NewJob:
         config = self.config

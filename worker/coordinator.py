@@ -8,12 +8,9 @@ missing, and what was sent is sent again.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,20 +21,20 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import batch_jobs, endpoints, job_states, leadership, queue, search_index, spend
+from ruie.db import batch_jobs, endpoints, job_states, leadership, queue, spend
 from ruie.db.engine import reading
-from ruie.db.fold import Folding
 from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
 from ruie.worker.app import MESSAGE_PRIORITY
 from ruie.worker.endpoint_probe import EndpointProbe
+from ruie.worker.heartbeat import Heartbeat, process_name
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.provider_batches import BatchSender
 from ruie.worker.schedule_runner import ScheduleRunner, fire
-from ruie.worker.useful_work import advise
+from ruie.worker.upkeep import Upkeep
 
 log = logging.getLogger("ruie.coordinator")
 
@@ -47,18 +44,8 @@ MAX_LOSSES = 5
 its process (ruie.db.queue.ALONE_FROM), so that the last three can hardly have another cause."""
 BUSY_S = 0.1
 IDLE_S = 0.5
-INDEX_EVERY_S = 0.5
-INDEX_S = 0.1
-"""Seconds spent on the full-text index, and how often: a fifth of the time at most, so that neither
-the other duties nor, on SQLite, other writers wait long for it."""
-INDEX_DOCUMENTS = 200  # in one transaction
-INDEX_AGAIN_S = 60.0
-"""Until the next try, where the database refuses to index."""
-TELL_EVERY_S = 2.0
 WAITING_BATCHES = 2
 """So many batches' worth of requests may wait to be sent: more of them are not built meanwhile."""
-FOLD_S = 0.1
-"""Seconds spent on counting what is new into the totals, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +71,14 @@ class Coordinator:
         self._app = app
         self._redis = redis
         self._config = config
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._name = process_name()
+        self._heartbeat = Heartbeat("coordinator", self._name, self._transact)
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._round_at = time.monotonic()
         self._reap_from = 0.0
         self._reaped = True
-        self._index_from = self._tell_from = 0.0
-        self._folding = Folding(engine)
+        self._upkeep = Upkeep(engine, redis, config, self._leading)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
         self._batches = BatchSender(config)
@@ -135,11 +122,14 @@ class Coordinator:
         self._batches.stop()
         self._runner.stop()
         self._resign()
+        self._heartbeat.leave()
 
     def tick(self) -> Tick:
         """One round of duties; where another coordinator leads, only the attempt to lead."""
         self._begin_round()
-        if not self._lead():
+        leading = self._lead()
+        self._heartbeat.beat()
+        if not leading:
             return Tick(leading=False)
         if not self._redis.exists(MARKER):
             self._restore_redis()
@@ -150,8 +140,7 @@ class Coordinator:
         sent = 0 if self._away else self._fill()
         closed = self._resume_and_close()
         self._schedules()
-        self._index()
-        self._tell()
+        self._upkeep.run()
         return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:
@@ -186,6 +175,10 @@ class Coordinator:
         with self._engine.begin() as conn:
             leadership.check(conn, self._name, self._token)
             yield conn
+
+    def _transact(self, action: Callable[[Connection], object]) -> None:
+        with self._engine.begin() as conn:
+            action(conn)
 
     def _restore_redis(self) -> None:
         """Redis came back empty: its messages are sent again, the limits' last minute restored."""
@@ -269,34 +262,6 @@ class Coordinator:
         for name in fired:
             log.info("schedule %s is due", name)
         self._runner.start(claimed)
-
-    def _index(self) -> None:
-        """Index some documents for full-text search; an error in it stops no other duty."""
-        if (now := time.monotonic()) < self._index_from:
-            return
-        self._index_from = now + INDEX_EVERY_S
-        try:
-            search_index.index_for(self._engine, INDEX_S, INDEX_DOCUMENTS)
-        except DBAPIError as error:
-            if is_away(error):
-                raise
-            log.warning("documents cannot be indexed for search: %s", error_text(error))
-            self._index_from = now + INDEX_AGAIN_S
-
-    def _tell(self) -> None:
-        """Count what is new into the totals, and say how many worker processes could be fed; an
-        error in it stops no other duty."""
-        if (now := time.monotonic()) < self._tell_from:
-            return
-        self._tell_from = now + TELL_EVERY_S
-        try:
-            self._folding.fold_for(self._leading, FOLD_S)
-            advise(self._engine, self._redis, self._config, self._leading)
-        except DBAPIError as error:
-            if is_away(error):
-                raise
-            log.warning("nothing can be counted into the totals: %s", error_text(error))
-            self._tell_from += INDEX_AGAIN_S
 
     def _resign(self) -> None:
         """Let another coordinator lead at once."""

@@ -3,11 +3,12 @@ job's documents are asked again where their prompts change by it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Select, func, select
 
 from ruie.annotations import demonstrations as demonstrations_of
 from ruie.chunking import Chunker
@@ -27,6 +28,7 @@ from ruie.settings import Settings, settings
 from ruie.worker.ingest.documents import DocumentOrError
 from ruie.worker.ingest.enqueue import Enqueued, ProgressCallback, enqueue
 from ruie.worker.ingest.sources.row_source import RowSource
+from ruie.worker.tracing.opening import tracer
 
 if TYPE_CHECKING:
     from ruie.worker.estimate.types import Estimate
@@ -135,15 +137,25 @@ def documents_of(engine: Engine, job_id: str, max_chars: int) -> Iterator[Docume
     return RowSource(_rows(engine, job_id), max_chars).read()
 
 
-def _rows(engine: Engine, job_id: str) -> Iterator[dict[str, object]]:
-    listed = (
+def _origins(job_id: str) -> Select[tuple[int]]:
+    return (
         select(origins.c.id)
         .join(documents, documents.c.id == origins.c.document_id)
         .where(origins.c.job_id == job_id, documents.c.forgotten_at.is_(None))
-        .order_by(origins.c.id)
     )
+
+
+def _fingerprint(engine: Engine, job_id: str) -> str:
+    """Another one where the job has other documents by now."""
+    listed = _origins(job_id).subquery()
     with reading(engine) as conn:
-        numbers = list(conn.scalars(listed))
+        count, last = conn.execute(select(func.count(), func.max(listed.c.id))).one()
+    return f"{count} documents to {last}"
+
+
+def _rows(engine: Engine, job_id: str) -> Iterator[dict[str, object]]:
+    with reading(engine) as conn:
+        numbers = list(conn.scalars(_origins(job_id).order_by(origins.c.id)))
     for some in pieces(numbers, READ_AT_A_TIME):
         query = (
             select(origins.c.external_id, origins.c.metadata, documents.c.text)
@@ -192,11 +204,12 @@ def ask_again(
     engine: Engine,
     job: jobs.Job,
     version: int,
-    max_chars: int,
+    config: Settings,
     progress: ProgressCallback = lambda _: None,
 ) -> Enqueued:
     """A new job about the same documents, with the same settings. What is asked as before is not
-    paid for again."""
+    paid for again. Where an earlier call was interrupted, this one continues in its job, unless
+    something else was learned since: then that job is cancelled."""
     schema = Schema.from_body(job.schema_body)
     new = jobs.NewJob(
         name=shortened(f"{job.name}, version {version}"),
@@ -210,6 +223,10 @@ def ask_again(
         priority=job.priority,
         cap_nusd=job.cap_nusd,
         demonstration_set=job.demonstration_set,
+        enqueue_key=hashlib.sha256(f"learn {job.id}".encode()).hexdigest(),
     )
-    sources = [RowSource(_rows(engine, job.id), max_chars)]
-    return enqueue(engine, new, sources, schema.tasks, chunker_of(job), progress)
+    fingerprint = f"version {version}, {_fingerprint(engine, job.id)}"
+    name = f"documents of {job.id}"
+    sources = [RowSource(_rows(engine, job.id), config.max_document_chars, name, fingerprint)]
+    chunks, traced = chunker_of(job), tracer(config)
+    return enqueue(engine, new, sources, schema.tasks, chunks, progress, traced)

@@ -13,12 +13,15 @@ from typing import Literal
 LogFormat = Literal["human", "json"]
 IDS = ("job_id", "batch_id", "item_id", "document_id")
 """What a line may be about: work items and documents by their numbers in the tables."""
+TRACE_IDS = ("trace_id", "span_id")
+"""Likewise, in JSON alone and where something is traced: for programs, which join them."""
 
 _about: ContextVar[dict[str, str | int]] = ContextVar("ruie_log_ids")
 
 
 def identify(**ids: str | int) -> None:
-    """All that this task, and those that it starts, log from here on is about these (`IDS`)."""
+    """All that this task, and those that it starts, log from here on is about these (`IDS` and
+    `TRACE_IDS`)."""
     _about.set({**_about.get({}), **ids})
 
 
@@ -32,8 +35,8 @@ class _WithIds(logging.Filter):
         return True
 
 
-def _ids(record: logging.LogRecord) -> dict[str, str | int]:
-    return {name: getattr(record, name) for name in IDS if hasattr(record, name)}
+def _ids(record: logging.LogRecord, names: tuple[str, ...] = IDS) -> dict[str, str | int]:
+    return {name: getattr(record, name) for name in names if hasattr(record, name)}
 
 
 class _Lines(logging.Formatter):
@@ -54,7 +57,7 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_ids(record),
+            **_ids(record, IDS + TRACE_IDS),
         }
         if record.exc_info:
             said["error"] = self.formatException(record.exc_info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from ruie.worker.messages import BATCH_TASK
 
@@ -18,9 +18,19 @@ def batch(batch_id: str, priority: int = 0) -> None:
     process().run(batch_id, priority)
 
 
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def start(**_: object) -> None:
+    """A process says that it is alive, also before it has anything to do. In a thread: a child that
+    waits here is killed."""
+    from ruie.worker.batches import child
+
+    child.start()
+
+
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def close(**_: object) -> None:
     """A process that ends, for whatever reason, first waits for its calls in flight."""
-    from ruie.worker.batches import process
+    from ruie.worker.batches import child, process
 
     process.close()
+    child.close()

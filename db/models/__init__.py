@@ -9,6 +9,7 @@ from ruie.db.models.demonstrations import (
 from ruie.db.models.endpoints import Endpoint, RequestProfileRow
 from ruie.db.models.leader import Leadership
 from ruie.db.models.names import Canonical
+from ruie.db.models.processes import PROCESS_KINDS, RunningProcess
 from ruie.db.models.provider_batches import (
     PROVIDER_BATCH_STATES,
     REQUEST_STATES,
@@ -16,7 +17,7 @@ from ruie.db.models.provider_batches import (
     ProviderRequest,
 )
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
-from ruie.db.models.reviews import Review
+from ruie.db.models.reviews import Review, ReviewQueueRow
 from ruie.db.models.search import FTS, DocumentPart, SearchState
 from ruie.db.models.sources import (
     JOB_STATES,
@@ -59,11 +60,13 @@ demonstration_sets = table(DemonstrationSet)
 demonstrations = table(DemonstrationRow)
 demonstration_set_rows = table(DemonstrationSetRow)
 reviews = table(Review)
+review_queue = table(ReviewQueueRow)
 document_parts = table(DocumentPart)
 search_state = table(SearchState)
 schedules = table(Schedule)
 schedule_runs = table(ScheduleRun)
 leadership = table(Leadership)
+processes = table(RunningProcess)
 endpoints = table(Endpoint)
 request_profiles = table(RequestProfileRow)
 provider_batches = table(ProviderBatch)
@@ -77,6 +80,7 @@ __all__ = [
     "JOB_STATES",
     "ORIGIN_STATES",
     "PAUSED_BY",
+    "PROCESS_KINDS",
     "PROVIDER_BATCH_STATES",
     "REQUEST_STATES",
     "SOURCE_STATES",
@@ -107,6 +111,8 @@ __all__ = [
     "RelationRow",
     "RequestProfileRow",
     "Review",
+    "ReviewQueueRow",
+    "RunningProcess",
     "Schedule",
     "ScheduleRun",
     "Schema",
@@ -135,11 +141,13 @@ __all__ = [
     "metric_deltas",
     "metric_totals",
     "origins",
+    "processes",
     "provider_batches",
     "provider_requests",
     "quarantine",
     "relations",
     "request_profiles",
+    "review_queue",
     "reviews",
     "schedule_runs",
     "schedules",

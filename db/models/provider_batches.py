@@ -64,7 +64,7 @@ class ProviderRequest(Created, Base):
         partial(
             "ix_provider_requests_answered", "job_id", "work_item_id", where="state = 'answered'"
         ),
-        partial("ix_provider_requests_late", "key", where="state = 'late'"),
+        Index("ix_provider_requests_key", "key"),
     )  # fmt: skip  # one index a line
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -37,3 +37,13 @@ class Review(Created, Base):
     source: Mapped[str | None] = mapped_column(StorableText)  # the file
     line: Mapped[int | None]
     replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # null: in force
+
+
+class ReviewQueueRow(Base):
+    """A document that was chosen to be reviewed, and its place among those of its job."""
+
+    __tablename__ = "review_queue"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # from 1
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ruie.errors import CallError
+from ruie.errors import CallError, TransientCallError
 from ruie.prompts import Message
 from ruie.usage import Usage
 
@@ -47,6 +47,8 @@ class Completion:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     reasoned: bool = False
     """Whether the model visibly thought before it answered."""
+    model: str = ""
+    """The model that answered, as the endpoint calls it; "" where it does not say."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -55,6 +57,10 @@ class Completion:
     @property
     def completion_tokens(self) -> int:
         return self.usage.completion
+
+
+class NotSentError(TransientCallError):
+    """Of a call that was admitted, and then not sent: what `CallHook.after` is told of it."""
 
 
 class CallHook(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruie.errors import CallError, ModelError, TransientCallError, UnavailableError
 from ruie.lengths import LONGEST_MODEL_BYTES, is_too_long, size_of
-from ruie.llm.call import Call, CallHook, Completion, Unlimited
+from ruie.llm.call import Call, CallHook, Completion, NotSentError, Unlimited
 from ruie.llm.constraint import proved_constraint
 from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
@@ -144,7 +144,7 @@ class LLMClient:
         limited = profile.limited(call)
         timeout_s = max(self._timeout_s, call.timeout_s or 0.0)
         permit = await self.hook.before(limited)
-        outcome: Completion | CallError = TransientCallError("The call was not sent.")
+        outcome: Completion | CallError = NotSentError("The call was not sent.")
         try:
             if sending is not None:
                 await sending(limited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,9 @@ FINISH_REASONS: dict[str, str] = {
 """What the reasons of all providers mean. Any other is a failure: DeepSeek's
 insufficient_system_resource, Zhipu's network_error, vLLM's abort, a call of a tool that there is
 not. Half an answer must not pass for a whole one."""
+
+_NAME = re.compile(r"[!-~]{1,200}")
+"""Of a model: one word."""
 
 UNCHARGED = (FatalCallError, RateLimitedError, RequestRefusedError, ContextTooLongError)
 """Refused before the model began."""
@@ -150,7 +154,14 @@ def read_completion(
         latency_s=latency_s,
         headers=headers,
         reasoned=said.reasoned or usage.reasoning > 0,
+        model=_model(answer),
     )
+
+
+def _model(answer: Any) -> str:
+    """The model that the answer names, if that can be a name."""
+    name = answer.get("model") if isinstance(answer, dict) else None
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
 
 
 def _first(answer: Any) -> Mapping[str, Any] | None:

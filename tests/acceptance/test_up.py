@@ -12,11 +12,14 @@ import pytest
 from support.endpoint import ScriptedEndpoint, answer
 from support.fleet import Process
 from support.pages_server import Visitor
+from support.scraped import scrape
 from support.waiting import wait_until
 
+from ruie import __version__
 from ruie.schema import Schema
 from ruie.settings import Settings, load
 from ruie.worker.client import Client
+from ruie.worker.embedded.stack import free_port
 
 SCHEMA = Schema("names", entities={"person": ""})
 
@@ -30,6 +33,7 @@ def config(tmp_path: Path, bundle_path: Path) -> Iterator[Settings]:
             bundle=bundle_path,
             llm_base_url=endpoint.url,
             concurrency=1,
+            metrics_port=free_port(),
         )
 
 
@@ -59,6 +63,12 @@ def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.S
     shown = re.search(r"^pages +(http://127\.0\.0\.1:\d+/)$", up.output(), re.MULTILINE)
     assert shown, up.output()
     assert job_id in Visitor(shown[1]).get("/jobs").text
+    shown = re.search(r"^metrics +http://127\.0\.0\.1:(\d+)/metrics$", up.output(), re.MULTILINE)
+    assert shown, up.output()
+    found = scrape(int(shown[1]))
+    assert found is not None
+    assert found.value("ruie_coordinator_leads") == 1
+    assert found.value("ruie_processes", kind="worker", version=__version__) == 1
 
     os.kill(up.pid, end)
 

@@ -258,3 +258,15 @@ def test_a_batch_that_is_not_done_in_time(batches: BatchScene) -> None:
     batches.end()
     modes = "id IN (SELECT extraction_id FROM work_items WHERE mode = 'standard')"
     assert batches.count("extractions", f"provider_batch_id IS NULL AND {modes}")
+
+
+def test_a_second_job_with_the_same_documents_waits_for_the_first(batches: BatchScene) -> None:
+    """Nothing that is in a batch is asked again, also in the ordinary mode."""
+    batches.faults(in_progress_s=3.0)
+    batches.enqueue(20)
+    batches.when("create")
+    client = batches.scene.fleet.client
+    second = client.enqueue(batches.scene.corpus, SCHEMA).job_id
+    batches.end()
+    wait_until(lambda: client.progress(second).state == "done", 3 * PATIENCE_S)
+    assert client.progress(second).calls == 0

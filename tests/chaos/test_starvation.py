@@ -67,7 +67,7 @@ def freeze_with_leases(scene: Scene, worker: Process) -> None:
     held = "SELECT COUNT(*) FROM work_items WHERE state = 'leased' AND lease_owner LIKE :owner"
     for _ in range(1000):
         worker.freeze()
-        if any(scene.scalar(held, owner=f"%:{pid}") for pid in children(worker.pid)):
+        if any(scene.scalar(held, owner=f"%:{pid}:%") for pid in children(worker.pid)):
             return
         worker.thaw()
         time.sleep(0.005)

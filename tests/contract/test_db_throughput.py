@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
 from support import news
 from support.job_database import JobDatabase
 
+from ruie.db import queue
+from ruie.db.activity import alive
 from ruie.db.engine import reading
 from ruie.db.holders import holdings, waiting
 from ruie.db.models import extractions, work_items
@@ -47,6 +51,31 @@ def test_calls_of_the_last_hour_by_minute(engine: Engine, calls: list[int]) -> N
     assert {hour.endpoint for hour in hours} == {news.ENDPOINT}
 
 
+def test_calls_in_flight_are_what_counting_every_second_says(
+    engine: Engine, calls: list[int]
+) -> None:
+    """Calls within a minute, over its end, and over several minutes; one began before the hour."""
+    took = [3.0, 59.0, 61.5, 200.0, 1000.0, 7000.0, 0.25]
+    with engine.begin() as conn:
+        now = conn.execute(select(utcnow())).scalar_one().replace(microsecond=0)
+        ends = [now - timedelta(seconds=30 + 431 * place) for place in range(len(took))]
+        for id_, end, seconds in zip(calls[-7:], ends, took, strict=True):
+            changed = update(extractions).where(extractions.c.id == id_)
+            conn.execute(changed.values(created_at=end, latency_s=seconds))
+        old = update(extractions).where(extractions.c.id.in_(calls[:-7]))
+        conn.execute(old.values(created_at=now - timedelta(days=1)))
+    with reading(engine) as conn:
+        minutes = together(last_hour(conn))
+    for minute in minutes:
+        over = minute.at + timedelta(minutes=1)
+        busy = sum(
+            max(0.0, (min(end, over) - max(end - timedelta(seconds=s), minute.at)).total_seconds())
+            for end, s in zip(ends, took, strict=True)
+        )
+        assert minute.in_flight == pytest.approx(busy / 60, abs=1e-4), minute.at
+    assert sum(minute.calls for minute in minutes) == len(took)
+
+
 def test_nothing_was_called(engine: Engine) -> None:
     with reading(engine) as conn:
         assert last_hour(conn) == []
@@ -72,3 +101,35 @@ def test_who_holds_and_what_waits(engine: Engine) -> None:
     assert wait.pending_s is not None
     assert wait.pending_s >= 300
     assert wait.retry_s is None
+    with engine.begin() as conn:
+        again = {"state": "retry", "not_before": utcnow(60)}
+        conn.execute(update(work_items).where(work_items.c.id == first + 2).values(again))
+    with reading(engine) as conn:
+        (wait,) = waiting(conn)
+    assert wait.retry_s is not None
+    assert wait.retry_s >= 300
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "ask", [alive, holdings, waiting, queue.in_flight, lambda c: queue.other_class_waits(c, 1)]
+)
+def test_what_a_worker_or_page_asks_again_and_again_reads_no_item_that_only_waits(
+    engine: Engine, ask: Callable[[Connection], Any]
+) -> None:
+    """SQLite chooses by its statistics, which know many items that wait and few that do not."""
+    database = JobDatabase(engine)
+    database.enqueue(database.job(), [f"text {n}" for n in range(3000)])
+    database.dispatch(limit=20)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("ANALYZE")
+    engine.dispose()  # a connection reads the statistics when it is opened
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+    with reading(engine) as conn:
+        ask(conn)
+        for statement, values in list(asked):
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps = [row.detail for row in plan if "work_items" in row.detail]
+            assert all("INDEX ix_work_items_" in step for step in steps), steps
+            assert not any("progress (job_id=?)" in step for step in steps), steps

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from support.collector import Collector
 from support.command_server import CommandServer
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.redis_keys import assert_keys_expire
@@ -17,8 +18,13 @@ from support.waiting import PATIENCE_S
 from support.web_site import site
 
 from ruie.bundle import Bundle
+from ruie.client import Client
+from ruie.db import migrate
+from ruie.db.engine import open_engine
 from ruie.errors import UnavailableError
+from ruie.settings import load
 from ruie.worker.embedded.redis_server import RedisServer
+from ruie.worker.tracing import opening
 
 __all__ = ["postgresql_server", "site", "sqlite_server"]
 
@@ -89,3 +95,23 @@ def ruie(
         return command_server.run(arguments, tmp_path, {**clean, **settings}, timeout_s=PATIENCE_S)
 
     return run
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector to which this process sends."""
+    with Collector() as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+        running.hold.set()
+        opening.close()
+
+
+@pytest.fixture
+def traced_client(tmp_path: Path, collector: Collector) -> Iterator[Client]:
+    config = load(database_url=f"sqlite:///{tmp_path}/ruie.db", llm_base_url="http://llm.test/v1")
+    engine = open_engine(config.database_url)
+    migrate.upgrade(engine)
+    yield Client(config, engine)
+    engine.dispose()

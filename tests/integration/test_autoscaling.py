@@ -81,8 +81,8 @@ class Week:
 
     def hour(self) -> int:
         """The workers of these hours, after they have worked."""
-        self.coordinator._tell_from = 0.0
-        self.coordinator._tell()
+        self.coordinator._upkeep.hurry()
+        self.coordinator._upkeep.run()
         workers = self.autoscaler.workers()
         running = "SELECT id FROM jobs WHERE state = 'running'"
         with self.engine.begin() as conn:

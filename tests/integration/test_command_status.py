@@ -11,7 +11,7 @@ import pytest
 from support.job_database import JobDatabase
 from support.terminal import lines_on_a_terminal
 
-from ruie.db import job_states, jobs, leadership, queue
+from ruie.db import job_states, jobs, leadership, processes, queue
 from ruie.db.activity import Alive, activity, alive
 from ruie.db.engine import open_engine, reading
 from ruie.errors import OutputError
@@ -19,8 +19,8 @@ from ruie.worker.cli.alive_line import alive_line
 from ruie.worker.embedded.only_one import Running, only_one
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-NOBODY = Alive(None, 0, 0, 0)
-LEADER = Alive("host:12:ab", 0, 0, 0)
+NOBODY = Alive(None, 0, 0, 0, 0, 0)
+LEADER = Alive("host:12:ab", 0, 0, 0, 0, 0)
 UP = Running("ruie up", 7, 0.0)
 
 
@@ -82,43 +82,55 @@ def test_the_rate_is_that_of_what_ended_lately(database: JobDatabase) -> None:
     assert (now.rate_per_minute, now.seconds_left(4)) == (None, None)
 
 
-def test_who_works_is_who_holds_a_lease(database: JobDatabase) -> None:
+def test_who_works_is_who_holds_a_lease_or_says_so(database: JobDatabase) -> None:
     def who() -> Alive:
         with reading(database.engine) as conn:
             return alive(conn)
 
     assert who() == NOBODY
     job_of(database, 5, 2, 1)
-    assert who() == Alive(None, 1, 2, 0)
+    assert who() == Alive(None, 1, 2, 0, 1, 0)
     other = database.job("other")
     database.enqueue(other, ["x"])
     database.dispatch(other)
     with database.engine.begin() as conn:
         assert leadership.lead(conn, "host:12:ab", 60)
-    assert who() == Alive("host:12:ab", 1, 2, 1)
+    assert who() == Alive("host:12:ab", 1, 2, 1, 1, 0)
     database.pass_time(61)  # leases, and messages that were not taken
     assert who() == LEADER
     with database.engine.begin() as conn:
         leadership.resign(conn, "host:12:ab", 1)
     assert who() == NOBODY
+    with database.engine.begin() as conn:
+        for who_else in (
+            processes.Identity("host:7:cd", "worker", "host", 7, "1.0"),
+            processes.Identity("host:8:ef", "coordinator", "host", 8, "1.0"),
+        ):
+            processes.beat(conn, who_else, processes.IDLE, 5.0)
+    assert who() == Alive(None, 0, 0, 0, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("now", "here", "work", "said", "bad"),
     [
-        (NOBODY, None, True, "No coordinator is alive, and no worker is: none holds an item."
+        (NOBODY, None, True, "No coordinator is alive, and no worker is."
          " `ruie up` starts both on this machine.", True),
-        (NOBODY, None, False, "No coordinator is alive, and no worker is: none holds an item.",
-         False),
-        (Alive(None, 2, 5, 0), None, True, "No coordinator is alive; 2 worker processes will end"
-         " 5 items, and then nothing follows. Start `ruie coordinator`.", True),
-        (Alive("host:12:ab", 1, 1, 9), None, True,
+        (NOBODY, None, False, "No coordinator is alive, and no worker is.", False),
+        (Alive(None, 2, 5, 0, 2, 0), None, True, "No coordinator is alive; 2 worker processes will"
+         " end 5 items, and then nothing follows. Start `ruie coordinator`.", True),
+        (Alive(None, 0, 0, 0, 1, 0), None, True, "No coordinator is alive; 1 worker process waits."
+         " Start `ruie coordinator`.", True),
+        (Alive("host:12:ab", 1, 1, 9, 1, 0), None, True,
          "Alive: a coordinator (host:12) and 1 worker process with 1 item.", False),
-        (Alive("host:12:ab", 0, 0, 9), None, True, "Alive: a coordinator (host:12). No worker is:"
-         " none has taken any of 9 items sent. Start `ruie worker`.", True),
-        (Alive("host:12:ab", 0, 0, 9), UP, True,
+        (Alive("host:12:ab", 3, 70, 9, 8, 1), None, True, "Alive: a coordinator (host:12; 1 stands"
+         " by) and 8 worker processes, of which 3 with 70 items.", False),
+        (Alive("host:12:ab", 0, 0, 9, 8, 0), UP, True, "Alive: a coordinator (host:12) and 8 worker"
+         " processes, none of which has an item.", False),
+        (Alive("host:12:ab", 0, 0, 9, 0, 0), None, True, "Alive: a coordinator (host:12)."
+         " No worker is alive. None has taken any of 9 items sent. Start `ruie worker`.", True),
+        (Alive("host:12:ab", 0, 0, 9, 0, 0), UP, True,
          "Alive: a coordinator (host:12) and the worker of `ruie up` (pid 7).", False),
-        (LEADER, None, False, "Alive: a coordinator (host:12). No worker holds an item.", False),
+        (LEADER, None, False, "Alive: a coordinator (host:12). No worker is alive.", False),
     ],
 )  # fmt: skip  # a case a line or two
 def test_who_works_in_words(
@@ -154,7 +166,9 @@ def test_a_job_in_detail_fits_80_columns(
     assert printed["seconds_left"] == pytest.approx(60 * 50 / printed["rate_per_minute"])
     assert printed["quarantined_by_class"] == {"output": 20}
     assert printed["last_error"]["error"] == "The answer cannot be read."
-    assert printed["alive"] == {"coordinator": None, "processes": 1, "held": 50, "sent": 0}
+    assert printed["alive"] == {
+        "coordinator": None, "processes": 1, "held": 50, "sent": 0, "workers": 1, "standing_by": 0,
+    }  # fmt: skip  # a line
 
 
 def test_a_job_that_is_done_and_mostly_given_up_is_said_to_be_so(
@@ -173,7 +187,7 @@ def test_a_job_that_is_done_and_mostly_given_up_is_said_to_be_so(
     assert f"74 % of the items of {bad} were given up, more than 5 % (output 37)." in told
     assert f"`ruie quarantine list {bad}` shows them,\n      `ruie retry {bad}` tries" in told
     assert f"of {fair} were given up" not in told
-    assert lines[4] == "No coordinator is alive, and no worker is: none holds an item."
+    assert lines[4] == "No coordinator is alive, and no worker is."
     assert ruie("status", bad, **url).returncode == 0
 
 
@@ -182,7 +196,7 @@ def test_with_nothing_running_it_says_so(ruie: Run, database: JobDatabase, datab
     job = database.job("waits")
     database.enqueue(job, ["x"])
     url = {"RUIE_DATABASE_URL": database_url}
-    said = "No coordinator is alive, and no worker is: none holds an item. `ruie up` starts both"
+    said = "No coordinator is alive, and no worker is. `ruie up` starts both"
     for command in (("status",), ("status", job)):
         assert said in ruie(*command, **url).stdout
     with only_one(tmp_path / ".ruie", "ruie up"), database.engine.begin() as conn:

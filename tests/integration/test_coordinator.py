@@ -70,3 +70,29 @@ def test_one_that_is_always_slow_takes_leases_back_too(database_url: str, url: s
             returned += running.tick().returned
         assert returned == 1
     engine.dispose()
+
+
+@contextmanager
+def _renamed(engine: Engine, table: str) -> Iterator[None]:
+    """The table is not there by its name."""
+    with engine.begin() as conn:
+        conn.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
+    yield
+    with engine.begin() as conn:
+        conn.exec_driver_sql(f"ALTER TABLE {table}_gone RENAME TO {table}")
+
+
+def test_totals_that_cannot_be_counted_do_not_delay_the_advice(database_url: str, url: str) -> None:
+    engine = open_engine(database_url)
+    database = JobDatabase(engine)
+    database.enqueue(database.job(), ["Ada was here."])
+    with _renamed(engine, "metric_totals"), coordinator(engine, url, 60) as running:
+        assert running.tick().leading
+        said = "SELECT useful_processes FROM leadership"
+        assert database.one(said) == 1
+        with engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE jobs SET state = 'paused'")
+        running._upkeep.hurry()
+        running.tick()
+        assert database.one(said) == 0
+    engine.dispose()

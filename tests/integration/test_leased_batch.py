@@ -27,7 +27,7 @@ from ruie.parsing import OutputForm
 from ruie.schema import Schema
 from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import Outcome
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BatchRunner
 from ruie.worker.batches.store import Store

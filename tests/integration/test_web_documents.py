@@ -37,6 +37,31 @@ def test_documents_by_their_words_the_best_first(site: Site) -> None:
     assert site.visitor.get("/documents?words=-").status == 400
 
 
+@pytest.mark.parametrize("filters", ["", "&type=COUNTRY"])
+def test_all_that_have_the_words_page_by_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch, filters: str
+) -> None:
+    index_for(site.client.engine, 60)
+    for name in ("PAGE", "FOUND"):
+        monkeypatch.setattr(f"ruie.worker.web.documents.{name}", 2)
+    words = "crude+OR+exports+OR+opec"
+    path, names, pages = f"/documents?job={site.job}&words={words}{filters}", [], []
+    while path:
+        page = site.get(path)
+        names += _listed(page)
+        pages.append(page)
+        path = _next(page) if 'rel="next"' in page.text else ""
+    expected = {"news-2", "news-4", "news-5", "news-8"}
+    if not filters:
+        expected |= {"news-1", "news-3", "news-7"}
+    assert sorted(names) == sorted(expected)
+    assert len(pages) == 4
+    assert "7 documents have these words; 3 to 4" in pages[1].words
+    beyond = site.get(f"/documents?job={site.job}&words={words}&after=70")
+    assert "7 documents have these words" in beyond.words
+    assert "No document passes." in beyond.words
+
+
 def test_documents_page_by_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ruie.worker.web.documents.PAGE", 3)
     for start in (f"/documents?job={site.job}", "/documents"):

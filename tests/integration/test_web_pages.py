@@ -53,12 +53,6 @@ def test_csv_and_parquet(site: Site) -> None:
     assert site.visitor.post("/sql/file.csv", {"sql": "DROP TABLE jobs"}, page).status == 400
 
 
-def test_the_fleet(site: Site) -> None:
-    page = site.get("/fleet")
-    for said in ("none is alive", "0 processes hold 0 items", "not configured", "None."):
-        assert said in page.words
-
-
 def test_schedules_with_their_runs(site: Site, tmp_path: Path) -> None:
     (tmp_path / "oil.yaml").write_text(json.dumps(news.SCHEMA), encoding="utf-8")
     schedules = Schedules(site.client)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
+from support.job_database import JobDatabase
 from support.review_job import SCHEMA, TEXTS
+from support.waiting import wait_until
 
 from ruie.db import jobs, reviews
 from ruie.db.engine import reading
@@ -163,6 +165,45 @@ def test_the_queue_is_that_of_review_sample_without_what_is_reviewed(
         answer = save({"entities": []}, document=int(number)).json()
     assert answer["next"].endswith(f"/review/{job}")
     assert "Every document of the job is reviewed" in pages.get(f"/review/{job}/queue").text
+
+
+def test_a_queue_survives_the_process_that_chose_it(
+    pages: TestClient, save: Any, engine: Engine, config: Settings, job: str
+) -> None:
+    def listed(of: TestClient) -> list[str]:
+        return re.findall(r"/documents/(\d+)\"", of.get(f"/review/{job}/queue").text)
+
+    chosen = listed(pages)
+    save({"entities": []}, document=int(chosen[0]))
+    with TestClient(build_app(config, Client(config, engine)), "http://127.0.0.1") as other:
+        start = other.get(f"/review/{job}/start", follow_redirects=False)
+        assert start.headers["location"].endswith(f"/documents/{chosen[1]}")
+        assert listed(other) == chosen
+
+
+def test_the_table_of_jobs_says_how_many_documents_each_has(
+    pages: TestClient,
+    engine: Engine,
+    config: Settings,
+    job: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ruie.worker.web.review.SOON_S", None)
+    monkeypatch.setattr("ruie.worker.web.review.PAGE", 1)
+    other = JobDatabase(engine).job("empty")
+    newest = pages.get("/review")
+    assert other in newest.text
+    assert f"after={other}" in newest.text
+    assert '<td class="num">0</td>\n    <td class="num">0</td>' in newest.text
+    older = pages.get(f"/review?after={other}").text
+    assert job in older
+    assert '<td class="num">5</td>' in older
+    assert "Older jobs" not in older
+    monkeypatch.setattr("ruie.worker.web.review.SOON_S", 0.0)  # what takes long is shown later
+    with TestClient(build_app(config, Client(config, engine)), "http://127.0.0.1") as slow:
+        rows = slow.get(f"/review?after={other}", headers={"hx-request": "true"}).text
+        assert rows.startswith("<div")
+        wait_until(lambda: '<td class="num">5</td>' in slow.get(f"/review?after={other}").text)
 
 
 def test_a_hostile_text_and_name_are_escaped(pages: TestClient, job: str) -> None:

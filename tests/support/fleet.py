@@ -104,12 +104,13 @@ class Fleet:
         self.processes.append(process)
         return process
 
-    def ruie(self, *arguments: str) -> str:
-        """Run a command to its end; returns its standard output."""
+    def ruie(self, *arguments: str, **env: str) -> str:
+        """Run a command to its end; returns its standard output. `env` is added to its
+        environment."""
         done = subprocess.run(
             [sys.executable, "-m", "ruie.worker.cli", *arguments],
             cwd=self.folder,
-            env={**os.environ, **self.settings.environment()},
+            env={**os.environ, **self.settings.environment(), **env},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

@@ -43,7 +43,7 @@ def body_of(request: BaseHTTPRequestHandler) -> bytes:
     return body
 
 
-class _Server:
+class LocalServer:
     """A running server; a context manager. `received` has every request in order."""
 
     scheme = "http"
@@ -106,7 +106,7 @@ def send(request: BaseHTTPRequestHandler, reply: Reply) -> None:
     request.wfile.write(reply.body)
 
 
-class HttpServer(_Server):
+class HttpServer(LocalServer):
     """Answers by the path alone, with 404 where it knows none."""
 
     def __init__(self, answers: Mapping[str, Reply], certificate: Path | None = None) -> None:
@@ -124,7 +124,7 @@ class HttpServer(_Server):
         send(request, self.answers.get(urlsplit(request.path).path, failure(404)))
 
 
-class ForwardProxy(_Server):
+class ForwardProxy(LocalServer):
     """Forwards what is for a host that it knows, whatever the port; 502 for any other."""
 
     def __init__(self, hosts: Mapping[str, HttpServer], user: str = "") -> None:

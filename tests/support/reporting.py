@@ -32,7 +32,7 @@ class Running:
 
     def scrape(self) -> Scrape:
         """After all rows are counted."""
-        self.coordinator._tell_from = 0.0  # now, and not every two seconds
+        self.coordinator._upkeep.hurry()  # now, and not every two seconds
         self.coordinator.tick()
         found = scrape(self.port)
         assert found is not None

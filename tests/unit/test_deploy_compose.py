@@ -76,6 +76,20 @@ def test_a_service_has_the_settings_that_it_needs() -> None:
         assert needed[name] <= set(service["environment"]), name
 
 
+def test_metrics_are_served_where_a_port_is_set_and_limits_are_known_to_all() -> None:
+    told = OURS["coordinator"]["environment"]
+    assert told["RUIE_METRICS_PORT"] is None, "passed on if it is set"
+    assert told["RUIE_METRICS_ADDRESS"] == "0.0.0.0"
+    scraped = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text("utf-8"))
+    (target,) = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert host in OURS
+    assert f"`RUIE_METRICS_PORT={port}` in `.env`" in deploy_readme()
+    limits = {f"RUIE_{name.upper()}" for name in Settings.model_fields if "per_minute" in name}
+    for name in ("coordinator", "worker", "web"):
+        assert limits | {"RUIE_LLM_CALLS_IN_FLIGHT"} <= set(OURS[name]["environment"]), name
+
+
 @pytest.mark.parametrize("variable", ["RUIE_LLM_BASE_URL", "RUIE_LLM_MODEL", "RUIE_BUNDLE"])
 def test_what_has_no_default_says_what_to_set(variable: str) -> None:
     messages = [m[3] for m in VARIABLE.finditer(COMPOSE_TEXT) if (m[1], m[2]) == (variable, ":?")]

@@ -37,6 +37,12 @@ def test_settings_are_stored_and_read_to_the_byte(
     assert JobSettings.from_body(json.loads(stored)) == settings
 
 
+def test_where_a_job_was_enqueued_is_stored_and_no_part_of_its_question() -> None:
+    settings = JobSettings(Decoding(), traceparent=f"00-{1:032x}-{2:016x}-01")
+    assert JobSettings.from_body(settings.body()) == settings
+    assert settings.question() == JobSettings(Decoding()).question()
+
+
 def test_a_job_s_question_is_that_of_earlier_versions() -> None:
     """Or each corpus would be asked about anew after an upgrade."""
     settings = JobSettings(Decoding(), Chunker(), "title")

@@ -58,6 +58,21 @@ def test_a_finish_reason_that_is_an_answer(reason: object, meaning: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("named", "model"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini-2025-04-14"),
+        ("/models/a.gguf", "/models/a.gguf"),
+        ("Ada met Bo .", ""),
+        ("x" * 201, ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_the_model_that_answered_is_a_word_or_none(named: object, model: str) -> None:
+    assert read(response({"content": A}, model=named)).model == model
+
+
+@pytest.mark.parametrize(
     ("choice", "meaning"),
     [
         ({"stop_reason": "length"}, "length"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 from collections.abc import Iterator
@@ -57,6 +58,20 @@ def test_json_lines_have_the_ids_of_their_task(capsys: pytest.CaptureFixture[str
         {**of_batch, "level": "warning", "message": "two\nlines", "job_id": "job_2"},
         {"level": "info", "logger": "ruie.test", "message": "about nothing"},
     ]
+
+
+def test_the_ids_of_a_span_are_in_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(form: LogFormat) -> str:
+        logging.root.handlers = []
+        start_logging(form)
+        ids = {"trace_id": "5f", "span_id": "a1", "job_id": "job_1"}
+        context = contextvars.copy_context()
+        context.run(identify, **ids)
+        context.run(log.info, "traced")
+        return capsys.readouterr().err
+
+    assert json.loads(said("json")).items() >= {"trace_id": "5f", "span_id": "a1"}.items()
+    assert said("human").endswith("traced  [job_id=job_1]\n")
 
 
 def test_lines_for_people_end_with_the_ids(capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,18 @@ def test_variables_that_are_named_after_secrets_are_known() -> None:
     assert masked("pg-pass-1 aws-2-key proxy-pw-3 proxy-pw-4 /home/a") == "*** *** *** *** /home/a"
 
 
+def test_what_an_exporter_of_traces_is_told_is_known() -> None:
+    variables = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20b3RsLXBsYW50LTE=, x-team=news",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=otlp-plant-2",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://eve:otlp-plant-3@h/v1?token=otlp-plant-4",
+        "OTEL_SERVICE_NAME": "service-name-5",
+    }
+    remember_environment(variables)
+    told = "b3RsLXBsYW50LTE= otlp-plant-2 otlp-plant-3 otlp-plant-4 news service-name-5"
+    assert masked(told) == "*** *** *** *** news service-name-5"
+
+
 def test_what_a_setting_holds_is_known_even_if_it_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         load(

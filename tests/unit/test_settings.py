@@ -10,7 +10,7 @@ import pytest
 from ruie.errors import SettingsError
 from ruie.packaged import packaged_bundle
 from ruie.parsing import OutputForm
-from ruie.settings import CONFIG_FILE, Settings, load
+from ruie.settings import CONFIG_FILE, Settings, incoming_trace, load
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,7 @@ def test_overrides_then_environment_then_file_then_default(
         ),
         ("RUIE_LLM_BASE_URL", " http://h/v1\n", "llm_base_url", "http://h/v1"),
         ("RUIE_LLM_AUTH", "x-api-key", "llm_auth", "x-api-key"),
+        ("RUIE_TRACES", "content", "traces", "content"),
     ],
 )
 def test_values(
@@ -80,6 +81,7 @@ WRONG = [
     ("RUIE_LLM_PRICES", '{"m": [0.15]}', "RUIE_LLM_PRICES: "),
     ("RUIE_LLM_PRICES", '{"m": [-1, 0]}', "greater than or equal to 0"),
     ("RUIE_LLM_STOP", '"abc"', "RUIE_LLM_STOP: "),
+    ("RUIE_TRACES", "yes", "'off', 'on' or 'content'."),
     ("RUIE_NO_SUCH", "1", "There is no setting RUIE_NO_SUCH."),
 ]
 
@@ -94,6 +96,16 @@ def test_a_wrong_value_is_one_sentence(
     assert message in caught.value.message
     assert "\n" not in str(caught.value)
     assert "docs/settings.md" in caught.value.hint
+
+
+def test_the_trace_of_whoever_started_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRACEPARENT", "TRACESTATE"):
+        monkeypatch.delenv(name, raising=False)
+    assert incoming_trace() == {}
+    monkeypatch.setenv("TRACEPARENT", f"00-{1:032x}-{2:016x}-01")
+    assert incoming_trace() == {"traceparent": f"00-{1:032x}-{2:016x}-01"}
+    monkeypatch.setenv("TRACESTATE", "vendor=1")
+    assert incoming_trace()["tracestate"] == "vendor=1"
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,8 @@ def test_a_chart_stands_on_zero_and_has_room_for_the_highest() -> None:
     assert [row.label for row in drawn.rows] == ["0", "10", "20"]
     assert drawn.level is not None
     assert drawn.level < min(bar.y for bar in drawn.bars)
-    assert drawn.said == "Things: last 10, most 10 at c."
+    assert drawn.level_said == "limit 16"
+    assert drawn.said == "Things: last 10, most 10 at c, of 16."
 
 
 def test_negative_numbers_hang_from_zero() -> None:

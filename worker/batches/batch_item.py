@@ -8,10 +8,12 @@ from enum import Enum, auto
 
 from ruie.db.queue import LeasedItem
 from ruie.db.spend import Reservation
+from ruie.errors import CallError
 from ruie.extractor import Extractor
 from ruie.records import Query
 from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.prices import Price
+from ruie.worker.tracing.spans import ItemSpan
 
 
 class State(Enum):
@@ -54,6 +56,7 @@ class BatchItem:
     extractor: Extractor
     call: PendingCall
     shown: Shown
+    span: ItemSpan
     state: State = State.WAITING
     _task: asyncio.Task[None] | None = None
 
@@ -66,6 +69,11 @@ class BatchItem:
         """task: makes its call and saves the result."""
         self.state = State.STARTED
         self._task = task
+
+    def end(self, outcome: str, error: CallError | None = None, decision: str = "") -> None:
+        """Nothing more is to be done. outcome: by which the batch counts it."""
+        self.state = State.ENDED
+        self.span.end(outcome, error, decision)
 
     def lose(self) -> None:
         """Another worker may have it by now. If its call is in flight, that is waited for."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
@@ -64,7 +64,7 @@ class Lane:
         self._slots = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
         # A call is in flight until its result is saved. So a crash never costs more calls than
         # this, also where the database is slower than the endpoint.
-        self.in_flight = asyncio.Semaphore(llm.max_in_flight)
+        self.in_flight = CountingSemaphore(llm.max_in_flight)
         self.fruitless: dict[str, set[int]] = {}
         """For each job the items without a usable answer, since one had one."""
 
@@ -133,6 +133,21 @@ class Lane:
         """The idempotency key: of the question as the job asks it, also where an item's answer
         needs more tokens or its prompt fewer demonstrations."""
         return self.extractor(job, Overrides(model=overrides.model), shown).key(query)
+
+
+class CountingSemaphore(asyncio.Semaphore):
+    """taken: how often it was acquired and not yet released; may be read from any thread."""
+
+    taken = 0
+
+    async def acquire(self) -> Literal[True]:
+        acquired = await super().acquire()
+        self.taken += 1
+        return acquired
+
+    def release(self) -> None:
+        self.taken -= 1
+        super().release()
 
 
 class Slots:

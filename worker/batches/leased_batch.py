@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from ruie.db import item_states, jobs, queue, spend
@@ -28,6 +27,7 @@ from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.lines import record_lines
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import (
     RetryPolicy,
@@ -35,27 +35,12 @@ from ruie.worker.batches.retries import (
     decide,
 )
 from ruie.worker.batches.store import Store
-from ruie.worker.batches.submission import alone
 from ruie.worker.logs import identify
+from ruie.worker.tracing.spans import UNTRACED_BATCH, BatchSpan
 
 log = logging.getLogger("ruie.batch")
 
 Prepared = tuple[BatchItem, Question]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch's items."""
-
-    leased: int = 0
-    reused: int = 0
-    saved: int = 0
-    submitted: int = 0
-    """Items whose requests wait to be sent in a batch."""
-    failed: int = 0
-    returned: int = 0
-    lost: int = 0
-    """Items whose lease ran out, because it was not renewed in time."""
 
 
 class LeasedBatch:
@@ -73,6 +58,7 @@ class LeasedBatch:
         encoder: asyncio.Lock,
         contexts: Mapping[int, str],
         shown: Shown,
+        span: BatchSpan = UNTRACED_BATCH,
     ) -> None:
         self.job = job
         self.outcome = Outcome(leased=len(leased))
@@ -84,6 +70,7 @@ class LeasedBatch:
         self._day_cap = day_cap_nusd
         self._encoder = encoder
         self._shown = shown
+        self._span = span
         self._items = [self._item(each, contexts.get(each.document_id, "")) for each in leased]
         self._aftermath = Aftermath(store, lane, job.id, policy, self.call_off)
         self._feeding: asyncio.Task[None] | None = None
@@ -95,7 +82,8 @@ class LeasedBatch:
         extractor = self._lane.extractor(self.job, leased.overrides, self._shown)
         price = self._lane.price(extractor.model)
         call = PendingCall(extractor.model, self._lane.llm.base_url, price)
-        return BatchItem(leased, query, key, extractor, call, self._shown)
+        span = self._span.item(leased)
+        return BatchItem(leased, query, key, extractor, call, self._shown, span)
 
     @property
     def suspect(self) -> bool:
@@ -136,20 +124,25 @@ class LeasedBatch:
         for item in held:
             if item.state is State.SENT:
                 await self._store.write(partial(settlement.cut_off, item=item))
+            item.span.end("returned")
 
     async def _withdraw(self) -> None:
         """Nothing was spent on items that were lost before their calls were sent."""
         if lost := [item for item in self._items if item.state is State.LOST]:
             await self._store.write(partial(settlement.withdraw, items=lost))
             for item in lost:
-                item.state = State.ENDED
+                item.end("lost")
 
     def _held(self) -> list[BatchItem]:
         return [item for item in self._items if item.held]
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
-        await self._record_lines()
+        own = (self._store, self._lane, self.job)
+        await record_lines(
+            *own, self._items, self._schema.events, self._policy, self._aftermath, self.outcome
+        )
         await self._reuse(self._held())
+        await submission.await_others(self._store, self._held(), self.outcome)
         fresh = self._held()
         if unpriced := self._unpriced(fresh):
             await self._refuse(partial(settlement.refuse_unpriced, model=unpriced))
@@ -159,15 +152,6 @@ class LeasedBatch:
             if denied is not None:
                 await self._refuse(partial(settlement.refuse, denied=denied))
                 return
-
-    async def _record_lines(self) -> None:
-        """End the items whose answers came in a batch from the provider."""
-        saved, failed = await record_lines(
-            self._store, self._lane, self.job, self._items, self._schema.events, self._policy,
-            self._aftermath,
-        )  # fmt: skip  # what it needs of this one
-        self.outcome.saved += saved
-        self.outcome.failed += failed
 
     async def _reuse(self, items: Sequence[BatchItem]) -> None:
         """End the items whose question was answered before."""
@@ -193,7 +177,9 @@ class LeasedBatch:
             together = [each for each in prepared if is_batch(each[1].call.parameters)]
             if together:
                 alone = [each for each in prepared if each not in together]
-                first, denied = await self._submit(together)
+                first, denied = await submission.send(
+                    self._store, self._lane, self.job.id, together, self._day_cap, self.outcome
+                )
                 if denied is not None:
                     return denied
                 prepared = alone + first
@@ -205,25 +191,6 @@ class LeasedBatch:
                     slots.hand_over(task)
         return denied
 
-    async def _submit(self, prepared: list[Prepared]) -> tuple[list[Prepared], spend.Denied | None]:
-        """Leave the requests to be sent in a batch. Until the model has answered one, the first is
-        returned, to be sent alone, and the others wait for it."""
-        if await submission.is_proven(self._lane, prepared[0][1]):
-            submitted, denied = await submission.submit(
-                self._store, self._lane, self.job.id, prepared, self._day_cap
-            )
-            self.outcome.submitted += submitted
-            return [], denied
-        (item, question), *others = prepared
-        waiting = [each for each, _ in others]
-        await self._store.write(
-            partial(settlement.give_back, items=waiting, delay_s=submission.PROOF_S)
-        )
-        for each in waiting:
-            each.state = State.ENDED
-        self.outcome.returned += len(waiting)
-        return [(item, alone(question))], None
-
     async def _prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         """Questions, encoded together where they have the same extractor."""
         alike: dict[int, tuple[Extractor, list[BatchItem]]] = {}
@@ -233,7 +200,8 @@ class LeasedBatch:
         for extractor, together in alike.values():
             queries = [item.query for item in together]
             async with self._encoder:
-                questions = await asyncio.to_thread(extractor.prepare, queries)
+                with self._span.preparing(len(queries)):
+                    questions = await asyncio.to_thread(extractor.prepare, queries)
             prepared += zip(together, questions, strict=True)
         return prepared
 
@@ -250,11 +218,15 @@ class LeasedBatch:
         waiting = [item for item in self._items if item.state is State.WAITING]
         await self._store.write(partial(refuse, job_id=self.job.id, items=waiting))
         for item in waiting:
-            item.state = State.ENDED
+            item.end("returned")
         self.outcome.returned += len(waiting)
 
     async def _process(self, item: BatchItem, question: Question) -> None:
         identify(item_id=item.leased.id, document_id=item.leased.document_id)
+        with item.span.working():
+            await self._call(item, question)
+
+    async def _call(self, item: BatchItem, question: Question) -> None:
         async with self._lane.in_flight:
             try:
                 answer = await item.extractor.ask(question, partial(self._sending, item))
@@ -267,13 +239,15 @@ class LeasedBatch:
             except Exception as error:
                 if item.held:
                     await self._fail(item, question, error)
+                else:
+                    item.end("lost")
                 return
             if saved:
                 self._aftermath.answered()
                 self.outcome.saved += 1
             elif item.held:
                 self.outcome.lost += 1
-            item.state = State.ENDED
+            item.end("saved" if saved else "lost")
 
     async def _sending(self, item: BatchItem, call: Call) -> None:
         """Just before a call is sent: raises `_NotSentError` where it would be paid for twice, or
@@ -294,7 +268,8 @@ class LeasedBatch:
         save = partial(
             settlement.save, job=self.job, item=item, answer=answer, roles=self._schema.events
         )
-        return await self._store.write(save)
+        with item.span.saving():
+            return await self._store.write(save)
 
     async def _fail(self, item: BatchItem, question: Question, error: Exception) -> None:
         leased = item.leased
@@ -314,7 +289,7 @@ class LeasedBatch:
             settlement.fail, item=item, question=question, error=error, decision=decision
         )
         await self._store.write(fail)
-        item.state = State.ENDED
+        item.end("failed", error, type(decision).__name__)
         await self._aftermath.after(item, error, decision)
 
 

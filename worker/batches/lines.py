@@ -20,6 +20,7 @@ from ruie.usage import Usage
 from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, State
 from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import (
     AwaitEndpoint,
     Decision,
@@ -57,10 +58,10 @@ async def record_lines(
     roles: Roles,
     policy: RetryPolicy,
     aftermath: Aftermath,
-) -> tuple[int, int]:
-    """End the items for which a line came back. Returns how many were saved, and how many failed.
-    What they cost was settled when the lines came. A line that came too late for its own item
-    serves another of the same question."""
+    outcome: Outcome,
+) -> None:
+    """End the items for which a line came back. What they cost was settled when the lines came. A
+    line that came too late for its own item serves another of the same question."""
     ids = [item.leased.id for item in items if item.held]
     lines = await store.read(partial(provider_requests.answered, item_ids=ids))
     came = [_read(lane, item, lines[item.leased.id]) for item in items if item.leased.id in lines]
@@ -80,7 +81,8 @@ async def record_lines(
         await store.write(partial(_fail, read=each, error=each.failed, decision=decision))
         each.item.state = State.ENDED
         await aftermath.after(each.item, each.failed, decision)
-    return len(good), len(failed)
+    outcome.saved += len(good)
+    outcome.failed += len(failed)
 
 
 def _read(lane: Lane, item: BatchItem, line: Answered) -> Read:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
@@ -19,50 +18,55 @@ from functools import partial
 from redis.asyncio import Redis
 
 from ruie.bundle import Bundle
-from ruie.db.engine import open_engine
 from ruie.db.jobs import Priority
+from ruie.db.processes import Doing
 from ruie.db.spend import to_nusd
-from ruie.llm import connect
+from ruie.llm import CallHook, connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
 from ruie.worker import shutdown
+from ruie.worker.batches.child import Child, child
 from ruie.worker.batches.demonstrations import Demonstrations
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import Outcome
 from ruie.worker.batches.ledger import FleetLedger
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.runner import BATCH_SECONDS, BatchRunner
-from ruie.worker.batches.store import Store
 from ruie.worker.limits import FleetLimiter, Limits
 from ruie.worker.logs import identify
 from ruie.worker.prices import Price, price_of
+from ruie.worker.tracing import opening as tracing
 
 log = logging.getLogger("ruie.worker")
 
 
 class Process:
-    """One process's state, opened once and used for batch after batch on one event loop."""
+    """One process's state, opened once and used for batch after batch on one event loop. own: what
+    the process has already."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, own: Child | None = None) -> None:
         self.pid = os.getpid()
         self._config = config
+        self._own = own or Child(config)
         bundle = Bundle.open(config.bundle, threads=config.encoder_threads)
         self._demonstrations = Demonstrations(bundle)
         self._limiter = limiter(config)
+        self._tracer = tracing.tracer(config)
         self._lanes: dict[Priority, Lane] = {}
-        self._engine = open_engine(config.database_url)
-        store = Store(self._engine)
+        store = self._own.store
         self._gate = Gate(FleetLedger(store))
         self._runner = BatchRunner(
             store,
             self._lane,
-            owner=f"{socket.gethostname()}:{self.pid}",
+            owner=self._own.name,
             lease_s=config.lease_s,
             grace_s=config.stop_grace_s,
             policy=RetryPolicy(max_attempts=config.max_attempts),
             day_cap_nusd=to_nusd(config.spend_per_day_usd or None),
+            tracer=self._tracer,
         )
-        self._batches: set[Future[Outcome]] = set()
+        self._batches: dict[Future[Outcome], tuple[str, int]] = {}
+        self._own.doing = self._doing
         self._loop = asyncio.new_event_loop()
         self._loop.call_soon(shutdown.on_stop, self._loop, self._runner.stop)
         self._thread = threading.Thread(
@@ -76,8 +80,8 @@ class Process:
         entered = threading.Event()
         running = self._run(batch_id, Priority(priority), entered)
         batch = asyncio.run_coroutine_threadsafe(running, self._loop)
-        self._batches.add(batch)
-        batch.add_done_callback(self._batches.discard)
+        self._batches[batch] = (batch_id, priority)
+        batch.add_done_callback(self._batches.pop)
         batch.add_done_callback(lambda _: entered.set())
         entered.wait()
         if batch.done():
@@ -95,7 +99,7 @@ class Process:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._engine.dispose()
+        self._own.close()
 
     async def _disconnect(self) -> None:
         for lane in self._lanes.values():
@@ -109,6 +113,12 @@ class Process:
         log.info("batch %s: %s", batch_id, outcome)
         return outcome
 
+    def _doing(self) -> Doing:
+        calls = sum(lane.in_flight.taken for lane in list(self._lanes.values()))
+        running = list(self._batches.values())
+        batch, priority = running[-1] if running else (None, None)
+        return Doing(batch, priority, calls)
+
     def _price(self, model: str) -> Price | None:
         return price_of(model, self._config.llm_prices, self._config.llm_base_url)
 
@@ -117,7 +127,7 @@ class Process:
         if priority not in self._lanes:
             self._lanes[priority] = Lane(
                 priority,
-                connect(config, hook=self._limiter.hook(priority), gate=self._gate),
+                connect(config, hook=self._hook(priority), gate=self._gate),
                 self._demonstrations,
                 config.llm_model,
                 self._price,
@@ -125,6 +135,10 @@ class Process:
                 config.llm_reasoning_tokens,
             )
         return self._lanes[priority]
+
+    def _hook(self, priority: Priority) -> CallHook:
+        admission = self._limiter.hook(priority)
+        return self._tracer.hook(admission, self._config.llm_endpoint, self._gate.profile)
 
 
 def limiter(config: Settings) -> FleetLimiter:
@@ -153,11 +167,14 @@ def process() -> Process:
     """This process's state; a child never uses its parent's."""
     global _process
     if _process is None or _process.pid != os.getpid():
-        _process = Process(settings())
+        _process = Process(settings(), child())
     return _process
 
 
 def close() -> None:
     """End what this process holds, if it holds anything."""
     if _process is not None and _process.pid == os.getpid():
-        _process.close()
+        try:
+            _process.close()
+        finally:
+            tracing.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+
+from sqlalchemy import Connection
 
 from ruie.db import jobs, kept_answers
 from ruie.errors import CallError
@@ -11,7 +13,7 @@ from ruie.llm import Completion
 from ruie.questions import Question
 from ruie.usage import Usage
 from ruie.worker.batches import settlement
-from ruie.worker.batches.batch_item import BatchItem, State
+from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.store import Store
 
 Roles = Mapping[str, Sequence[str]]
@@ -25,9 +27,7 @@ async def by_question(store: Store, items: Sequence[BatchItem], roles: Roles) ->
     for item in items:
         if answered := paid.get(item.key):
             end = partial(settlement.reuse, item=item, paid=answered, roles=roles)
-            reused += bool(await store.write(end))
-            if item.held:
-                item.state = State.ENDED
+            reused += await _end(store, item, end)
     return reused
 
 
@@ -56,7 +56,13 @@ async def by_prompt(
         end = partial(
             settlement.reread, job=job, item=item, answer=answer, kept=answered, roles=roles
         )
-        reused += bool(await store.write(end))
-        if item.held:
-            item.state = State.ENDED
+        reused += await _end(store, item, end)
     return reused
+
+
+async def _end(store: Store, item: BatchItem, end: Callable[[Connection], bool]) -> bool:
+    """Whether the item was still ours to end."""
+    ended = await store.write(end)
+    if item.held:
+        item.end("reused" if ended else "lost")
+    return ended

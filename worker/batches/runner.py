@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import asdict
 from functools import partial
 
 from ruie.db import job_states, jobs, queue
@@ -28,11 +29,13 @@ from ruie.worker.batches import settlement
 from ruie.worker.batches.demonstrations import Shown
 from ruie.worker.batches.isolation import Isolation
 from ruie.worker.batches.lanes import Lane
-from ruie.worker.batches.leased_batch import LeasedBatch, Outcome
+from ruie.worker.batches.leased_batch import LeasedBatch
 from ruie.worker.batches.leases import Leases
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
+from ruie.worker.tracing.spans import UNTRACED, BatchSpan, Tracer
 
 log = logging.getLogger("ruie.batch")
 
@@ -62,6 +65,7 @@ class BatchRunner:
         grace_s: float,
         policy: RetryPolicy,
         day_cap_nusd: int | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
         self._lane = lane
@@ -70,6 +74,7 @@ class BatchRunner:
         self._grace_s = grace_s
         self._policy = policy
         self._day_cap_nusd = day_cap_nusd
+        self._tracer = tracer
         self._stopping = asyncio.Event()
         self._encoder = asyncio.Lock()
         self._isolation = Isolation()
@@ -127,10 +132,27 @@ class BatchRunner:
         if not leased:
             return Outcome()
         leases = Leases(self._store, self._owner, self._lease_s, requested_at)
+        with self._tracer.batch(job, batch_id, len(leased)) as span:
+            outcome = await self._process_leased(
+                lane, leased, leases, job, shown, span, all_started
+            )
+            span.done(asdict(outcome))
+            return outcome
+
+    async def _process_leased(
+        self,
+        lane: Lane,
+        leased: Sequence[queue.LeasedItem],
+        leases: Leases,
+        job: jobs.Job,
+        shown: Shown,
+        span: BatchSpan,
+        all_started: Callable[[], object],
+    ) -> Outcome:
         try:
             if not await self._resolve(lane, leased, job):
                 return Outcome(len(leased), returned=len(leased))
-            batch = await self._open(lane, leased, leases, job, shown)
+            batch = await self._open(lane, leased, leases, job, shown, span)
         except BaseException:
             await self._store.write(lambda conn: queue.release(conn, leased))
             raise
@@ -169,6 +191,7 @@ class BatchRunner:
         leases: Leases,
         job: jobs.Job,
         shown: Shown,
+        span: BatchSpan,
     ) -> LeasedBatch:
         if not job.bundle_digest and (digest := shown.bundle_digest):
             await self._store.write(lambda conn: jobs.record_bundle(conn, job.id, digest))
@@ -189,6 +212,7 @@ class BatchRunner:
             self._encoder,
             by_document,
             shown,
+            span,
         )
 
     async def _process(self, batch: LeasedBatch, all_started: Callable[[], object]) -> None:

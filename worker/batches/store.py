@@ -49,6 +49,19 @@ class Store:
 
         return await self._run(transaction)
 
+    def once(self, action: Callable[[Connection], T]) -> Future[T]:
+        """One transaction, in its turn, and not repeated; from any thread."""
+
+        def transaction() -> T:
+            with self._engine.begin() as conn:
+                return action(conn)
+
+        return self._submit(transaction, urgent=False)
+
+    def dispose(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
     def close(self) -> None:
         """Wait for the transactions that have begun, and close the connections."""
         self._thread.shutdown()

@@ -11,14 +11,18 @@ from ruie.db.provider_requests import NewRequest
 from ruie.llm.profile import RequestProfile
 from ruie.modes import in_mode
 from ruie.questions import Question
+from ruie.worker.batches import settlement
 from ruie.worker.batches.batch_item import BatchItem, State
 from ruie.worker.batches.lanes import Lane
+from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.store import Store
 from ruie.worker.batches.stored_question import StoredQuestion
 from ruie.worker.prices import most_nusd
 
 Prepared = tuple[BatchItem, Question]
 
+OTHERS_S = 30.0
+"""Until it is looked again whether the answer to another job's question has come."""
 PROOF_S = 5.0
 """Items of a batch wait so long for the answer that shows what the model takes."""
 
@@ -32,25 +36,55 @@ async def is_proven(lane: Lane, question: Question) -> bool:
     return standing.proven
 
 
+async def await_others(store: Store, items: Sequence[BatchItem], outcome: Outcome) -> None:
+    """Give back the items whose question is in a batch already, for another job: its answer will be
+    theirs too."""
+    keys = [item.key for item in items]
+    asked = await store.read(partial(provider_requests.asked, keys=keys))
+    await _give_back(store, [item for item in items if item.key in asked], OTHERS_S, outcome)
+
+
 def alone(question: Question) -> Question:
     """The same, to be sent by itself."""
     call = question.call
     return replace(question, call=replace(call, parameters=in_mode(call.parameters, "standard")))
 
 
-async def submit(
-    store: Store, lane: Lane, job_id: str, prepared: Sequence[Prepared], day_cap_nusd: int | None
-) -> tuple[int, spend.Denied | None]:
+async def send(
+    store: Store,
+    lane: Lane,
+    job_id: str,
+    prepared: Sequence[Prepared],
+    day_cap_nusd: int | None,
+    outcome: Outcome,
+) -> tuple[list[Prepared], spend.Denied | None]:
     """Leave the requests for the coordinator, as far as the caps leave room; their items end here.
-    Returns how many, and why others were denied."""
-    requests = [_request(lane, item, question) for item, question in prepared if item.held]
-    submitted, denied = await store.write(
-        partial(provider_requests.submit, job_id=job_id, wanted=requests, day_cap_nusd=day_cap_nusd)
-    )
-    for item, _ in prepared:
-        if item.leased.id in submitted:
-            item.state = State.ENDED
-    return len(submitted), denied
+    Returns what is to be sent alone, and why others were denied: until the model has answered a
+    request like these, the first of them goes alone, and the others wait for that."""
+    if await is_proven(lane, prepared[0][1]):
+        requests = [_request(lane, item, question) for item, question in prepared if item.held]
+        submit = partial(
+            provider_requests.submit, job_id=job_id, wanted=requests, day_cap_nusd=day_cap_nusd
+        )
+        submitted, denied = await store.write(submit)
+        for item, _ in prepared:
+            if item.leased.id in submitted:
+                item.state = State.ENDED
+        outcome.submitted += len(submitted)
+        return [], denied
+    (item, question), *others = prepared
+    await _give_back(store, [each for each, _ in others], PROOF_S, outcome)
+    return [(item, alone(question))], None
+
+
+async def _give_back(
+    store: Store, items: Sequence[BatchItem], delay_s: float, outcome: Outcome
+) -> None:
+    if items:
+        await store.write(partial(settlement.give_back, items=items, delay_s=delay_s))
+    for item in items:
+        item.state = State.ENDED
+    outcome.returned += len(items)
 
 
 def _request(lane: Lane, item: BatchItem, question: Question) -> NewRequest:

@@ -44,9 +44,7 @@ def learn(job: str, yes: bool, only: bool, as_json: bool) -> None:
         "demonstrations": len(lesson.rows),
     }
     if again:
-        done = learning.ask_again(
-            client.engine, lesson.job, version, client.config.max_document_chars
-        )
+        done = learning.ask_again(client.engine, lesson.job, version, client.config)
         said |= {"job_id": done.job_id, "documents": done.documents}
     if as_json:
         print_json(said)

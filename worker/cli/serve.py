@@ -28,6 +28,7 @@ def worker(concurrency: int) -> None:
     from ruie.worker.client import Client
     from ruie.worker.logs import start_logging
     from ruie.worker.preflight import check_redis
+    from ruie.worker.tracing import opening as tracing
 
     config = settings()
     _require_redis(config.redis_url)
@@ -37,6 +38,7 @@ def worker(concurrency: int) -> None:
     Client(config).engine.dispose()
     Bundle.open(config.bundle)
     _require_llm(config.llm_base_url)
+    tracing.check(config)
     processes = concurrency or config.concurrency or 2 * available_threads()
     app = create_app(config)
     shutdown.prepare()
@@ -62,11 +64,13 @@ def coordinator() -> None:
     from ruie.worker.logs import start_logging
     from ruie.worker.metrics.serving import metrics_of
     from ruie.worker.preflight import check_redis
+    from ruie.worker.tracing import opening as tracing
 
     config = settings()
     _require_redis(config.redis_url)
     start_logging(config.log_format)
     check_redis(config.redis_url)
+    tracing.check(config)  # runs of schedules are traced
     # A leader that freezes in a transaction must not hold its locks longer than its lease.
     client = Client(config, open_engine(config.database_url, idle_s=LEADER_LEASE_S))
     redis = Redis.from_url(config.redis_url, socket_timeout=10, socket_connect_timeout=5)
@@ -92,11 +96,13 @@ def up(no_web: bool) -> None:
     from ruie.worker.embedded.only_one import only_one
     from ruie.worker.embedded.stack import Stack
     from ruie.worker.embedded.web_port import PORT
+    from ruie.worker.tracing import opening as tracing
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     config = settings()
+    tracing.check(config)
     with (
         only_one(config.home, "ruie up"),
         Stack(

@@ -81,8 +81,9 @@ class Stack:
             self._report(f"pages        {pages()}")
         self._report(f"logs         {config.home}/")
         if config.metrics_port:
-            address = f"http://{config.metrics_address}:{config.metrics_port}/metrics"
-            self._report(f"metrics      {address}")
+            host = config.metrics_address
+            host = f"[{host}]" if ":" in host else host
+            self._report(f"metrics      http://{host}:{config.metrics_port}/metrics")
 
     def _start_command(self, name: str, environment: Mapping[str, str], *options: str) -> Child:
         command = [sys.executable, "-m", "ruie.worker.cli", name, *options]

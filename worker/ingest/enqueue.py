@@ -7,7 +7,7 @@ last batch: nothing twice, nothing missed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
@@ -21,6 +21,7 @@ from ruie.records import Task
 from ruie.worker.ingest.input_batches import InputBatch, read_batches, total_bytes
 from ruie.worker.ingest.input_counter import EnqueueCounter
 from ruie.worker.ingest.sources.source import Source
+from ruie.worker.tracing.spans import UNTRACED, Tracer
 
 PATIENCE_S = 600.0
 """How long the database may be unavailable in the middle of enqueueing."""
@@ -127,6 +128,23 @@ def enqueue(
     tasks: Sequence[Task],
     chunker: Chunker,
     progress: ProgressCallback = lambda _: None,
+    tracer: Tracer = UNTRACED,
+) -> Enqueued:
+    """All of the sources into a job: the interrupted one of an earlier call, or a new one."""
+    with tracer.enqueueing() as span:
+        new = replace(new, settings=replace(new.settings, traceparent=span.traceparent))
+        done = _enqueue(engine, new, sources, tasks, chunker, progress)
+        span.done(done.job_id, done.documents, done.new_documents, done.items, done.refused)
+    return done
+
+
+def _enqueue(
+    engine: Engine,
+    new: jobs.NewJob,
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    chunker: Chunker,
+    progress: ProgressCallback,
 ) -> Enqueued:
     """`start_job` and `fill_job`. What is interrupted and cannot be continued is cancelled: a part
     must not be processed as if it were the whole."""

@@ -100,6 +100,10 @@ JOBS = (
 """Of jobs, by job only while it is open: running or paused."""
 
 FLEET = (
+    _gauge(
+        "processes", "kind version",
+        "coordinators and worker processes that have said lately that they are alive",
+    ),
     _gauge("worker_processes", "", "worker processes that hold items"),
     _gauge("items_leased", "", "items that workers hold"),
     _gauge("items_sent", "", "items that were sent to workers and not yet taken"),

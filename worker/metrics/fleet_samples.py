@@ -8,9 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from ruie.db import fleet
+from ruie import __version__
+from ruie.db import fleet, processes
 from ruie.db.batch_standing import BatchStanding, batch_standing
 from ruie.db.fold import count_unfolded
+from ruie.db.models import PROCESS_KINDS
 from ruie.db.totals import Totals, read_totals
 from ruie.settings import Settings
 from ruie.worker.limits.usage import LimitUsage
@@ -28,6 +30,7 @@ class FleetReading:
     totals: Totals
     behind: int
     working: fleet.Working
+    alive: dict[tuple[str, str], int]
     endpoints: Sequence[fleet.EndpointState]
     lags: dict[str, float]
     recent: Sequence[fleet.RecentCalls]
@@ -47,6 +50,7 @@ def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
         totals,
         count_unfolded(conn, totals),
         fleet.working(conn),
+        processes.count_alive(conn),
         fleet.endpoint_states(conn, now),
         fleet.schedule_lags(conn, now),
         fleet.recent_calls(conn),
@@ -58,6 +62,9 @@ def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
 def add_fleet(
     families: Families, found: FleetReading, usage: Sequence[LimitUsage], config: Settings
 ) -> None:
+    here = {(kind, __version__): 0 for kind in PROCESS_KINDS}
+    for (kind, version), alive in (here | found.alive).items():
+        families.add("ruie_processes", alive, kind=kind, version=version)
     families.add("ruie_worker_processes", found.working.processes)
     families.add("ruie_items_leased", found.working.held)
     families.add("ruie_items_sent", found.working.sent)

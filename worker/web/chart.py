@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 120
-LEFT, BOTTOM, TOP = 52, 18, 8
+LEFT, BOTTOM, TOP = 52, 22, 12
 """Room for the numbers beside and below, and above the highest value."""
 
 
@@ -32,8 +32,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """bars or a line (points of an SVG polyline). level: the height of a limit, None without one.
-    said: the chart in words."""
+    """bars or a line (points of an SVG polyline). level: the height of a limit, None without one,
+    and level_said: the limit in words. said: the chart in words."""
 
     bars: tuple[Bar, ...]
     line: str
@@ -41,6 +41,7 @@ class Chart:
     columns: tuple[Tick, ...]
     said: str
     level: float | None = None
+    level_said: str = ""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -91,8 +92,9 @@ def chart(
         for place in range(0, len(labels), every)
     )
     level = None if limit is None else y(limit)
-    return Chart(bars, line, rows, columns, _said(what, values, labels), level, height=height,
-                 floor=floor)  # fmt: skip
+    level_said = "" if limit is None else f"limit {shown(limit)}"
+    said = _said(what, values, labels, limit)
+    return Chart(bars, line, rows, columns, said, level, level_said, height=height, floor=floor)
 
 
 def shown(value: float) -> str:
@@ -112,8 +114,9 @@ def _ceiling(value: float) -> float:
     return float(next(size * step for step in (1, 2, 5, 10) if size * step >= value))
 
 
-def _said(what: str, values: Sequence[float], labels: Sequence[str]) -> str:
+def _said(what: str, values: Sequence[float], labels: Sequence[str], limit: float | None) -> str:
     if not values:
         return f"{what}: nothing yet."
     most = max(range(len(values)), key=values.__getitem__)
-    return f"{what}: last {shown(values[-1])}, most {shown(values[most])} at {labels[most]}."
+    said = f"{what}: last {shown(values[-1])}, most {shown(values[most])} at {labels[most]}"
+    return f"{said}, of {shown(limit)}." if limit is not None else f"{said}."

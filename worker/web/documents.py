@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,7 +15,13 @@ from starlette.routing import Route
 from ruie import marked_html
 from ruie.db import calls, search_index
 from ruie.db import jobs as stored
-from ruie.db.document_pages import DocumentFilter, corpora, document_page, origins_of
+from ruie.db.document_pages import (
+    DocumentFilter,
+    DocumentPage,
+    corpora,
+    document_page,
+    origins_of,
+)
 from ruie.db.engine import reading
 from ruie.db.record_order import documents_in_source_order
 from ruie.db.search import Hit, search
@@ -28,7 +35,9 @@ from ruie.worker.web.provenance import provenance
 
 PAGE = 50
 FOUND = 200
-"""Documents that a search shows, the best ones."""
+"""Documents with the words that are looked at for a page, where there are other filters too."""
+LONGEST_PLACE = 10
+"""Digits of a place among the documents that a search found, and one."""
 JOBS = 200
 """Jobs to choose from."""
 
@@ -42,23 +51,50 @@ def listed(request: Request) -> Response:
     )
     with reading(web.engine) as conn:
         job = stored.get_job(conn, wanted.job_id) if wanted.job_id else None
-        hits: dict[int, Hit] = {}
-        total = waiting = 0
         if given["words"]:
-            found = search(conn, given["words"], job_id=wanted.job_id or None, limit=FOUND)
-            hits = {hit.document_id: hit for hit in found.hits}
-            total, waiting = found.total, search_index.count_waiting(conn)
-            wanted = replace(wanted, ids=tuple(hits))
-        page = document_page(conn, wanted, request.query_params.get("after"), PAGE)
+            page, found = _with_words(conn, given["words"], wanted, request)
+        else:
+            page = document_page(conn, wanted, request.query_params.get("after"), PAGE)
+            found = None
         values: dict[str, Any] = {
             "jobs": stored.list_jobs(conn, limit=JOBS),
             "corpora": corpora(conn),
         }
     return render(
-        request, "documents.html", page=page, given=given, hits=hits, total=total, waiting=waiting,
+        request, "documents.html", page=page, given=given, found=found,
         types=_types(Schema.from_body(job.schema_body)) if job else [], **values,
         first="after" not in request.query_params, snippet=snippet,
     )  # fmt: skip  # the page's values
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found. total: documents that have the words. first, last: the places of those
+    that were looked at for this page, from 1. waiting: documents that are not indexed yet."""
+
+    hits: dict[int, Hit]
+    total: int
+    first: int
+    last: int
+    waiting: int
+
+
+def _with_words(
+    conn: Connection, words: str, wanted: DocumentFilter, request: Request
+) -> tuple[DocumentPage, Found]:
+    """A page of documents that have the words and pass the filter, the best first."""
+    after = request.query_params.get("after", "")
+    offset = int(after) if after.isdecimal() and len(after) < LONGEST_PLACE else 0
+    filtered = bool(wanted.type or wanted.key or wanted.corpus)
+    limit = FOUND if filtered else PAGE
+    result = search(conn, words, job_id=wanted.job_id or None, limit=limit, offset=offset)
+    hits = {hit.document_id: hit for hit in result.hits}
+    last = offset + len(hits)
+    page = document_page(conn, replace(wanted, ids=tuple(hits)))
+    more = str(last) if last < result.total and hits else None
+    page = replace(page, after=more, passed=len(hits) if filtered else 0)
+    waiting = search_index.count_waiting(conn)
+    return page, Found(hits, result.total, offset + 1, last, waiting)
 
 
 FIELDS = ("job", "corpus", "type", "key", "value", "words")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.web.kept import Kept
+from ruie.worker.web.long_tasks import LongTasks
 
 if TYPE_CHECKING:
     from ruie.bundle import Bundle
@@ -26,6 +27,7 @@ class Door:
     def __init__(self, config: Settings, client: Client, prefix: str = "") -> None:
         self.config, self.client, self.prefix = config, client, prefix
         self.kept = Kept()
+        self.tasks = LongTasks()
         self._bundle: Bundle | None = None
         self._opening = Lock()
 

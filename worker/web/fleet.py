@@ -15,7 +15,7 @@ from starlette.routing import Route
 from ruie.db.activity import alive
 from ruie.db.batch_standing import count_waiting
 from ruie.db.engine import reading, shown_url
-from ruie.db.holders import holdings, waiting
+from ruie.db.holders import waiting
 from ruie.db.provider_batches import listed
 from ruie.db.targets import ModelStanding
 from ruie.db.throughput import Hour, last_hour
@@ -26,6 +26,7 @@ from ruie.worker.limits.usage import LimitUsage, read_usage
 from ruie.worker.schedules import Schedules
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
+from ruie.worker.web.fleet_processes import read_processes
 from ruie.worker.web.pages import door, redirect, render
 
 LIVE_S = 3
@@ -46,14 +47,13 @@ class Bound:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An endpoint and model, with all that is known of it. usage: None where Redis has nothing of
-    it, or cannot be asked."""
+    it, or cannot be asked. charts: of the last hour, each with its title."""
 
     endpoint: str
     model: str
     usage: LimitUsage | None
     bounds: tuple[Bound, ...]
-    requests: Chart | None
-    tokens: Chart | None
+    charts: tuple[tuple[str, Chart], ...]
     calls_per_second: float
     standings: tuple[ModelStanding, ...]
 
@@ -70,9 +70,10 @@ def fleet(request: Request) -> Response:
 
 def _now(web: Door) -> dict[str, Any]:
     with reading(web.engine) as conn:
+        now = alive(conn)
         values: dict[str, Any] = {
-            "alive": alive(conn),
-            "holdings": holdings(conn),
+            "alive": now,
+            "processes": read_processes(conn, now.coordinator),
             "waiting": waiting(conn),
             "batches": listed(conn, only_open=True),
             "requests_waiting": count_waiting(conn),
@@ -117,18 +118,31 @@ def _target(
         bounds = [Bound(NAMES[d], usage.used.get(d, 0), most) for d, most in per_minute.items()]
         if usage.most_in_flight:
             bounds.append(Bound("calls in flight", usage.in_flight, usage.most_in_flight))
-    requests = tokens = None
-    if hour is not None:
-        labels = [f"{minute.at:%H:%M}" for minute in hour.minutes]
-        requests = chart(
-            [m.calls for m in hour.minutes], labels, "Calls a minute", limit=per_minute.get("r")
-        )
-        tokens = chart(
-            [m.tokens for m in hour.minutes], labels, "Tokens a minute", limit=per_minute.get("t")
-        )
+    charts = () if hour is None else _charts(hour, usage)
     standings = tuple(each for each in models if (each.endpoint, each.model) == name)
     rate = hour.calls_per_second if hour else 0.0
-    return Target(*name, usage, tuple(bounds), requests, tokens, rate, standings)
+    return Target(*name, usage, tuple(bounds), charts, rate, standings)
+
+
+def _charts(hour: Hour, usage: LimitUsage | None) -> tuple[tuple[str, Chart], ...]:
+    """What each limit is compared with, minute by minute, with the limit as it is now; input and
+    output tokens only where they have limits of their own."""
+    limits: Mapping[str, int] = usage.per_minute if usage else {}
+    flying = usage.most_in_flight if usage else 0
+    labels = [f"{minute.at:%H:%M}" for minute in hour.minutes]
+    drawn: list[tuple[str, Chart]] = []
+
+    def draw(title: str, values: Sequence[float], limit: int | None) -> None:
+        drawn.append((title, chart(values, labels, title, limit=limit or None)))
+
+    draw("Calls a minute", [m.calls for m in hour.minutes], limits.get("r"))
+    draw("Calls in flight, on average", [m.in_flight for m in hour.minutes], flying)
+    draw("Tokens a minute", [m.tokens for m in hour.minutes], limits.get("t"))
+    if "i" in limits:
+        draw("Input tokens a minute", [m.prompt_tokens for m in hour.minutes], limits["i"])
+    if "o" in limits:
+        draw("Output tokens a minute", [m.completion_tokens for m in hour.minutes], limits["o"])
+    return tuple(drawn)
 
 
 def schedule(request: Request) -> Response:

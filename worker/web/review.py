@@ -14,6 +14,7 @@ from ruie.db.review_progress import (
     TypeAgreement,
     agreement,
     document_count,
+    document_counts,
     reviewed_documents,
 )
 from ruie.errors import RuieError, UsageError
@@ -23,9 +24,15 @@ from ruie.schema import Schema
 from ruie.scoring import Score
 from ruie.worker.reviewing import Overtaken, store_review
 from ruie.worker.web import review_document, review_learning
+from ruie.worker.web.door import Door
 from ruie.worker.web.pages import address, door, json_body, redirect, render
 from ruie.worker.web.review_queue import Queues
 
+PAGE = 25
+SOON_S: float | None = 0.5
+"""A page waits so long for documents to be counted; then it is shown without, and asks again after
+so many seconds:"""
+AGAIN_S = 2
 TITLES = {
     Task.NER: "Entities",
     Task.RE: "Relations",
@@ -43,12 +50,30 @@ def queues(request: Request) -> Queues:
 
 
 def review_jobs(request: Request) -> Response:
-    """Which job to review."""
+    """Which job to review; asked by its own page, only the table."""
     web = door(request)
+    after = request.query_params.get("after")
     with reading(web.engine) as conn:
+        before = jobs.get_job(conn, after) if after else None
+        found = jobs.list_jobs(conn, None, PAGE + 1, before)
         reviewed = reviewed_documents(conn)
-        listed = jobs.list_jobs(conn)
-    return render(request, "review_jobs.html", jobs=listed, reviewed=reviewed)
+    listed = found[:PAGE]
+    documents = web.kept.soon(
+        ("documents", *(job.id for job in listed)),
+        lambda: _document_counts(web, [job.id for job in listed]),
+        SOON_S,
+    )
+    fragment = request.headers.get("hx-request") == "true"
+    return render(
+        request, "review_jobs_rows.html" if fragment else "review_jobs.html", jobs=listed,
+        reviewed=reviewed, documents=documents, after=after, every_s=AGAIN_S,
+        more=listed[-1].id if len(found) > PAGE else None,
+    )  # fmt: skip  # the page's values
+
+
+def _document_counts(web: Door, listed: list[str]) -> dict[str, int]:
+    with reading(web.engine) as conn:
+        return document_counts(conn, listed)
 
 
 def review_job(request: Request) -> Response:
@@ -58,7 +83,14 @@ def review_job(request: Request) -> Response:
     with reading(web.engine) as conn:
         reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
         documents = document_count(conn, job.id)
-    return render(request, "review_job.html", job=job, reviewed=reviewed, documents=documents)
+    return render(
+        request,
+        "review_job.html",
+        job=job,
+        reviewed=reviewed,
+        documents=documents,
+        learning=review_learning.is_learning(web, job),
+    )
 
 
 def review_agreement(request: Request) -> Response:

@@ -1,5 +1,5 @@
 """Which documents to review next: the order of `ruie review sample`, chosen once for each job and
-kept until it is worked off, since choosing reads and encodes up to 2,000 texts."""
+kept in the database until it is worked off, since choosing reads and encodes up to 2,000 texts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ruie.bundle import Bundle
 from ruie.db import jobs
 from ruie.db.engine import reading
 from ruie.db.review_progress import ListedDocument, listed
+from ruie.db.review_queue import queued, replace_queue
 from ruie.shown import harmless
 from ruie.worker import sampling
 from ruie.worker.web.door import Door
@@ -34,10 +35,9 @@ class Place:
 
 @dataclass
 class Queues:
-    """The queues of all jobs, in memory: what is lost with the process is chosen again."""
+    """The queues of all jobs."""
 
     door: Door
-    _orders: dict[str, list[int]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     @cached_property
@@ -52,7 +52,7 @@ class Queues:
             known = [] if anew else self._known(job)
             if not known or all(entry.reviewed for entry in known):
                 with reading(self.door.engine) as conn:
-                    self._orders[job.id] = sampling.sample(
+                    chosen = sampling.sample(
                         conn,
                         job.id,
                         job.schema_name,
@@ -60,6 +60,8 @@ class Queues:
                         self._bundle.manifest.encoder.query_prefix,
                         LENGTH,
                     )
+                with self.door.engine.begin() as conn:
+                    replace_queue(conn, job.id, chosen)
                 known = self._known(job)
         return known
 
@@ -75,5 +77,5 @@ class Queues:
 
     def _known(self, job: jobs.Job) -> list[ListedDocument]:
         with reading(self.door.engine) as conn:
-            known = listed(conn, job, self._orders.get(job.id, []), SHOWN_CHARS)
+            known = listed(conn, job, queued(conn, job.id), SHOWN_CHARS)
         return [replace(one, beginning=harmless(" ".join(one.beginning.split()))) for one in known]

@@ -12,15 +12,18 @@ from ruie.worker.ingest.sources.mapping import DEFAULT
 
 
 class RowSource:
-    """Rows of a program, as a source that can be read once."""
+    """Rows of a program, as a source that can be read once. name, fingerprint: of rows that another
+    call would have again, in the same order, so that it can continue."""
 
-    name = "rows"
-    fingerprint = ""
     size = 0
     unreadable = False
     replayable = False
 
-    def __init__(self, rows: Any, max_chars: int) -> None:
+    def __init__(
+        self, rows: Any, max_chars: int, name: str = "rows", fingerprint: str = ""
+    ) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
         self._rows = rows
         self._max_chars = max_chars
 

@@ -7,8 +7,8 @@ from alembic import op
 
 from ruie.db.types import BigId, MaskedText, StorableText, UtcDateTime
 
-revision = "0022"
-down_revision = "0020"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
@@ -121,8 +121,9 @@ def _create_requests() -> None:
     )
     op.create_index("ix_provider_requests_work_item_id", "provider_requests", ["work_item_id"])
     op.create_index("ix_provider_requests_batch", "provider_requests", ["batch_id", "id"])
+    op.create_index("ix_provider_requests_key", "provider_requests", ["key"])
     for state, columns in (
-        ("waiting", ["job_id", "id"]), ("answered", ["job_id", "work_item_id"]), ("late", ["key"]),
+        ("waiting", ["job_id", "id"]), ("answered", ["job_id", "work_item_id"]),
     ):
         where = sa.text(f"state = '{state}'")
         op.create_index(f"ix_provider_requests_{state}", "provider_requests", columns,

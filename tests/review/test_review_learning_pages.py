@@ -1,0 +1,114 @@
+"""Learning on the page of a job with many documents: in the background, with its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from support.pages_server import Page, Visitor, serving
+from support.review_job import reviewed_job
+from support.waiting import wait_until
+
+from ruie.db import jobs, reviews
+from ruie.db.engine import reading
+from ruie.records import Task
+from ruie.settings import Settings, load
+from ruie.worker import learning
+from ruie.worker.ingest.enqueue import EnqueueProgress
+
+TEXTS = {f"d{n}": f"Orbis opened plant {n} in Leeds." for n in range(7)}
+BODY: dict[str, Any] = {
+    "id": "d0",
+    "text": TEXTS["d0"],
+    "entities": [{"type": "ORGANISATION", "text": "Orbis", "start": 0, "end": 5}],
+}
+
+
+@pytest.fixture
+def job(engine: Engine) -> str:
+    """Of seven documents, one of them reviewed."""
+    made = reviewed_job(engine, TEXTS)
+    with engine.begin() as conn:
+        digest = jobs.get_job(conn, made).schema_digest
+        review = reviews.NewReview(1, [Task.NER], BODY, "Ada", None, None)
+        assert reviews.save_review(conn, made, digest, review)
+    return made
+
+
+@pytest.fixture
+def visitor(config: Settings) -> Iterator[Visitor]:
+    with serving(config) as url:
+        yield Visitor(url)
+
+
+def test_what_takes_long_goes_on_and_shows_how_far_it_is(
+    visitor: Visitor, engine: Engine, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.worker.web.review_learning.SOON_S", None)
+    ready = visitor.get(f"/review/{job}/learn")
+    monkeypatch.setattr("ruie.worker.web.review_learning.SOON_S", 0.0)
+    first = visitor.get(f"/review/{job}/learn")
+    assert "of 7 documents" in first.words
+    assert f'hx-get="/review/{job}/learn"' in first.text
+    wait_until(lambda: "calls asked anew" in visitor.get(f"/review/{job}/learn").words)
+
+    page = visitor.get(f"/review/{job}")
+    done = visitor.post(f"/review/{job}/learn/begin", {"digest": _digest(ready)}, page)
+    assert done.status == 200
+    assert "Version 1 is in force." in done.words
+    assert f'hx-get="/review/{job}/learn/state"' in done.text
+    state = f"/review/{job}/learn/state"
+    wait_until(lambda: "7 documents are in the new job" in visitor.get(state).words)
+    new = visitor.get(state).link("/jobs/").removeprefix("/jobs/")
+    with reading(engine) as conn:
+        assert jobs.get_job(conn, new).name == "works, version 1"
+    assert new in visitor.get(state).text, "for everyone who looks"
+
+
+def test_where_nothing_goes_on_the_state_says_so(visitor: Visitor, job: str) -> None:
+    assert "Nothing is being enqueued here." in visitor.get(f"/review/{job}/learn/state").words
+
+
+class _CutOffError(BaseException):
+    """The process ends."""
+
+
+def _cut_off(progress: EnqueueProgress) -> None:
+    if progress.documents:
+        raise _CutOffError
+
+
+def test_asking_again_goes_on_where_it_was_cut_off(
+    engine: Engine, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.worker.ingest.input_batches.BATCH_ROWS", 3)
+    with reading(engine) as conn:
+        asked = jobs.get_job(conn, job)
+    version = learning.store(engine, learning.prepare(engine, asked))
+    config = load(max_document_chars=1000)
+    with pytest.raises(_CutOffError):
+        learning.ask_again(engine, asked, version, config, _cut_off)
+    done = learning.ask_again(engine, asked, version, config)
+    assert (done.continued, done.documents, done.new_documents) == (True, 7, 0)
+    assert done.items == 3 * 4, "those of the four that were left"
+    again = learning.ask_again(engine, asked, version, config)
+    assert again.job_id != done.job_id, "what ended is not continued"
+
+    with pytest.raises(_CutOffError):
+        learning.ask_again(engine, asked, version, config, _cut_off)
+    with reading(engine) as conn:
+        (left,) = (
+            one
+            for one in jobs.list_jobs(conn, "running")
+            if one.enqueued_at is None and one.id != job
+        )
+    other = learning.ask_again(engine, asked, version + 1, config)
+    with reading(engine) as conn:
+        assert jobs.get_job(conn, left.id).state == "cancelled"
+    assert (other.job_id != left.id, other.documents) == (True, 7)
+
+
+def _digest(page: Page) -> str:
+    return page.text.split('name="digest" value="')[1].split('"')[0]
