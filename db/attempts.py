@@ -24,9 +24,11 @@ def record_attempt(
     raw_output: str | None = None,
     usage: Usage = NO_USAGE,
     cost_usd: float | None = None,
+    provider_batch_id: int | None = None,
 ) -> None:
     """Record a call that failed. endpoint: the base URL that was called. usage: as the provider
-    counted it. In the transaction that ends the item."""
+    counted it. provider_batch_id: the batch at the provider that it was in. In the transaction
+    that ends the item."""
     conn.execute(
         insert(attempts).values(
             work_item_id=item.id,
@@ -36,6 +38,7 @@ def record_attempt(
             endpoint=endpoint,
             raw_output=raw_output,
             cost_usd=cost_usd,
+            provider_batch_id=provider_batch_id,
             **usage_columns(usage),
             **error_columns(error),
         )

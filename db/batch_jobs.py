@@ -16,6 +16,11 @@ from ruie.errors import DatabaseError
 from ruie.modes import is_batch
 
 
+def any_work(conn: Connection) -> bool:
+    """Whether a request waits for a batch, or a batch is on its way."""
+    return provider_requests_.any_waiting(conn) or bool(provider_batches.open_batches(conn))
+
+
 def jobs_without_batches(conn: Connection) -> list[str]:
     """Those that ask in another mode by now, and have requests that wait for a batch."""
     waiting = select(provider_requests.c.job_id).where(provider_requests.c.state == WAITING)

@@ -44,6 +44,8 @@ class StoredCall:
     reused_from: int | None
     source: str
     review_id: int | None
+    mode: str | None
+    provider_batch_id: int | None
     created_at: datetime
     text: str
     at: int
@@ -54,7 +56,7 @@ class StoredCall:
 _PLAIN = ("id", "job_id", "model", "endpoint", "prompt_version", "bundle_digest", "schema_digest",
           "prompt_key", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
           "cost_usd", "latency_s", "finish_reason", "raw_output", "reused_from", "source",
-          "review_id", "created_at")  # fmt: skip  # columns
+          "review_id", "mode", "provider_batch_id", "created_at")  # fmt: skip  # columns
 _CALL = (
     select(
         *(extractions.c[name] for name in _PLAIN),

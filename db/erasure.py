@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from ruie.db import demonstrations
+from ruie.db.forgotten_requests import FORGOTTEN, blank_requests
 from ruie.db.item_states import CANCELLED, NOT_LEASED, QUARANTINED
 from ruie.db.models import (
     FTS,
@@ -34,6 +35,7 @@ from ruie.db.models import (
     input_errors,
     job_sources,
     origins,
+    provider_requests,
     quarantine,
     relations,
     reviews,
@@ -45,8 +47,6 @@ from ruie.db.sql import in_values, pieces
 from ruie.db.types import utcnow
 from ruie.records import Task
 
-FORGOTTEN = "forgotten"
-"""What takes the place of texts that may not be empty or null."""
 EXCERPT_CHARS = 120
 """Characters of a refused text that are kept (worker/ingest/documents.py)."""
 
@@ -65,6 +65,7 @@ def blank(conn: Connection, document_ids: Sequence[int]) -> None:
         _blank_prompts(conn, texts.values())
         demonstrations.forget(conn, texts.values())
         _blank_calls(conn, some)
+        blank_requests(conn, chunks_of(some))
         _delete_records(conn, some)
         _drop_names(conn, names)
         _delete_reviews(conn, some)
@@ -205,8 +206,8 @@ def _blank_rejects(conn: Connection, document_ids: Sequence[int]) -> None:
 
 
 def _delete_records(conn: Connection, document_ids: Sequence[int]) -> None:
-    """The records, and the items that ask about events: their failed calls are booked on the item
-    that detected the event."""
+    """The records, and the items that ask about events: their failed calls, and their requests in
+    batches, are booked on the item that detected the event."""
     asked = work_items.alias()
     detecting = (
         select(func.min(asked.c.id))
@@ -218,17 +219,18 @@ def _delete_records(conn: Connection, document_ids: Sequence[int]) -> None:
         .scalar_subquery()
     )
     about_events = work_items.c.chunk_id.in_(chunks_of(document_ids)), work_items.c.task == Task.EAE
-    moved = (
-        select(detecting)
-        .select_from(work_items)
-        .where(work_items.c.id == attempts.c.work_item_id)
-        .scalar_subquery()
-    )
-    conn.execute(
-        update(attempts)
-        .where(attempts.c.work_item_id.in_(select(work_items.c.id).where(*about_events)))
-        .values(work_item_id=moved)
-    )
+    for calls in (attempts, provider_requests):
+        moved = (
+            select(detecting)
+            .select_from(work_items)
+            .where(work_items.c.id == calls.c.work_item_id)
+            .scalar_subquery()
+        )
+        conn.execute(
+            update(calls)
+            .where(calls.c.work_item_id.in_(select(work_items.c.id).where(*about_events)))
+            .values(work_item_id=moved)
+        )
     conn.execute(delete(work_items).where(*about_events))
     of_events = select(events.c.id).where(events.c.document_id.in_(document_ids))
     conn.execute(delete(event_arguments).where(event_arguments.c.event_id.in_(of_events)))

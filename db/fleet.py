@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, func, select
 
 from ruie.db.item_states import LEASED, PENDING
+from ruie.db.job_settings import JobSettings
 from ruie.db.leadership import COORDINATOR
 from ruie.db.models import (
     endpoints,
@@ -23,7 +24,8 @@ from ruie.db.models import (
     work_items,
 )
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
+from ruie.modes import is_batch
 
 OPEN = ("running", "paused")
 """The states of a job that is not over."""
@@ -34,7 +36,8 @@ RECENT_ROWS = 1000
 @dataclass(frozen=True, slots=True)
 class OpenJob:
     """A job that runs or is paused. Amounts in billionths of a US dollar; committed: spent and
-    reserved for calls in flight. cap_nusd: None where there is none."""
+    reserved for calls in flight. cap_nusd: None where there is none. batched: its requests are sent
+    in batches."""
 
     id: str
     state: str
@@ -43,6 +46,7 @@ class OpenJob:
     model: str
     cap_nusd: int | None
     committed_nusd: int
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class RecentCalls:
-    """The latest calls that were answered, of one endpoint and model; means of them."""
+    """The latest calls that were answered one by one, of one endpoint and model; means of them."""
 
     endpoint: str
     model: str
@@ -71,10 +75,11 @@ class RecentCalls:
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Items of one model that workers have or could have now: of running jobs, as many as the
-    window lets out."""
+    window lets out. batched: their requests are sent in batches, or were answered in one."""
 
     model: str
     items: int
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,13 @@ def leads(conn: Connection, holder: str, token: int) -> datetime | None:
 _BY_STATE = select(jobs.c.state, func.count()).group_by(jobs.c.state)
 _OPEN_JOBS = (
     select(
-        jobs.c.id, jobs.c.state, jobs.c.paused_by, jobs.c.priority, jobs.c.model, jobs.c.cap_nusd
+        jobs.c.id,
+        jobs.c.state,
+        jobs.c.paused_by,
+        jobs.c.priority,
+        jobs.c.model,
+        jobs.c.cap_nusd,
+        jobs.c.settings,
     )
     .where(jobs.c.state.in_(OPEN))
     .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
@@ -127,7 +138,15 @@ def open_jobs(conn: Connection, day: str) -> tuple[list[OpenJob], int]:
     (`2026-01-31`, UTC), in billionths of a US dollar."""
     rows = conn.execute(_OPEN_JOBS).all()
     committed = committed_by_account(conn, [day, *(row.id for row in rows)])
-    return [OpenJob(*row, committed.get(row.id, 0)) for row in rows], committed.get(day, 0)
+    found = [
+        OpenJob(
+            *row[:-1],
+            committed.get(row.id, 0),
+            is_batch(JobSettings.from_body(row.settings).decoding.parameters),
+        )
+        for row in rows
+    ]
+    return found, committed.get(day, 0)
 
 
 def committed_by_account(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
@@ -205,6 +224,7 @@ _RECENT = (
         > func.coalesce(select(func.max(extractions.c.id)).scalar_subquery(), 0) - RECENT_ROWS,
         extractions.c.reused_from.is_(None),
         FROM_MODEL,
+        made_alone(extractions),
     )
     .group_by(*_TARGET)
     .order_by(*_TARGET)
@@ -222,7 +242,7 @@ def recent_calls(conn: Connection) -> list[RecentCalls]:
 def ready(conn: Connection, open_: Sequence[OpenJob], window: int) -> list[Ready]:
     """What could be worked on now, by the jobs' models. window: items that each class of jobs may
     have out at a time."""
-    by_model: dict[str, int] = {}
+    found: dict[tuple[str, bool], int] = {}
     left: dict[int, int] = {}
     for job in open_:
         room = left.setdefault(job.priority, window)
@@ -239,8 +259,9 @@ def ready(conn: Connection, open_: Sequence[OpenJob], window: int) -> list[Ready
                 break
         left[job.priority] = room - held
         if held:
-            by_model[job.model] = by_model.get(job.model, 0) + held
-    return [Ready(model, items) for model, items in sorted(by_model.items())]
+            key = (job.model, job.batched)
+            found[key] = found.get(key, 0) + held
+    return [Ready(model, items, batched) for (model, batched), items in sorted(found.items())]
 
 
 def _seconds(since: datetime | None, now: datetime) -> float | None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from ruie.db.models import attempts, documents, extractions, input_errors, origins
 from ruie.db.reaper import WORKER_LOST
 from ruie.db.totals import Key, Total
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 
 BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the buckets of a call's duration, seconds; the last bucket has none."""
@@ -107,9 +107,11 @@ def _add_usage(amounts: Amounts, row: Any) -> None:
 
 
 def _in_bucket(bucket: int) -> ColumnElement[bool]:
-    latency = extractions.c.latency_s
+    latency, alone = extractions.c.latency_s, made_alone(extractions)
     above = latency > BUCKETS_S[bucket - 1] if bucket else latency <= BUCKETS_S[0]
-    return and_(above, latency <= BUCKETS_S[bucket]) if 0 < bucket < len(BUCKETS_S) else above
+    if 0 < bucket < len(BUCKETS_S):
+        return and_(alone, above, latency <= BUCKETS_S[bucket])
+    return and_(alone, above)
 
 
 def _answers(conn: Connection, after: int, to: int) -> Amounts:

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, String, Table, cast, func, literal, select, update
 
-from ruie.db.erasure import FORGOTTEN, chunks_of
-from ruie.db.item_states import LEASED, cancel_waiting
+from ruie.db import provider_lines
+from ruie.db.cancelling import cancel_waiting
+from ruie.db.erasure import chunks_of
+from ruie.db.forgotten_requests import FORGOTTEN
+from ruie.db.item_states import LEASED
 from ruie.db.models import documents, entities, events, origins, relations, reviews, work_items
 from ruie.db.sql import in_values, pieces
 from ruie.db.types import storable, utcnow
@@ -78,8 +81,8 @@ def _count(conn: Connection, table: Table, document_id: int) -> int:
 
 
 def mark(conn: Connection, document_ids: Sequence[int]) -> int:
-    """Mark them, and cancel their items that no worker holds. Returns how many items a worker
-    still holds."""
+    """Mark them, and cancel their items that no worker holds; requests of them that wait for a
+    batch are not sent. Returns how many items a worker still holds."""
     for some in pieces(document_ids):
         conn.execute(
             update(documents)
@@ -92,6 +95,8 @@ def mark(conn: Connection, document_ids: Sequence[int]) -> int:
         cancel_waiting(conn, of_documents)
         leased = select(func.count()).where(of_documents, work_items.c.state == LEASED)
         held += int(conn.execute(leased).scalar_one())
+    while provider_lines.return_unwanted(conn):
+        pass
     return held
 
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select
 
 from ruie.db.models import ITEM_STATES, work_items
-from ruie.db.types import utcnow
 
 # As literals, not as parameters: a partial index (... WHERE state = 'pending') is used only by a
 # statement in which the planner can read the value.
@@ -45,17 +44,6 @@ HELD = and_(
     work_items.c.state == LEASED,
 )
 """The lease is still ours: this condition is the fence."""
-
-
-def cancel_waiting(conn: Connection, of_jobs: ColumnElement[bool]) -> None:
-    """Cancel those items of the jobs that no worker holds."""
-    # One statement for each state, which has a small index of its own.
-    for state in (PENDING, RETRY, SUBMITTED):
-        conn.execute(
-            update(work_items)
-            .where(of_jobs, work_items.c.state == state)
-            .values(state=CANCELLED, updated_at=utcnow(), **NOT_SENT)
-        )
 
 
 def any_done(conn: Connection, job_id: str) -> bool:

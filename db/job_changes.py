@@ -16,6 +16,7 @@ from ruie.db.models import ITEM_STATES, jobs, work_items
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 from ruie.lengths import LONGEST_MODEL_BYTES, check_length
+from ruie.modes import Fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class JobChange:
     stop: Sequence[str] | None = None
     parameters: Mapping[str, Any] | None = None
     priority: int | None = None
+    fallback: Fallback | None = None
 
     def __post_init__(self) -> None:
         check_length("name of the job", self.name)
@@ -113,7 +115,10 @@ def _changed(job: Job, change: JobChange) -> Job:
         "parameters": change.parameters,
     }
     decoding = replace(job.settings.decoding, **_given(shaping))
-    return replace(job, **_given(given), settings=replace(job.settings, decoding=decoding))
+    settings = replace(job.settings, decoding=decoding)
+    if change.fallback is not None:
+        settings = replace(settings, falls_back=change.fallback == "standard")
+    return replace(job, **_given(given), settings=settings)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +135,7 @@ def _values(job: Job) -> dict[str, Any]:
         "stop": list(decoding.stop),
         "parameters": dict(decoding.parameters),
         "priority": job.priority,
+        "fallback": "standard" if job.settings.falls_back else "none",
     }
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, select, update
 
-from ruie.db.item_states import NOT_SENT, OPEN, cancel_waiting
+from ruie.db.cancelling import cancel_waiting
+from ruie.db.item_states import NOT_SENT, OPEN
 from ruie.db.jobs import Job, JobState, PausedBy, get_job
 from ruie.db.models import JOB_STATES, jobs, work_items
 from ruie.db.sql import changed

@@ -31,7 +31,7 @@ from ruie.db.models import attempts, extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed
 from ruie.db.totals import Total, add_delta
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 
 SAVED_S = 5.0
 """An answer may have waited so long, in a busy worker, until it was saved."""
@@ -165,7 +165,7 @@ def count_throttled(conn: Connection, item: LeasedItem) -> int:
     answered."""
     last = (
         select(extractions.c.created_at)
-        .where(FROM_MODEL)
+        .where(FROM_MODEL, made_alone(extractions))
         .order_by(extractions.c.id.desc())
         .limit(1)
     )
@@ -180,7 +180,7 @@ def give_back_attempts(conn: Connection, error_classes: Sequence[str]) -> None:
     does not say that the endpoint was there."""
     last = conn.execute(
         select(extractions.c.created_at, extractions.c.latency_s)
-        .where(FROM_MODEL)
+        .where(FROM_MODEL, made_alone(extractions))
         .order_by(extractions.c.id.desc())
         .limit(1)
     ).first()

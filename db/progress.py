@@ -86,6 +86,10 @@ class JobProgress:
         return sum(task.open for task in self.tasks)
 
     @property
+    def submitted(self) -> int:
+        return sum(task.submitted for task in self.tasks)
+
+    @property
     def done(self) -> int:
         return sum(task.done for task in self.tasks)
 

@@ -95,9 +95,12 @@ def open_batches(conn: Connection) -> list[ProviderBatch]:
     return [_batch(row) for row in conn.execute(_BATCHES.where(_OPEN, at_provider))]
 
 
-def listed(conn: Connection, scope: str | None = None) -> list[ProviderBatch]:
-    """All, or those of a job or corpus; the oldest first."""
-    query = _BATCHES if scope is None else _BATCHES.where(provider_batches.c.scope == scope)
+def listed(
+    conn: Connection, scope: str | None = None, *, only_open: bool = False
+) -> list[ProviderBatch]:
+    """All, or those of a job or corpus; the oldest first. only_open: that are not over."""
+    query = _BATCHES.where(_OPEN) if only_open else _BATCHES
+    query = query if scope is None else query.where(provider_batches.c.scope == scope)
     return [_batch(row) for row in conn.execute(query)]
 
 
@@ -236,15 +239,12 @@ def cancel(conn: Connection, batch_id: int) -> bool:
 
 def cancel_unwanted(conn: Connection) -> int:
     """Cancel the batches of which no item waits for its answer any more."""
-    wanted = (
-        exists()
-        .where(
-            provider_requests.c.batch_id == provider_batches.c.id,
-            provider_requests.c.state == SENT,
-            work_items.c.id == provider_requests.c.work_item_id,
-            work_items.c.state == literal_column("'submitted'"),
-        )
-    )  # fmt: skip  # one condition
+    wanted = exists().where(
+        provider_requests.c.batch_id == provider_batches.c.id,
+        provider_requests.c.state == SENT,
+        work_items.c.id == provider_requests.c.work_item_id,
+        work_items.c.state == literal_column("'submitted'"),
+    )
     return changed(
         conn,
         update(provider_batches)

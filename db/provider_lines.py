@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from ruie.db import spend
+from ruie.db.forgotten_requests import is_forgotten
 from ruie.db.item_states import PENDING, SUBMITTED
 from ruie.db.models import attempts, jobs, provider_requests, work_items
 from ruie.db.provider_requests import AT_A_TIME, packed, remove
@@ -39,8 +40,8 @@ class Line:
 def store_lines(conn: Connection, batch_id: int, lines: Sequence[Line]) -> tuple[int, int]:
     """Store what came back for a batch, settle what it cost, and make the items pending, for
     workers to read their answers. A line that was stored before, or that nobody asked for, changes
-    nothing. Returns how many answers and
-    how many errors were new."""
+    nothing; of a forgotten document it is booked and not kept. Returns how many answers and how
+    many errors were new."""
     by_id = {line.request_id: line for line in lines}
     rows = [
         row
@@ -50,7 +51,7 @@ def store_lines(conn: Connection, batch_id: int, lines: Sequence[Line]) -> tuple
     if not rows:
         return 0, 0
     refunds: dict[tuple[str, str], int] = {}
-    stored, returned = [], []
+    stored, returned, forgotten = [], [], []
     for row in rows:
         line = by_id[row.id]
         reserved = row.reserved_nusd or 0
@@ -58,16 +59,20 @@ def store_lines(conn: Connection, batch_id: int, lines: Sequence[Line]) -> tuple
         if row.reserved_on is not None:
             account = (row.job_id, row.reserved_on)
             refunds[account] = refunds.get(account, 0) + reserved - cost
-        is_late = not row.wanted
+        if row.wanted:
+            returned.append(row.work_item_id)
+        else:
+            book_late(conn, row, cost)
+        if is_forgotten(row.key):
+            forgotten.append(row.id)
+            continue
         stored.append(
             {"request": row.id, "answer": packed(line.answer), "cost": cost,
-             "new_state": "late" if is_late else "answered"}
+             "new_state": "answered" if row.wanted else "late"}
         )  # fmt: skip  # one row
-        if is_late:
-            _book_late(conn, row.work_item_id, row.job_id, row.model, row.endpoint, cost)
-        else:
-            returned.append(row.work_item_id)
-    conn.execute(_STORE, stored)
+    if stored:
+        conn.execute(_STORE, stored)
+    remove(conn, forgotten)
     for some in pieces(returned):
         conn.execute(
             update(work_items)
@@ -124,7 +129,7 @@ def give_up(conn: Connection, batch_id: int, error: str) -> int:
     for row in rows:
         _record(
             conn, row.work_item_id, row.job_id, row.model, row.endpoint, BATCH_LOST, error,
-            row.reserved_nusd or 0,
+            row.reserved_nusd or 0, batch_id,
         )  # fmt: skip  # one row
     if rows:
         held = [{"item": row.work_item_id, "token": row.fence} for row in rows]
@@ -151,20 +156,27 @@ def release_items(conn: Connection, batch_id: int, alone: Collection[str]) -> in
     return changed(conn, back.values(state=PENDING, updated_at=utcnow(), mode=ALONE))
 
 
-def book(conn: Connection, item_id: int, error_class: str, error: str, cost_nusd: int) -> None:
-    """Book what a line cost that was nobody's, and for which nothing was reserved."""
+def book(
+    conn: Connection, item_id: int, error_class: str, error: str, cost_nusd: int, batch_id: int
+) -> bool:
+    """Book what a line of a batch cost that was nobody's, and for which nothing was reserved.
+    False: there is no such item any more."""
     row = conn.execute(_ITEM, {"item": item_id}).one_or_none()
-    if row is None or not cost_nusd:
-        return
-    _record(conn, item_id, row.job_id, row.model, None, error_class, error, cost_nusd)
-    spend.charge(conn, row.job_id, cost_nusd)
+    if row is None:
+        return False
+    if cost_nusd:
+        _record(conn, item_id, row.job_id, row.model, None, error_class, error, cost_nusd, batch_id)
+        spend.charge(conn, row.job_id, cost_nusd)
+    return True
 
 
-def _book_late(
-    conn: Connection, item_id: int, job_id: str, model: str, endpoint: str, cost: int
-) -> None:
+def book_late(conn: Connection, request: Any, cost: int) -> None:
+    """Record what the answer cost that nobody waits for any more. request: its row."""
     error = "The answer came when the item was cancelled, or asked in another way."
-    _record(conn, item_id, job_id, model, endpoint, LATE_ANSWER, error, cost)
+    _record(
+        conn, request.work_item_id, request.job_id, request.model, request.endpoint, LATE_ANSWER,
+        error, cost, request.batch_id,
+    )  # fmt: skip  # one row
 
 
 def _record(
@@ -176,6 +188,7 @@ def _record(
     error_class: str,
     error: str,
     cost: int,
+    batch_id: int,
 ) -> None:
     conn.execute(
         insert(attempts).values(
@@ -189,6 +202,7 @@ def _record(
             model=model,
             endpoint=endpoint,
             cost_usd=cost / spend.NUSD,
+            provider_batch_id=batch_id,
         )
     )
 
@@ -234,6 +248,8 @@ _SENT = (
         provider_requests.c.job_id,
         provider_requests.c.model,
         provider_requests.c.endpoint,
+        provider_requests.c.batch_id,
+        provider_requests.c.key,
         provider_requests.c.reserved_nusd,
         provider_requests.c.reserved_on,
         (

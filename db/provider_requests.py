@@ -101,12 +101,14 @@ def submit(
 
 
 def bodies(conn: Connection, batch_id: int) -> Iterator[tuple[int, int, bytes]]:
-    """The requests of a batch, in the order of their ids: id, item, and the body as JSON."""
+    """The requests of a batch, in the order of their ids: id, item, and the body as JSON. Those of
+    forgotten documents are left out."""
     last = 0
     while True:
         rows = conn.execute(_BODIES, {"batch": batch_id, "last": last}).all()
         for row in rows:
-            yield row.id, row.work_item_id, zlib.decompress(row.body)
+            if row.body:
+                yield row.id, row.work_item_id, zlib.decompress(row.body)
         if len(rows) < AT_A_TIME:
             return
         last = rows[-1].id

@@ -18,7 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from ruie.db.item_states import LEASED, NOT_LEASED, PENDING, QUARANTINED, cancel_waiting
+from ruie.db.cancelling import cancel_waiting
+from ruie.db.item_states import LEASED, NOT_LEASED, PENDING, QUARANTINED
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import attempts, chunks, jobs, work_items
 from ruie.db.models import quarantine as quarantined

@@ -22,6 +22,7 @@ from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
 from ruie.db.usage_columns import read_columns, usage_columns
 from ruie.errors import RuieError
+from ruie.modes import Mode
 from ruie.records import Item, Reject
 from ruie.usage import Usage
 
@@ -57,6 +58,8 @@ class NewExtraction:
     finish_reason: str | None = None
     provider_batch_id: int | None = None
     """In which batch at the provider it came (db/provider_batches.py)."""
+    mode: Mode | None = None
+    """How its call was made; None: it was not."""
 
 
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
@@ -169,6 +172,7 @@ def extraction_row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in extraction.rejects],
         "reused_from": extraction.reused_from,
         "provider_batch_id": extraction.provider_batch_id,
+        "mode": extraction.mode,
     }
 
 
@@ -210,6 +214,7 @@ def copy_result(
         "latency_s": 0.0,
         "reused_from": source.reused_from or source.id,
         "provider_batch_id": None,
+        "mode": None,
     }
     for name in ("id", "created_at", "source", "review_id"):
         del values[name]
@@ -259,6 +264,7 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
         endpoint=values["endpoint"],
         usage=read_columns(values),
         cost_usd=values["cost_usd"],
+        provider_batch_id=values["provider_batch_id"],
     )
 
 

@@ -1,4 +1,7 @@
-"""Calls, tokens and cost of the last hour, minute by minute, and how many calls were in flight."""
+"""Calls, tokens and cost of the last hour, minute by minute, and how many calls were in flight.
+
+Calls in batches are left out: they come all at once, and count against no limit of a minute.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from sqlalchemy import (
 
 from ruie.db.models import attempts, extractions
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 
 MINUTES = 60
 MARGIN_S = 120.0
@@ -161,6 +164,7 @@ def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any
             func.sum(took).label("seconds"),
         )
         .where(calls.c.id >= first, calls.c.created_at > utcnow(-60.0 * MINUTES))
+        .where(made_alone(calls))
         .group_by(calls.c.endpoint, calls.c.model, ended, began)
     )
     if calls is extractions:

@@ -52,7 +52,7 @@ SELECT r.record AS record, r.record_id AS record_id, r.extraction_id AS extracti
     x.cost_usd AS cost_usd, x.latency_s AS latency_s, x.raw_output AS raw_output,
     x.reused_from AS reused_from, x.created_at AS created_at, x.cached_tokens AS cached_tokens,
     x.cache_write_tokens AS cache_write_tokens, x.reasoning_tokens AS reasoning_tokens,
-    x.review_id AS review_id
+    x.review_id AS review_id, x.mode AS mode, x.provider_batch_id AS provider_batch_id
 FROM (
     {_provenance("entity", "entities")}
     UNION ALL

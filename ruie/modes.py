@@ -13,6 +13,9 @@ Mode = Literal["standard", "flex", "batch"]
 """flex: half the price, where a provider has it, for a call that may take minutes. batch: likewise,
 for requests that are sent together and answered within hours."""
 MODES: tuple[Mode, ...] = get_args(Mode)
+Fallback = Literal["none", "standard"]
+"""How a job goes on with what a batch has not answered in time: in another batch, or one by one."""
+FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 TIER = "service_tier"
 FLEX_TIMEOUT_S = 900.0
 """How long a call in the tier flex may take, as providers advise:

@@ -81,7 +81,7 @@ class Coordinator:
         self._upkeep = Upkeep(engine, redis, config, self._leading)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
-        self._batches = BatchSender(config)
+        self._batches = BatchSender(engine, config)
         self._away = False
         self.stop = threading.Event()
 

@@ -12,7 +12,7 @@ from ruie.db.jobs import Job, Priority
 from ruie.db.spend import NUSD
 from ruie.decoding import Decoding
 from ruie.errors import UsageError
-from ruie.modes import Mode, in_mode, mode_of
+from ruie.modes import Fallback, Mode, in_mode, mode_of
 from ruie.request_parameters import refusal
 from ruie.settings import Settings
 from ruie.worker.prices import price_of
@@ -40,7 +40,7 @@ class Options(TypedDict, total=False):
     mode: Mode
     """flex: calls are slower and cost half, where the provider has that service tier. batch: they
     are sent together and answered within hours, for half too."""
-    fallback: Literal["none", "standard"]
+    fallback: Fallback
     """Of what a batch has not answered when its time is up: it is asked in another batch, or one
     by one."""
     demonstration_set: int
@@ -61,6 +61,7 @@ class Changes(TypedDict, total=False):
     parameters: Mapping[str, Any]
     """In place of all that it has; the mode stays."""
     mode: Mode
+    fallback: Fallback
     priority: Literal["live", "normal", "backfill"]
 
 
@@ -85,6 +86,7 @@ def job_change(job: Job, changes: Changes, config: Settings) -> JobChange:
         max_tokens=changes.get("max_tokens"),
         stop=changes.get("stop"),
         parameters=parameters,
+        fallback=changes.get("fallback"),
         priority=None if priority is None else Priority[priority.upper()],
     )
 

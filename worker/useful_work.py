@@ -2,7 +2,8 @@
 
 Nothing that has to wait feeds a worker: neither items of paused jobs, nor any while the endpoint is
 away or has asked for a long pause. A limit of the rate feeds as many calls in flight as Little's
-law says: its rate times the time that a call takes.
+law says: its rate times the time that a call takes. Items in batches at the provider feed nobody
+until they are answered; then they are read, and before that built, whatever the limits are.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def useful_processes(
 
 
 def _calls(ready: Ready, usage: Collection[LimitUsage], recent: Collection[RecentCalls]) -> float:
-    """Calls to this model that could be in flight."""
+    """Calls to this model that could be in flight, or answers that could be read."""
+    if ready.batched:
+        return float(ready.items)  # no limit of a minute bounds batches
     limited = [each for each in usage if each.model == ready.model]
     if not limited:  # not called lately, or by the name that the endpoint gives it
         limited = [] if ready.model else list(usage)

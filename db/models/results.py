@@ -90,6 +90,8 @@ class Extraction(Created, Base):
     review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"))
     # The batch at the provider that its answer came in. No foreign key, as for event_id.
     provider_batch_id: Mapped[int | None] = mapped_column(BigInteger)
+    # How its call was made: standard, flex, batch. Null: by an earlier version, or there was none.
+    mode: Mapped[str | None] = mapped_column(String(16))
 
 
 class EntityRow(Base):

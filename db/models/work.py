@@ -122,6 +122,8 @@ class Attempt(Created, Base):
     cached_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     cache_write_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     reasoning_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    # The batch at the provider that it was in. No foreign key, as in extractions.
+    provider_batch_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Quarantined(Created, Base):

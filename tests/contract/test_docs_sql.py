@@ -59,7 +59,8 @@ def test_columns_are_listed_in_their_order(url: str, name: str) -> None:
     if name in metadata.tables:  # in the order of the models: a database has later ones last
         listed, found = sorted(listed), sorted(found)
     assert listed == found
-    assert {kind for _, kind in columns(name)} <= {"text", "integer", "real", "JSON text"}
+    kinds = {kind for _, kind in columns(name)}
+    assert kinds <= {"text", "integer", "real", "JSON text", "bytes"}
 
 
 def test_types_are_those_of_the_values(filled: str) -> None:
@@ -76,7 +77,7 @@ def fits(kind: str, value: Any) -> bool:
     if kind == "JSON text":
         json.loads(value)
     # SQLite keeps a whole number as an integer.
-    allowed = {"integer": (int,), "real": (int, float)}.get(kind, (str,))
+    allowed = {"integer": (int,), "real": (int, float), "bytes": (bytes,)}.get(kind, (str,))
     return isinstance(value, allowed) and (kind != "real" or float(value) == value)
 
 
@@ -86,7 +87,7 @@ def test_types_are_those_of_postgresql(url: str, engine: Engine) -> None:
         return
     kinds = {"int8": "integer", "int4": "integer", "bool": "integer", "text": "text",
              "varchar": "text", "timestamptz": "text", "float8": "real", "numeric": "real",
-             "json": "JSON text"}  # fmt: skip  # a list
+             "json": "JSON text", "bytea": "bytes"}  # fmt: skip  # a list
     with reading(engine) as conn:
         for name in [*VIEWS, *metadata.tables]:
             found = conn.exec_driver_sql(

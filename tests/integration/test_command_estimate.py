@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -67,6 +68,27 @@ def test_for_programs(ask: Run) -> None:
     expected = (0.4 * printed["prompt_tokens"] + 1.6 * printed["completion_tokens"]) / 1e6
     assert printed["cost_usd"] == pytest.approx(expected)
     assert printed["cost_usd"] < printed["most_usd"]
+
+
+def test_the_mode_batch_has_its_price_and_its_batches(ask: Run) -> None:
+    price = '{"m": {"input": 0.4, "output": 1.6, "batch": [0.2, 0.8]}}'
+    options = ("--model", "m", "--mode")
+    standard, batch = (
+        json.loads(ask(*options, mode, "--json", RUIE_LLM_PRICES=price).stdout)
+        for mode in ("standard", "batch")
+    )
+    assert batch["cost_usd"] == pytest.approx(standard["cost_usd"] / 2)
+    assert batch["most_usd"] == pytest.approx(standard["most_usd"] / 2)
+    assert (standard["batches"], standard["batch_days"]) == (None, None)
+    assert (batch["batches"], batch["batch_days"]) == (2, 2)  # events first, then their arguments
+    done = ask(*options, "batch", RUIE_LLM_PRICES=price, RUIE_LLM_BATCH_REQUESTS="8")
+    (calls,) = (line.split() for line in done.stdout.splitlines() if line.startswith("EAE "))
+    number = 3 + math.ceil(int(calls[1]) / 8)
+    assert f"at least {number}, of at most 8 requests each" in done.stdout
+    assert "within 2 days" in done.stdout
+    assert "0.2 USD for a million tokens in, 0.8 out" in done.stdout
+    done = ask(*options, "batch", RUIE_LLM_PRICES='{"m": [0.4, 1.6]}')
+    assert "booked in full: no price is known" in done.stdout
 
 
 def test_the_mode_flex_has_its_price(ask: Run) -> None:

@@ -79,6 +79,7 @@ def test_set_says_what_it_changes_and_what_remains(ruie: Run, database: JobDatab
         "changed": {"priority": {"before": "live", "now": "backfill"}},
         "waiting": 1,
         "leased": 1,
+        "submitted": 0,
         "done": 1,
         "quarantined": 1,
         "own_model": 0,

@@ -58,6 +58,8 @@ def parameters(ruie: Run) -> object:
         ([], "flex", {"service_tier": "flex"}),
         (["--mode", "standard"], "flex", None),
         ([], "standard", None),
+        (["--mode", "batch"], "flex", {"service_tier": "batch"}),
+        ([], "batch", {"service_tier": "batch"}),
         (
             ["--mode", "flex", "--parameters", '{"seed": 1}'],
             "standard",
@@ -65,7 +67,7 @@ def parameters(ruie: Run) -> object:
         ),
     ],
 )
-def test_the_mode_flex_is_a_service_tier(
+def test_a_mode_is_kept_as_a_service_tier(
     ruie: Run, options: list[str], setting: str, kept: object
 ) -> None:
     done = ruie(*ENQUEUE[:-1], *options, RUIE_LLM_MODE=setting)
@@ -73,12 +75,41 @@ def test_the_mode_flex_is_a_service_tier(
     assert parameters(ruie) == kept
 
 
-@pytest.mark.parametrize(
-    ("price", "warned"),
-    [("[1, 4]", True), ('{"input": 1, "output": 4, "flex": [0.5, 2]}', False)],
-)
-def test_a_tier_without_a_price_is_pointed_out(ruie: Run, price: str, warned: bool) -> None:
+@pytest.mark.parametrize("mode", ["flex", "batch"])
+@pytest.mark.parametrize("warned", [True, False])
+def test_a_tier_without_a_price_is_pointed_out(ruie: Run, mode: str, warned: bool) -> None:
+    price = "[1, 4]" if warned else f'{{"input": 1, "output": 4, "{mode}": [0.5, 2]}}'
     prices = {"RUIE_LLM_PRICES": f'{{"m": {price}}}'}
-    done = ruie(*ENQUEUE[:-1], "--mode", "flex", "--model", "m", **prices)
+    done = ruie(*ENQUEUE[:-1], "--mode", mode, "--model", "m", **prices)
     assert done.returncode == 0, done.stderr
-    assert ("no price of the tier flex is known" in done.stderr) == warned
+    assert (f"no price of the tier {mode} is known" in done.stderr) == warned
+
+
+def settings(ruie: Run) -> dict[str, object]:
+    """Of the only job."""
+    stored = ruie("query", "SELECT id, settings FROM jobs", "--format", "json").stdout
+    row = json.loads(stored)
+    return {"id": row["id"], **json.loads(row["settings"])}
+
+
+def test_a_job_falls_back_to_single_calls_where_it_shall(ruie: Run) -> None:
+    done = ruie(*ENQUEUE[:-1], "--mode", "batch", "--fallback", "standard")
+    assert done.returncode == 0, done.stderr
+    assert settings(ruie)["fallback"] == "standard"
+    job = str(settings(ruie)["id"])
+    done = ruie("job", "set", job, "--fallback", "none")
+    assert f"{job}: fallback was standard, is now none" in done.stdout
+    assert "fallback" not in settings(ruie)
+    done = ruie("job", "set", job, "--mode", "standard", "--json")
+    assert json.loads(done.stdout)["changed"]["parameters"]["now"] == {}
+
+
+def test_a_schedule_keeps_how_its_jobs_are_asked(ruie: Run) -> None:
+    done = ruie("schedule", "add", "nightly", "--cron", "0 2 * * *", "--source", "in.txt",
+                "--schema", "news.yaml", "--mode", "batch",
+                "--fallback", "standard")  # fmt: skip  # one command
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(ruie("schedule", "show", "nightly", "--json").stdout)
+    assert (shown["spec"]["options"]["mode"], shown["spec"]["options"]["fallback"]) == (
+        "batch", "standard",
+    )  # fmt: skip  # a pair

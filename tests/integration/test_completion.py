@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.job_database import JobDatabase
+from support.provider_job import ProviderJob
 
+from ruie.db import provider_batches
 from ruie.db.engine import open_engine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -46,6 +48,20 @@ def test_jobs_are_completed_where_a_command_takes_one(ruie: Run, database: JobDa
     shown = completed(ruie, "ruie status ", "zsh")
     assert shown[:3] == ["plain", second, "news of today, running"]
     assert shown[5].startswith("oil \\u001b")
+
+
+def test_open_batches_are_completed(ruie: Run, database: JobDatabase) -> None:
+    job = ProviderJob(database)
+    job.enqueue(["Crude fell."])
+    job.submit()
+    number = job.cut()
+    for line in ("batch show ", "batch cancel "):
+        assert completed(ruie, f"ruie {line}") == [f"plain,{number}"]
+    shown = completed(ruie, "ruie batch cancel ", "zsh")
+    assert shown[:3] == ["plain", str(number), f"{job.id}, preparing"]
+    with database.engine.begin() as conn:
+        assert provider_batches.refused(conn, number, "failed", "no")
+    assert completed(ruie, "ruie batch show ") == []
 
 
 def test_commands_schedules_tables_and_options_are_completed(ruie: Run, upgraded: Path) -> None:

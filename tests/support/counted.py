@@ -59,7 +59,9 @@ def counted(engine: Engine) -> dict[Key, int]:
         found[Key(Total.JOB_CALLS, row["job_id"], model, "answered")] += 1
         found[Key(Total.CALL_MICROSECONDS, model=model)] += round(row["latency_s"] * 1e6)
         within = [repr(bound) for bound in BUCKETS_S if row["latency_s"] <= bound]
-        found[Key(Total.CALL_BUCKET, model=model, kind=within[0] if within else LAST_BUCKET)] += 1
+        if row["provider_batch_id"] is None:  # how long a call in a batch took, nobody knows
+            bucket = within[0] if within else LAST_BUCKET
+            found[Key(Total.CALL_BUCKET, model=model, kind=bucket)] += 1
         for reject in row["rejects"]:
             found[Key(Total.REJECTS, kind=reject["reason"])] += 1
         _usage(found, row)

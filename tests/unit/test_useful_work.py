@@ -50,6 +50,9 @@ def recent(latency_s: float = 2.0, model: str = "small") -> RecentCalls:
         ([SMALL], [usage(pause_s=LONG_PAUSE_S - 1)], [recent()], 63),
         # each model has limits of its own
         ([SMALL, Ready("large", 64)], [usage(most_in_flight=16), usage("large")], [], 5),
+        # requests in batches are built, and their answers read, whatever the limits are
+        ([Ready("small", 64, batched=True)], [usage(per_minute={"r": 1})], [recent()], 4),
+        ([Ready("small", 64, batched=True)], [usage(pause_s=LONG_PAUSE_S + 1)], [recent()], 4),
         # a job that names no model gets the endpoint's first
         ([Ready("", 1000)], [usage(most_in_flight=40)], [recent()], 3),
     ],

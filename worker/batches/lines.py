@@ -130,6 +130,7 @@ def _extraction(job: jobs.Job, read: Read) -> results.NewExtraction:
         # what a late answer cost is booked with the item that it came too late for
         cost_usd=0.0 if read.line.late else read.line.cost_nusd / spend.NUSD,
         provider_batch_id=read.line.batch_id,
+        mode="batch",
     )
 
 
@@ -169,5 +170,6 @@ def _fail(conn: Connection, read: Read, error: CallError, decision: Decision) ->
             raw_output=error.raw_output,
             usage=error.usage or line_usage(read.line.answer) or Usage(),
             cost_usd=read.line.cost_nusd / spend.NUSD,
+            provider_batch_id=read.line.batch_id,
         )
         provider_requests.remove(conn, [read.line.id])

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
-from ruie.modes import is_batch, is_flex
+from ruie.modes import is_batch, is_flex, mode_of
 from ruie.prompts import PROMPT_VERSION
 from ruie.questions import Answer, Question
 from ruie.usage import Usage
@@ -74,7 +74,11 @@ def reread(
     """End an item with what the same prompt was answered before, read for the item's own text, at
     no cost. False: the lease was lost."""
     extraction = replace(
-        _extraction(job, item, answer), endpoint=kept.endpoint, cost_usd=0.0, reused_from=kept.id
+        _extraction(job, item, answer),
+        endpoint=kept.endpoint,
+        cost_usd=0.0,
+        reused_from=kept.id,
+        mode=None,
     )
     return results.save_result(conn, item.leased, extraction, answer.items, roles)
 
@@ -96,6 +100,7 @@ def _extraction(job: jobs.Job, item: BatchItem, answer: Answer) -> results.NewEx
         raw_output=completion.text,
         finish_reason=completion.finish_reason,
         rejects=answer.parsed.rejects,
+        mode=mode_of(answer.question.call.parameters),
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ruie.worker.cli.completing import job_ids
+from ruie.errors import UsageError
+from ruie.worker.cli.batch_lines import batch_age, batch_document, batch_state
+from ruie.worker.cli.completing import job_ids, open_batches
 from ruie.worker.cli.options import json_option
-
-if TYPE_CHECKING:
-    from ruie.db.provider_batches import ProviderBatch
 
 
 @click.group()
@@ -30,7 +28,7 @@ def list_(job: str | None, as_json: bool) -> None:
 
     batches = Client().batches(job)
     if as_json:
-        print_json({"batches": [_document(each) for each in batches]})
+        print_json({"batches": [batch_document(each) for each in batches]})
         return
     if not batches:
         click.echo("no batches")
@@ -41,11 +39,11 @@ def list_(job: str | None, as_json: bool) -> None:
             str(each.id),
             each.scope,
             each.model,
-            _state(each),
+            batch_state(each),
             each.requests,
             each.answered,
             each.failed,
-            _age(each),
+            batch_age(each),
             each.error or "",
         ]
         for each in batches
@@ -54,14 +52,14 @@ def list_(job: str | None, as_json: bool) -> None:
 
 
 @batch.command()
-@click.argument("number", type=int, metavar="BATCH")
+@click.argument("number", type=int, metavar="BATCH", shell_complete=open_batches)
 @json_option
 def show(number: int, as_json: bool) -> None:
     """Show all that is known about one BATCH."""
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, print_json, table
 
-    found = _document(Client().batch(number))
+    found = batch_document(Client().batch(number))
     if as_json:
         print_json(found)
         return
@@ -70,7 +68,7 @@ def show(number: int, as_json: bool) -> None:
 
 
 @batch.command()
-@click.argument("number", type=int, metavar="BATCH")
+@click.argument("number", type=int, metavar="BATCH", shell_complete=open_batches)
 def cancel(number: int) -> None:
     """Cancel a BATCH: what it has answered is recorded, and its jobs pause."""
     from ruie.worker.client import Client
@@ -101,12 +99,14 @@ def write(job: str, output: Path) -> None:
 
 
 @batch.command()
-@click.argument("results", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("results", type=click.Path(path_type=Path, dir_okay=False))
 def read(results: Path) -> None:
     """Read the RESULTS of a batch file, as `vllm run-batch -o` writes them."""
     from ruie.worker.client import Client
     from ruie.worker.provider_batches.by_hand import read_results
 
+    if not results.exists():
+        raise UsageError(f"{results} does not exist.", "Name the file that `run-batch -o` wrote.")
     with Client() as client:
         read_ = read_results(client.engine, client.config, results)
     click.echo(
@@ -118,25 +118,6 @@ def read(results: Path) -> None:
             f"batch {number}: {missing:,} requests have no line;"
             f" `ruie batch cancel {number}` sends them again"
         )
-
-
-def _state(batch: ProviderBatch) -> str:
-    words = batch.state
-    if batch.cancelling and batch.state in ("preparing", "submitting", "running"):
-        words = "cancelling"
-    if batch.state == "running" and batch.provider_state not in (None, "", "running"):
-        words = f"{words} ({batch.provider_state})"
-    return words if batch.doubles is None else f"{words}, doubles {batch.doubles}"
-
-
-def _age(batch: ProviderBatch) -> str:
-    from ruie.worker.terminal import duration
-
-    return "" if batch.since_s is None else duration(batch.since_s)
-
-
-def _document(batch: ProviderBatch) -> dict[str, Any]:
-    return {name: value for name, value in asdict(batch).items() if name not in ("due", "since_s")}
 
 
 def _written(value: Any) -> str:

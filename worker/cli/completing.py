@@ -1,4 +1,5 @@
-"""What a shell completes beside commands and options: ids of jobs, names of schedules and tables.
+"""What a shell completes beside commands and options: ids of jobs, numbers of batches, names of
+schedules and tables.
 
 A completion says nothing of what goes wrong: where there is no database, it offers nothing.
 """
@@ -52,6 +53,15 @@ def job_ids(conn: Connection) -> list[tuple[str, str]]:
     from ruie.db.jobs import list_jobs
 
     return [(job.id, _line(f"{job.name}, {job.state}")) for job in list_jobs(conn, limit=OFFERED)]
+
+
+@_from_database
+def open_batches(conn: Connection) -> list[tuple[str, str]]:
+    """The numbers of batches that are not over, with whose they are and their states."""
+    from ruie.db.provider_batches import listed
+
+    found = [each for each in listed(conn) if each.state not in ("done", "failed")]
+    return [(str(each.id), _line(f"{each.scope}, {each.state}")) for each in found[-OFFERED:]]
 
 
 @_from_database

@@ -86,17 +86,18 @@ def enqueue(
 
 
 def _warn_of_price(client: Client, options: Options) -> None:
-    """Where the tier flex was asked for and may well cost nothing less."""
+    """Where the tier flex or batches were asked for and may well cost nothing less."""
     from ruie.worker.prices import price_of
 
     config = client.config
-    if (options.get("mode") or config.llm_mode) != "flex":
+    mode = options.get("mode") or config.llm_mode
+    if mode == "standard":
         return
     model = options.get("model") or config.llm_model
     price = price_of(model, config.llm_prices, config.llm_base_url)
-    if price is not None and "flex" not in price.tiers:
+    if price is not None and mode not in price.tiers:
         click.echo(
-            f"For {model} no price of the tier flex is known: it is booked at the full price. "
+            f"For {model} no price of the tier {mode} is known: it is booked at the full price. "
             "RUIE_LLM_PRICES can state it (docs/settings.md).",
             err=True,
         )

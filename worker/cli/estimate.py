@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("task", "calls", "paid before", "tokens in", "±", "tokens out", "at most")
 TOTALS = ("calls", "paid_before", "prompt_tokens", "prompt_spread", "completion_tokens",
-          "most_completion_tokens", "cost_usd", "most_usd")  # fmt: skip  # JSON keys
+          "most_completion_tokens", "cost_usd", "most_usd", "batches",
+          "batch_days")  # fmt: skip  # JSON keys
 
 
 @click.command()
@@ -130,8 +131,9 @@ def _notes(result: Estimate) -> list[tuple[str, str]]:
             ("price", _price(price)),
         ]  # fmt: skip  # a line each
         if result.tier:
-            flex = price.tiers.get(result.tier)
-            notes.append(("flex", _price(flex) if flex else "booked in full: no price is known"))
+            own = price.tiers.get(result.tier)
+            notes.append((result.tier, _price(own) if own else "booked in full: no price is known"))
+    notes += _batches(result)
     called = [task for task in result.tasks if task.calls]
     notes += _grouped("calls", [(task, task.calls_from) for task in result.tasks])
     if called:
@@ -140,6 +142,26 @@ def _notes(result: Estimate) -> list[tuple[str, str]]:
         notes.append(("tokens in", f"prompts of {built} (seed {result.seed}), {how}"))
     notes += _grouped("tokens out", [(task, task.completion_from) for task in called])
     return notes
+
+
+def _batches(result: Estimate) -> list[tuple[str, str]]:
+    """Into how many batches its requests go, and how long they may take."""
+    from ruie.worker.terminal import counted
+
+    if not result.batches:
+        return []
+    size = f"at least {result.batches:,}, of at most {result.batch_requests:,} requests each"
+    if result.batch_tokens:
+        size += f", {result.batch_tokens:,} input tokens at a time"
+    days = "a day" if result.batch_days == 1 else counted(result.batch_days or 0, "day")
+    return [
+        ("batches", f"{size} (RUIE_LLM_BATCH_REQUESTS, RUIE_LLM_BATCH_TOKENS)"),
+        (
+            "time",
+            f"within {days}, if the provider answers each batch within one;"
+            " limits of calls a minute do not hold for them",
+        ),
+    ]
 
 
 def _price(price: Price) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ruie.modes import MODES, Mode
+from ruie.modes import MODES, Fallback, Mode
 from ruie.worker.cli.completing import job_ids
-from ruie.worker.cli.options import json_object, json_option
+from ruie.worker.cli.options import fallback_option, json_object, json_option
 
 if TYPE_CHECKING:
     from ruie.db.job_changes import ChangedJob
@@ -94,6 +94,7 @@ def _priority(number: int) -> str:
     type=click.Choice(MODES),
     help="flex, batch: slower, at half the price; default: the job's own.",
 )
+@fallback_option
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, tokens.")
 @click.option("--stop", metavar="JSON", help="Stop sequences, a JSON list; [] for none.")
 @click.option(
@@ -108,6 +109,7 @@ def set_(
     model: str | None,
     parameters: str | None,
     mode: Mode | None,
+    fallback: Fallback | None,
     max_tokens: int | None,
     stop: str | None,
     priority: Literal["live", "normal", "backfill"] | None,
@@ -127,6 +129,8 @@ def set_(
         changes["parameters"] = json_object(parameters)
     if mode is not None:
         changes["mode"] = mode
+    if fallback is not None:
+        changes["fallback"] = fallback
     if max_tokens is not None:
         changes["max_tokens"] = max_tokens
     if stop is not None:
@@ -157,7 +161,7 @@ def _stop_sequences(written: str) -> list[str]:
 
 
 def _changed_document(done: ChangedJob) -> dict[str, Any]:
-    counts = ("waiting", "leased", "done", "quarantined", "own_model")
+    counts = ("waiting", "leased", "submitted", "done", "quarantined", "own_model")
     return {
         "job_id": done.job.id,
         "state": done.job.state,
@@ -192,6 +196,9 @@ def _print(done: ChangedJob) -> None:
     click.echo(f"already answered: {counted(done.done, 'item')}, whose records stay")
     if done.leased:
         click.echo(f"in progress, with the former settings: {counted(done.leased, 'item')}")
+    if done.submitted:
+        items = counted(done.submitted, "item")
+        click.echo(f"in batches at the provider, or waiting for one: {items}")
     if done.own_model and "model" in done.changed:
         click.echo(f"with the model of `ruie retry --model`: {counted(done.own_model, 'item')}")
     if done.quarantined:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import click
 
-from ruie.modes import MODES, Mode
+from ruie.modes import FALLBACKS, MODES, Fallback, Mode
 
 if TYPE_CHECKING:
     from ruie.worker.client import Options
@@ -72,6 +72,11 @@ mode_option = click.option(
     type=click.Choice(MODES),
     help="flex, batch: slower, at half the price; default: RUIE_LLM_MODE.",
 )
+fallback_option = click.option(
+    "--fallback",
+    type=click.Choice(FALLBACKS),
+    help="Where a batch is late, with standard: the rest is asked one by one; default: none.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -96,7 +101,8 @@ def model_option(default: str = "RUIE_LLM_MODEL") -> Decorator:
 
 
 def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
-    """Adds --model, --cap, --priority, --context, --parameters and --mode, as `options`."""
+    """Adds --model, --cap, --priority, --context, --parameters, --mode and --fallback, as
+    `options`."""
     options = (
         model_option(default_model),
         click.option(
@@ -115,6 +121,7 @@ def job_options(default_model: str = "RUIE_LLM_MODEL") -> Decorator:
             help='Parameters of each request: \'{"reasoning_effort": "low"}\'.',
         ),
         mode_option,
+        fallback_option,
     )
     return _gathered("options", options, _options)
 
@@ -126,6 +133,7 @@ def _options(
     context: str,
     parameters: str | None,
     mode: Mode | None,
+    fallback: Fallback | None,
 ) -> Options:
     """Only what was given: a schedule stores it."""
     options: Options = {"priority": priority}
@@ -139,6 +147,8 @@ def _options(
         options["parameters"] = json_object(parameters)
     if mode is not None:
         options["mode"] = mode
+    if fallback is not None:
+        options["fallback"] = fallback
     return options
 
 

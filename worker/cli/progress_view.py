@@ -8,8 +8,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ruie.worker.cli.batch_lines import batch_line
 from ruie.worker.cli.given_up import most
-from ruie.worker.terminal import duration, percent, table
+from ruie.worker.terminal import counted, duration, percent, table
 
 if TYPE_CHECKING:
     from ruie.db.progress import JobProgress
@@ -23,6 +24,8 @@ def state(progress: JobProgress) -> Text:
     done was given up: in red where that is more than is tolerated."""
     if not progress.enqueued and progress.state in ("running", "paused"):
         return Text(f"{progress.state}, enqueueing")
+    if progress.state == "running" and progress.submitted:
+        return Text(f"running, {progress.submitted:,} in batches")
     if progress.state == "done" and progress.quarantined:
         given_up = f"done, {percent(progress.quarantined_share)} given up"
         return Text(given_up, style="yellow" if progress.ok else "red")
@@ -62,14 +65,11 @@ def detail(shown: JobStatus) -> Group:
     lines.add_column(overflow="fold")
     for name, value in _lines(shown):
         lines.add_row(name, value)
-    tasks = table(
-        ("task", "items", "done", "pending", "leased", "retry", "quarantined", "cancelled"),
-        [
-            (str(t.task), t.items, t.done, t.pending, t.leased, t.retry, t.quarantined, t.cancelled)
-            for t in progress.tasks
-        ],
-    )
-    return Group(head, bar, lines, "", tasks)
+    columns = ["items", "done", "pending", "leased", "retry", "quarantined", "cancelled"]
+    if progress.submitted:  # the line is full without
+        columns.insert(4, "submitted")
+    rows = [[str(t.task), *(getattr(t, name) for name in columns)] for t in progress.tasks]
+    return Group(head, bar, lines, "", table(["task", *columns], rows))
 
 
 def _lines(shown: JobStatus) -> list[tuple[str, Text]]:
@@ -81,6 +81,9 @@ def _lines(shown: JobStatus) -> list[tuple[str, Text]]:
         lines.append(("speed", f"{rate} items a minute" if rate else "no item has ended lately"))
         if shown.seconds_left is not None:
             lines.append(("left", f"about {duration(shown.seconds_left)}"))
+    if shown.requests_waiting:
+        lines.append(("waiting", f"{counted(shown.requests_waiting, 'request')} for a batch"))
+    lines += [(f"batch {each.id}", batch_line(each)) for each in shown.batches]
     if progress.quarantined:
         share = percent(progress.quarantined_share)
         lines.append(

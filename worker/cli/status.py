@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ruie.worker.cli.batch_lines import batch_document
 from ruie.worker.cli.completing import job_ids
 from ruie.worker.cli.endpoint_state import (
     away_document,
@@ -150,7 +151,7 @@ def _print_json(client: Client, job: str | None) -> None:
 
 def plain(progress: JobProgress) -> dict[str, Any]:
     """A job's progress as one JSON object."""
-    names = ("items", "open", "done", "quarantined", "quarantined_share", "ok")
+    names = ("items", "open", "submitted", "done", "quarantined", "quarantined_share", "ok")
     return asdict(progress) | {name: getattr(progress, name) for name in names}
 
 
@@ -162,6 +163,8 @@ def _lively(shown: JobStatus) -> dict[str, Any]:
         "rate_per_minute": shown.rate,
         "seconds_left": shown.seconds_left,
         "quarantined_by_class": shown.given_up,
+        "batches": [batch_document(each) for each in shown.batches],
+        "requests_waiting": shown.requests_waiting,
         "last_error": last and asdict(last) | {"at": last.at.isoformat()},
     }
 

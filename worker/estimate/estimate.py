@@ -24,6 +24,7 @@ from ruie.decoding import Decoding
 from ruie.extractor import Extractor
 from ruie.llm import connect
 from ruie.llm.profile import GRAMMARS
+from ruie.modes import Mode
 from ruie.packaged import packaged_llm
 from ruie.parsing import OutputForm
 from ruie.records import Demonstration, Task
@@ -52,7 +53,7 @@ def estimate(
     *,
     chunker: Chunker,
     context: str = "",
-    mode: str = "standard",
+    mode: Mode = "standard",
     sample: int = 200,
     seed: int = 0,
     added: Sequence[Demonstration] | None = None,
@@ -99,6 +100,8 @@ def estimate(
         tokens_from=counter.method,
         price=price_of(model, config.llm_prices, config.llm_base_url),
         mode=mode,
+        batch_requests=config.llm_batch_requests,
+        batch_tokens=config.llm_batch_tokens,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ruie.db.jobs import NewInputError
+from ruie.modes import Mode
 from ruie.records import Task
 from ruie.worker.prices import Price, cost_nusd
 
@@ -51,8 +52,11 @@ class Estimate:
     """How prompt tokens were counted, in words."""
     price: Price | None
     """None where none is known."""
-    mode: str = "standard"
-    """standard or flex."""
+    mode: Mode = "standard"
+    batch_requests: int = 10_000
+    """The most requests of a batch at the provider."""
+    batch_tokens: int = 0
+    """The most input tokens in all batches there at a time; 0: as many as it takes."""
 
     @property
     def cost_usd(self) -> float | None:
@@ -65,13 +69,41 @@ class Estimate:
         that fail and are made again are not included. A call in the tier flex may be charged in
         full: the answer says so."""
         tokens = self.prompt_tokens + self.prompt_spread, self.most_completion_tokens
-        costs = [self._cost(*tokens, tier) for tier in ("", self.tier)]
+        tiers = ("", self.tier) if self.tier == "flex" else (self.tier,)
+        costs = [self._cost(*tokens, tier) for tier in tiers]
         return max((cost for cost in costs if cost is not None), default=None)
 
     @property
     def tier(self) -> str:
-        """The service tier, or ""."""
-        return "flex" if self.mode == "flex" else ""
+        """The tier under which its prices are listed, or ""."""
+        return "" if self.mode == "standard" else self.mode
+
+    @property
+    def batches(self) -> int | None:
+        """In the mode batch, the least number of batches that its requests make; else None."""
+        if self.mode != "batch":
+            return None
+        return sum(max(-(-calls // self.batch_requests), rounds) for calls, rounds in self._stages)
+
+    @property
+    def batch_days(self) -> int | None:
+        """In the mode batch, days within which it is answered, if the provider answers each batch
+        in one; else None. Arguments of events are asked for when the events are known, and what
+        is above `batch_tokens` when there is room."""
+        return sum(rounds for _, rounds in self._stages) if self.mode == "batch" else None
+
+    @property
+    def _stages(self) -> list[tuple[int, int]]:
+        """Of what can be asked at once and then of what follows from it, where there is any: its
+        requests, and how often its batches have to wait for room."""
+        stages = []
+        for follows in (False, True):
+            tasks = [each for each in self.tasks if (each.task is Task.EAE) is follows]
+            if calls := sum(each.calls for each in tasks):
+                tokens = sum(each.prompt_tokens for each in tasks)
+                rounds = -(-tokens // self.batch_tokens) if self.batch_tokens else 1
+                stages.append((calls, max(1, rounds)))
+        return stages
 
     def _cost(self, prompt_tokens: int, completion_tokens: int, tier: str) -> float | None:
         if self.price is None:

@@ -2,8 +2,9 @@
 
 Every call leaves a row: an extraction, a failed attempt, or, while it is in flight, its lease. The
 coordinator puts them back into the limits' windows before it marks Redis as whole; until then
-every worker waits. What is not known exactly is overestimated: every leased item counts as a call
-made now, and a call without a recorded endpoint counts at each endpoint that was called lately.
+every worker waits. Calls in batches at the provider count against no limit of a minute, and are
+left out. What is not known exactly is overestimated: every leased item counts as a call made now,
+and a call without a recorded endpoint counts at each endpoint that was called lately.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from ruie.db.item_states import LEASED
 from ruie.db.models import attempts, extractions, jobs, work_items
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.usage_columns import FROM_MODEL, made_alone
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.types import EXPIRE_S, SLOTS_PER_S, WINDOW_S, keys
 
@@ -76,7 +77,11 @@ def _recent(calls: Table) -> Select[Any]:
         calls.c.created_at,
         calls.c.prompt_tokens,
         calls.c.completion_tokens,
-    ).where(calls.c.id > newest - RECENT_ROWS, calls.c.created_at > utcnow(-WINDOW_S - 1.0))
+    ).where(
+        calls.c.id > newest - RECENT_ROWS,
+        calls.c.created_at > utcnow(-WINDOW_S - 1.0),
+        made_alone(calls),
+    )
     if calls is extractions:
         query = query.where(calls.c.reused_from.is_(None), FROM_MODEL)
     return query

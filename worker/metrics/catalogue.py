@@ -117,6 +117,20 @@ FLEET = (
         "schedule_lag_seconds", "schedule",
         "since when a run is due that has not begun, 0 where none is",
     ),
+    _gauge("provider_batches", "state", "batches at a provider that are not over"),
+    _gauge(
+        "provider_batch_oldest_seconds", "",
+        "for how long a provider has had a batch that it has not answered, the longest",
+    ),
+    _gauge(
+        "provider_batch_overdue_seconds", "",
+        "by how much that is longer than RUIE_LLM_BATCH_DEADLINE_H, 0 where it is not",
+    ),
+    _gauge(
+        "provider_batch_unconfirmed_seconds", "",
+        "for how long nobody has known whether a batch was created, the longest",
+    ),
+    _gauge("provider_requests_waiting", "", "requests that wait to be sent in a batch"),
     _gauge("totals_rows_behind", "", "rows that the totals have not counted yet"),
 )  # fmt: skip  # one metric after the other
 """Of the fleet now."""

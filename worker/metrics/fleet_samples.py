@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from ruie import __version__
 from ruie.db import fleet, processes
+from ruie.db.batch_standing import BatchStanding, batch_standing
 from ruie.db.fold import count_unfolded
 from ruie.db.models import PROCESS_KINDS
 from ruie.db.totals import Totals, read_totals
@@ -34,6 +35,7 @@ class FleetReading:
     lags: dict[str, float]
     recent: Sequence[fleet.RecentCalls]
     ready: Sequence[fleet.Ready]
+    batches: BatchStanding
 
 
 def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
@@ -53,6 +55,7 @@ def read_fleet(conn: Connection, window: int, now: datetime) -> FleetReading:
         fleet.schedule_lags(conn, now),
         fleet.recent_calls(conn),
         fleet.ready(conn, jobs, window),
+        batch_standing(conn),
     )
 
 
@@ -74,3 +77,14 @@ def add_fleet(
         families.add("ruie_endpoint_away_seconds", each.away_s or 0.0, llm_endpoint=each.url)
     for name, lag_s in found.lags.items():
         families.add("ruie_schedule_lag_seconds", lag_s, schedule=name)
+    _add_batches(families, found.batches, config.llm_batch_deadline_h * 3600)
+
+
+def _add_batches(families: Families, batches: BatchStanding, deadline_s: float) -> None:
+    for state, number in batches.by_state.items():
+        families.add("ruie_provider_batches", number, state=state)
+    families.add("ruie_provider_batch_oldest_seconds", batches.oldest_s)
+    overdue_s = max(0.0, batches.oldest_s - deadline_s)
+    families.add("ruie_provider_batch_overdue_seconds", overdue_s)
+    families.add("ruie_provider_batch_unconfirmed_seconds", batches.unconfirmed_s)
+    families.add("ruie_provider_requests_waiting", batches.requests_waiting)

@@ -72,9 +72,13 @@ async def book_double(
 def _book(conn: Connection, batch_id: int, costs: dict[int, int]) -> None:
     if not provider_batches.harvested(conn, batch_id):
         return
+    error = "The provider made two batches of one, and this call is in the second."
+    more = 0  # of items that are gone since, with a document that was forgotten
     for item, cost in costs.items():
-        error = "The provider made two batches of one, and this call is in the second."
-        provider_lines.book(conn, item, DOUBLED, error, cost)
+        booked = provider_lines.book(conn, item, DOUBLED, error, cost + more, batch_id)
+        more = 0 if booked else cost + more
+    if more:
+        log.error("batch %d: %d billionths of a US dollar are of no item any more", batch_id, more)
 
 
 def _store(conn: Connection, batch_id: int, lines: list[provider_lines.Line]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
+from functools import partial
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from ruie.db import batch_jobs, provider_batches, provider_lines, provider_requests
 from ruie.db.batch_cutting import BatchLimits, Waiting, cut
-from ruie.db.engine import open_engine
+from ruie.db.engine import open_engine, reading
 from ruie.db.leadership import NotLeadingError
 from ruie.db.outage import error_text
 from ruie.db.provider_batches import ProviderBatch
@@ -26,24 +29,34 @@ log = logging.getLogger("ruie.batches")
 
 ROUND_S = 1.0
 AFTER_FAILURE_S = 5.0
+AFTER_ERROR_S = 60.0
 AT_ONCE = 4
 """Batches with which something is done at the same time: files are large."""
 Lead = tuple[str, int]
 
 
 class BatchSender:
-    """Deals with batches in a thread of its own, for as long as its process leads."""
+    """Deals with batches in a thread of its own, for as long as its process leads and there are
+    any."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, engine: Engine, config: Settings) -> None:
+        self._engine = engine
         self._config = config
+        self._look_from = 0.0
         self._thread: threading.Thread | None = None
         self._lead: Lead | None = None
         self._stop = threading.Event()
 
     def lead(self, lead: Lead) -> None:
-        """Called in every round of the leader; begins where nothing runs yet."""
+        """Called in every round of the leader; begins where there is work and nothing runs yet."""
         self._lead = lead
-        if self._thread is None or not self._thread.is_alive():
+        now = time.monotonic()
+        if (self._thread is not None and self._thread.is_alive()) or now < self._look_from:
+            return
+        self._look_from = now + ROUND_S
+        with reading(self._engine) as conn:
+            there_is_work = batch_jobs.any_work(conn)
+        if there_is_work:
             self._thread = threading.Thread(
                 target=self._work, args=(lead,), name="ruie-provider-batches", daemon=True
             )
@@ -60,8 +73,9 @@ class BatchSender:
             asyncio.run(self._run(lead))
         except NotLeadingError:
             log.info("another coordinator leads, and deals with the batches")
-        except Exception as error:  # the next round of the coordinator begins anew
+        except Exception as error:  # a later round of the coordinator begins anew
             log.warning("batches cannot be dealt with: %s", error_text(error))
+            self._look_from = time.monotonic() + AFTER_FAILURE_S
 
     async def _run(self, lead: Lead) -> None:
         engine = open_engine(self._config.database_url)
@@ -72,7 +86,8 @@ class BatchSender:
             advance = Advance(fenced, engine, service, self._config)
             rounds = _Rounds(fenced, advance, service, self._config)
             while not self._stop.is_set() and self._lead == lead:
-                await rounds.round()
+                if not await rounds.round():
+                    break
                 await asyncio.sleep(ROUND_S)
             await rounds.finish()
         finally:
@@ -98,8 +113,9 @@ class _Rounds:
         self._waiting = Waiting(self._limits.requests, config.llm_batch_wait_s)
         self._sends = batch_form(config) is not BatchForm.FILE
 
-    async def round(self) -> None:
-        """Raises `NotLeadingError`, and what the database does."""
+    async def round(self) -> bool:
+        """Whether there is more to do, now or later. Raises `NotLeadingError`, and what the
+        database does."""
         for batch_id, task in list(self._steps.items()):
             if task.done():
                 del self._steps[batch_id]
@@ -107,19 +123,33 @@ class _Rounds:
         if await self._store.read(provider_requests.any_waiting):
             while await self._store.write(self._put_together):
                 pass
-        due = [each for each in await self._store.read(provider_batches.open_batches) if each.due]
+        there = await self._store.read(provider_batches.open_batches)
+        due = [each for each in there if each.due]
         if due:
             await self._store.write(provider_batches.cancel_unwanted)
         for batch in due:
             if batch.id not in self._steps and len(self._steps) < AT_ONCE:
                 self._steps[batch.id] = asyncio.create_task(self._step(batch))
+        return bool(there) or await self._store.read(batch_jobs.any_work)
 
     async def finish(self) -> None:
         """Wait for the steps that are under way."""
         await asyncio.gather(*self._steps.values(), return_exceptions=True)
 
     async def _step(self, batch: ProviderBatch) -> None:
-        await self._advance.step(batch)
+        try:
+            await self._advance.step(batch)
+        except (NotLeadingError, DBAPIError):
+            raise
+        except Exception as error:  # an error of ours holds up this batch, and no other
+            log.error("batch %d cannot be dealt with", batch.id, exc_info=error)
+            again = partial(
+                provider_batches.look_again,
+                batch_id=batch.id,
+                delay_s=AFTER_ERROR_S,
+                error=f"{type(error).__name__}: {error}",
+            )
+            await self._store.write(again)
 
     def _put_together(self, conn: Connection) -> bool:
         """Whether there may be more to do."""

@@ -13,8 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruie.db.activity import alive
+from ruie.db.batch_standing import count_waiting
 from ruie.db.engine import reading, shown_url
 from ruie.db.holders import waiting
+from ruie.db.provider_batches import listed
 from ruie.db.targets import ModelStanding
 from ruie.db.throughput import Hour, last_hour
 from ruie.secrets import masked
@@ -73,6 +75,8 @@ def _now(web: Door) -> dict[str, Any]:
             "alive": now,
             "processes": read_processes(conn, now.coordinator),
             "waiting": waiting(conn),
+            "batches": listed(conn, only_open=True),
+            "requests_waiting": count_waiting(conn),
         }
         hours = last_hour(conn)
     values["targets"], values["redis"] = _targets(web, hours)

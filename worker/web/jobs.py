@@ -16,6 +16,7 @@ from ruie.db.models import JOB_STATES
 from ruie.db.quarantine import count_quarantined, get_quarantined
 from ruie.db.throughput import last_hour, together
 from ruie.errors import UsageError
+from ruie.modes import mode_of
 from ruie.worker.job_status import JobStatus, job_status
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
@@ -58,6 +59,7 @@ def one(request: Request) -> Response:
     _hour(web, job.id, at_once)  # it is read while the other is counted
     values: dict[str, Any] = {
         "job": job,
+        "mode": mode_of(job.settings.decoding.parameters),
         "status": _soon(web, job.id, SOON_S),
         "committed_usd": web.client.committed_usd(job.id),
         "curve": _hour(web, job.id, at_once),
@@ -132,6 +134,15 @@ def retry(request: Request) -> Response:
     return _done(request, f"{count:,} items are tried again.")
 
 
+def cancel_batch(request: Request) -> Response:
+    """Cancel a batch at the provider."""
+    batch = door(request).client.cancel_batch(request.path_params["batch"])
+    return _done(
+        request,
+        f"Batch {batch.id} is cancelled, and the job paused: what is answered by then is recorded.",
+    )
+
+
 def quarantined(request: Request) -> Response:
     """The items that were given up."""
     web = door(request)
@@ -181,6 +192,12 @@ ROUTES = [
     Route("/jobs/{job_id}/pause", pause, name="job_pause", methods=["POST"]),
     Route("/jobs/{job_id}/resume", resume, name="job_resume", methods=["POST"]),
     Route("/jobs/{job_id}/cancel", cancel, name="job_cancel", methods=["POST"]),
+    Route(
+        "/jobs/{job_id}/batches/{batch:int}/cancel",
+        cancel_batch,
+        name="batch_cancel",
+        methods=["POST"],
+    ),
     Route("/jobs/{job_id}/cap", cap, name="job_cap", methods=["POST"]),
     Route("/jobs/{job_id}/retry", retry, name="job_retry", methods=["POST"]),
     Route("/jobs/{job_id}/quarantine", quarantined, name="quarantine"),
