@@ -57,6 +57,7 @@ def batches(scene: Scene, provider: BatchProvider) -> BatchScene:
     return made
 
 
+@pytest.mark.scene("other forms: batch not confirmed")
 def test_a_job_and_a_create_whose_answer_is_lost(batches: BatchScene, form: str) -> None:
     batches.faults(Fault("create lost", most=1))
     batches.enqueue()
@@ -65,6 +66,7 @@ def test_a_job_and_a_create_whose_answer_is_lost(batches: BatchScene, form: str)
     assert audit.doubled_by_provider() == 0
 
 
+@pytest.mark.scene("other forms: provider of batches")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
@@ -85,6 +87,7 @@ def test_what_a_provider_does(batches: BatchScene, fault: Fault) -> None:
         assert audit.booked() == audit.bill()
 
 
+@pytest.mark.scene("other forms: requests fail")
 @pytest.mark.slow
 def test_requests_that_fail(batches: BatchScene) -> None:
     batches.scene.behave(faults=0.3, kinds=("500", "429 bare", "503", "length"), most=1)
@@ -92,6 +95,7 @@ def test_requests_that_fail(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("other forms: coordinator killed")
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["create", "poll"])
 def test_the_coordinator_is_killed(batches: BatchScene, asked: str) -> None:
@@ -103,6 +107,7 @@ def test_the_coordinator_is_killed(batches: BatchScene, asked: str) -> None:
     batches.end()
 
 
+@pytest.mark.scene("other forms: batch cancelled")
 @pytest.mark.slow
 def test_a_batch_is_cancelled(batches: BatchScene) -> None:
     """What it has done by then is recorded, also where it goes on regardless."""
@@ -119,6 +124,7 @@ def test_a_batch_is_cancelled(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("others use the account")
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["anthropic"], indirect=True, scope="module")
 def test_others_use_the_account(batches: BatchScene) -> None:

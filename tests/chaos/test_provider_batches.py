@@ -17,6 +17,8 @@ from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db import job_states
 
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BatchProvider]:
@@ -50,12 +52,18 @@ def batches(scene: Scene, provider: BatchProvider) -> BatchScene:
     return made
 
 
+@pytest.mark.scene("a job in batches")
+@pytest.mark.slow
 def test_a_job_in_batches(batches: BatchScene) -> None:
     batches.enqueue()
     batches.end()
 
 
-@pytest.mark.parametrize("how", ["lost", "lost hang", "lost 502", "cut", "500"])
+@pytest.mark.scene("batch not confirmed")
+@pytest.mark.parametrize(
+    "how",
+    ["lost", *(pytest.param(how, marks=SLOW) for how in ("lost hang", "lost 502", "cut", "500"))],
+)
 def test_a_create_whose_answer_is_lost(batches: BatchScene, how: str) -> None:
     """The provider has the batch, or has not, and nobody knows: it is sought before anything is
     sent again."""
@@ -65,6 +73,8 @@ def test_a_create_whose_answer_is_lost(batches: BatchScene, how: str) -> None:
     assert audit.doubled_by_provider() == 0
 
 
+@pytest.mark.scene("batch created late")
+@pytest.mark.slow
 def test_a_create_that_is_carried_out_long_after(batches: BatchScene) -> None:
     """When it has been sought in vain and is sent again, the first can make no batch any more."""
     batches.faults(Fault("create late", most=2, seconds=7.0))
@@ -72,6 +82,8 @@ def test_a_create_that_is_carried_out_long_after(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("batch made twice")
+@pytest.mark.slow
 def test_a_provider_that_makes_two_of_one(batches: BatchScene) -> None:
     batches.faults(Fault("twice", most=2))
     batches.enqueue()
@@ -79,6 +91,8 @@ def test_a_provider_that_makes_two_of_one(batches: BatchScene) -> None:
     assert audit.booked() == audit.bill()
 
 
+@pytest.mark.scene("provider of batches")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -95,12 +109,15 @@ def test_what_a_provider_does(batches: BatchScene, fault: Fault) -> None:
     batches.end()
 
 
+@pytest.mark.scene("requests of batches fail")
+@pytest.mark.slow
 def test_requests_that_fail(batches: BatchScene) -> None:
     batches.scene.behave(faults=0.3, kinds=("500", "429 bare", "503", "length"), most=1)
     batches.enqueue()
     batches.end()
 
 
+@pytest.mark.scene("cap with batches")
 def test_a_cap(batches: BatchScene) -> None:
     """Batches are as large as the cap leaves room for; it pauses, and goes on when it is raised."""
     batches.enqueue(cap_usd=0.004)
@@ -112,13 +129,14 @@ def test_a_cap(batches: BatchScene) -> None:
     batches.end(cap_nusd=10**9)
 
 
+@pytest.mark.scene("coordinator of batches killed")
 @pytest.mark.parametrize(
     ("fault", "asked"),
     [
-        (Fault("upload slow", most=1, seconds=1.0), "upload"),
+        pytest.param(Fault("upload slow", most=1, seconds=1.0), "upload", marks=SLOW),
         (Fault("create slow", most=1, seconds=1.0), "create"),
-        (Fault("content slow", most=1, seconds=1.0), "content"),
-        (Fault("delete slow", most=1, seconds=1.0), "delete"),
+        pytest.param(Fault("content slow", most=1, seconds=1.0), "content", marks=SLOW),
+        pytest.param(Fault("delete slow", most=1, seconds=1.0), "delete", marks=SLOW),
     ],
     ids=("upload", "create", "harvest", "clearing"),
 )
@@ -131,6 +149,8 @@ def test_the_coordinator_is_killed(batches: BatchScene, fault: Fault, asked: str
     batches.end()
 
 
+@pytest.mark.scene("worker killed while it reads a batch")
+@pytest.mark.slow
 def test_a_worker_is_killed_while_it_reads_answers(batches: BatchScene) -> None:
     batches.enqueue()
     wait_until(lambda: batches.count("provider_requests", "state = 'answered'") > 0)
@@ -139,6 +159,7 @@ def test_a_worker_is_killed_while_it_reads_answers(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("leader frozen across a create")
 def test_the_leader_is_frozen_across_a_create(batches: BatchScene) -> None:
     """Another leads meanwhile, and seeks what the first has asked for."""
     batches.scene.staff(2, coordinators=2)
@@ -153,6 +174,8 @@ def test_the_leader_is_frozen_across_a_create(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("servers restarted under batches")
+@pytest.mark.slow
 def test_the_servers_are_restarted(batches: BatchScene) -> None:
     batches.faults(in_progress_s=3.0)
     batches.enqueue()
@@ -162,6 +185,8 @@ def test_the_servers_are_restarted(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("job with batches cancelled")
+@pytest.mark.slow
 def test_a_cancelled_job_keeps_what_it_has_paid_for(batches: BatchScene) -> None:
     """Its batches are cancelled; what they had answered by then serves the next job that asks."""
     batches.faults(in_progress_s=4.0, cancel_part=0.7)
@@ -182,6 +207,8 @@ def test_a_cancelled_job_keeps_what_it_has_paid_for(batches: BatchScene) -> None
     assert batches.count("provider_requests", "TRUE") == 0
 
 
+@pytest.mark.scene("batch not done in time")
+@pytest.mark.slow
 def test_a_batch_that_is_not_done_in_time(batches: BatchScene) -> None:
     """It is cancelled, and what is left is asked one by one."""
     batches.faults(Fault("stuck", most=1))
@@ -193,6 +220,8 @@ def test_a_batch_that_is_not_done_in_time(batches: BatchScene) -> None:
     assert batches.count("extractions", f"provider_batch_id IS NULL AND {modes}")
 
 
+@pytest.mark.scene("same documents in a batch")
+@pytest.mark.slow
 def test_a_second_job_with_the_same_documents_waits_for_the_first(batches: BatchScene) -> None:
     """Nothing that is in a batch is asked again, also in the ordinary mode."""
     batches.faults(in_progress_s=3.0)
