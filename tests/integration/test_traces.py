@@ -25,6 +25,7 @@ from ruie.errors import SettingsError
 from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import load
+from ruie.worker import learning
 from ruie.worker.tracing import opening
 from ruie.worker.tracing.spans import Tracer
 
@@ -88,6 +89,24 @@ def test_a_job_keeps_where_it_was_enqueued_also_when_it_is_changed(
     assert made.settings.traceparent == changed.settings.traceparent
     assert made.settings.traceparent[:52] == span.traceparent[:52]
     assert changed.settings.decoding.max_tokens == 99
+
+
+def test_a_job_that_asks_again_has_an_enqueueing_of_its_own(
+    traced_client: Client, collector: Collector
+) -> None:
+    made, config = job(traced_client), traced_client.config
+    again = [
+        learning.ask_again(traced_client.engine, made, 1, each).job_id
+        for each in (config, config.model_copy(update={"traces": "off"}))
+    ]
+    with traced_client.engine.connect() as conn:
+        traced, untraced = (jobs.get_job(conn, each).settings.traceparent for each in again)
+    opening.close()
+    assert [span.traceparent[:52] for span in collector.named("enqueue")] == [
+        made.settings.traceparent[:52],
+        traced[:52],
+    ]
+    assert untraced == ""
 
 
 def test_a_job_of_the_same_documents_asks_the_same_question(traced_client: Client) -> None:
@@ -171,6 +190,7 @@ def test_a_child_has_a_tracer_of_its_own(
 import os
 from ruie.client import Client
 from ruie.schema import Schema
+from ruie.worker import learning
 from ruie.worker.tracing import opening
 client = Client()
 rows, schema = [{"id": "a", "text": "Ada ."}], Schema("n", entities={"person": ""})
