@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from ruie.db import batch_jobs, provider_batches, provider_lines, provider_requests
 from ruie.db.engine import reading
+from ruie.db.known_batches import announce
 from ruie.db.provider_batches import ProviderBatch
 from ruie.errors import CallError, FatalCallError, RequestRefusedError
 from ruie.llm.batches import BatchService, NotCreated, RemoteBatch, Unconfirmed
@@ -53,7 +54,10 @@ class Sending(Steps):
             return
         with tempfile.TemporaryDirectory(prefix="ruie-batch-") as folder:
             path = Path(folder) / f"ruie-{batch.token}.jsonl"
-            await asyncio.to_thread(self._write_file, batch, path)
+            requests = await asyncio.to_thread(self._write_file, batch, path)
+            if not requests:
+                await self._withdraw(batch, "cancelled", "Nothing of it is left to be sent.")
+                return
             staged = batch.input_file
             if staged is None:
                 staged = await self._service.stage(
@@ -63,21 +67,24 @@ class Sending(Steps):
                     partial(provider_batches.staged, batch_id=batch.id, input_file=staged)
                 )
             announced = time.monotonic()
-            if not await self._store.write(
-                partial(provider_batches.begin_create, batch_id=batch.id)
-            ):
+            begin = partial(announce, batch_id=batch.id, requests=requests)
+            if not await self._store.write(begin):
                 return
             if time.monotonic() - announced > STALE_S:
                 return  # it is sought first, as one that was not confirmed
             outcome = await self._service.create(staged, path, batch.token, batch.model)
             await self._created(batch, outcome)
 
-    def _write_file(self, batch: ProviderBatch, path: Path) -> None:
+    def _write_file(self, batch: ProviderBatch, path: Path) -> int:
+        """Returns how many requests there are."""
+        count = 0
         with path.open("w", encoding="utf-8") as file, reading(self._engine) as conn:
             for request, item, body in provider_requests.bodies(conn, batch.id):
                 custom_id = str(CustomId(item, request, batch.token))
                 line = self._service.line(custom_id, json.loads(body))
                 file.write(json.dumps(line, ensure_ascii=True) + "\n")
+                count += 1
+        return count
 
     async def _created(
         self, batch: ProviderBatch, outcome: RemoteBatch | NotCreated | Unconfirmed
