@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from ruie.db import batch_jobs, provider_batches, provider_lines, provider_requests
 from ruie.db.engine import reading
@@ -28,8 +28,6 @@ log = logging.getLogger("ruie.batches")
 STALE_S = 5.0
 """A create is not sent if so much time has passed since it was announced: this process was held up,
 and another may have taken over."""
-
-
 UNDECIDED = (
     "Its creation was not confirmed. Batches of as many requests are at the provider since then;"
     " whether one of them is it shows when they have ended."
@@ -109,9 +107,11 @@ class Sending(Steps):
                 await self.look_again(batch, SOUGHT_EVERY_S / 5, str(error))
 
     async def _refuse(self, batch: ProviderBatch, error: CallError) -> None:
-        """What is wrong is for a person to mend: the jobs pause, and the batch waits with them."""
+        """What is wrong is for a person to mend, perhaps with other settings of the job: it pauses,
+        and its items go back."""
         log.warning("batch %d: the provider refuses it: %s", batch.id, error)
-        await self._store.write(partial(_refused, batch=batch, error=str(error)))
+        await self._store.write(partial(batch_jobs.pause, scope=batch.scope, reason=str(error)))
+        await self._withdraw(batch, "refused", str(error))
 
     async def _found(self, batch: ProviderBatch, remote: RemoteBatch) -> None:
         log.info("batch %d: %d requests, %s at the provider", batch.id, batch.requests, remote.id)
@@ -164,8 +164,3 @@ class Sending(Steps):
         await self._store.write(
             partial(provider_batches.refused, batch_id=batch.id, provider_state=state, error=error)
         )
-
-
-def _refused(conn: Connection, batch: ProviderBatch, error: str) -> None:
-    provider_batches.not_created(conn, batch.id, error, AGAIN_S, upload_again=True)
-    batch_jobs.pause(conn, batch.scope, error)
