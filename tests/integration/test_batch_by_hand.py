@@ -218,3 +218,13 @@ def test_a_worker_without_an_endpoint_has_to_know_the_model(carried: Carried) ->
     said = carried.ruie("worker", **{**carried.config.environment(), "RUIE_LLM_MODEL": ""})
     assert said.returncode == 2
     assert "RUIE_LLM_MODEL is not set" in said.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "coordinator"])
+def test_a_form_that_does_not_go_with_its_requests_is_said_at_the_start(
+    carried: Carried, command: str
+) -> None:
+    wrong = {"RUIE_LLM_BATCHES": "anthropic", "RUIE_LLM_BASE_URL": "http://127.0.0.1:1/v1"}
+    said = carried.ruie(command, **{**carried.config.environment(), **wrong})
+    assert said.returncode == 2
+    assert "RUIE_LLM_BATCHES=anthropic does not go with" in said.stderr

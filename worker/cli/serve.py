@@ -57,6 +57,7 @@ def coordinator() -> None:
     from redis import Redis
 
     from ruie.db.engine import open_engine
+    from ruie.llm.connect import batch_form
     from ruie.settings import settings
     from ruie.worker.app import create_app
     from ruie.worker.client import Client
@@ -68,6 +69,7 @@ def coordinator() -> None:
 
     config = settings()
     _require_redis(config.redis_url)
+    batch_form(config)
     start_logging(config.log_format)
     check_redis(config.redis_url)
     tracing.check(config)  # runs of schedules are traced
@@ -142,6 +144,9 @@ def _require_redis(url: str) -> None:
 
 
 def _require_llm(config: Settings) -> None:
+    from ruie.llm.connect import batch_form
+
+    batch_form(config)
     if config.llm_batches == "file":
         if not config.llm_model:
             raise SettingsError(
