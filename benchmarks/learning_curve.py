@@ -1,7 +1,8 @@
 """F1 after so many annotated rows of types that no bundle knows: chosen as `ruie review sample`
 chooses them, or at random.
 
-    python benchmarks/learning_curve.py --output FOLDER [--limit 40] [--plot FILE.svg] CORPUS...
+    python benchmarks/learning_curve.py --output FOLDER [--limit 40] [--sizes 5,10,20]
+        [--plot FILE.svg] CORPUS...
 
 CORPUS are folders of benchmarks/corpora. Asked are sentences of test, with the local model under
 the grammar. Rows are chosen among those of train and dev, and anew for each sentence: both ways
@@ -17,8 +18,9 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +41,17 @@ from ruie.worker.client import decoding
 from ruie.worker.embedded.stack import local_llm
 from ruie.worker.sampling import MOST, representatives, shows
 
-SIZES = (0, 5, 10, 20, 50)
+SIZES = (0, 5, 10, 20, 50, 100)
 CHOICES = ("review sample", "random")
 AT_ONCE = 4
 """Sentences asked at a time."""
 
 Cell = tuple[str, int]
 """A choice, and how many rows of it are shown."""
-CELLS: tuple[Cell, ...] = tuple(
-    (choice, size) for size in SIZES for choice in (CHOICES if size else CHOICES[:1])
-)
+
+
+def cells_of(sizes: Sequence[int]) -> list[Cell]:
+    return [(choice, size) for size in sizes for choice in (CHOICES if size else CHOICES[:1])]
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,9 @@ class Asking:
         return sums
 
 
-async def measure(parts: Sequence[Part], config: Settings, bundle: Bundle, folder: Path) -> None:
+async def measure(
+    parts: Sequence[Part], cells: Sequence[Cell], config: Settings, bundle: Bundle, folder: Path
+) -> None:
     """Ask what the folder does not have, sentence by sentence."""
     llm = connect(config)
     asking, room = Asking(config, bundle, llm), asyncio.Semaphore(AT_ONCE)
@@ -142,7 +147,7 @@ async def measure(parts: Sequence[Part], config: Settings, bundle: Bundle, folde
     async def sentence(part: Part, number: int, done: Mapping[Cell, Any]) -> None:
         async with room:
             chosen = part.chosen(number)
-            for choice, size in CELLS:
+            for choice, size in cells:
                 if (choice, size) in done:
                     continue
                 sums = await asking.scores(part, number, chosen[choice][:size])
@@ -177,64 +182,71 @@ def kept(folder: Path, corpus: str) -> dict[int, dict[Cell, dict[str, list[int]]
     return found
 
 
-Curves = dict[str, dict[Cell, list[list[int]]]]
+Sums = list[list[int]]
+"""Of each sentence, as `Asking.scores`."""
+Curves = dict[str, dict[Cell, Sums]]
 """By corpus and task, and by cell: the sums of each sentence that was asked in every cell."""
 
 
-def read(folder: Path, corpora: Sequence[str]) -> Curves:
+def read(folder: Path, corpora: Sequence[str], cells: Sequence[Cell]) -> Curves:
     curves: Curves = {}
     for corpus in corpora:
-        whole = [one for one in kept(folder, corpus).values() if len(one) == len(CELLS)]
-        for task in dict.fromkeys(task for one in whole for task in one[CELLS[0]]):
+        whole = [one for one in kept(folder, corpus).values() if one.keys() >= set(cells)]
+        for task in dict.fromkeys(task for one in whole for task in one[cells[0]]):
             curves[f"{corpus}, {task}"] = {
-                cell: [one[cell].get(task, [0] * 6) for one in whole] for cell in CELLS
+                cell: [one[cell].get(task, [0] * 6) for one in whole] for cell in cells
             }
     return curves
 
 
-def f1(sums: Sequence[Sequence[int]]) -> float:
+def tokens(sums: Sums) -> float:
+    _, _, _, calls, _, read = np.sum(sums, axis=0)
+    return float(read / calls)
+
+
+def f1(sums: Sums) -> float:
     return 100 * sum((Score(*row[:3]) for row in sums), Score()).f1
 
 
-def resampled(sums: Sequence[Sequence[int]]) -> np.ndarray:
+def resampled(sums: Sums) -> np.ndarray:
     return 100 * resampled_f1([Score(*row[:3]) for row in sums])
 
 
-def less(own: Mapping[Cell, list[list[int]]], one: Cell, other: Cell) -> str:
+def less(own: Mapping[Cell, Sums], one: Cell, other: Cell) -> str:
     """The difference of two cells on the same sentences, with its 95 % interval."""
     low, high = interval(resampled(own[one]) - resampled(own[other]))
     return f"{f1(own[one]) - f1(own[other]):+.1f} ({low:+.1f} … {high:+.1f})"
 
 
-def lines(curves: Curves) -> Iterator[str]:
-    """Three tables: F1, the difference at as many rows, and at half of them."""
-    yield f"| corpus, task | sentences | choice | {' | '.join(map(str, SIZES))} |"
-    yield "|---|---|---|" + "---|" * len(SIZES)
+def table(curves: Curves, sizes: Sequence[int], shown: Callable[[Sums], str]) -> Iterator[str]:
+    """A row for each part and choice, a column for each size."""
+    yield f"| corpus, task | sentences | choice | {' | '.join(map(str, sizes))} |"
+    yield "|---|---|---|" + "---|" * len(sizes)
     for part, own in curves.items():
         for choice in CHOICES:
-            points = [own[choice if size else CHOICES[0], size] for size in SIZES]
-            cells = " | ".join(f"{f1(point):.1f}" for point in points)
-            yield f"| {part} | {len(points[0])} | {choice} | {cells} |"
-    pairs = [(size, size) for size in SIZES[1:]]
-    halves = [(size, 2 * size) for size in SIZES[1:] if 2 * size in SIZES] + [(20, 50)]
-    for compared in (pairs, halves):
-        yield ""
-        yield f"| corpus, task | {' | '.join(f'{a} less {b}' for a, b in compared)} |"
-        yield "|---|" + "---|" * len(compared)
-        for part, own in curves.items():
-            cells = (less(own, (CHOICES[0], a), (CHOICES[1], b)) for a, b in compared)
-            yield f"| {part} | {' | '.join(cells)} |"
-    yield ""
-    yield f"| corpus, task | prompt tokens, choice | {' | '.join(map(str, SIZES))} |"
-    yield "|---|---|" + "---|" * len(SIZES)
+            points = [own[choice if size else CHOICES[0], size] for size in sizes]
+            yield f"| {part} | {len(points[0])} | {choice} | {' | '.join(map(shown, points))} |"
+
+
+def differences(curves: Curves, pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Rows of `ruie review sample` against as many or more at random."""
+    yield f"| corpus, task | {' | '.join(f'{a} less {b} at random' for a, b in pairs)} |"
+    yield "|---|" + "---|" * len(pairs)
     for part, own in curves.items():
-        for choice in CHOICES:
-            points = [own[choice if size else CHOICES[0], size] for size in SIZES]
-            sums = [np.sum(point, axis=0) for point in points]
-            yield f"| {part} | {choice} | {' | '.join(f'{s[5] / s[3]:.0f}' for s in sums)} |"
+        cells = (less(own, (CHOICES[0], a), (CHOICES[1], b)) for a, b in pairs)
+        yield f"| {part} | {' | '.join(cells)} |"
 
 
-def plot(curves: Curves, file: Path) -> None:
+def report(curves: Curves, sizes: Sequence[int]) -> None:
+    some = [size for size in sizes if size]
+    print(*table(curves, sizes, lambda sums: f"{f1(sums):.1f}"), sep="\n")
+    print("", *differences(curves, [(size, size) for size in some]), sep="\n")
+    print("", *differences(curves, list(pairwise(some))), sep="\n")
+    print("", "Tokens of a prompt", "", sep="\n")
+    print(*table(curves, sizes, lambda sums: f"{tokens(sums):.0f}"), sep="\n")
+
+
+def plot(curves: Curves, sizes: Sequence[int], file: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -245,13 +257,13 @@ def plot(curves: Curves, file: Path) -> None:
     )
     for axis, (part, own) in zip(np.atleast_1d(axes), curves.items(), strict=True):
         for choice, style in zip(CHOICES, ("o-", "s--"), strict=True):
-            points = [own[choice if size else CHOICES[0], size] for size in SIZES]
-            axis.plot(range(len(SIZES)), [f1(p) for p in points], style, label=choice, markersize=4)
+            points = [own[choice if size else CHOICES[0], size] for size in sizes]
+            axis.plot(range(len(sizes)), [f1(p) for p in points], style, label=choice, markersize=4)
             ends = [interval(resampled(point)) for point in points]
             low, high = [end.low for end in ends], [end.high for end in ends]
-            axis.fill_between(range(len(SIZES)), low, high, alpha=0.15)
+            axis.fill_between(range(len(sizes)), low, high, alpha=0.15)
         axis.set_title(part, fontsize=9)
-        axis.set_xticks(range(len(SIZES)), [str(size) for size in SIZES])
+        axis.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         axis.set_xlabel("annotated texts")
         axis.grid(alpha=0.3)
     np.atleast_1d(axes)[0].set_ylabel("F1, %")
@@ -264,17 +276,19 @@ def main() -> None:
     parser.add_argument("corpora", nargs="+", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=40, help="sentences of each test part")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="rows that are shown")
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    sizes = [int(size) for size in arguments.sizes.split(",")]
     bundle = Bundle.open(load().bundle).by_similarity()
     parts = [Part.load(folder, bundle, arguments.limit) for folder in arguments.corpora]
     with local_llm(load(output_form="grammar")) as local:
-        asyncio.run(measure(parts, local, bundle, arguments.output))
-    curves = read(arguments.output, [part.name for part in parts])
-    print("\n".join(lines(curves)))
+        asyncio.run(measure(parts, cells_of(sizes), local, bundle, arguments.output))
+    curves = read(arguments.output, [part.name for part in parts], cells_of(sizes))
+    report(curves, sizes)
     if arguments.plot:
-        plot(curves, arguments.plot)
+        plot(curves, sizes, arguments.plot)
 
 
 if __name__ == "__main__":
