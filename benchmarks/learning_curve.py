@@ -212,10 +212,15 @@ def resampled(sums: Sums) -> np.ndarray:
     return 100 * resampled_f1([Score(*row[:3]) for row in sums])
 
 
-def less(own: Mapping[Cell, Sums], one: Cell, other: Cell) -> str:
-    """The difference of two cells on the same sentences, with its 95 % interval."""
-    low, high = interval(resampled(own[one]) - resampled(own[other]))
-    return f"{f1(own[one]) - f1(own[other]):+.1f} ({low:+.1f} … {high:+.1f})"
+def less(own: Mapping[Cell, Sums], pairs: Sequence[tuple[int, int]]) -> str:
+    """F1 of `ruie review sample` after so many rows, less that at random after as many or more, on
+    the same sentences, with the 95 % interval; of several such pairs all answers together."""
+    best, drawn = (
+        np.sum([own[choice, pair[side]] for pair in pairs], axis=0).tolist()
+        for side, choice in enumerate(CHOICES)
+    )
+    low, high = interval(resampled(best) - resampled(drawn))
+    return f"{f1(best) - f1(drawn):+.1f} ({low:+.1f} … {high:+.1f})"
 
 
 def table(curves: Curves, sizes: Sequence[int], shown: Callable[[Sums], str]) -> Iterator[str]:
@@ -230,10 +235,10 @@ def table(curves: Curves, sizes: Sequence[int], shown: Callable[[Sums], str]) ->
 
 def differences(curves: Curves, pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
     """Rows of `ruie review sample` against as many or more at random."""
-    yield f"| corpus, task | {' | '.join(f'{a} less {b} at random' for a, b in pairs)} |"
-    yield "|---|" + "---|" * len(pairs)
+    yield f"| corpus, task | {' | '.join(f'{a} less {b} at random' for a, b in pairs)} | together |"
+    yield "|---|---|" + "---|" * len(pairs)
     for part, own in curves.items():
-        cells = (less(own, (CHOICES[0], a), (CHOICES[1], b)) for a, b in pairs)
+        cells = [less(own, [pair]) for pair in pairs] + [less(own, pairs)]
         yield f"| {part} | {' | '.join(cells)} |"
 
 

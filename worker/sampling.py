@@ -52,8 +52,9 @@ def shows(texts: Sequence[str]) -> np.ndarray:
     from the median on, as longer ones also make longer prompts; the root of its share of the median
     below."""
     lengths = np.array([len(text) for text in texts], dtype=np.float64)
-    shares: np.ndarray = lengths / max(1.0, float(np.median(lengths))) if texts else lengths
-    return np.sqrt(np.clip(shares, SHORTEST, 1.0))
+    usual = max(1.0, float(np.median(lengths))) if texts else 1.0
+    shown: np.ndarray = np.sqrt(np.clip(lengths / usual, SHORTEST, 1.0))
+    return shown
 
 
 def representatives(
