@@ -3,14 +3,15 @@
     python benchmarks/f1.py --model FOLDER [--gguf FILE] [--grammar] --answers FILE GOLD...
         RETRIEVER...
 
-GOLD are annotated rows; a RETRIEVER is `NAME=BUNDLE`, `bm25=BUNDLE`, `random=BUNDLE`, or
-`hindsight=BUNDLE`, which knows the gold answer: an upper bound for reranking. Prompts,
-demonstrations, reading, scores and intervals are those of `ruie evaluate`, which calls an endpoint;
-here a model of transformers answers in batches, greedily, so that any model of a hub can be
-measured without a server (f1_model.py); `--bf16` is several times as fast where the processor
-supports it. An answer that was cut off is asked for once more with twice the limit, as a worker
-does (f1_answers.py); one that fails then, or cannot be read, counts as empty. Answers are kept by
-prompt, limit and grammar in the file: the same command resumes, and equal requests run once.
+GOLD are annotated rows; a RETRIEVER is `NAME=BUNDLE`, `bm25=BUNDLE`, `random=BUNDLE`,
+`hindsight=BUNDLE`, which knows the gold answer: an upper bound for reranking, or `nothing=`:
+without any demonstration. Prompts, demonstrations, reading, scores and intervals are those of
+`ruie evaluate`, which calls an endpoint; here a model of transformers answers in batches, greedily,
+so that any model of a hub can be measured without a server (f1_model.py); `--bf16` is several times
+as fast where the processor supports it. An answer that was cut off is asked for once more with
+twice the limit, as a worker does (f1_answers.py); one that fails then, or cannot be read, counts as
+empty. Answers are kept by prompt, limit and grammar in the file: the same command resumes, and
+equal requests run once.
 
 With `--grammar` each answer is held to `ruie.grammar.grammar` of its query (f1_grammar.py). This
 needs xgrammar, whose other dependencies are here already or, as triton, not needed on a CPU:
@@ -76,8 +77,20 @@ class Hindsight:
         return agreement + 0.2 * min(MAX_MENTIONS, len(spans[0] & spans[1]))
 
 
+class Nothing:
+    """No demonstrations."""
+
+    digest = ""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> list[list[Demonstration]]:
+        return [[] for _ in queries]
+
+
 def retrievers(given: Sequence[str], gold: Gold) -> Iterator[tuple[str, Retriever]]:
     for name, _, folder in (each.partition("=") for each in given):
+        if name == "nothing":
+            yield name, Nothing()
+            continue
         bundle = Bundle.open(folder)
         if name == "bm25":
             yield name, BM25(bundle)

@@ -1,12 +1,15 @@
 """F1 after so many annotated rows of types that no bundle knows: chosen as `ruie review sample`
 chooses them, or at random.
 
-    python benchmarks/learning_curve.py --output FOLDER [--limit 40] [--plot FILE.svg] CORPUS...
+    python benchmarks/learning_curve.py --output FOLDER [--limit 40] [--sizes 5,10,20]
+        [--plot FILE.svg] CORPUS...
 
-CORPUS are folders of benchmarks/corpora. Rows are chosen among those of train and dev, and asked is
-a sample of test, with the local model under the grammar. Only the bundle's encoder is used: none of
-its demonstrations is shown. Of random choices there are two, and their mean is given. Scores are
-kept in the folder, one file for each run: the same command resumes.
+CORPUS are folders of benchmarks/corpora. Asked are sentences of test, with the local model under
+the grammar. Rows are chosen among those of train and dev, and anew for each sentence: both ways
+choose in a half of them that is drawn for this sentence, so that the intervals (of a bootstrap over
+the sentences) also hold the luck of a choice. Only the bundle's encoder is used: none of its
+demonstrations is shown. Scores are kept in the folder, one file for each corpus: the same command
+resumes, with a higher limit too.
 """
 
 from __future__ import annotations
@@ -15,45 +18,84 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ruie.annotations import Corpus, demonstrations, load_corpus
+from ruie.bootstrap import interval, resampled_f1
 from ruie.bundle import Bundle
+from ruie.bundle.encoder import Vectors, encode_distinct
 from ruie.evaluation import predict
 from ruie.extractor import Extractor
 from ruie.formats.row import AnnotatedRow
-from ruie.llm import connect
+from ruie.llm import LLMClient, connect
 from ruie.records import Demonstration, Query
 from ruie.scoring import Score
 from ruie.settings import Settings, load
 from ruie.worker.client import decoding
 from ruie.worker.embedded.stack import local_llm
-from ruie.worker.sampling import MOST, representatives
+from ruie.worker.sampling import MOST, representatives, shows
 
 SIZES = (0, 5, 10, 20, 50, 100)
-CHOICES = ("review sample", "random 0", "random 1")
+CHOICES = ("review sample", "random")
+AT_ONCE = 4
+"""Sentences asked at a time."""
+
+Cell = tuple[str, int]
+"""A choice, and how many rows of it are shown."""
 
 
-def pool_of(folder: Path) -> list[AnnotatedRow]:
-    """The rows that may be annotated, at most as many as `ruie review sample` compares."""
-    files = [folder / f"{part}.jsonl.gz" for part in ("train", "dev")]
-    rows = [row for file in files if file.exists() for row in load_corpus(file).rows]
-    random.Random(0).shuffle(rows)
-    return rows[:MOST]
+def cells_of(sizes: Sequence[int]) -> list[Cell]:
+    return [(choice, size) for size in sizes for choice in (CHOICES if size else CHOICES[:1])]
 
 
-def in_order(rows: Sequence[AnnotatedRow], choice: str, bundle: Bundle) -> list[AnnotatedRow]:
-    """The first rows that would be annotated."""
-    if choice != "review sample":
-        return random.Random(choice).sample(rows, max(SIZES))
-    prefix = bundle.manifest.encoder.query_prefix
-    vectors = bundle.encoder.encode([prefix + row.text for row in rows])
-    none = np.zeros(len(rows), dtype=bool)
-    return [rows[n] for n in representatives(vectors, none, np.ones(len(rows)), max(SIZES))]
+@dataclass(frozen=True)
+class Part:
+    """A corpus: the rows that may be annotated, at most as many as `ruie review sample` compares,
+    their vectors and those of their demonstrations by what is encoded, and the sentences to ask,
+    under a name that no partition of the bundle has."""
+
+    name: str
+    rows: tuple[AnnotatedRow, ...]
+    vectors: Vectors
+    known: Mapping[str, Vectors]
+    gold: Corpus
+
+    @classmethod
+    def load(cls, folder: Path, bundle: Bundle, limit: int) -> Part:
+        files = [folder / f"{part}.jsonl.gz" for part in ("train", "dev")]
+        rows = [row for file in files if file.exists() for row in load_corpus(file).rows]
+        random.Random(0).shuffle(rows)
+        rows = rows[:MOST]
+        prefix = bundle.manifest.encoder.query_prefix
+        vectors = bundle.encoder.encode([prefix + row.text for row in rows])
+        test = load_corpus(folder / "test.jsonl.gz")
+        asked = list(test.rows)
+        random.Random(0).shuffle(asked)
+        schema = replace(test.schema, name=f"{test.schema.name} of one's own")
+        gold = replace(test, rows=tuple(asked[:limit]), schema=schema)
+        passages = bundle.passages([demo for row in rows for demo in demonstrations(row, schema)])
+        known = dict(zip(passages, encode_distinct(bundle.encoder.encode, passages), strict=True))
+        return cls(folder.name, tuple(rows), vectors, known, gold)
+
+    def chosen(self, number: int) -> dict[str, list[AnnotatedRow]]:
+        """By choice, the first rows that would be annotated of the half that is drawn for a
+        sentence."""
+        draw = random.Random(number)
+        half = draw.sample(range(len(self.rows)), len(self.rows) // 2)
+        texts = [self.rows[row].text for row in half]
+        none, alike = np.zeros(len(half), dtype=bool), np.ones(len(half))
+        best = representatives(self.vectors[half], none, alike, shows(texts), max(SIZES))
+        orders = ([half[row] for row in best], draw.sample(half, max(SIZES)))
+        return {
+            choice: [self.rows[row] for row in order]
+            for choice, order in zip(CHOICES, orders, strict=True)
+        }
 
 
 class Own:
@@ -68,96 +110,148 @@ class Own:
         return [[demo for demo in some if demo.schema == self._schema] for some in found]
 
 
-async def ask(
-    config: Settings, bundle: Bundle, gold: Corpus, shown: Sequence[AnnotatedRow]
-) -> dict[str, list[int]]:
-    """By task: gold, predicted, matched, calls, calls that failed."""
-    added = [demo for row in shown for demo in demonstrations(row, gold.schema)]
-    llm = connect(config)
-    try:
-        retriever = Own(bundle.over(added), gold.schema.name) if added else None
-        extractor = Extractor(retriever, llm, "", decoding(config))
+@dataclass(frozen=True)
+class Asking:
+    config: Settings
+    bundle: Bundle
+    llm: LLMClient
+
+    async def scores(
+        self, part: Part, number: int, shown: Sequence[AnnotatedRow]
+    ) -> dict[str, list[int]]:
+        """Of one sentence, by task: gold, predicted, matched, calls, calls that failed, tokens of
+        the prompts."""
+        schema = part.gold.schema
+        added = [demo for row in shown for demo in demonstrations(row, schema)]
+        retriever = Own(self.bundle.over(added, part.known), schema.name) if added else None
+        extractor = Extractor(retriever, self.llm, "", decoding(self.config))
         await extractor.resolve()
-        made = await predict(extractor, gold)
+        made = await predict(extractor, replace(part.gold, rows=(part.gold.rows[number],)))
+        sums: dict[str, list[int]] = {}
+        for one in made:
+            s = one.strings
+            failed, tokens = int(one.error is not None), one.usage.tokens[0]
+            row = [s.gold, s.predicted, s.matched, 1, failed, tokens]
+            before = sums.get(str(one.gold.query.task), [0] * len(row))
+            sums[str(one.gold.query.task)] = [a + b for a, b in zip(before, row, strict=True)]
+        return sums
+
+
+async def measure(
+    parts: Sequence[Part], cells: Sequence[Cell], config: Settings, bundle: Bundle, folder: Path
+) -> None:
+    """Ask what the folder does not have, sentence by sentence."""
+    llm = connect(config)
+    asking, room = Asking(config, bundle, llm), asyncio.Semaphore(AT_ONCE)
+
+    async def sentence(part: Part, number: int, done: Mapping[Cell, Any]) -> None:
+        async with room:
+            chosen = part.chosen(number)
+            for choice, size in cells:
+                if (choice, size) in done:
+                    continue
+                sums = await asking.scores(part, number, chosen[choice][:size])
+                with file_of(folder, part.name).open("a", encoding="utf-8") as file:
+                    print(json.dumps([number, choice, size, sums]), file=file)
+
+    try:
+        known = {part.name: kept(folder, part.name) for part in parts}
+        await asyncio.gather(
+            *(
+                sentence(part, number, known[part.name].get(number, {}))
+                for number in range(max(len(part.gold.rows) for part in parts))
+                for part in parts
+                if number < len(part.gold.rows)
+            )
+        )
     finally:
         await llm.close()
-    sums: dict[str, list[int]] = {}
-    for one in made:
-        s = one.strings
-        row = [s.gold, s.predicted, s.matched, 1, int(one.error is not None)]
-        before = sums.get(str(one.gold.query.task), [0] * 5)
-        sums[str(one.gold.query.task)] = [a + b for a, b in zip(before, row, strict=True)]
-    return sums
 
 
-def named(gold: Corpus) -> Corpus:
-    """Under a name that no partition of the bundle has: of equal types, only those of the rows that
-    lie over it are shown then."""
-    return replace(gold, schema=replace(gold.schema, name=f"{gold.schema.name} of one's own"))
+def file_of(folder: Path, corpus: str) -> Path:
+    return folder / f"{corpus}.jsonl"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("corpora", nargs="+", type=Path)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--limit", type=int, default=40, help="sentences of each test part")
-    parser.add_argument("--plot", type=Path)
-    arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    config = load()
-    bundle = Bundle.open(config.bundle).by_similarity()
-    with local_llm(load(output_form="grammar")) as local:
-        for folder in arguments.corpora:
-            rows, test = pool_of(folder), load_corpus(folder / "test.jsonl.gz")
-            asked = tuple(random.Random(0).sample(test.rows, arguments.limit))
-            gold = named(replace(test, rows=asked))
-            for choice in CHOICES:
-                order = in_order(rows, choice, bundle)
-                for size in SIZES if choice == CHOICES[0] else SIZES[1:]:
-                    file = arguments.output / f"{folder.name}, {choice}, {size}.json"
-                    if not file.exists():
-                        done = asyncio.run(ask(local, bundle, gold, order[:size]))
-                        file.write_text(json.dumps(done), encoding="utf-8")
-    curves = read(arguments.output, [folder.name for folder in arguments.corpora])
-    table(curves)
-    if arguments.plot:
-        plot(curves, arguments.plot)
+def kept(folder: Path, corpus: str) -> dict[int, dict[Cell, dict[str, list[int]]]]:
+    """By sentence and cell, what was measured."""
+    found: dict[int, dict[Cell, dict[str, list[int]]]] = {}
+    if (file := file_of(folder, corpus)).exists():
+        for line in file.read_text("utf-8").splitlines():
+            number, choice, size, sums = json.loads(line)
+            found.setdefault(number, {})[choice, size] = sums
+    return found
 
 
-Curves = dict[str, dict[str, list[float]]]
-"""By corpus and task, and by choice: F1 in percent, for each of `SIZES`."""
+Sums = list[list[int]]
+"""Of each sentence, as `Asking.scores`."""
+Curves = dict[str, dict[Cell, Sums]]
+"""By corpus and task, and by cell: the sums of each sentence that was asked in every cell."""
 
 
-def read(folder: Path, corpora: Sequence[str]) -> Curves:
+def read(folder: Path, corpora: Sequence[str], cells: Sequence[Cell]) -> Curves:
     curves: Curves = {}
     for corpus in corpora:
-        nothing = json.loads((folder / f"{corpus}, {CHOICES[0]}, 0.json").read_text("utf-8"))
-        for task in nothing:
-            own = curves[f"{corpus}, {task}"] = {}
-            for choice in CHOICES:
-                own[choice] = [_f1(nothing[task])]
-                for size in SIZES[1:]:
-                    file = folder / f"{corpus}, {choice}, {size}.json"
-                    own[choice].append(_f1(json.loads(file.read_text("utf-8"))[task]))
-            own["random"] = [
-                sum(pair) / 2 for pair in zip(own.pop("random 0"), own.pop("random 1"), strict=True)
-            ]
+        whole = [one for one in kept(folder, corpus).values() if one.keys() >= set(cells)]
+        for task in dict.fromkeys(task for one in whole for task in one[cells[0]]):
+            curves[f"{corpus}, {task}"] = {
+                cell: [one[cell].get(task, [0] * 6) for one in whole] for cell in cells
+            }
     return curves
 
 
-def _f1(sums: Sequence[int]) -> float:
-    return 100 * Score(*sums[:3]).f1
+def tokens(sums: Sums) -> float:
+    _, _, _, calls, _, read = np.sum(sums, axis=0)
+    return float(read / calls)
 
 
-def table(curves: Curves) -> None:
-    print(f"| corpus, task | choice | {' | '.join(str(size) for size in SIZES)} |")
-    print(f"|---|---|{'---|' * len(SIZES)}")
+def f1(sums: Sums) -> float:
+    return 100 * sum((Score(*row[:3]) for row in sums), Score()).f1
+
+
+def resampled(sums: Sums) -> np.ndarray:
+    return 100 * resampled_f1([Score(*row[:3]) for row in sums])
+
+
+def less(own: Mapping[Cell, Sums], pairs: Sequence[tuple[int, int]]) -> str:
+    """F1 of `ruie review sample` after so many rows, less that at random after as many or more, on
+    the same sentences, with the 95 % interval; of several such pairs all answers together."""
+    best, drawn = (
+        np.sum([own[choice, pair[side]] for pair in pairs], axis=0).tolist()
+        for side, choice in enumerate(CHOICES)
+    )
+    low, high = interval(resampled(best) - resampled(drawn))
+    return f"{f1(best) - f1(drawn):+.1f} ({low:+.1f} … {high:+.1f})"
+
+
+def table(curves: Curves, sizes: Sequence[int], shown: Callable[[Sums], str]) -> Iterator[str]:
+    """A row for each part and choice, a column for each size."""
+    yield f"| corpus, task | sentences | choice | {' | '.join(map(str, sizes))} |"
+    yield "|---|---|---|" + "---|" * len(sizes)
     for part, own in curves.items():
-        for choice, points in own.items():
-            print(f"| {part} | {choice} | {' | '.join(f'{point:.1f}' for point in points)} |")
+        for choice in CHOICES:
+            points = [own[choice if size else CHOICES[0], size] for size in sizes]
+            yield f"| {part} | {len(points[0])} | {choice} | {' | '.join(map(shown, points))} |"
 
 
-def plot(curves: Curves, file: Path) -> None:
+def differences(curves: Curves, pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Rows of `ruie review sample` against as many or more at random."""
+    yield f"| corpus, task | {' | '.join(f'{a} less {b} at random' for a, b in pairs)} | together |"
+    yield "|---|---|" + "---|" * len(pairs)
+    for part, own in curves.items():
+        cells = [less(own, [pair]) for pair in pairs] + [less(own, pairs)]
+        yield f"| {part} | {' | '.join(cells)} |"
+
+
+def report(curves: Curves, sizes: Sequence[int]) -> None:
+    some = [size for size in sizes if size]
+    print(*table(curves, sizes, lambda sums: f"{f1(sums):.1f}"), sep="\n")
+    print("", *differences(curves, [(size, size) for size in some]), sep="\n")
+    print("", *differences(curves, list(pairwise(some))), sep="\n")
+    print("", "Tokens of a prompt", "", sep="\n")
+    print(*table(curves, sizes, lambda sums: f"{tokens(sums):.0f}"), sep="\n")
+
+
+def plot(curves: Curves, sizes: Sequence[int], file: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -167,15 +261,39 @@ def plot(curves: Curves, file: Path) -> None:
         1, len(curves), figsize=(3.2 * len(curves), 3), sharey=True, layout="constrained"
     )
     for axis, (part, own) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        for choice, style in (("review sample", "o-"), ("random", "s--")):
-            axis.plot(range(len(SIZES)), own[choice], style, label=choice, markersize=4)
+        for choice, style in zip(CHOICES, ("o-", "s--"), strict=True):
+            points = [own[choice if size else CHOICES[0], size] for size in sizes]
+            axis.plot(range(len(sizes)), [f1(p) for p in points], style, label=choice, markersize=4)
+            ends = [interval(resampled(point)) for point in points]
+            low, high = [end.low for end in ends], [end.high for end in ends]
+            axis.fill_between(range(len(sizes)), low, high, alpha=0.15)
         axis.set_title(part, fontsize=9)
-        axis.set_xticks(range(len(SIZES)), [str(size) for size in SIZES])
+        axis.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         axis.set_xlabel("annotated texts")
         axis.grid(alpha=0.3)
     np.atleast_1d(axes)[0].set_ylabel("F1, %")
     np.atleast_1d(axes)[0].legend(fontsize=8)
     figure.savefig(file)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("corpora", nargs="+", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=40, help="sentences of each test part")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="rows that are shown")
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    sizes = [int(size) for size in arguments.sizes.split(",")]
+    bundle = Bundle.open(load().bundle).by_similarity()
+    parts = [Part.load(folder, bundle, arguments.limit) for folder in arguments.corpora]
+    with local_llm(load(output_form="grammar")) as local:
+        asyncio.run(measure(parts, cells_of(sizes), local, bundle, arguments.output))
+    curves = read(arguments.output, [part.name for part in parts], cells_of(sizes))
+    report(curves, sizes)
+    if arguments.plot:
+        plot(curves, sizes, arguments.plot)
 
 
 if __name__ == "__main__":

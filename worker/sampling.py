@@ -1,9 +1,10 @@
 """Which documents of a job are worth annotating first.
 
 Greedy facility location (Cornuejols, Fisher and Nemhauser, 1977): each choice is the document that
-brings the others closest to one that is annotated, by the encoder's similarity. Once there are
-reviews, documents whose answers were rejected or given up count for more, and so do those that are
-like documents in which the model and people agreed least.
+brings the others closest to one that is annotated, by the encoder's similarity. A short document
+has little in it that others could be shown, and stands for them less. Once there are reviews,
+documents whose answers were rejected or given up count for more, and so do those that are like
+documents in which the model and people agreed least.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MOST = 2000
 """Documents that are compared, chosen by their hashes: a matrix of so many squared."""
 SHOWN_CHARS = 4000
 """Of a text, as much as an encoder reads of it."""
+SHORTEST = 0.1
+"""Of the median length: what is shorter shows as much as a text of this length."""
 
 
 def sample(
@@ -40,16 +43,28 @@ def sample(
         trouble, wrong = _trouble(conn, job_id), _disagreement(conn, job_id)
         weights += np.array([trouble.get(number, 0) for number in numbers])
         weights += expected(vectors, done, np.array([wrong.get(number, 0) for number in numbers]))
-    return [numbers[row] for row in representatives(vectors, done, weights, count)]
+    shown = shows([texts[number] for number in numbers])
+    return [numbers[row] for row in representatives(vectors, done, weights, shown, count)]
+
+
+def shows(texts: Sequence[str]) -> np.ndarray:
+    """How much each text has in it for the model to learn from, by its length, shape (rows,): 1
+    from the median on, as longer ones also make longer prompts; the root of its share of the median
+    below."""
+    lengths = np.array([len(text) for text in texts], dtype=np.float64)
+    usual = max(1.0, float(np.median(lengths))) if texts else 1.0
+    shown: np.ndarray = np.sqrt(np.clip(lengths / usual, SHORTEST, 1.0))
+    return shown
 
 
 def representatives(
-    vectors: Vectors, done: np.ndarray, weights: np.ndarray, count: int
+    vectors: Vectors, done: np.ndarray, weights: np.ndarray, shown: np.ndarray, count: int
 ) -> list[int]:
     """Rows in the order of their choice. vectors: unit length, shape (rows, dimension). done: bool,
     the rows that need not be chosen, and already stand for those that are like them. weights: how
-    much each row counts, shape (rows,)."""
-    similar = np.clip(vectors @ vectors.T, 0.0, 1.0)
+    much each row counts that others stand for. shown: how well each stands for others, from 0 to 1,
+    as `shows`. Shapes: (rows,)."""
+    similar = np.clip(vectors @ vectors.T, 0.0, 1.0) * shown[:, None]
     near = similar[done].max(axis=0, initial=0.0)
     left = ~done
     chosen: list[int] = []

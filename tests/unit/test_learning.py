@@ -12,7 +12,7 @@ from ruie.formats.jsonl import from_body
 from ruie.records import Demonstration, Span, Task, Trigger
 from ruie.schema import Schema
 from ruie.worker.learning import divided
-from ruie.worker.sampling import expected, representatives
+from ruie.worker.sampling import SHORTEST, expected, representatives, shows
 from ruie.worker.undemonstrated import warning
 
 SENTENCES = [
@@ -76,24 +76,51 @@ def unit(*degrees: float) -> np.ndarray:
 def test_the_first_stand_for_the_most_and_none_twice() -> None:
     vectors = unit(0, 1, 2, 3, 90, 91, 45)
     nothing, alike = np.zeros(7, dtype=bool), np.ones(7)
-    chosen = representatives(vectors, nothing, alike, 7)
+    chosen = representatives(vectors, nothing, alike, alike, 7)
     assert chosen[0] in {0, 1, 2, 3, 6}
     assert {chosen[0], chosen[1]} & {4, 5, 6}
     assert sorted(chosen) == list(range(7))
-    assert representatives(vectors, nothing, alike, 2) == chosen[:2]
+    assert representatives(vectors, nothing, alike, alike, 2) == chosen[:2]
 
 
 def test_what_is_reviewed_stands_for_its_neighbours() -> None:
     vectors = unit(0, 1, 2, 3, 90, 91)
     done = np.array([True, False, False, False, False, False])
-    assert representatives(vectors, done, np.ones(6), 1)[0] in {4, 5}
-    assert 0 not in representatives(vectors, done, np.ones(6), 6)
+    alike = np.ones(6)
+    assert representatives(vectors, done, alike, alike, 1)[0] in {4, 5}
+    assert 0 not in representatives(vectors, done, alike, alike, 6)
 
 
 def test_trouble_counts_for_more() -> None:
     vectors = unit(0, 20, 40)
     weights = np.array([1.0, 1.0, 9.0])
-    assert representatives(vectors, np.zeros(3, dtype=bool), weights, 1) == [2]
+    assert representatives(vectors, np.zeros(3, dtype=bool), weights, np.ones(3), 1) == [2]
+
+
+def test_a_short_text_shows_less_and_a_long_one_no_more_than_the_usual() -> None:
+    shown = shows(["x" * length for length in (100, 25, 100, 400, 1, 0)])
+    assert shown[[0, 2, 3]].tolist() == [1, 1, 1]
+    assert shown[1] == pytest.approx((25 / 62.5) ** 0.5), "the median is 62.5"
+    assert shown[4] == shown[5] == pytest.approx(SHORTEST**0.5)
+    assert shows([""]).tolist() == [pytest.approx(SHORTEST**0.5)]
+    assert shows([]).tolist() == []
+
+
+def test_of_texts_that_stand_for_the_same_the_one_with_more_in_it_is_chosen() -> None:
+    vectors = unit(0, 1, 2, 90)
+    nothing, alike = np.zeros(4, dtype=bool), np.ones(4)
+    assert representatives(vectors, nothing, alike, alike, 1) == [2]
+    assert representatives(vectors, nothing, alike, np.array([0.9, 1.0, 0.5, 1.0]), 1) == [1]
+    # a text that is far from all that is annotated comes first even if it is short
+    short = np.array([1.0, 1.0, 1.0, 0.4])
+    assert set(representatives(vectors, nothing, alike, short, 2)) >= {3}
+
+
+def test_a_short_text_that_is_reviewed_stands_for_little() -> None:
+    vectors = unit(0, 1, 30)
+    done, alike = np.array([True, False, False]), np.ones(3)
+    assert representatives(vectors, done, alike, alike, 1) == [2]
+    assert representatives(vectors, done, alike, np.array([0.4, 1.0, 1.0]), 1) == [1]
 
 
 SCHEMA = Schema(
@@ -139,9 +166,12 @@ def test_documents_like_those_with_many_mistakes_are_expected_to_have_them() -> 
     done = np.array([True, False, True, False, False])
     wrong = np.array([3, 0, 1, 0, 0])
     assert expected(vectors, done, wrong).tolist() == [3, 3, 1, 1, 0]
-    assert representatives(vectors, done, 1 + expected(vectors, done, wrong), 1) == [4], "coverage"
+    alike = np.ones(5)
+    more = 1 + expected(vectors, done, wrong)
+    assert representatives(vectors, done, more, alike, 1) == [4], "coverage"
     close = np.array([[1, 0], [0.6, 0.8], [0, -1], [-0.866, -0.5]], dtype=np.float32)
     done = np.array([True, False, True, False])
     more = expected(close, done, np.array([5, 0, 0, 0]))
-    assert representatives(close, done, np.ones(4), 1) == [3], "the one that is least like others"
-    assert representatives(close, done, 1 + more, 1) == [1], "the one that is like a bad one"
+    alike = np.ones(4)
+    assert representatives(close, done, alike, alike, 1) == [3], "the one that is least like others"
+    assert representatives(close, done, 1 + more, alike, 1) == [1], "the one that is like a bad one"
