@@ -1,4 +1,4 @@
-"""The LLM behind an OpenAI-compatible endpoint: one chat completion at a time."""
+"""The LLM behind an endpoint, for chat completions or Anthropic's Messages: one call at a time."""
 
 from ruie.llm.call import Call, CallHook, Completion, Unlimited
 from ruie.llm.client import LLMClient

@@ -53,6 +53,12 @@ ANY_NAME = re.compile(
     re.IGNORECASE,
 )
 """Words that stand before a parameter's name alone, whichever it is."""
+OTHER_NAME = re.compile(
+    r"^(?P<name>(?!messages|system|tools)[a-z]\w{1,60})(?:\.[\w.]+)?:"
+    r" (?P<why>extra inputs are not permitted|input should be)",  # Anthropic
+    re.IGNORECASE,
+)
+"""Likewise at the beginning of all that is said: what somebody set, and ruie never sends."""
 VALUE = _patterns(
     r"NAME(?: value)? (?:is too \w+|must be|should be|cannot (?:be|exceed)|can only be|exceeds"
     r"|may only be|is invalid|is out of range|does not support)",  # OpenAI, Groq, LM Studio
@@ -119,6 +125,8 @@ def refused_parameter(body: ErrorBody) -> Refusal | None:
         return Refusal(_name(match).rstrip("."))
     if FORMAT.search(text):
         return Refusal("response_format", about_value=True)
+    if match := OTHER_NAME.search(text):
+        return Refusal(_name(match), about_value=not match["why"].lower().startswith("extra"))
     return Refusal(SYSTEM) if NO_SYSTEM.search(text) else None
 
 

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.endpoint import ScriptedEndpoint
+from support.endpoint import Reply, ScriptedEndpoint
 from support.gold_model import CORPORA, FILES, QUESTIONS, gold_model, predictions, settings
+from support.replies import message
 
 from ruie.bundle import Bundle
 from ruie.bundle.layout import seal
@@ -20,6 +22,7 @@ from ruie.records import Demonstration, Task
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+RANDOM = ("--retriever", "random")
 THREE = ("--retriever", "trained", "--retriever", "bm25", "--retriever", "random")
 
 
@@ -103,6 +106,29 @@ def test_a_limit_is_a_sample_and_a_larger_one_contains_it(
     assert five == sample(5)
     assert five not in (sorted(first), sample(5, seed=1))
     assert set(five) < set(sample(9))
+
+
+def test_anthropics_form_has_the_same_figures(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path
+) -> None:
+    chat = gold_model()
+
+    def script(body: dict[str, Any], number: int) -> Reply:
+        said = json.loads(chat(body, number).body)
+        usage = said["usage"]["prompt_tokens"], said["usage"]["completion_tokens"]
+        return message(said["choices"][0]["message"]["content"], usage=usage)
+
+    reports = []
+    with ScriptedEndpoint(script) as other:
+        for api, asked in (("chat", endpoint), ("messages", other)):
+            given = settings(asked, bundle_path) | {"RUIE_LLM_API": api}
+            done = ruie("evaluate", FILES[0], "--limit", "9", *RANDOM, "--output", api, **given)
+            assert done.returncode == 0, done.stderr
+            report = json.loads((tmp_path / api / "evaluation.json").read_text(encoding="utf-8"))
+            names = ("queries", "f1", "prompt_tokens", "completion_tokens", "cost_usd")
+            reports.append([[result[name] for name in names] for result in report["results"]])
+        assert len(other.requests) == len(endpoint.requests) > 0
+    assert reports[0] == reports[1]
 
 
 def test_the_base_retriever_needs_a_bundle_of_the_same_demonstrations(

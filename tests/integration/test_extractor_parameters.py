@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.endpoint import Reply, ScriptedEndpoint, answer, failure
+from support.replies import message
 
 from ruie.decoding import Decoding
 from ruie.extractor import Extractor
@@ -63,3 +64,15 @@ def test_an_extractor_is_opened_over_a_transport() -> None:
         Extractor.open(None, transport, "m").extract([TEXT], SCHEMA)
         headers = {k.lower(): v for k, v in endpoint.requests[0].headers.items()}
     assert (headers["authorization"], headers["x-team"]) == ("Bearer sk-1", "ada")
+
+
+def test_anthropics_names_reach_anthropics_form() -> None:
+    own = {"stop_sequences": ["END"], "output_config": {"effort": "low"}, "top_k": 1}
+    with ScriptedEndpoint(message("person: Ada\n\nperson: Bo")) as endpoint:
+        llm = LLMClient(Transport(endpoint.url, form="messages"))
+        decoding = Decoding(parameters=own, stop=("X",))
+        (result,) = Extractor(None, llm, "m", decoding).extract([TEXT], SCHEMA)
+        (request,) = endpoint.requests
+    assert own.items() <= request.body.items()
+    assert [entity.span.text for entity in result.entities] == ["Ada", "Bo"]
+    assert [TEXT[e.span.start : e.span.end] for e in result.entities] == ["Ada", "Bo"]

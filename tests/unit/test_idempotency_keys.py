@@ -104,7 +104,17 @@ def key_with(**parameters: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["service_tier", "metadata", "provider", "user", "store", "prompt_cache_key"]
+    "name",
+    [
+        "service_tier",
+        "metadata",
+        "provider",
+        "user",
+        "store",
+        "prompt_cache_key",
+        "cache_control",
+        "inference_geo",
+    ],
 )
 def test_parameters_that_do_not_shape_an_answer_are_in_no_key(name: str) -> None:
     assert key_with(**{name: {"a": 1}}) == PLAIN

@@ -91,6 +91,33 @@ def test_a_temperature_that_is_not_taken_is_left_out(words: str) -> None:
     assert learned == replace(DEFAULT, omitted=frozenset({"temperature"}))
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "about_value"),
+    [
+        ("reasoning_effort: Extra inputs are not permitted", "reasoning_effort", False),
+        ("service_tier: Input should be 'auto' or 'standard_only'", "service_tier", True),
+        ("thinking.enabled.budget_tokens: Input should be greater than 1023", "thinking", True),
+    ],
+)
+def test_a_parameter_that_somebody_set_is_named(words: str, name: str, about_value: bool) -> None:
+    error = refusal(words)
+    assert isinstance(error, ParameterRefusedError), error
+    assert (error.parameter, error.about_value) == (name, about_value)
+    assert DEFAULT.after_refusal(replace(CALL, parameters={name: 1}), error) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "messages.0.content.0.text: Extra inputs are not permitted",
+        "messages.1.role: Input should be 'user' or 'assistant'",
+        "messages: text content blocks must be non-empty",
+    ],
+)
+def test_what_is_wrong_with_the_document_names_no_parameter(words: str) -> None:
+    assert type(refusal(words)) is RequestRefusedError
+
+
 def test_the_limit_of_the_output_is_learned_and_never_left_out() -> None:
     long = replace(CALL, max_tokens=100_000)
     words = "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for"

@@ -62,6 +62,7 @@ def test_overrides_then_environment_then_file_then_default(
         ("RUIE_LLM_BASE_URL", " http://h/v1\n", "llm_base_url", "http://h/v1"),
         ("RUIE_LLM_AUTH", "x-api-key", "llm_auth", "x-api-key"),
         ("RUIE_TRACES", "content", "traces", "content"),
+        ("RUIE_LLM_API", "messages", "llm_api", "messages"),
     ],
 )
 def test_values(

@@ -46,6 +46,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
         ("https://ada:SECRET@llm.org:x/v1", "'https://llm.org:x/v1' is not a URL"),
         ("http://[::1/v1", "is not a URL"),
         ("https://llm.org/v1/chat/completions?a=b", "leave /chat/completions out"),
+        ("https://api.anthropic.com/v1/messages", "leave /messages out"),
     ],
 )
 def test_a_base_url_that_leads_nowhere(
@@ -72,6 +73,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     [
         ('{"model": "m"}', "RUIE_LLM_MODEL"),
         ('{"messages": []}', "ruie writes the prompt"),
+        ('{"system": "x"}', "ruie writes the prompt"),
         ('{"n": 2}', "one answer"),
         ('{"stream": true}', "one answer"),
         ('{"tools": []}', "no calls of tools"),
