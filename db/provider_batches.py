@@ -169,13 +169,31 @@ def look_again(
     batch_id: int,
     delay_s: float,
     error: str | None = None,
-    provider_state: str | None = None,
 ) -> bool:
     """Nothing is to be done with it for so many seconds. error: what went wrong meanwhile."""
-    values: dict[str, Any] = {"next_at": utcnow(delay_s), "error": error}
-    if provider_state is not None:
-        values["provider_state"] = provider_state
-    return _move(conn, batch_id, None, **values)
+    return _move(conn, batch_id, None, next_at=utcnow(delay_s), error=error)
+
+
+def still_running(
+    conn: Connection,
+    batch_id: int,
+    delay_s: float,
+    provider_state: str,
+    answered: int = 0,
+    failed: int = 0,
+) -> bool:
+    """As the provider describes it; it is looked at again after so many seconds. answered, failed:
+    what the provider counts, until the lines themselves are."""
+    return _move(
+        conn,
+        batch_id,
+        (RUNNING,),
+        next_at=utcnow(delay_s),
+        error=None,
+        provider_state=provider_state,
+        answered=answered,
+        failed=failed,
+    )
 
 
 def ended(conn: Connection, batch_id: int, provider_state: str, error: str | None = None) -> bool:
@@ -189,6 +207,8 @@ def ended(conn: Connection, batch_id: int, provider_state: str, error: str | Non
         ended_at=utcnow(),
         next_at=None,
         error=error,
+        answered=0,
+        failed=0,
     )
 
 

@@ -43,7 +43,8 @@ class ProviderBatch(Created, Base):
     doubles: Mapped[int | None] = mapped_column(ForeignKey("provider_batches.id"))
     requests: Mapped[int] = mapped_column(Integer, default=0)
     prompt_tokens: Mapped[int] = mapped_column(BigInteger, default=0)  # estimated
-    # What came back, in lines: answers, and errors instead of one.
+    # Answers, and errors instead of one: as the provider counts them while it is running, then the
+    # lines that came back.
     answered: Mapped[int] = mapped_column(Integer, default=0)
     failed: Mapped[int] = mapped_column(Integer, default=0)
     cancelling: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())

@@ -61,12 +61,14 @@ def test_the_batches_of_a_job_are_listed(shown: Run, job: ProviderJob) -> None:
 
 def test_they_are_there_for_programs(shown: Run, job: ProviderJob) -> None:
     with job.database.engine.begin() as conn:
-        provider_batches.look_again(conn, 1, 5.0, "It is\naway.", "finalizing")
+        provider_batches.still_running(conn, 1, 5.0, "finalizing", 1)
+        provider_batches.look_again(conn, 1, 5.0, "It is\naway.")
     document = json.loads(shown("status", job.id, "--json").stdout)
     counts = [document[name] for name in ("submitted", "open", "requests_waiting")]
     assert (counts, document["seconds_left"]) == ([3, 3, 1], None)
     (batch,) = document["batches"]
     assert (batch["id"], batch["state"], batch["requests"]) == (1, "running", 2)
+    assert batch["answered"] == 1
     assert (batch["provider_state"], batch["error"]) == ("finalizing", "It is\naway.")
     assert "last error: It is away." in " ".join(shown("status", job.id).stdout.split())
 

@@ -62,10 +62,12 @@ class Watching(Steps):
             await self._store.write(partial(_let_go, batch=batch))
         await self._store.write(
             partial(
-                provider_batches.look_again,
+                provider_batches.still_running,
                 batch_id=batch.id,
                 delay_s=min(self._config.llm_batch_poll_s, max(0.5, age_s / 20)),
                 provider_state=remote.state,
+                answered=remote.answered,
+                failed=remote.failed,
             )
         )
 

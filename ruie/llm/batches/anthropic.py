@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ruie.llm.batches.http import BatchHttp, created, id_of, objects
+from ruie.llm.batches.http import BatchHttp, count_of, created, id_of, objects
 from ruie.llm.batches.service import (
     Found,
     Line,
@@ -136,6 +136,8 @@ def _batch(raw: Mapping[str, Any], url: str) -> RemoteBatch:
         phase=Phase.ENDED if ended else Phase.RUNNING,
         complete=ended and not left,
         created=_seconds(raw.get("created_at")),
+        answered=count_of(raw.get("request_counts"), "succeeded"),
+        failed=count_of(raw.get("request_counts"), "errored"),
     )
 
 

@@ -216,6 +216,12 @@ async def created(asking: Awaitable[RemoteBatch]) -> RemoteBatch | NotCreated | 
         return Unconfirmed(error)
 
 
+def count_of(counts: Any, name: str) -> int:
+    """A number of requests that a provider states; 0 for anything else."""
+    number = counts.get(name) if isinstance(counts, dict) else None
+    return number if isinstance(number, int) and number >= 0 else 0
+
+
 def id_of(raw: Mapping[str, Any], url: str) -> str:
     """The id of what a response describes. Raises `TransientCallError` where it has none."""
     if not isinstance(raw.get("id"), str) or not raw["id"]:

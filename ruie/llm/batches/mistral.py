@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruie.llm.batches.http import BatchHttp, created, id_of, objects
+from ruie.llm.batches.http import BatchHttp, count_of, created, id_of, objects
 from ruie.llm.batches.openai import ENDPOINT, TOKEN, discard_files, lines_of_files
 from ruie.llm.batches.service import (
     Found,
@@ -127,4 +127,6 @@ def read_job(raw: Mapping[str, Any], url: str) -> RemoteBatch:
         created=float(raw.get("created_at") or 0.0),
         files={purpose: str(file) for purpose, file in named.items() if file},
         reason=read_error_body(errors).words() if errors else "",
+        answered=count_of(raw, "succeeded_requests"),
+        failed=count_of(raw, "failed_requests"),
     )

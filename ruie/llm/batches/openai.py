@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruie.llm.batches.http import BatchHttp, created, id_of, objects
+from ruie.llm.batches.http import BatchHttp, count_of, created, id_of, objects
 from ruie.llm.batches.service import (
     Found,
     Line,
@@ -150,6 +150,8 @@ def read_batch(raw: Mapping[str, Any], url: str) -> RemoteBatch:
         files=files,
         reason=read_error_body(errors).words() if errors else "",
         too_many_tokens=any(each in codes for each in ENQUEUED),
+        answered=count_of(raw.get("request_counts"), "completed"),
+        failed=count_of(raw.get("request_counts"), "failed"),
     )
 
 

@@ -28,7 +28,7 @@ class RemoteBatch:
     ended, and was left to carry out every request. token: ours, or "" where the provider keeps
     none. created: seconds since 1970; 0 where it does not say. files: what it has at the provider,
     by purpose (input, output, error). reason: why it failed; too_many_tokens: that is because too
-    many are enqueued."""
+    many are enqueued. answered, failed: requests so far, as it counts them."""
 
     id: str
     state: str
@@ -39,6 +39,8 @@ class RemoteBatch:
     files: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     too_many_tokens: bool = False
+    answered: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
