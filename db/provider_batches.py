@@ -12,7 +12,6 @@ whether it was.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Connection,
     Row,
     exists,
-    insert,
     literal_column,
     or_,
     select,
@@ -276,28 +274,6 @@ def cancel_unwanted(conn: Connection) -> int:
         )
         .values(cancelling=True, next_at=None),
     )
-
-
-def add_double(conn: Connection, batch: ProviderBatch, provider_id: str) -> bool:
-    """The provider made two of one: the second is to be cancelled, and what it costs to be booked.
-    False: it is known."""
-    known = select(provider_batches.c.id).where(provider_batches.c.provider_id == provider_id)
-    if conn.execute(known).first() is not None:
-        return False
-    conn.execute(
-        insert(provider_batches).values(
-            token=secrets.token_hex(12),
-            endpoint=batch.endpoint,
-            model=batch.model,
-            scope=batch.scope,
-            state=RUNNING,
-            provider_id=provider_id,
-            doubles=batch.id,
-            cancelling=True,
-            submitted_at=utcnow(),
-        )
-    )
-    return True
 
 
 def _move(conn: Connection, batch_id: int, states: Sequence[Any] | None, **values: Any) -> bool:

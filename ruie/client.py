@@ -21,6 +21,7 @@ from ruie.db.job_changes import ChangedJob
 from ruie.db.job_settings import JobSettings
 from ruie.db.jobs import Job, NewInputError
 from ruie.db.progress import JobProgress, TaskProgress
+from ruie.db.provider_batches import ProviderBatch
 from ruie.db.quarantine import QuarantinedItem
 from ruie.db.record_pages import (
     ArgumentRecord,
@@ -85,6 +86,7 @@ __all__ = [
     "Price",
     "Problem",
     "ProgressCallback",
+    "ProviderBatch",
     "QuarantinedItem",
     "RelationRecord",
     "Review",

@@ -117,6 +117,15 @@ def test_requests_that_fail(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("batch of errors alone")
+@pytest.mark.slow
+def test_a_batch_without_an_answer(batches: BatchScene) -> None:
+    """There is a file of errors, and none of answers."""
+    batches.scene.behave(faults=1.0, kinds=("500",), most=1)
+    batches.enqueue(20)
+    batches.end()
+
+
 @pytest.mark.scene("cap with batches")
 def test_a_cap(batches: BatchScene) -> None:
     """Batches are as large as the cap leaves room for; it pauses, and goes on when it is raised."""
@@ -212,7 +221,8 @@ def test_a_cancelled_job_keeps_what_it_has_paid_for(batches: BatchScene) -> None
 def test_a_batch_that_is_not_done_in_time(batches: BatchScene) -> None:
     """It is cancelled, and what is left is asked one by one."""
     batches.faults(Fault("stuck", most=1))
-    batches.scene.alive("coordinator")[0].terminate()
+    for coordinator in batches.scene.alive("coordinator"):
+        coordinator.terminate()
     batches.scene.start("coordinator", RUIE_LLM_BATCH_DEADLINE_H="0.002")
     batches.enqueue(fallback="standard")
     batches.end()

@@ -4,6 +4,7 @@ was stopped. Nothing is sent under such a lease, and what was paid for is kept."
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 from support.endpoint import ScriptedEndpoint, answer
-from support.waiting import wait_until_async
+from support.waiting import PATIENCE_S, wait_until_async
 
 from ruie.db import jobs, queue, spend
 from ruie.db.engine import open_engine
@@ -192,6 +193,8 @@ def test_both_calls_are_booked_where_the_item_was_sent_again(engine: Engine) -> 
 def test_a_lost_item_is_looked_up_again_just_before_its_call_is_sent(engine: Engine) -> None:
     """The first worker's answer comes while the second waits for the limiter."""
 
+    answered = threading.Event()
+
     async def scene(bench: Bench) -> None:
         first = asyncio.create_task(bench.work())
         await wait_until_async(lambda: bench.endpoint.count)
@@ -199,6 +202,7 @@ def test_a_lost_item_is_looked_up_again_just_before_its_call_is_sent(engine: Eng
         gate = Gate()
         second = asyncio.create_task(bench.work(gate))
         await wait_until_async(lambda: gate.waiting)
+        answered.set()
         await first
         gate.open.set()
         assert (await second).reused == 1
@@ -206,7 +210,11 @@ def test_a_lost_item_is_looked_up_again_just_before_its_call_is_sent(engine: Eng
         assert bench.one("SELECT state FROM work_items") == "done"
         assert bench.committed() == bench.cost()
 
-    with ScriptedEndpoint(slow) as endpoint:
+    def held(body: dict[str, Any], number: int) -> Any:
+        assert answered.wait(PATIENCE_S)
+        return answer("person: Ada")
+
+    with ScriptedEndpoint(held) as endpoint:
         asyncio.run(scene(Bench(engine, endpoint, 1)))
 
 

@@ -39,11 +39,15 @@ async def batch() -> None:
     log.warning("two\nlines", extra={"job_id": "job_2"})
 
 
+def speak() -> None:
+    asyncio.run(batch())
+    log.info("about nothing")
+
+
 def lines(form: LogFormat, capsys: pytest.CaptureFixture[str]) -> list[str]:
     logging.root.handlers = []  # pytest's own
     start_logging(form)
-    asyncio.run(batch())
-    log.info("about nothing")
+    contextvars.Context().run(speak)  # whatever other tests have said of themselves before
     return capsys.readouterr().err.splitlines()
 
 

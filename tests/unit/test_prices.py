@@ -14,7 +14,10 @@ from ruie.token_prices import TokenPrices
 from ruie.worker.prices import Hours, Price, cost_nusd, most_nusd, price_of, usage_nusd
 
 GIVEN = {"gpt-4.1": (2.0, 8.0), "gpt-4.1-mini": (0.4, 1.6), "local": (0.0, 0.0)}
-NANO = {tier: Price(0.2, 0.8, cached=0.05) for tier in ("priority", "fast")}  # of the list
+NANO = {
+    **dict.fromkeys(("priority", "fast"), Price(0.2, 0.8, cached=0.05)),
+    "batch": Price(0.05, 0.2, cached=0.025),
+}  # of the list
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ruie.db import provider_batches
-from ruie.db.known_batches import known_ids
+from ruie.db.known_batches import add_double, known_ids
 from ruie.db.provider_batches import ProviderBatch
 from ruie.llm.batches import BatchService, Found, RemoteBatch, Sought
 from ruie.settings import Settings
@@ -47,9 +47,7 @@ class Steps:
     async def note_doubles(self, batch: ProviderBatch, others: Sequence[RemoteBatch]) -> None:
         """Others of the same token are to be cancelled, and what they cost to be booked."""
         for other in others:
-            if await self._store.write(
-                partial(provider_batches.add_double, batch=batch, provider_id=other.id)
-            ):
+            if await self._store.write(partial(add_double, batch=batch, provider_id=other.id)):
                 log.warning(
                     "batch %d: the provider has made a second of it, %s", batch.id, other.id
                 )
