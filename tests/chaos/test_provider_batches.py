@@ -127,6 +127,7 @@ def test_a_batch_without_an_answer(batches: BatchScene) -> None:
 
 
 @pytest.mark.scene("cap with batches")
+@pytest.mark.slow
 def test_a_cap(batches: BatchScene) -> None:
     """Batches are as large as the cap leaves room for; it pauses, and goes on when it is raised."""
     batches.enqueue(cap_usd=0.004)
