@@ -32,6 +32,12 @@ def jobs_without_batches(conn: Connection) -> list[str]:
     ]
 
 
+def asks_in_batches(conn: Connection, scope: str) -> bool:
+    """Whether any job of a scope (a job, or a corpus) still does."""
+    settings = conn.scalars(select(jobs.c.settings).where(_of(scope))).all()
+    return any(is_batch(JobSettings.from_body(each).decoding.parameters) for each in settings)
+
+
 def held_back(conn: Connection, most_waiting: int) -> frozenset[str]:
     """Running jobs of which nothing new is to be built for now, only answers are to be read: so
     many requests wait to be sent, or what is in batches has used up the job's cap, and will be

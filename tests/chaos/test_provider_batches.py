@@ -126,6 +126,24 @@ def test_a_batch_without_an_answer(batches: BatchScene) -> None:
     batches.end()
 
 
+@pytest.mark.scene("provider without batches")
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["upload 404", "create 401"])
+def test_a_provider_that_takes_no_batches(batches: BatchScene, fault: str) -> None:
+    """The job pauses with the reason, and goes on in another mode."""
+    batches.faults(Fault(fault))
+    batches.enqueue(20)
+    wait_until(lambda: batches.progress().state == "paused", 2 * PATIENCE_S)
+    assert batches.progress().paused_by == "error"
+    client = batches.scene.fleet.client
+    client.change_job(batches.scene.job_id, mode="standard")
+    client.resume(batches.scene.job_id)
+    batches.faults()
+    batches.end()
+    mine = f"job_id = '{batches.scene.job_id}'"
+    assert batches.count("extractions", f"provider_batch_id IS NOT NULL AND {mine}") == 0
+
+
 @pytest.mark.scene("cap with batches")
 @pytest.mark.slow
 def test_a_cap(batches: BatchScene) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -44,12 +45,20 @@ class Sending(Steps):
         self._engine = engine
 
     async def send(self, batch: ProviderBatch) -> None:
+        """Upload its file and ask for it. What the provider refuses for good pauses its jobs."""
         if batch.cancelling:
             await self._withdraw(batch, "cancelled", "It was cancelled before it was sent.")
-            return
-        if not await self._store.read(partial(batch_jobs.is_running, scope=batch.scope)):
+        elif not await self._store.read(partial(batch_jobs.asks_in_batches, scope=batch.scope)):
+            await self._withdraw(batch, "cancelled", "Its job asks in another way now.")
+        elif not await self._store.read(partial(batch_jobs.is_running, scope=batch.scope)):
             await self.look_again(batch, SOUGHT_EVERY_S)
-            return
+        else:
+            try:
+                await self._send(batch)
+            except FatalCallError as error:  # of the upload: the create's own is an outcome
+                await self._refuse(batch, error)
+
+    async def _send(self, batch: ProviderBatch) -> None:
         with tempfile.TemporaryDirectory(prefix="ruie-batch-") as folder:
             path = Path(folder) / f"ruie-{batch.token}.jsonl"
             requests = await asyncio.to_thread(self._write_file, batch, path)
@@ -71,7 +80,7 @@ class Sending(Steps):
             if time.monotonic() - announced > STALE_S:
                 return  # it is sought first, as one that was not confirmed
             outcome = await self._service.create(staged, path, batch.token, batch.model)
-            await self._created(batch, outcome)
+            await self._created(replace(batch, input_file=staged), outcome)
 
     def _write_file(self, batch: ProviderBatch, path: Path) -> int:
         """Returns how many requests there are."""
