@@ -20,7 +20,6 @@ from ruie.db.review_progress import (
 from ruie.errors import RuieError, UsageError
 from ruie.formats.jsonl import KEYS
 from ruie.records import Task
-from ruie.schema import Schema
 from ruie.scoring import Score
 from ruie.worker.reviewing import Overtaken, store_review
 from ruie.worker.web import review_document, review_learning
@@ -158,9 +157,7 @@ def document_json(request: Request) -> Response:
     # the review first: what is saved between the two is then a conflict, and nothing is lost
     review = review_document.current_review(web.engine, job, number)
     document = review_document.read(web.engine, job, number)
-    return JSONResponse(
-        review_document.as_json(document, Schema.from_body(job.schema_body), review)
-    )
+    return JSONResponse(review_document.as_json(document, job, review))
 
 
 def save(request: Request) -> Response:
