@@ -176,4 +176,7 @@ def test_a_query_is_run_by_keys_and_drawn(browser: Any, site: Site) -> None:
         sync_api.expect(page.locator(".result tbody tr")).to_have_count(3)
         assert page.locator(".chart rect").count() == 3
         assert page.locator(".chart").get_attribute("aria-label").startswith("mentions by type")
+        page.goto(site.url + "/jobs")
+        page.go_back()
+        sync_api.expect(page.locator(".result tbody tr")).to_have_count(3)
         assert watched.complaints == []
