@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from ruie.db.models import documents, entities, events, jobs, origins, relations, reviews
+from ruie.db.models import documents, entities, events, jobs, origins, relations, reviews, schemas
 
 SCANNED = 10_000
 FEW = 500
@@ -119,6 +119,13 @@ def corpora(conn: Connection, limit: int = 200) -> list[str]:
     """The names of the corpora that jobs have, sorted."""
     query = select(jobs.c.corpus).where(jobs.c.corpus.is_not(None)).distinct()
     return list(conn.scalars(query.order_by(jobs.c.corpus).limit(limit)))
+
+
+def schema_bodies(conn: Connection, limit: int = 200) -> list[Any]:
+    """The schemas that there are, the last first."""
+    return list(
+        conn.scalars(select(schemas.c.body).order_by(schemas.c.created_at.desc()).limit(limit))
+    )
 
 
 def _of_ids(conn: Connection, wanted: DocumentFilter) -> DocumentPage:

@@ -16,7 +16,7 @@ from ruie.db.models import ITEM_STATES, jobs, work_items
 from ruie.db.types import utcnow
 from ruie.errors import DatabaseError
 from ruie.lengths import LONGEST_MODEL_BYTES, check_length
-from ruie.modes import Fallback
+from ruie.modes import Fallback, in_mode, mode_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ def _values(job: Job) -> dict[str, Any]:
         "model": job.model,
         "max_tokens": decoding.max_tokens,
         "stop": list(decoding.stop),
-        "parameters": dict(decoding.parameters),
+        "parameters": in_mode(decoding.parameters, "standard"),
+        "mode": mode_of(decoding.parameters),
         "priority": job.priority,
         "fallback": "standard" if job.settings.falls_back else "none",
     }

@@ -116,6 +116,13 @@ def list_quarantined(
     return [_item(row) for row in conn.execute(query)]
 
 
+def documents_of(conn: Connection, items: Sequence[int]) -> dict[int, int]:
+    """The document of each of these quarantined items, by the work item's id."""
+    query = select(quarantine.c.work_item_id, quarantine.c.document_id)
+    rows = conn.execute(query.where(quarantine.c.work_item_id.in_(items)))
+    return {row.work_item_id: row.document_id for row in rows}
+
+
 def count_quarantined(conn: Connection, job_id: str | None = None) -> dict[str, int]:
     """The number of quarantined items of each error class, the most frequent class first."""
     query = (

@@ -16,7 +16,9 @@ _UNKNOWN = re.compile(r"no such (table|column): \"?([\w.]{1,200}+)")
 _UNDEFINED = {"42P01": "table", "42703": "column"}
 _QUOTED = re.compile(r"[\"»«„]([\w.]{1,200}+)[\"»«“]|\b(\w{1,100}+\.\w{1,100}+)")
 _NAMED = re.compile(
-    r"(?:\bfrom|\bjoin|,)\s++\"?(\w++)\"?(?:\s++(?:as\s++)?+(\w++))?", re.IGNORECASE
+    # the alias is not consumed: after the last column of a SELECT, what stands there is FROM
+    r"(?:\bfrom|\bjoin|,)\s++\"?(\w++)\"?(?=(?:\s++(?:as\s++)?+(\w++))?)",
+    re.IGNORECASE,
 )
 
 

@@ -1,4 +1,5 @@
-"""The result of a query as CSV, JSON lines or Parquet, row by row in constant memory."""
+"""The result of a query as tab-separated lines, CSV, JSON lines or Parquet, row by row in constant
+memory."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ruie.db.query_values import size_of
 from ruie.errors import DatabaseError
+from ruie.shown import harmless
 
 if TYPE_CHECKING:
     from ruie.db.query import QueryResult
@@ -19,10 +21,29 @@ if TYPE_CHECKING:
 _FORMULA = re.compile(r"[\s\x00-\x1f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠|%]|[\t\r\n]")
 """How a text begins that one spreadsheet or another takes for a formula."""
 
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
 GROUP_ROWS = 10_000
 """Rows of a Parquet row group; the types of columns are those of the first group."""
 GROUP_BYTES = 64_000_000
 """Likewise, bytes: long texts go in small groups."""
+
+
+def write_tsv(result: QueryResult, out: TextIO) -> int:
+    """The names, and a line for each row, with tabs between the columns; returns the number of
+    rows. NULL is empty. Tab, line feed, carriage return and backslash are written as in
+    PostgreSQL's COPY, what else a terminal obeys as `\\u001b`, so that nothing is lost."""
+    rows = -1
+    for row in chain([result.columns], result.rows):
+        out.write("\t".join(map(_escaped, row)) + "\n")
+        rows += 1
+    return rows
+
+
+def _escaped(value: Any) -> str:
+    if value is None:
+        return ""
+    return harmless(str(value).translate(_ESCAPES))
 
 
 def write_csv(result: QueryResult, out: TextIO, *, spreadsheet: bool = False) -> None:

@@ -101,7 +101,7 @@ class JobClient:
         """Wait until a job has ended, or until it can go on only once somebody mends what paused it
         (`JobProgress.blocked`); `JobProgress.ok` says how. A database that is away is waited for.
 
-        report: called with each change of the state, and of the progress every 30 seconds. pause:
+        report: called with each change of the state, and with the progress every 30 seconds. pause:
         called with the seconds between two looks. Raises `UnavailableError` after `timeout_s`
         seconds, or where the database stays away.
         """

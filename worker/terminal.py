@@ -21,8 +21,8 @@ from ruie.shown import data_output, harmless
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
 
-LOG_WIDTH = 160
-"""Characters of a table's line where the output is not a terminal: nothing needs to be cut."""
+LOG_WIDTH = 1_000_000
+"""Characters of a line where the output is not a terminal: nothing is cut, and nothing folded."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
 error_console = Console(

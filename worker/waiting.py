@@ -17,7 +17,7 @@ from ruie.db.progress import JobProgress, progress
 POLL_S = 1.0
 """How often the states are read: by one query over the jobs, none over their items."""
 REPORT_S = 30.0
-"""How often the progress of a job is read that is still in the same state."""
+"""How often the progress of a job is read, and reported, that is still in the same state."""
 PATIENCE_S = 600.0
 """How long the database may be away."""
 LONGEST_PAUSE_S = 15.0
@@ -32,14 +32,15 @@ def wait_for(
     timeout_s: float | None = None,
     report: Callable[[JobProgress], object] = lambda _: None,
     pause: Callable[[float], object] = time.sleep,
+    report_s: float = REPORT_S,
 ) -> list[JobProgress]:
     """Wait until every job has ended, one is blocked (`JobProgress.blocked`), or `timeout_s`
     seconds are over; returns the progress of each then, in the order of `job_ids`.
 
-    report is called with each change of a job's state, and of its progress every `REPORT_S`
-    seconds. pause: waits for so many seconds. Raises `DatabaseError` where there is no such job,
-    `UnavailableError` where the database is away for longer than `PATIENCE_S`, or than there is
-    time.
+    report is called with each change of a job's state, and every `report_s` seconds with each job
+    that has not ended, whether or not it has come further. pause: waits for so many seconds.
+    Raises `DatabaseError` where there is no such job, `UnavailableError` where the database is away
+    for longer than `PATIENCE_S`, or than there is time.
     """
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
 
@@ -58,17 +59,19 @@ def wait_for(
 
     seen: dict[str, JobStanding] = {}
     told: dict[str, JobProgress] = {}
-    report_at = time.monotonic() + REPORT_S
+    report_at = time.monotonic() + report_s
     while True:
         standings = read(lambda conn: get_job_standings(conn, job_ids))
         due = time.monotonic() >= report_at
         if due:
-            report_at = time.monotonic() + REPORT_S
+            report_at = time.monotonic() + report_s
         for job_id, standing in standings.items():
             if standing == seen.get(job_id) and not due:
                 continue
             seen[job_id] = standing
-            if (now := progress_of(job_id)) != told.get(job_id):
+            last = told.get(job_id)
+            now = progress_of(job_id)
+            if now != last or not now.ended:
                 told[job_id] = now
                 report(now)
         left_s = deadline - time.monotonic()

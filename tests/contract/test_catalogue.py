@@ -88,6 +88,7 @@ def test_a_name_that_is_not_there_is_told_the_closest(url: str) -> None:
         ("SELECT * FROM entitys", "There are entities, "),
         ("SELECT m.tpye FROM entity_mentions m", "The columns of entity_mentions are type, "),
         ("SELECT tpye FROM entity_mentions", "The columns of entity_mentions are type, "),
+        ("SELECT tpye, txt FROM entity_mentions", "The columns of entity_mentions are type, "),
     ):
         with pytest.raises(DatabaseError, match=hint):
             run_readonly(url, sql)

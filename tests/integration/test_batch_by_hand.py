@@ -177,6 +177,11 @@ def test_lines_that_are_not_its_own_are_left_out(carried: Carried) -> None:
     strange = carried.folder / "strange.jsonl"
     strange.write_text("\n".join([*lines, "[]", "{", "", '{"custom_id": 1}', "\x00"]) + "\n")
     assert "0 answers and 0 errors are stored, 9 lines" in carried.read(strange)
+    requests = carried.folder / "of-another-database.jsonl"
+    requests.write_text(json.dumps({**first, "custom_id": foreign[1]}) + "\n\n[]\n")
+    refused = carried.run("batch", "read", str(requests))
+    assert refused.returncode == 1
+    assert "has no line of a batch of this database" in refused.stderr
     carried.read(answers)
     carried.carry()
     assert carried.count("extractions") == 24

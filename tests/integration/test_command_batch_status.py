@@ -115,3 +115,15 @@ def test_the_table_fits_a_terminal() -> None:
         screen.print(detail(JobStatus(progress)))
     head, row = (line.split() for line in written.get().splitlines()[-2:])
     assert dict(zip(head, row, strict=True))["submitted"] == "999,999"
+
+
+def test_a_list_of_no_job_is_an_error(shown: Run, job: ProviderJob) -> None:
+    assert shown("batch", "list", job.id).returncode == 0
+    idle = job.database.job("idle", corpus="news")
+    for name in (idle, "news"):
+        listed = shown("batch", "list", name)
+        assert (listed.returncode, listed.stdout) == (0, "no batches\n"), listed.stderr
+    for words in (("job_nope",), ("job_nope", "--json")):
+        wrong = shown("batch", "list", *words)
+        assert wrong.returncode == 4
+        assert "There is no job job_nope." in wrong.stderr

@@ -88,6 +88,15 @@ def test_set_says_what_it_changes_and_what_remains(ruie: Run, database: JobDatab
     assert fourth.id == 4
 
 
+def test_a_change_of_the_mode_is_called_so(ruie: Run, database: JobDatabase) -> None:
+    job = ruie(*ENQUEUE, "--mode", "batch", "--parameters", '{"seed": 1}').stdout.strip()
+    done = ruie("job", "set", job, "--mode", "standard")
+    assert done.stdout.splitlines()[0] == f"{job}: mode was batch, is now standard"
+    assert "parameters" not in done.stdout
+    changed = json.loads(ruie("job", "set", job, "--mode", "flex", "--json").stdout)["changed"]
+    assert changed == {"mode": {"before": "standard", "now": "flex"}}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

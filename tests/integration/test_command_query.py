@@ -80,7 +80,7 @@ ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELEC
 
 
 def test_a_table_without_end_shows_its_first_rows(ruie: Run, upgraded: Path) -> None:
-    done = ruie("query", ENDLESS.format("n"))
+    done = ruie("query", ENDLESS.format("n"), "--format", "table")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "10,000"
     assert "only the first 10,000 rows: --format csv, json or parquet has all" in done.stderr
@@ -88,7 +88,7 @@ def test_a_table_without_end_shows_its_first_rows(ruie: Run, upgraded: Path) -> 
 
 
 def test_a_table_of_long_values_is_bounded_too(ruie: Run, upgraded: Path) -> None:
-    done = ruie("query", ENDLESS.format("n, printf('%.100000c', 'x') AS long"))
+    done = ruie("query", ENDLESS.format("n, printf('%.100000c', 'x') AS long"), "--format", "table")
     assert done.returncode == 0, done.stderr
     assert "only the first " in done.stderr
     assert len(done.stdout) < 4_000_000

@@ -177,7 +177,8 @@ def test_a_job_that_is_done_and_mostly_given_up_is_said_to_be_so(
     bad, fair = job_of(database, 50, 13, 37, "bad"), job_of(database, 50, 49, 1, "fair")
     with database.engine.begin() as conn:
         job_states.close_jobs(conn)
-    url = {"RUIE_DATABASE_URL": database_url}
+    # without a bundle nobody knows of what the model is shown no example
+    url = {"RUIE_DATABASE_URL": database_url, "RUIE_BUNDLE": str(tmp_path / "none")}
     lines = lines_on_a_terminal(["status"], tmp_path, 80, **url)
     assert max(map(len, lines)) <= 80
     assert [line.split()[:5] for line in lines[1:3]] == [

@@ -167,6 +167,43 @@ def test_time_is_up(ruie: Run, database: JobDatabase) -> None:
     assert done.stderr.startswith(f"{job} paused: 0 of 4 items done")
 
 
+def test_every_line_says_what_holds_a_job_up(ruie: Run, database: JobDatabase) -> None:
+    job, by_hand = (job_of(database, 4, 0, closed=False) for _ in range(2))
+    pause(database.engine, by_hand, "person", "Until Monday.")
+    told = ruie("wait", job, by_hand, "--timeout", "0.1").stderr.splitlines()
+    (running,) = (line for line in told if line.startswith(f"{job} running"))
+    assert "; No coordinator is alive" in running
+    (paused,) = (line for line in told if line.startswith(f"{by_hand} paused"))
+    assert paused.endswith("; paused: Until Monday.")
+
+
+def test_progress_is_reported_again_where_nothing_has_changed(database: JobDatabase) -> None:
+    job, ended = job_of(database, 4, 0, closed=False), job_of(database, 2, 0)
+    told: list[JobProgress] = []
+    looks = iter(range(4))
+
+    def pause(_: float) -> None:
+        if next(looks, None) is None:
+            with database.engine.begin() as conn:
+                job_states.set_job_state(conn, job, "cancelled", "by hand")
+
+    wait_for(database.engine, [ended, job], 0.05, None, told.append, pause, report_s=0)
+    states = [progress.state for progress in told if progress.job_id == job]
+    assert states == ["running"] * 5 + ["cancelled"]
+    assert [progress.state for progress in told if progress.job_id == ended] == ["done"]
+
+
+def test_retrying_is_not_advised_where_the_model_is_shown_no_example(
+    ruie: Run, database: JobDatabase, bundle_path: Path
+) -> None:
+    job = job_of(database, 8, 2)
+    for command in (("wait", job), ("status",), ("status", job)):
+        said = ruie(*command, RUIE_BUNDLE=str(bundle_path)).stderr
+        assert f"25 % of the items of {job} were given up" in said
+        assert "ruie retry" not in said
+        assert said.count(f"run `ruie learn {job}`") == 1
+
+
 def test_ctrl_c_ends_with_130(ruie: Run, database: JobDatabase, upgraded: Path) -> None:
     job = job_of(database, 4, 0, closed=False)
     command = [sys.executable, "-m", "ruie.worker.cli", "wait", job]

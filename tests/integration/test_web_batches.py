@@ -26,10 +26,19 @@ def test_the_page_of_a_job_has_its_batches(site: Site, job: ProviderJob) -> None
     with site.client.engine.begin() as conn:
         provider_batches.look_again(conn, 1, 5.0, "It answers <nothing>.")
     page = site.get(f"/jobs/{job.id}")
-    for said in ("Batches at the provider", "1 request waits for a batch.", "running in_progress",
-                 "In batches", "Mode batch", "Cancel batch 1",
+    for said in ("Batches 1 request waits for a batch.", "running in_progress",
+                 "In batches, or waiting for one", "Mode batch", "Cancel batch 1",
                  "It answers <nothing>."):  # fmt: skip
         assert said in page.words
+
+
+def test_a_batch_that_was_never_sent_waits_to_be_sent(site: Site, job: ProviderJob) -> None:
+    job.cut()
+    for path in (f"/jobs/{job.id}", "/fleet"):
+        words = site.get(path).words
+        assert "preparing waiting to be sent" in words
+        assert "at the provider" not in words
+        assert words.count("waiting to be sent") == 1
 
 
 def test_a_batch_is_cancelled(site: Site, job: ProviderJob) -> None:
@@ -50,14 +59,14 @@ def test_a_batch_is_cancelled(site: Site, job: ProviderJob) -> None:
 
 def test_the_fleet_has_the_batches_of_all_jobs(site: Site, job: ProviderJob) -> None:
     page = site.get("/fleet")
-    assert "Batches at the provider" in page.words
+    assert "Batches 1 request waits" in page.words
     assert page.link(f"/jobs/{job.id}") == f"/jobs/{job.id}"
     assert "1 request waits for a batch." in page.words
 
 
 def test_a_job_without_batches_says_nothing_of_them(site: Site) -> None:
     page = site.get(f"/jobs/{site.job}")
-    assert "Batches at the provider" not in page.words
+    assert 'id="batches"' not in page.text
     assert "In batches" not in page.words
     assert "Mode standard" in page.words
-    assert "Batches at the provider" not in site.get("/fleet").words
+    assert 'id="batches"' not in site.get("/fleet").text

@@ -133,6 +133,39 @@ def test_nothing_is_cut_off(browser: Any, site: Site, width: int) -> None:
         assert watched.complaints == []
 
 
+BROKEN = """() => [...document.querySelectorAll(".id, .tag, thead th, td.state, .result a")]
+  .filter((each) => {
+    const range = document.createRange();
+    for (const { length, start, node } of words(each)) {
+      range.setStart(node, start); range.setEnd(node, start + length);
+      if (range.getClientRects().length > 1) return true;
+    }
+    return false;
+    function words(element) {
+      const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), found = [];
+      while (walker.nextNode()) {
+        for (const { 0: word, index } of walker.currentNode.data.matchAll(/[^\\s-]+/g)) {
+          found.push({ node: walker.currentNode, start: index, length: word.length });
+        }
+      }
+      return found;
+    }
+  }).map((each) => each.textContent)"""
+
+
+@pytest.mark.parametrize("width", [640, 1280])
+def test_no_id_or_state_breaks_inside_a_word(browser: Any, site: Site, width: int) -> None:
+    paths = [*site.paths.values(), "/sql?sql=SELECT+*+FROM+extractions", "/review"]
+    with opened(browser, width=width) as watched:
+        for path in paths:
+            watched.page.goto(site.url + path)
+            assert watched.page.evaluate(BROKEN) == [], path
+        watched.page.goto(site.url + site.paths["job"])
+        fits = "document.querySelector('.counts').offsetWidth <= "
+        fits += "document.querySelector('.counts').parentElement.clientWidth"
+        assert watched.page.evaluate(fits)
+
+
 def test_the_keyboard_reaches_the_content_and_a_record_lights_up(browser: Any, site: Site) -> None:
     with opened(browser) as watched:
         page = watched.page
@@ -176,4 +209,7 @@ def test_a_query_is_run_by_keys_and_drawn(browser: Any, site: Site) -> None:
         sync_api.expect(page.locator(".result tbody tr")).to_have_count(3)
         assert page.locator(".chart rect").count() == 3
         assert page.locator(".chart").get_attribute("aria-label").startswith("mentions by type")
+        page.goto(site.url + "/jobs")
+        page.go_back()
+        sync_api.expect(page.locator(".result tbody tr")).to_have_count(3)
         assert watched.complaints == []

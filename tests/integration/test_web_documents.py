@@ -37,6 +37,13 @@ def test_documents_by_their_words_the_best_first(site: Site) -> None:
     assert site.visitor.get("/documents?words=-").status == 400
 
 
+def test_the_types_that_there_are_can_be_chosen(site: Site) -> None:
+    for path in ("/documents", f"/documents?job={site.job}"):
+        assert "<option>COUNTRY</option>" in site.get(path).text
+    assert "<option selected>COUNTRY</option>" in site.get("/documents?type=COUNTRY").text
+    assert "<option selected>Cargo</option>" in site.get("/documents?type=Cargo").text
+
+
 @pytest.mark.parametrize("filters", ["", "&type=COUNTRY"])
 def test_all_that_have_the_words_page_by_page(
     site: Site, monkeypatch: pytest.MonkeyPatch, filters: str

@@ -9,15 +9,38 @@ from support.waiting import wait_until
 from support.web_site import Site
 
 from ruie.db import jobs, queue
+from ruie.errors import OutputError
 from ruie.settings import load
 
 
 def test_the_list_of_jobs(site: Site) -> None:
     page = site.get("/jobs")
-    for said in ("oil", "oil large", "oil again", "done", "3.2 % given up", "0.0032 USD"):
+    assert "Last error" not in page.words
+    for said in (
+        "oil",
+        "oil large",
+        "oil again",
+        "done",
+        "3.2 % given up",
+        "1 given up",
+        "0.0032 USD",
+    ):
         assert said in page.words
     assert "There are no jobs" not in page.words
     assert "No job is paused." in site.get("/jobs?state=paused").words
+
+
+def test_the_list_says_why_a_job_is_stuck(site: Site) -> None:
+    job = _waiting(site)
+    with site.client.engine.begin() as conn:
+        (batch,) = queue.dispatch(conn, job, 1, 1, 60)
+    with site.client.engine.begin() as conn:
+        (item,) = queue.lease(conn, batch.id, "worker-1", 60)
+        assert queue.quarantine(conn, item, OutputError("No <answer> can be read."))
+    page = site.get("/jobs")
+    assert "Last error" in page.words
+    assert "No <answer> can be read." in page.words
+    assert 'class="given-up"' in page.text
 
 
 def test_a_database_without_jobs(database_url: str) -> None:
@@ -97,7 +120,10 @@ def test_raising_the_cap(site: Site) -> None:
 def test_retrying_a_class_of_errors(site: Site) -> None:
     page = site.get(f"/jobs/{site.job}/quarantine?error_class=output")
     assert "Retry all of output" in page.words
-    assert "news-7" in page.words
+    assert ">news-7</a>" in page.text
+    shown = site.get(page.link("/documents/"))
+    assert "news-7" in shown.words
+    assert 'title="Named entity recognition: entities"' in page.text
     done = site.visitor.post(f"/jobs/{site.job}/retry", {"error_class": "output"}, page)
     assert "1 items are tried again." in done.words
     assert site.client.job(site.job).state == "running"

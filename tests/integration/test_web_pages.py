@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pyarrow.parquet as pq
+import pytest
 from support import news
 from support.web_site import Site, document
 
@@ -39,6 +41,42 @@ def test_a_query_that_writes_is_refused(site: Site) -> None:
         assert refused.status == 400
         assert 'role="alert"' in refused.text
     assert len(site.client.jobs()) == 3
+
+
+def test_a_query_has_an_address(site: Site) -> None:
+    page = site.get("/sql")
+    sent = {"csrf_token": page.csrf, "sql": "SELECT 'a & ü' AS said", "kind": "bar"}
+    answer = site.visitor.send("POST", "/sql", sent)
+    assert answer.status == 303
+    shared = site.get(answer.headers["location"])
+    assert "said a & ü" in shared.words
+    assert '<option value="bar" selected>' in shared.text
+    assert page.csrf not in answer.headers["location"]
+    written = site.visitor.get("/sql?" + urlencode({"sql": "DELETE FROM jobs"}))
+    assert written.status == 400
+    elsewhere = site.get(answer.headers["location"], sec_fetch_site="cross-site")
+    assert "1 row in" not in elsewhere.words, "another site may not have it run"
+    assert "SELECT &#39;a &amp; ü&#39;" in elsewhere.text
+
+
+def test_a_query_that_is_too_long_for_an_address_has_one_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.worker.web.long_queries.MOST", 2)
+    page = site.get("/sql")
+    places = []
+    for number in range(3):
+        sql = f"SELECT {number} AS n, '{'x' * 20_000}' AS long"
+        places.append(
+            site.visitor.send("POST", "/sql", {"csrf_token": page.csrf, "sql": sql}).headers[
+                "location"
+            ]
+        )
+    assert all(len(place) < 100 for place in places)
+    assert "1 row in" in site.get(places[2]).words
+    gone = site.visitor.get(places[0])
+    assert gone.status == 404
+    assert "This query is not kept any longer." in gone.words
 
 
 def test_csv_and_parquet(site: Site) -> None:

@@ -180,7 +180,7 @@ def test_a_form_of_another_site_is_refused(open_site: Visitor, config: Settings)
 def test_a_script_sends_the_token_as_a_header(open_site: Visitor) -> None:
     page = open_site.get("/sql")
     headers = {"X-CSRF-Token": page.csrf}
-    assert open_site.send("POST", "/sql", {"sql": "SELECT 7 AS seven"}, headers).status == 200
+    assert open_site.send("POST", "/sql", {"sql": "SELECT 7 AS seven"}, headers).status == 303
 
 
 def test_a_request_that_is_too_large_is_refused(open_site: Visitor) -> None:
@@ -236,7 +236,7 @@ def test_behind_a_proxy_with_a_prefix(config: Settings) -> None:
         assert visitor.get(job.removeprefix("/tools/ruie")).status == 200
         form = {"csrf_token": page.csrf, "sql": "SELECT 1"}
         through = {"Origin": "https://apps.example", "X-Forwarded-Host": "apps.example"}
-        assert visitor.send("POST", "/tools/ruie/sql", form, through).status == 200
+        assert visitor.send("POST", "/tools/ruie/sql", form, through).status == 303
 
 
 def test_prefixes() -> None:

@@ -10,7 +10,7 @@ const { after, before, byCharacter, byWord, stopsOf, trimmed } = await from("wor
 const { initial, reduce } = await from("model.js");
 const { choicesOf, promptOf } = await from("choices.js");
 const { commandOf } = await from("commands.js");
-const { merged, missing } = await from("records.js");
+const { merged, missing, reviewedTasks } = await from("records.js");
 const { blocksOf, drawn, marksOf, piecesOf } = await from("pieces.js");
 
 const SCHEMA = {
@@ -245,4 +245,17 @@ test("a text is cut where spans begin and end, and control signs are drawn as si
   for (const { start, end } of blocks) assert.equal(long.slice(start, end), [...long.slice(start, end)].join(""));
   for (const { start } of blocks) assert.ok(!/[\udc00-\udfff]/.test(long[start]));
   assert.deepEqual(blocksOf(""), []);
+});
+
+test("a task without an answer is reviewed once a person adds or changes a record of it", () => {
+  const unanswered = { RE: "given up", ED: "not answered yet" };
+  let state = initial(TEXT, SCHEMA, [], { NER: true, RE: null, ED: null }, unanswered);
+  assert.deepEqual(reviewedTasks(state), { NER: true, RE: false, ED: false });
+  state = mark(state, "opened", "Rain");
+  assert.deepEqual(reviewedTasks(state), { NER: true, RE: false, ED: true });
+  assert.deepEqual(reviewedTasks(reduce(state, { type: "undo" })), { NER: true, RE: false, ED: false });
+  state = reduce(state, { type: "task", task: "ED", on: false });
+  assert.equal(reviewedTasks(state).ED, false, "a box that was set stays");
+  state = reduce(state, { type: "task", task: "RE", on: true });
+  assert.deepEqual(toServer(state.records, reviewedTasks(state), TEXT), { entities: [], relations: [] });
 });

@@ -67,6 +67,31 @@ def test_what_takes_long_goes_on_and_shows_how_far_it_is(
     assert new in visitor.get(state).text, "for everyone who looks"
 
 
+def test_the_page_of_the_new_job_says_that_it_is_still_running(
+    visitor: Visitor, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.worker.web.review_learning.SOON_S", None)
+    monkeypatch.setattr("ruie.worker.web.review_standing.SOON_S", None)
+    assert "still running" not in visitor.get(f"/review/{job}/agreement").words
+    ready = visitor.get(f"/review/{job}/learn")
+    page = visitor.get(f"/review/{job}")
+    page = visitor.post(f"/review/{job}/learn/begin", {"digest": _digest(ready)}, page)
+    new = page.link("/jobs/job_").removeprefix("/jobs/")
+    assert new != job
+    assert "The job is still running: " in page.words
+    assert "items are finished" in page.words
+    state = f"/review/{new}/standing"
+    assert f'hx-get="{state}"' in page.text
+    assert (
+        "Nothing to compare yet: the job is still running"
+        in visitor.get(f"/review/{new}/agreement").words
+    )
+    assert "hx-refresh" not in visitor.get(state).headers
+    visitor.post(f"/jobs/{new}/cancel", {}, page)
+    assert visitor.get(state).headers["hx-refresh"] == "true"
+    assert "still running" not in visitor.get(f"/review/{new}").words
+
+
 def test_where_nothing_goes_on_the_state_says_so(visitor: Visitor, job: str) -> None:
     assert "Nothing is being enqueued here." in visitor.get(f"/review/{job}/learn/state").words
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ruie.errors import UsageError
+from ruie.errors import ExitCode, UsageError
 from ruie.worker.cli.batch_lines import batch_age, batch_document, batch_state
 from ruie.worker.cli.completing import job_ids, open_batches
 from ruie.worker.cli.options import json_option
+
+if TYPE_CHECKING:
+    from ruie.worker.client import Client
 
 
 @click.group()
@@ -26,7 +29,10 @@ def list_(job: str | None, as_json: bool) -> None:
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, print_json, table
 
-    batches = Client().batches(job)
+    client = Client()
+    batches = client.batches(job)
+    if job and not batches:
+        _check_scope(client, job)
     if as_json:
         print_json({"batches": [batch_document(each) for each in batches]})
         return
@@ -49,6 +55,12 @@ def list_(job: str | None, as_json: bool) -> None:
         for each in batches
     ]
     console.print(table(columns, rows, wrap="note"))
+
+
+def _check_scope(client: Client, name: str) -> None:
+    """Raises `DatabaseError` where there is neither a job nor a corpus of this name."""
+    if not any(each.corpus == name for each in client.jobs()):
+        client.job(name)
 
 
 @batch.command()
@@ -100,7 +112,8 @@ def write(job: str, output: Path) -> None:
 
 @batch.command()
 @click.argument("results", type=click.Path(path_type=Path, dir_okay=False))
-def read(results: Path) -> None:
+@click.pass_context
+def read(ctx: click.Context, results: Path) -> None:
     """Read the RESULTS of a batch file, as `vllm run-batch -o` writes them."""
     from ruie.worker.client import Client
     from ruie.worker.provider_batches.by_hand import read_results
@@ -109,6 +122,7 @@ def read(results: Path) -> None:
         raise UsageError(f"{results} does not exist.", "Name the file that `run-batch -o` wrote.")
     with Client() as client:
         read_ = read_results(client.engine, client.config, results)
+        ours = bool(read_.answers or read_.errors) or _has_known_line(client, results)
     click.echo(
         f"{read_.answers:,} answers and {read_.errors:,} errors are stored,"
         f" {read_.foreign:,} lines are no requests of this database, or were read before"
@@ -118,6 +132,30 @@ def read(results: Path) -> None:
             f"batch {number}: {missing:,} requests have no line;"
             f" `ruie batch cancel {number}` sends them again"
         )
+    if not ours:
+        click.echo(f"ruie: {results} has no line of a batch of this database", err=True)
+        ctx.exit(int(ExitCode.FAILED))
+
+
+def _has_known_line(client: Client, results: Path) -> bool:
+    """Whether a file of results has a line of a batch of this database, which may have been read
+    before."""
+    from ruie.db import provider_batches
+    from ruie.db.engine import reading
+    from ruie.llm.batches.openai import results_line
+    from ruie.worker.provider_batches.custom_ids import read_custom_id
+
+    seen: set[str] = set()
+    with results.open("rb") as lines, reading(client.engine) as conn:
+        for raw in lines:
+            line = results_line(raw)
+            custom_id = None if line is None else read_custom_id(line.custom_id)
+            if custom_id is None or custom_id.token in seen:
+                continue
+            seen.add(custom_id.token)
+            if provider_batches.by_token(conn, custom_id.token) is not None:
+                return True
+    return False
 
 
 def _written(value: Any) -> str:

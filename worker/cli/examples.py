@@ -54,7 +54,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "quarantine list": ("quarantine list", f"quarantine list {JOB} --error output"),
     "quarantine show": ("quarantine show 1042",),
     "query": (
-        'query "SELECT type, COUNT(*) FROM entity_mentions GROUP BY type"',
+        f"query \"SELECT type, COUNT(*) FROM entity_mentions WHERE job_id = '{JOB}' GROUP BY 1\"",
         'query "SELECT * FROM relation_mentions" --format csv > relations.csv',
     ),
     "resume": (f"resume {JOB}",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ruie.worker.terminal import percent
@@ -10,17 +10,29 @@ from ruie.worker.terminal import percent
 if TYPE_CHECKING:
     from ruie.db.progress import JobProgress
 
+OF_ANSWERS = frozenset({"output", "truncated"})
+"""Error classes of answers that say nothing which could be recorded."""
 CLASSES = 3
 """Error classes that are named, the most frequent first."""
 
 
-def too_much_given_up(progress: JobProgress, classes: Mapping[str, int]) -> str:
-    """Of a job that is done and no success: the share, the errors, and the commands to use."""
+def too_much_given_up(
+    progress: JobProgress, classes: Mapping[str, int], undemonstrated: Sequence[str] = ()
+) -> str:
+    """Of a job that is done and no success: the share, the errors, and the commands to use.
+    undemonstrated: of what the model is shown no example (`ruie.worker.undemonstrated`): where its
+    answers were of no use, asking the same again helps nobody."""
+    from ruie.worker.undemonstrated import warning
+
     job = progress.job_id
     given_up, tolerated = percent(progress.quarantined_share), percent(progress.tolerated_share)
+    share = (
+        f"{given_up} of the items of {job} were given up, more than {tolerated} ({most(classes)})."
+    )
+    if undemonstrated and set(classes) <= OF_ANSWERS:
+        return f"{share}\n{warning(list(undemonstrated), job)}"
     return (
-        f"{given_up} of the items of {job} were given up, more than {tolerated}"
-        f" ({most(classes)}).\n"
+        f"{share}\n"
         f"      `ruie quarantine list {job}` shows them,\n"
         f"      `ruie retry {job}` tries them again."
     )

@@ -25,9 +25,8 @@ SHOWN_CHARS = 500
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    default="table",
-    help="json prints one object a line.",
+    type=click.Choice(["table", "tsv", "csv", "json", "parquet"]),
+    help="json: an object a line. Default: table on a terminal, else tsv, tab-separated.",
 )
 @click.option(
     "--spreadsheet",
@@ -54,7 +53,7 @@ SHOWN_CHARS = 500
 )
 def query(
     sql: str,
-    form: str,
+    form: str | None,
     spreadsheet: bool,
     output: Path | None,
     timeout_s: float | None,
@@ -74,6 +73,8 @@ def query(
 
     if spreadsheet and form != "csv":
         raise click.UsageError("--spreadsheet is for --format csv.")
+    if form is None:
+        form = "table" if output is None and sys.stdout.isatty() else "tsv"
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet cannot be printed to a terminal: use --output FILE.")
     config = settings()
@@ -92,7 +93,8 @@ def query(
 
 def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) -> None:
     from ruie.shown import ShownStream
-    from ruie.worker.answers import write_csv, write_json, write_parquet
+    from ruie.worker.answers import write_csv, write_json, write_parquet, write_tsv
+    from ruie.worker.terminal import counted
 
     if form == "parquet":
         write_parquet(answer, file)
@@ -104,6 +106,8 @@ def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) ->
             write_csv(answer, text, spreadsheet=spreadsheet)
         elif form == "json":
             write_json(answer, text)
+        elif form == "tsv":
+            click.echo(counted(write_tsv(answer, text), "row"), err=True)
         else:
             _print_table(answer, out)
         out.flush()

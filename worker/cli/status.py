@@ -97,15 +97,19 @@ def _warnings(client: Client, listed: list[JobStatus], job: str | None) -> list[
     from ruie.worker.undemonstrated import warning
 
     bad = [one for one in listed if one.progress.state == "done" and one.progress.ok is False]
-    lines = [too_much_given_up(one.progress, one.given_up) for one in bad[:NAMED]]
+    lines = [
+        too_much_given_up(one.progress, one.given_up, _undemonstrated(client, one.progress.job_id))
+        for one in bad[:NAMED]
+    ]
     if len(bad) > NAMED:
         lines.append(f"So it is with {len(bad) - NAMED:,} other jobs.")
     progresses = [one.progress for one in listed]
     asked = [one.job_id for one in progresses if job or one.state == "running"][:NAMED]
-    blind = [(each, missing) for each in asked if (missing := _undemonstrated(client, each))]
+    blind = [warning(missing, one) for one in asked if (missing := _undemonstrated(client, one))]
+    said = "\n".join(lines)
     return [
         *(Text(line, style="red") for line in lines),
-        *(Text(warning(missing, each), style="yellow") for each, missing in blind),
+        *(Text(line, style="yellow") for line in blind if line not in said),
     ]
 
 
@@ -119,12 +123,18 @@ def _undemonstrated(client: Client, job: str) -> list[str]:
 def _alive_text(client: Client, listed: list[JobStatus]) -> RenderableType:
     from rich.text import Text
 
+    work = any(one.progress.state == "running" and one.progress.open for one in listed)
+    sentence, bad = alive_sentence(client, work=work)
+    return Text(sentence, style="yellow" if bad else "dim")
+
+
+def alive_sentence(client: Client, *, work: bool) -> tuple[str, bool]:
+    """Who works now, and whether somebody has to do something. work: a running job has open
+    items."""
     from ruie.worker.cli.alive_line import alive_line
     from ruie.worker.embedded.only_one import running_in
 
-    work = any(one.progress.state == "running" and one.progress.open for one in listed)
-    line, bad = alive_line(_alive(client), running_in(client.config.home), work=work)
-    return Text(line, style="yellow" if bad else "dim")
+    return alive_line(_alive(client), running_in(client.config.home), work=work)
 
 
 def _alive(client: Client) -> Alive:

@@ -53,7 +53,7 @@ def wait(
         list(dict.fromkeys(listed)),
         tolerated,
         timeout,
-        lambda progress: click.echo(line(progress), err=True),
+        lambda progress: click.echo(f"{line(progress)}{_hindrances(progress, client)}", err=True),
     )
     if as_json:
         print_json([plain(progress) for progress in ended])
@@ -72,16 +72,49 @@ def wait(
         )
 
 
+def _hindrances(progress: JobProgress, client: Client) -> str:
+    """Why a job that has not ended may come no further, as far as `ruie status` knows it: why it is
+    paused, which endpoint is away, what went wrong with its batches, that nobody works."""
+    from ruie.errors import UnavailableError
+
+    if progress.ok is not None:
+        return ""
+    said = [f"paused: {progress.reason}"] if progress.reason and progress.state == "paused" else []
+    if progress.state == "running":
+        try:
+            said += _of_others(progress, client)
+        except UnavailableError:  # the database is away: that is waited for
+            return ""
+    return "".join(f"; {' '.join(each.split())}" for each in said)
+
+
+def _of_others(progress: JobProgress, client: Client) -> list[str]:
+    from ruie.worker.cli.batch_lines import ERROR_CHARS
+    from ruie.worker.cli.endpoint_state import away_line
+    from ruie.worker.cli.status import alive_sentence
+    from ruie.worker.job_status import job_status
+
+    said = [away_line(each) for each in client.endpoints_away()]
+    for batch in job_status(client, progress.job_id).batches:
+        if batch.error:
+            said.append(f"last error of batch {batch.id}: {batch.error[:ERROR_CHARS]}")
+    sentence, bad = alive_sentence(client, work=bool(progress.open))
+    return [*said, sentence] if bad else said
+
+
 def _why(progress: JobProgress, client: Client) -> str:
     """Why a job does not count as a success, and what to do."""
     from ruie.db.engine import reading
     from ruie.db.quarantine import count_quarantined
     from ruie.worker.cli.given_up import too_much_given_up
+    from ruie.worker.undemonstrated import undemonstrated_of
 
     job = progress.job_id
     if progress.state == "done":
         with reading(client.engine) as conn:
-            return too_much_given_up(progress, count_quarantined(conn, job))
+            classes = count_quarantined(conn, job)
+        missing = undemonstrated_of(client.config, client.engine, client.job(job))
+        return too_much_given_up(progress, classes, missing)
     reason = f": {progress.reason}" if progress.reason else ""
     goes_on = progress.state == "paused" and progress.paused_by == "error"
     hint = f"\n      `ruie resume {job}` goes on once that is mended." if goes_on else ""

@@ -21,6 +21,7 @@ from ruie.db.document_pages import (
     corpora,
     document_page,
     origins_of,
+    schema_bodies,
 )
 from ruie.db.engine import reading
 from ruie.db.record_order import documents_in_source_order
@@ -51,6 +52,7 @@ def listed(request: Request) -> Response:
     )
     with reading(web.engine) as conn:
         job = stored.get_job(conn, wanted.job_id) if wanted.job_id else None
+        bodies = [job.schema_body] if job else schema_bodies(conn)
         if given["words"]:
             page, found = _with_words(conn, given["words"], wanted, request)
         else:
@@ -62,7 +64,7 @@ def listed(request: Request) -> Response:
         }
     return render(
         request, "documents.html", page=page, given=given, found=found,
-        types=_types(Schema.from_body(job.schema_body)) if job else [], **values,
+        types=_types(bodies), **values,
         first="after" not in request.query_params, snippet=snippet,
     )  # fmt: skip  # the page's values
 
@@ -159,8 +161,11 @@ def call(request: Request) -> Response:
     )  # fmt: skip  # the page's values
 
 
-def _types(schema: Schema) -> Sequence[str]:
-    return sorted({*schema.entities, *schema.relations, *schema.events}, key=str.casefold)
+def _types(bodies: Sequence[Any]) -> Sequence[str]:
+    """The types of schemas, each once."""
+    schemas = [Schema.from_body(body) for body in bodies]
+    found = {type_ for one in schemas for type_ in (*one.entities, *one.relations, *one.events)}
+    return sorted(found, key=str.casefold)
 
 
 ROUTES = [

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ruie.db import jobs as stored
 from ruie.db.engine import reading
 from ruie.db.models import JOB_STATES
-from ruie.db.quarantine import count_quarantined, get_quarantined
+from ruie.db.quarantine import count_quarantined, documents_of, get_quarantined
 from ruie.db.throughput import last_hour, together
 from ruie.errors import UsageError
 from ruie.modes import mode_of
@@ -148,12 +148,16 @@ def quarantined(request: Request) -> Response:
     web = door(request)
     job = web.client.job(_id(request))
     wanted = request.query_params.get("error_class") or None
+    items = web.client.quarantined(job.id, error_class=wanted, limit=ITEMS)
+    with reading(web.engine) as conn:
+        document_ids = documents_of(conn, [item.id for item in items])
     return render(
         request,
         "quarantine.html",
         job=job,
         error_class=wanted,
-        items=web.client.quarantined(job.id, error_class=wanted, limit=ITEMS),
+        items=items,
+        document_ids=document_ids,
         classes=_classes(web, job.id),
         most=ITEMS,
     )
@@ -170,7 +174,8 @@ def quarantined_item(request: Request) -> Response:
     job = web.client.job(_id(request))
     with reading(web.engine) as conn:
         detail = get_quarantined(conn, request.path_params["item"])
-    return render(request, "quarantine_item.html", job=job, detail=detail)
+        document_id = documents_of(conn, [detail.item.id]).get(detail.item.id)
+    return render(request, "quarantine_item.html", job=job, detail=detail, document_id=document_id)
 
 
 def _done(request: Request, said: str) -> Response:

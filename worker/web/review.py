@@ -20,10 +20,9 @@ from ruie.db.review_progress import (
 from ruie.errors import RuieError, UsageError
 from ruie.formats.jsonl import KEYS
 from ruie.records import Task
-from ruie.schema import Schema
 from ruie.scoring import Score
 from ruie.worker.reviewing import Overtaken, store_review
-from ruie.worker.web import review_document, review_learning
+from ruie.worker.web import review_document, review_learning, review_standing
 from ruie.worker.web.door import Door
 from ruie.worker.web.pages import address, door, json_body, redirect, render
 from ruie.worker.web.review_queue import Queues
@@ -86,10 +85,10 @@ def review_job(request: Request) -> Response:
     return render(
         request,
         "review_job.html",
-        job=job,
         reviewed=reviewed,
         documents=documents,
         learning=review_learning.is_learning(web, job),
+        **review_standing.standing_of(web, job),
     )
 
 
@@ -99,13 +98,14 @@ def review_agreement(request: Request) -> Response:
     job = web.client.job(request.path_params["job_id"])
     with reading(web.engine) as conn:
         agreed = agreement(conn, job.id)
+        reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
     tasks = []
     for task in Task:
         listed = [one for one in agreed if one.task is task]
         if listed:
             total = TypeAgreement(task, "", sum((one.score for one in listed), Score()))
             tasks.append((TITLES[task], total, listed))
-    return render(request, "review_agreement.html", tasks=tasks)
+    return render(request, "review_agreement.html", job=job, tasks=tasks, reviewed=reviewed)
 
 
 def review_queue(request: Request) -> Response:
@@ -158,9 +158,7 @@ def document_json(request: Request) -> Response:
     # the review first: what is saved between the two is then a conflict, and nothing is lost
     review = review_document.current_review(web.engine, job, number)
     document = review_document.read(web.engine, job, number)
-    return JSONResponse(
-        review_document.as_json(document, Schema.from_body(job.schema_body), review)
-    )
+    return JSONResponse(review_document.as_json(document, job, review))
 
 
 def save(request: Request) -> Response:
@@ -215,4 +213,5 @@ ROUTES = [
     Route(_DOCUMENT + "/records", document_json, name="review_records"),
     Route(_DOCUMENT + "/save", save, name="review_save", methods=["POST"]),
     *review_learning.ROUTES,
+    *review_standing.ROUTES,
 ]

@@ -40,20 +40,36 @@ def current_review(engine: Engine, job: Job, number: int) -> reviews.Review | No
         return next(reviews.current_reviews(conn, job.id, number), None)
 
 
-def as_json(
-    document: DocumentRecords, schema: Schema, review: reviews.Review | None
-) -> dict[str, Any]:
-    """What the editor begins with. tasks: which are taken as reviewed, at first all; records:
-    those that have a place in the text; lost: the words of the others."""
-    done = set(review.tasks) if review else {str(task) for task in schema.tasks}
+def as_json(document: DocumentRecords, job: Job, review: reviews.Review | None) -> dict[str, Any]:
+    """What the editor begins with. tasks: which are taken as reviewed, at first those that have an
+    answer; None: not until a person says or adds something. unanswered: why the others have none.
+    records: those that have a place in the text; lost: the words of the others."""
+    schema = Schema.from_body(job.schema_body)
+    without = unanswered(document, job)
+    done = set(review.tasks) if review else {str(task) for task in schema.tasks} - set(without)
     return {
         "text": document.text,
         "digest": document.digest,
         "schema": types(schema),
-        "tasks": {str(task): str(task) in done for task in schema.tasks},
+        "tasks": {
+            str(task): None if task in without and task not in done else task in done
+            for task in schema.tasks
+        },
+        "unanswered": without,
         "review": _about(review) if review else None,
         "records": _records(document),
         "lost": lost(document),
+    }
+
+
+def unanswered(document: DocumentRecords, job: Job) -> dict[str, str]:
+    """The tasks that the model did not answer, or not wholly, each with why."""
+    given_up = {Task.ED if one.task is Task.EAE else one.task for one in document.given_up}
+    otherwise = "the job was cancelled" if job.state == "cancelled" else "not answered yet"
+    return {
+        str(task): "given up" if task in given_up else otherwise
+        for task in Schema.from_body(job.schema_body).tasks
+        if task not in document.answered
     }
 
 

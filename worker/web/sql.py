@@ -9,20 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import BoundedSemaphore
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
+from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ruie.db.catalogue import relations
 from ruie.db.query import QueryResult, run_as_reader
 from ruie.db.query_values import size_of
-from ruie.errors import RuieError, UnavailableError
+from ruie.errors import RuieError, UnavailableError, UsageError
 from ruie.worker.answers import write_csv, write_parquet
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
-from ruie.worker.web.pages import HERE, door, form, render
+from ruie.worker.web.long_queries import LONGEST, LongQueries
+from ruie.worker.web.pages import HERE, address, door, form, render
 
 SHOWN = 1000
 """Rows of a table, at most."""
@@ -73,21 +75,51 @@ def questions() -> tuple[Question, ...]:
 
 
 def ask(request: Request) -> Response:
-    """The box, with an example in it or empty; nothing is run."""
-    asked = request.query_params.get("question", "")
+    """The box, empty or with an example, which is not run; or with the query of the address and its
+    first rows."""
+    given = request.query_params
+    asked = given.get("question", "")
     number = int(asked) if asked.isdecimal() else -1
-    known = questions()
-    return _page(request, known[number].sql if 0 <= number < len(known) else "")
-
-
-def run(request: Request) -> Response:
-    """Run a query and show its first rows."""
-    written = form(request).get("sql", "")
+    if 0 <= number < len(questions()):
+        return _page(request, questions()[number].sql)
+    written = given.get("sql")
+    if digest := given.get("long"):
+        written = _long(request).get(digest)
+        if written is None:
+            gone = UsageError("This query is not kept any longer.", "Write it again.")
+            return _page(request, "", problem=gone, code=404)
+    if written is None:
+        return _page(request, "")
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        # a page elsewhere may make a browser ask for any address: a person has to want it run
+        return _page(request, written)
     try:
         table = _limited(lambda: _table(door(request), written))
     except RuieError as error:
         return _page(request, written, problem=error, code=400)
     return _page(request, written, table=table)
+
+
+def run(request: Request) -> Response:
+    """Go on to the address of a query, which shows its rows and can be shared."""
+    given = form(request)
+    query: dict[str, Any] = {name: given.get(name, "") for name in ("kind", "value", "label")}
+    written = given.get("sql", "")
+    if len(urlencode({"sql": written})) > LONGEST:
+        return RedirectResponse(
+            address(request, "sql", {"long": _long(request).keep(written), **query}), 303
+        )
+    place = address(request, "sql", query)
+    return RedirectResponse(
+        f"{place}{'&' if '?' in place else '?'}{urlencode({'sql': written})}", 303
+    )
+
+
+def _long(request: Request) -> LongQueries:
+    state = request.app.state
+    if not hasattr(state, "long_queries"):
+        state.long_queries = LongQueries()
+    return cast(LongQueries, state.long_queries)
 
 
 def download(request: Request) -> Response:
@@ -110,7 +142,7 @@ def _page(
     problem: RuieError | None = None,
     code: int = 200,
 ) -> Response:
-    given = form(request)
+    given = form(request) or request.query_params
     label, value, kind = (given.get(name, "") for name in ("label", "value", "kind"))
     return render(
         request, "sql.html", code, sql=written, table=table, problem=problem,

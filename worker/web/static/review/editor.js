@@ -5,7 +5,7 @@ import { LinksView } from "./links_view.js";
 import { initial, reduce } from "./model.js";
 import { Offsets, fromServer, toServer } from "./offsets.js";
 import { PaletteView } from "./palette_view.js";
-import { keyOf, merged } from "./records.js";
+import { keyOf, merged, reviewedTasks } from "./records.js";
 import { RecordsView } from "./records_view.js";
 import { Draft, save } from "./server.js";
 import { TextView } from "./text_view.js";
@@ -22,7 +22,7 @@ export class Editor {
     this.saving = false;
     this.stops = stopsOf(sent.text);
     const records = fromServer(sent.records, sent.text, this.offsets);
-    this.state = initial(sent.text, sent.schema, records, { ...sent.tasks });
+    this.state = initial(sent.text, sent.schema, records, { ...sent.tasks }, sent.unanswered);
     this.opened = this.#content();
     this.draft = new Draft(root.dataset.draft);
     this.textView = new TextView(root.querySelector("#text"), sent.text);
@@ -161,7 +161,8 @@ export class Editor {
     if (this.saving) return;
     this.saving = true;
     this.say("Saving");
-    const { records, tasks } = this.state;
+    const { records } = this.state;
+    const tasks = reviewedTasks(this.state);
     const body = {
       base: this.base,
       reviewer: this.root.querySelector("#reviewer").value,

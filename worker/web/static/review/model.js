@@ -5,7 +5,8 @@
 // {id, kind: "relation", type, head: {start, end}, tail: {start, end}}.
 // selection: {anchor, focus}. active: {id, argument?}, what a type's key changes, or null.
 // mode: {name: "mark" | "second"}, {name: "relation", head?, tail?}, {name: "arguments", event}.
-// lastHeld: the record that was active before. tasks: which were reviewed, by name.
+// lastHeld: the record that was active before. tasks: which were reviewed, by
+// name; null: nobody said, and the model gave no answer. unanswered: why it gave none, by task.
 // said: what a screen reader is told of the last action; saidCount: counts what was said.
 
 import { removeActive, setSpan } from "./changing.js";
@@ -13,12 +14,13 @@ import { addArgument, addRecord, changeType } from "./marking.js";
 import { describe, sameSpan, targetsAt } from "./records.js";
 import { MARK, changed, quoted, spanOf } from "./state.js";
 
-export function initial(text, schema, records, tasks) {
+export function initial(text, schema, records, tasks, unanswered = {}) {
   return {
     text,
     schema,
     records,
     tasks,
+    unanswered,
     selection: { anchor: 0, focus: 0 },
     active: null,
     lastHeld: null,

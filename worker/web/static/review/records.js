@@ -49,6 +49,19 @@ export function describe({ text }, record, argument) {
   return `${record.type} ${words(record)}`;
 }
 
+const TASKS = { entity: "NER", relation: "RE", event: "ED" };
+
+// Which tasks are reviewed: as their boxes were set; where nobody set one and the model did not
+// answer (null), those of which a person has added or changed a record.
+export function reviewedTasks({ records, tasks }) {
+  const touched = new Set(
+    records.filter(({ source }) => source === "person").map(({ kind }) => TASKS[kind]),
+  );
+  return Object.fromEntries(
+    Object.entries(tasks).map(([task, on]) => [task, on ?? touched.has(task)]),
+  );
+}
+
 // What tells a record from others of its kind, whatever their ids are.
 export function keyOf(record) {
   const place = ({ start, end }) => `${start}-${end}`;

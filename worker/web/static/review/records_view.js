@@ -1,5 +1,6 @@
 // The list of records beside the text: real buttons in real lists, one of them in the tab order.
 
+import { reviewedTasks } from "./records.js";
 import { quoted } from "./state.js";
 
 const GROUPS = [
@@ -65,7 +66,7 @@ export class RecordsView {
     const label = make("label", "task");
     const box = document.createElement("input");
     box.type = "checkbox";
-    box.checked = state.tasks[task];
+    box.checked = reviewedTasks(state)[task];
     box.dataset.task = task;
     box.setAttribute("aria-label", `${title} are reviewed`);
     box.addEventListener("change", () => this.onTask(task, box.checked));
@@ -73,8 +74,10 @@ export class RecordsView {
     const head = make("div", "group-head");
     head.append(heading, label);
     section.append(head);
+    const why = box.checked ? undefined : state.unanswered[task];
+    if (why) section.append(make("p", "unanswered", unanswered(why, records.length > 0)));
     if (records.length === 0) {
-      section.append(make("p", "soft", "None."));
+      if (!why) section.append(make("p", "soft", "None."));
       return section;
     }
     const list = document.createElement("ul");
@@ -140,6 +143,12 @@ function recordOf({ dataset: { id, argument } }) {
 function isActive({ active }, button) {
   const { id, argument } = recordOf(button);
   return active?.id === id && active.argument === argument;
+}
+
+// Why the model says nothing, or not all: "None" would be a claim that it never made.
+function unanswered(why, some) {
+  const what = some ? "No answer for a part" : "No answer";
+  return why === "not answered yet" && !some ? "Not answered yet." : `${what}: ${why}.`;
 }
 
 function startOf(record) {
