@@ -52,3 +52,24 @@ def test_a_job_stores_the_endpoint_without_secrets(ruie: Run) -> None:
     assert done.returncode == 0
     stored = ruie("query", "SELECT endpoint FROM jobs", "--format", "csv").stdout
     assert stored.split() == ["endpoint", "https://llm.test/v1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "`ruie up` serves a model that takes no batches"),
+        ({"RUIE_LLM_BASE_URL": "https://api.deepseek.com/v1"}, "api.deepseek.com takes no batches"),
+        ({"RUIE_LLM_BASE_URL": "http://127.0.0.1:9/v1"}, ""),
+        ({"RUIE_LLM_BATCHES": "file"}, ""),
+    ],
+)
+def test_an_endpoint_without_batches_is_warned_of(
+    ruie: Run, settings: dict[str, str], said: str
+) -> None:
+    for command in ("enqueue", "estimate"):
+        for mode in ("batch", "standard"):
+            done = ruie(command, *ENQUEUE[1:], "--mode", mode, RUIE_LLM_MODEL="small", **settings)
+            warned = "no batches: the job will be paused" in done.stderr
+            assert done.returncode == 0, done.stderr
+            assert warned == bool(said and mode == "batch")
+            assert said in done.stderr or not warned

@@ -101,7 +101,7 @@ def test_a_job_falls_back_to_single_calls_where_it_shall(ruie: Run) -> None:
     assert f"{job}: fallback was standard, is now none" in done.stdout
     assert "fallback" not in settings(ruie)
     done = ruie("job", "set", job, "--mode", "standard", "--json")
-    assert json.loads(done.stdout)["changed"]["parameters"]["now"] == {}
+    assert json.loads(done.stdout)["changed"] == {"mode": {"before": "batch", "now": "standard"}}
 
 
 def test_a_schedule_keeps_how_its_jobs_are_asked(ruie: Run) -> None:

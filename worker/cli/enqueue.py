@@ -67,7 +67,7 @@ def enqueue(
     stopped. Exit code 1 if nothing at all could be used.
     """
     from ruie.schema import Schema
-    from ruie.worker.cli.model_check import check_model
+    from ruie.worker.cli.model_check import check_model, warn_of_batches
     from ruie.worker.client import Client
     from ruie.worker.undemonstrated import undemonstrated, warning
 
@@ -75,6 +75,7 @@ def enqueue(
     client = Client()
     if model := options.get("model"):
         check_model(client.config, model)
+    warn_of_batches(client.config, options.get("mode"))
     _warn_of_price(client, options)
     options |= {"name": name, "force": force, "corpus": corpus, "refresh": refresh}
     options |= {"new_job": new_job}

@@ -63,12 +63,14 @@ def estimate(
     at all could be used.
     """
     from ruie.schema import Schema
+    from ruie.worker.cli.model_check import warn_of_batches
     from ruie.worker.client import Client
     from ruie.worker.terminal import document_counter, print_json, print_refusals
     from ruie.worker.undemonstrated import undemonstrated, warning
 
     loaded = Schema.load(schema)
     client = Client()
+    warn_of_batches(client.config, mode)
     with document_counter("estimating") as progress:
         result = client.estimate(
             sources,

@@ -116,7 +116,7 @@ def set_(
     as_json: bool,
 ) -> None:
     """Change JOB from the next batch of each worker on; what is done stays."""
-    from ruie.worker.cli.model_check import check_model
+    from ruie.worker.cli.model_check import check_model, warn_of_batches
     from ruie.worker.client import Client
     from ruie.worker.terminal import print_json
 
@@ -141,6 +141,8 @@ def set_(
         raise click.UsageError("Nothing to change: give at least one option.")
     client = Client()
     client.job(job)
+    if mode:
+        warn_of_batches(client.config, mode)
     if model:
         check_model(client.config, model)
     done = client.change_job(job, **changes)

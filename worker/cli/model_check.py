@@ -1,19 +1,38 @@
-"""Whether the endpoint has a model that a command names."""
+"""Whether the endpoint has what a command asks for: a model, batches."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from ruie.errors import ModelError, RuieError, UsageError
 
 if TYPE_CHECKING:
+    from ruie.modes import Mode
     from ruie.settings import Settings
 
 CHECK_S = 5.0
 """Time-out of the endpoint's list of models: what it is for works without the endpoint too."""
+
+WITHOUT_BATCHES = frozenset({"api.deepseek.com"})
+"""Hosts of which it is known that they take none."""
+
+
+def warn_of_batches(config: Settings, mode: Mode | None) -> None:
+    """Where batches are asked for, and the endpoint is known to take none. mode: None: the
+    settings'."""
+    if (mode or config.llm_mode) != "batch" or config.llm_batches != "auto":
+        return
+    host = urlsplit(config.llm_base_url).hostname or ""
+    if config.llm_base_url and host not in WITHOUT_BATCHES:
+        return
+    who = (
+        f"{host} takes" if host else "Without RUIE_LLM_BASE_URL `ruie up` serves a model that takes"
+    )
+    click.echo(f"{who} no batches: the job will be paused (docs/batches.md).", err=True)
 
 
 def check_model(config: Settings, model: str) -> None:
