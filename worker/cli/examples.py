@@ -54,7 +54,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "quarantine list": ("quarantine list", f"quarantine list {JOB} --error output"),
     "quarantine show": ("quarantine show 1042",),
     "query": (
-        f"query \"SELECT type, COUNT(*) FROM entity_mentions WHERE job_id = '{JOB}' GROUP BY 1\"",
+        'query "SELECT type, COUNT(*) FROM entity_mentions\n'
+        f"    WHERE job_id = '{JOB}' GROUP BY type\"",
         'query "SELECT * FROM relation_mentions" --format csv > relations.csv',
     ),
     "resume": (f"resume {JOB}",),
