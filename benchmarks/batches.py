@@ -63,11 +63,12 @@ class Memory:
 
     def _sample(self) -> None:
         while not self._stop.wait(LOOK_S):
-            found = dict.fromkeys(self._groups.values(), 0.0)
+            groups = dict(self._groups)
+            found = dict.fromkeys(groups.values(), 0.0)
             for process in Path("/proc").iterdir():
                 if process.name.isdigit() and (group := _group(process)) in found:
                     found[group] += _resident(process)
-            for name, group in self._groups.items():
+            for name, group in groups.items():
                 self.highest[name] = max(self.highest.get(name, 0.0), found[group])
 
 

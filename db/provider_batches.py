@@ -21,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    case,
     exists,
     literal_column,
     or_,
@@ -28,12 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from ruie.db.models import (
-    PROVIDER_BATCH_STATES,
-    provider_batches,
-    provider_requests,
-    work_items,
-)
+from ruie.db.models import PROVIDER_BATCH_STATES, provider_batches, provider_requests, work_items
 from ruie.db.request_states import SENT
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
@@ -86,11 +82,15 @@ class ProviderBatch:
 
 
 def open_batches(conn: Connection) -> list[ProviderBatch]:
-    """Those at the provider with which something is to be done, now or later; the oldest first."""
+    """Those with which something is to be done at the provider, now or later, in the order of their
+    turns: those that are only watched come last, so that they hold up none that is to be sent."""
     at_provider = or_(
         provider_batches.c.provider_state.is_(None), provider_batches.c.provider_state != BY_HAND
     )
-    return [_batch(row) for row in conn.execute(_BATCHES.where(_OPEN, at_provider))]
+    only_watched = case((provider_batches.c.state == RUNNING, 1), else_=0)
+    turns = (only_watched, provider_batches.c.next_at.nulls_first(), provider_batches.c.id)
+    query = _BATCHES.where(_OPEN, at_provider).order_by(None)
+    return [_batch(row) for row in conn.execute(query.order_by(*turns))]
 
 
 def listed(
