@@ -142,6 +142,11 @@ def remove(conn: Connection, request_ids: Iterable[int]) -> None:
         conn.execute(delete(provider_requests).where(provider_requests.c.id.in_(some)))
 
 
+def any_kept(conn: Connection) -> bool:
+    """Whether there is any request: a fleet that sends no batches asks no more than that."""
+    return conn.execute(select(provider_requests.c.id).limit(1)).first() is not None
+
+
 def any_waiting(conn: Connection) -> bool:
     """Whether any request waits for a batch."""
     query = select(provider_requests.c.id).where(provider_requests.c.state == WAITING)

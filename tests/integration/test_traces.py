@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from ruie.records import Task
 from ruie.schema import Schema
 from ruie.settings import load
 from ruie.worker import learning
-from ruie.worker.tracing import opening
+from ruie.worker.batches.outcome import Outcome
+from ruie.worker.tracing import opening, recording
 from ruie.worker.tracing.spans import Tracer
 
 SCHEMA = Schema("names", entities={"person": ""})
@@ -229,3 +230,7 @@ def test_the_library_of_another_exporter_keeps_its_words(
     library = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     library.warning("of another exporter")
     assert "of another exporter" in caplog.text
+
+
+def test_whatever_a_batch_counts_has_an_attribute() -> None:
+    assert {field.name for field in fields(Outcome)} == set(recording._COUNTED)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ruie.db import item_states, jobs, queue, spend
+from ruie.db import item_states, jobs, provider_requests, queue, spend
 from ruie.db.sql import pieces
 from ruie.errors import (
     CallError,
@@ -137,12 +137,15 @@ class LeasedBatch:
         return [item for item in self._items if item.held]
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
-        own = (self._store, self._lane, self.job)
-        await record_lines(
-            *own, self._items, self._schema.events, self._policy, self._aftermath, self.outcome
-        )
+        batched = await self._store.read(provider_requests.any_kept)
+        if batched:
+            own = (self._store, self._lane, self.job)
+            await record_lines(
+                *own, self._items, self._schema.events, self._policy, self._aftermath, self.outcome
+            )
         await self._reuse(self._held())
-        await submission.await_others(self._store, self._held(), self.outcome)
+        if batched:
+            await submission.await_others(self._store, self._held(), self.outcome)
         fresh = self._held()
         if unpriced := self._unpriced(fresh):
             await self._refuse(partial(settlement.refuse_unpriced, model=unpriced))

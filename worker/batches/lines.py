@@ -18,7 +18,7 @@ from ruie.llm.batches.answers import line_usage, read_line
 from ruie.questions import Answer
 from ruie.usage import Usage
 from ruie.worker.batches.aftermath import Aftermath
-from ruie.worker.batches.batch_item import BatchItem, State
+from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import (
@@ -73,13 +73,13 @@ async def record_lines(
         await store.write(partial(_save_all, job=job, read=good, roles=roles))
         aftermath.answered()
     for each in good:
-        each.item.state = State.ENDED
+        each.item.end("saved")
     failed = [each for each in came if each.failed is not None and each.item.held]
     for each in failed:
         assert each.failed is not None
         decision = await _decide(lane, each, each.failed, policy)
         await store.write(partial(_fail, read=each, error=each.failed, decision=decision))
-        each.item.state = State.ENDED
+        each.item.end("failed", each.failed, type(decision).__name__)
         await aftermath.after(each.item, each.failed, decision)
     outcome.saved += len(good)
     outcome.failed += len(failed)

@@ -12,7 +12,7 @@ from ruie.llm.request import request_body
 from ruie.modes import in_mode
 from ruie.questions import Question
 from ruie.worker.batches import settlement
-from ruie.worker.batches.batch_item import BatchItem, State
+from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.store import Store
@@ -70,7 +70,7 @@ async def send(
         submitted, denied = await store.write(submit)
         for item, _ in prepared:
             if item.leased.id in submitted:
-                item.state = State.ENDED
+                item.end("submitted")
         outcome.submitted += len(submitted)
         return [], denied
     (item, question), *others = prepared
@@ -84,7 +84,7 @@ async def _give_back(
     if items:
         await store.write(partial(settlement.give_back, items=items, delay_s=delay_s))
     for item in items:
-        item.state = State.ENDED
+        item.end("returned")
     outcome.returned += len(items)
 
 

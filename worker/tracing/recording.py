@@ -139,6 +139,7 @@ _COUNTED = {
     "leased": names.ITEMS,
     "reused": names.REUSED,
     "saved": names.SAVED,
+    "submitted": names.SUBMITTED,
     "failed": names.FAILED,
     "returned": names.RETURNED,
     "lost": names.LOST,
