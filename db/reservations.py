@@ -24,9 +24,9 @@ from ruie.db.bulk import Bulk
 from ruie.db.item_states import LEASED, LEASES, held
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import jobs, provider_requests, spend_accounts, spend_refunds, work_items
-from ruie.db.spend import Reservation, add, apply_refunds, day_of
+from ruie.db.spend import Reservation, add, apply_refunds
 from ruie.db.sql import changed
-from ruie.db.types import utcnow
+from ruie.db.types import utcday
 
 Cap = Literal["job_cap", "day_cap"]
 
@@ -52,23 +52,25 @@ def reserve(
     Returns the reservations by item id, and why the rest was denied. Items whose lease was lost
     meanwhile are left out.
     """
-    now, cap = conn.execute(_NOW_AND_CAP, {"job": job_id}).one()
-    day = day_of(now)
-    rows = [(item.id, item.fence, nusd, day) for item, nusd in wanted]
-    leased = {row.id for row in _RESERVE.read(conn, rows)}
+    rows = [(item.id, item.fence, nusd) for item, nusd in wanted]
+    leased = {row.id: row.reserved_on for row in _RESERVE.read(conn, rows)}
+    if not leased:
+        return {}, None
+    day = max(leased.values())  # of one statement, or of the moment after midnight
     amounts = [(item.id, nusd) for item, nusd in wanted if item.id in leased]
+    # SQLite has one writer anyway, and takes the rows of an UPDATE one after the other.
+    if conn.dialect.name == "postgresql":
+        # The accounts are locked last: whoever else reserves waits for the commit alone.
+        total = sum(nusd for _, nusd in amounts)
+        most = _NO_CAP if day_cap_nusd is None else day_cap_nusd
+        taken = {"job": job_id, "day": day, "total": total, "day_cap": most}
+        if changed(conn, _TAKE, taken) == 2:
+            return {item: Reservation(nusd, day) for item, nusd in amounts}, None
+    cap = conn.execute(_CAP, {"job": job_id}).scalar_one()
     caps: tuple[tuple[Cap, int | None, str], ...] = (
         ("job_cap", cap, job_id),
         ("day_cap", day_cap_nusd, day),
     )
-    total = sum(nusd for _, nusd in amounts)
-    most = {f"{by}_nusd": _NO_CAP if nusd is None else nusd for by, nusd, _ in caps}
-    # SQLite has one writer anyway, and takes the rows of an UPDATE one after the other.
-    if conn.dialect.name == "postgresql":
-        # The accounts are locked last: whoever else reserves waits for the commit alone.
-        taken = {"job": job_id, "day": day, "total": total, **most}
-        if changed(conn, _TAKE, taken) == 2:
-            return {item: Reservation(nusd, day) for item, nusd in amounts}, None
     return _reserve_some(conn, caps, amounts, day)
 
 
@@ -120,21 +122,16 @@ def _refund_possible(conn: Connection, account: str) -> bool:
     return any(conn.execute(query.limit(1)).first() is not None for query in possible)
 
 
-_NOW_AND_CAP = select(utcnow(), jobs.c.cap_nusd).where(jobs.c.id == bindparam("job"))
-_RESERVED = {
-    **LEASES,
-    "nusd": work_items.c.reserved_nusd.type,
-    "day": work_items.c.reserved_on.type,
-}
+_CAP = select(jobs.c.cap_nusd).where(jobs.c.id == bindparam("job", type_=String))
 
 
-def _reserve(item: Any, token: Any, nusd: Any, day: Any) -> ReturningUpdate[Any]:
-    reserve = (
-        update(work_items).where(held(item, token)).values(reserved_nusd=nusd, reserved_on=day)
-    )
-    return reserve.returning(work_items.c.id)
+def _reserve(item: Any, token: Any, nusd: Any) -> ReturningUpdate[Any]:
+    reserve = update(work_items).where(held(item, token))
+    reserve = reserve.values(reserved_nusd=nusd, reserved_on=utcday())
+    return reserve.returning(work_items.c.id, work_items.c.reserved_on)
 
 
+_RESERVED = {**LEASES, "nusd": work_items.c.reserved_nusd.type}
 _RESERVE = Bulk(
     _RESERVED,
     lambda given: _reserve(*given.values()),
@@ -160,8 +157,8 @@ def _take() -> Update:
         .with_for_update()
         .cte("both")
     )
-    job_cap, day_cap = (bindparam(f"{by}_nusd", type_=BigInteger) for by in ("job_cap", "day_cap"))
-    most = case((both.c.account == job, job_cap), else_=day_cap)
+    job_cap = func.coalesce(_CAP.scalar_subquery(), _NO_CAP)
+    most = case((both.c.account == job, job_cap), else_=bindparam("day_cap", type_=BigInteger))
     with_room = select(func.count()).where(both.c.committed_nusd <= most - total)
     return (
         update(spend_accounts)

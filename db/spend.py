@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +26,7 @@ from sqlalchemy import (
 
 from ruie.db.models import jobs, spend_accounts, spend_refunds
 from ruie.db.sql import insert_new
-from ruie.db.types import utcnow
+from ruie.db.types import utcday
 
 NUSD = 1_000_000_000
 """Billionths in a US dollar."""
@@ -125,11 +124,7 @@ _RESUME = 0.98
 
 def today(conn: Connection) -> str:
     """The date in UTC, by the database's clock."""
-    return day_of(conn.execute(select(utcnow())).scalar_one())
-
-
-def day_of(now: datetime) -> str:
-    return now.strftime("%Y-%m-%d")
+    return str(conn.execute(select(utcday())).scalar_one())
 
 
 _ADD = (
