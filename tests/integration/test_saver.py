@@ -48,9 +48,9 @@ class Bench:
         lane = Lane(
             Priority.NORMAL, self._llm, Demonstrations(None), "scripted", lambda model: None
         )
-        store, policy = Store(engine), RetryPolicy()
+        self._store, policy = Store(engine), RetryPolicy()
         self._runner = BatchRunner(
-            store, lambda _: lane, "w", lease_s=60.0, grace_s=5.0, policy=policy
+            self._store, lambda _: lane, "w", lease_s=60.0, grace_s=5.0, policy=policy
         )
         new = jobs.NewJob(
             name="names",
@@ -78,6 +78,7 @@ class Bench:
 
     async def __aexit__(self, *_: object) -> None:
         await self._llm.close()
+        self._store.close()
 
 
 @contextmanager

@@ -60,4 +60,4 @@ class Saver:
             return
         for saving, waiting in group:
             if not waiting.done():
-                waiting.set_result(saving.item.leased.id in saved)
+                waiting.set_result(saving.item.leased.lease in saved)
