@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import batch_jobs, endpoints, job_states, leadership, queue, spend
+from ruie.db import batch_jobs, endpoints, job_states, leadership, processes, queue, spend
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
@@ -229,12 +229,13 @@ class Coordinator:
         with self._leading() as conn:
             flying = queue.in_flight(conn)
             held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
+            at_work = processes.number_alive(conn, "worker")
             for priority in queue.classes(conn):
                 room = config.window - flying.get(priority, 0)
                 if room > 0:
                     batches += queue.dispatch(
                         conn, None, room, config.batch_size, config.dispatch_s,
-                        priority=priority, held_back=held_back,
+                        priority=priority, held_back=held_back, processes=at_work,
                     )  # fmt: skip  # one line each
         for batch in batches:
             self._app.send_task(
