@@ -9,7 +9,7 @@ high, never too low. Amounts are whole billionths of a US dollar (nusd).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,15 +102,30 @@ def reserve(
     return reservations, denied
 
 
+Refund = tuple[str, int]
+"""An account, and what it gets back, billionths of a US dollar."""
+
+
+def unused(job_id: str, reservation: Reservation, cost_nusd: int) -> list[Refund]:
+    """What is left of a reservation when its call has ended."""
+    left = reservation.nusd - cost_nusd
+    return [(reservation.day, left), (job_id, left)] if left else []
+
+
+def refund(conn: Connection, refunds: Iterable[Refund]) -> None:
+    """In the transaction that ends or releases the items whose calls have ended, and only where
+    that transaction still held their leases."""
+    totals: dict[str, int] = {}
+    for account, nusd in refunds:
+        totals[account] = totals.get(account, 0) + nusd
+    if totals:
+        rows = [{"account": account, "nusd": nusd} for account, nusd in totals.items()]
+        conn.execute(insert(spend_refunds), rows)
+
+
 def settle(conn: Connection, job_id: str, reservation: Reservation, cost_nusd: int) -> None:
-    """Refund the rest of the reservation of a call that has ended. In the transaction that ends or
-    releases the item, and only where that transaction still held the lease."""
-    unused = reservation.nusd - cost_nusd
-    if unused:
-        conn.execute(
-            insert(spend_refunds),
-            [{"account": account, "nusd": unused} for account in (reservation.day, job_id)],
-        )
+    """Refund what is left of the reservation of a call that has ended."""
+    refund(conn, unused(job_id, reservation, cost_nusd))
 
 
 def charge(conn: Connection, job_id: str, nusd: int) -> None:
@@ -219,12 +234,15 @@ def _refund_possible(conn: Connection, account: str) -> bool:
 __all__ = [
     "NUSD",
     "Denied",
+    "Refund",
     "Reservation",
     "charge",
     "committed_nusd",
+    "refund",
     "reserve",
     "resume_within_caps",
     "settle",
     "to_nusd",
     "today",
+    "unused",
 ]

@@ -41,10 +41,13 @@ class Store:
         return await self._run(transaction, urgent)
 
     async def read(self, action: Callable[[Connection], T]) -> T:
-        """One transaction that writes nothing."""
+        """Statements that write nothing. On PostgreSQL each is a transaction of its own, which
+        saves two round trips."""
 
         def transaction() -> T:
             with reading(self._engine) as conn:
+                if conn.dialect.name == "postgresql":
+                    conn = conn.execution_options(isolation_level="AUTOCOMMIT")
                 return action(conn)
 
         return await self._run(transaction)
@@ -57,6 +60,11 @@ class Store:
                 return action(conn)
 
         return self._submit(transaction, urgent=False)
+
+    def beside(self) -> Store:
+        """Another thread with a connection of its own, where the database lets two write at once;
+        else this one."""
+        return Store(self._engine) if self._engine.dialect.name == "postgresql" else self
 
     def dispose(self) -> None:
         """Close the connections that are not in use."""
