@@ -121,7 +121,12 @@ class Settings(ServerSettings):
     llm_max_in_flight: int = Field(
         16, ge=1, description="calls in flight in one worker process, for each class of jobs"
     )
-    llm_max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
+    llm_max_tokens: int = Field(
+        256,
+        ge=1,
+        le=1_000_000,
+        description="longest answer, tokens; twice as many in a second try, where it is cut off",
+    )
     llm_reasoning_tokens: int = Field(
         4096, ge=0, description="most tokens that a reasoning model may think, beside its answer"
     )

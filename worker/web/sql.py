@@ -30,6 +30,8 @@ SHOWN = 1000
 """Rows of a table, at most."""
 SHOWN_BYTES = 2_000_000
 """Likewise, of its text."""
+SHOWN_CHARS = 500
+"""Of a value in a table."""
 CHARTED = 200
 AT_ONCE = BoundedSemaphore(4)
 """Queries of people at the same time; each has a thread of the server."""
@@ -53,6 +55,11 @@ class Table:
     rows: list[tuple[Any, ...]]
     more: bool
     seconds: float
+
+    @property
+    def cut(self) -> bool:
+        """Whether a text is longer than is shown of it."""
+        return any(isinstance(v, str) and len(v) > SHOWN_CHARS for row in self.rows for v in row)
 
     @property
     def numeric(self) -> list[bool]:
@@ -147,6 +154,7 @@ def _page(
     return render(
         request, "sql.html", code, sql=written, table=table, problem=problem,
         questions=questions(), relations=relations().values(), most=SHOWN,
+        longest=SHOWN_CHARS,
         chart=_chart(table, label, value, kind) if table else None,
         label=label, value=value, kind=kind,
     )  # fmt: skip  # the page's values
