@@ -18,13 +18,12 @@ from ruie.db.engine import reading
 from ruie.db.lease import quarantine_item
 from ruie.db.progress import progress
 from ruie.db.quarantine import retry_quarantined
-from ruie.db.review_comparison import Comparison, Coverage, compare
 from ruie.errors import OutputError
 from ruie.records import Item, Task
 from ruie.schema import Schema
 from ruie.scoring import Score
 from ruie.worker.export import write
-from ruie.worker.reviewing import Imported, ReviewScores, import_reviews, score
+from ruie.worker.reviewing import Imported, import_reviews, score
 
 MakeRecord = Callable[..., Item]
 TEXT = "Crude fell 2 % as OPEC met."
@@ -220,62 +219,13 @@ def test_what_is_in_quarantine_is_shown_and_scored_once_it_is_answered(
     assert review(job, template | {"entities": CLUB["entities"]}).stored == 1
     assert [source for _, _, source in database.rows(SHOWN.format(job))] == ["person"] * 2
     assert len(exported(database, job, tmp_path / "gold.jsonl")["entities"]) == 2
-    scores = score(database.engine, known)
-    assert scores.tasks == {Task.NER: Score(gold=2)}, "what people found there was missed"
-    assert scores.coverage == Coverage(documents=1, given_up=1, unanswered=0)
-    agreed = "SELECT SUM(matched), SUM(missing), SUM(spurious) FROM review_agreement"
-    assert database.rows(agreed) == [(0, 2, 0)]
     with database.engine.begin() as conn:
         assert retry_quarantined(conn, job) == 1
-    assert score(database.engine, known) == ReviewScores({}, Coverage(0, 0, 1))
     answer(database, record, job)
     assert [source for _, _, source in database.rows(SHOWN.format(job))] == ["person"] * 2
-    scores = score(database.engine, known)
-    assert scores == ReviewScores({Task.NER: Score(2, 2, 1)}, Coverage(1, 0, 0))
+    assert score(database.engine, known).tasks == {Task.NER: Score(2, 2, 1)}
+    agreed = "SELECT SUM(matched), SUM(missing), SUM(spurious) FROM review_agreement"
     assert database.rows(agreed) == [(1, 1, 1)]
-
-
-def test_an_event_whose_arguments_were_given_up_is_found_without_them(
-    database: JobDatabase, record: MakeRecord, review: Review
-) -> None:
-    job = full_job(database)
-    database.enqueue(job, {"a": TEXT}, Task.ED)
-    (event,) = database.take(job)
-    database.save(event, [record(TEXT, "Movement", "fell")], schema_digest=DIGEST)
-    (argument,) = database.take(job)
-    with database.engine.begin() as conn:
-        quarantine_item(conn, argument, OutputError("unreadable"))
-        known = jobs.get_job(conn, job)
-    review(job, EVENT)
-    scores = score(database.engine, known)
-    assert scores.tasks == {Task.ED: Score(1, 1, 1), Task.EAE: Score(gold=2)}
-    assert scores.coverage == Coverage(1, 1, 0)
-    agreed = "SELECT task, SUM(matched), SUM(missing) FROM review_agreement GROUP BY task"
-    assert database.rows(agreed + " ORDER BY task") == [("EAE", 0, 2), ("ED", 1, 0)]
-
-
-def test_a_job_is_compared_with_the_one_before_it_over_what_both_have_ended(
-    database: JobDatabase, record: MakeRecord, review: Review, job: str
-) -> None:
-    def compared(of: str) -> Comparison | None:
-        with reading(database.engine) as conn:
-            return compare(conn, jobs.get_job(conn, of))
-
-    review(job, CLUB | {"relations": []})
-    other = full_job(database, "another text")
-    database.enqueue(other, {"b": "Tin rose."}, Task.NER)
-    again = full_job(database, "again")
-    database.enqueue(again, {"a": TEXT}, Task.NER, Task.RE)
-    assert compared(again) is None, "nothing is answered yet"
-    for item in database.take(again):
-        if item.task is Task.NER:
-            said = [record(item.text, "COMMODITY", "Crude"), record(item.text, "CLUB", "OPEC")]
-            database.save(item, said, "another prompt", schema_digest=DIGEST)
-    found = compared(again)
-    assert found is not None
-    assert (found.earlier.id, found.documents) == (job, 1)
-    assert found.tasks == {Task.NER: (Score(2, 2, 1), Score(2, 2, 2))}
-    assert compared(job) is None, "nothing was before it"
 
 
 def test_a_long_document_shows_it_once(

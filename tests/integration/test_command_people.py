@@ -45,7 +45,11 @@ def engine(database_url: str) -> Iterator[Engine]:
 def answers(item: queue.LeasedItem) -> list[Item]:
     assert item.task is Task.NER
     start = item.text.find("60,000 EUR")
-    return [] if start < 0 else [Item("SKILL", (Span("60,000 EUR", start, start + 10, Grounding.EXACT),))]
+    return (
+        []
+        if start < 0
+        else [Item("SKILL", (Span("60,000 EUR", start, start + 10, Grounding.EXACT),))]
+    )
 
 
 @pytest.fixture
@@ -75,9 +79,7 @@ def asked(run: Run, view: str) -> list[list[Any]]:
     return [list(json.loads(line).values()) for line in printed.stdout.splitlines()]
 
 
-def test_a_correction_is_in_views_exports_and_the_page(
-    run: Run, job: str, engine: Engine, tmp_path: Path
-) -> None:
+def test_a_correction_is_in_views_exports_and_the_page(run: Run, job: str, tmp_path: Path) -> None:
     exported = run("export", job)
     assert "1 document without an answered task: --unanswered adds them" in exported.stderr
     first, second = lines(run("export", job, "--unanswered").stdout)
@@ -119,7 +121,17 @@ def test_a_correction_is_in_views_exports_and_the_page(
         ["b", "SKILL", "Rust", "person"],
     ]
     assert len(lines(run("export", job).stdout)) == 2
-    # the document in quarantine counts too: nothing was found in it
+
+
+def test_scores_say_what_was_given_up_and_how_it_was_before(
+    run: Run, job: str, engine: Engine, tmp_path: Path
+) -> None:
+    salary = {"type": "SALARY", "text": "60,000 EUR"}
+    gold = [[salary, {"type": "SKILL", "text": "Python", "occurrence": 2}],
+            [{"type": "SKILL", "text": "Rust"}]]  # fmt: skip  # a document a line
+    reviewed = [{**row, "entities": entities} for row, entities in zip(ROWS, gold, strict=True)]
+    (tmp_path / "reviewed.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in reviewed))
+    assert run("review", "import", "reviewed.jsonl", "--job", job).returncode == 0
     done = run("review", "score", job)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
@@ -131,7 +143,6 @@ def test_a_correction_is_in_views_exports_and_the_page(
         "documents": 2, "given_up": 1, "unanswered": 0, "before": None,
     }  # fmt: skip  # one line
     assert [(t["gold"], t["predicted"], t["matched"]) for t in scored["tasks"]] == [(3, 1, 0)]
-    # another job about the same documents stands beside it
     later = run("enqueue", "in.jsonl", "--schema", "adverts.yaml", "--new").stdout.strip()
 
     def learned(item: queue.LeasedItem) -> list[Item]:

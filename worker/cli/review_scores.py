@@ -41,14 +41,8 @@ def print_scores(scores: ReviewScores, compared: Comparison | None) -> None:
             (str(task), before.f1, now.f1, f"{now.f1 - before.f1:+.3f}")
             for task, (before, now) in compared.tasks.items()
         ]
-        console.print()
-        console.print(
-            table(
-                ("task", "f1 before", "f1 now", "change"),
-                rows,
-                title=f"{compared.earlier.id} and this job, over {over} of both",
-            )
-        )
+        console.print(f"\n{compared.earlier.id} and this job, over {over} of both:")
+        console.print(table(("task", "f1 before", "f1 now", "change"), rows))
 
 
 def coverage_lines(coverage: Coverage) -> list[str]:
