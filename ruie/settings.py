@@ -46,6 +46,8 @@ from ruie.setting_names import check_names
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
+LONGEST_ANSWER = 1_000_000
+"""Tokens: more than any model writes."""
 
 
 class Settings(ServerSettings):
@@ -124,7 +126,7 @@ class Settings(ServerSettings):
     llm_max_tokens: int = Field(
         256,
         ge=1,
-        le=1_000_000,
+        le=LONGEST_ANSWER,
         description="longest answer, tokens; twice as many in a second try, where it is cut off",
     )
     llm_reasoning_tokens: int = Field(

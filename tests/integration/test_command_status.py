@@ -206,3 +206,15 @@ def test_with_nothing_running_it_says_so(ruie: Run, database: JobDatabase, datab
         assert leadership.lead(conn, "host:12:ab", 600)
         conn.commit()
         assert "and the worker of `ruie up` (pid " in ruie("status", **url).stdout
+
+
+def test_without_a_job_it_says_who_works_too(
+    ruie: Run, database: JobDatabase, database_url: str
+) -> None:
+    url = {"RUIE_DATABASE_URL": database_url}
+    nobody = "No coordinator is alive, and no worker is."
+    lines = ["There are no jobs yet. `ruie enqueue` makes one.", "", nobody]
+    assert ruie("status", **url).stdout.splitlines() == lines
+    with database.engine.begin() as conn:
+        assert leadership.lead(conn, "host:12:ab", 600)
+    assert "Alive: a coordinator (host:12)." in ruie("status", **url).stdout

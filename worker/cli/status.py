@@ -80,7 +80,8 @@ def _parts(client: Client, listed: list[JobStatus], job: str | None) -> list[Ren
     from ruie.worker.cli.progress_view import detail, overview
 
     if not listed:
-        return ["There are no jobs yet. `ruie enqueue` makes one."]
+        none = "There are no jobs yet. `ruie enqueue` makes one."
+        return [none, "", _alive_text(client, listed)]
     parts: list[RenderableType] = [
         Text(away_line(each), style="yellow") for each in client.endpoints_away()
     ]

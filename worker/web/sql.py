@@ -17,15 +17,20 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ruie.db.catalogue import relations
+from ruie.db.engine import reading
 from ruie.db.query import QueryResult, run_as_reader
 from ruie.db.query_values import size_of
 from ruie.errors import RuieError, UnavailableError, UsageError
 from ruie.worker.answers import write_csv, write_parquet
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
+from ruie.worker.web.example_values import about, example_values
 from ruie.worker.web.long_queries import LONGEST, LongQueries
 from ruie.worker.web.pages import HERE, address, door, form, render
 
+SOON_S: float | None = 0.5
+"""A question waits so long for the names and types of this database; else it has those of the
+documentation."""
 SHOWN = 1000
 """Rows of a table, at most."""
 SHOWN_BYTES = 2_000_000
@@ -88,7 +93,7 @@ def ask(request: Request) -> Response:
     asked = given.get("question", "")
     number = int(asked) if asked.isdecimal() else -1
     if 0 <= number < len(questions()):
-        return _page(request, questions()[number].sql)
+        return _page(request, about(questions()[number].sql, _values(door(request))))
     written = given.get("sql")
     if digest := given.get("long"):
         written = _long(request).get(digest)
@@ -105,6 +110,14 @@ def ask(request: Request) -> Response:
     except RuieError as error:
         return _page(request, written, problem=error, code=400)
     return _page(request, written, table=table)
+
+
+def _values(web: Door) -> dict[str, str]:
+    def read() -> dict[str, str]:
+        with reading(web.engine) as conn:
+            return example_values(conn)
+
+    return web.kept.soon("example values", read, SOON_S) or {}
 
 
 def run(request: Request) -> Response:
