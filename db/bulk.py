@@ -65,7 +65,7 @@ class Bulk:
         return conn.execute(self._one, [self._named(row) for row in rows])
 
     def read(self, conn: Connection, rows: Sequence[Sequence[Any]]) -> list[Row[Any]]:
-        """Of a SELECT: what it finds for all rows."""
+        """What a statement that gives rows does for all of these."""
         if conn.dialect.name == "postgresql":
             return list(conn.execute(self._joined, {"rows": self._json(rows)})) if rows else []
         return [found for row in rows for found in conn.execute(self._one, self._named(row))]

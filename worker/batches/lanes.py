@@ -24,6 +24,9 @@ from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
 """Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""
+FEEDING = 2
+"""Batches whose questions are prepared at once: one waits for the database, which may be far away,
+while the other's are encoded."""
 KEPT_EXTRACTORS = 100
 """Extractors kept in a lane; they are cheap to make again."""
 
@@ -56,8 +59,8 @@ class Lane:
         self.default_model = default_model
         self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
         self._constraints: dict[str, str] = {}
-        self.feeding = asyncio.Lock()
-        """Held by the batch whose questions are being prepared; the next one waits."""
+        self.feeding = asyncio.Semaphore(FEEDING)
+        """Held by batches whose questions are being prepared; the next one waits."""
         # The next few are encoded while calls are in flight: a process never waits for its encoder
         # with no call in flight. Nor does it encode far ahead: the processes of a machine would
         # all do so at once, and then all wait for answers.

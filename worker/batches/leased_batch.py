@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ruie.db import jobs, provider_requests, queue, spend
+from ruie.db import jobs, provider_requests, queue, reservations
 from ruie.db.sql import pieces
 from ruie.errors import EndpointAwayError
 from ruie.extractor import Extractor
@@ -170,7 +170,7 @@ class LeasedBatch:
 
     async def _start(
         self, group: asyncio.TaskGroup, items: Sequence[BatchItem]
-    ) -> spend.Denied | None:
+    ) -> reservations.Denied | None:
         """Start the items for which there is money; returns why others were denied it."""
         with self._lane.slots() as slots:
             await slots.take(len(items))
@@ -213,7 +213,7 @@ class LeasedBatch:
 
     async def _reserve(
         self, prepared: list[Prepared]
-    ) -> tuple[list[Prepared], spend.Denied | None]:
+    ) -> tuple[list[Prepared], reservations.Denied | None]:
         """Reserve the most that each call can cost; returns those that may be made."""
         calls = [(item, self._lane.llm.limited(question.call)) for item, question in prepared]
         denied = await reserve(self._store, self.job.id, calls, self._day_cap)

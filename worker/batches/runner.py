@@ -70,7 +70,7 @@ class BatchRunner:
         tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
-        self._saver = Saver(store.beside())
+        self._saver = Saver(store)
         self._lane = lane
         self._owner = owner
         self._lease_s = lease_s

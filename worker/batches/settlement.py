@@ -11,8 +11,17 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from ruie.db import endpoints, job_states, jobs, kept_answers, many_results, queue, spend
+from ruie.db import (
+    endpoints,
+    job_states,
+    jobs,
+    kept_answers,
+    many_results,
+    queue,
+    spend,
+)
 from ruie.db.argument_items import Roles
+from ruie.db.reservations import Denied
 from ruie.db.results import NewExtraction, keep_result, reuse_result, save_result
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
@@ -175,9 +184,16 @@ def _quarantine(
 
 def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:
     """Items whose calls were never sent, unharmed."""
-    for item in items:
-        if queue.release(conn, [item.leased], delay_s):
-            _settle(conn, item, 0)
+    released = queue.release(conn, [item.leased for item in items], delay_s)
+    spend.refund(
+        conn,
+        (
+            refund
+            for item in items
+            if item.leased.id in released and item.call.reservation is not None
+            for refund in spend.unused(item.leased.job_id, item.call.reservation, 0)
+        ),
+    )
 
 
 def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:
@@ -194,7 +210,7 @@ def cut_off(conn: Connection, item: BatchItem) -> None:
         _record_failure(conn, item, error)
 
 
-def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: spend.Denied) -> None:
+def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: Denied) -> None:
     """Items for which a cap left no room go back; the job pauses where no refund can make room."""
     batched = any(is_batch(item.extractor.decoding.parameters) for item in items)
     wait_s = BATCH_CAPPED_S if batched else CAPPED_S
