@@ -89,7 +89,7 @@ class LeasedBatch:
             await asyncio.wait({self._feeding})  # it may be called off, which is no error
 
     def call_off(self) -> None:
-        """Send nothing more; what was not sent is given back when the rest has ended."""
+        """Send nothing more; what was not sent is to be given back."""
         self._called_off = True
         if self._feeding is not None:
             self._feeding.cancel()
