@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,13 +20,8 @@ from ruie.shown import data_output, harmless
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
 
-LOG_WIDTH = 1_000_000
-"""Characters of a line where the output is not a terminal: nothing is cut, and nothing folded."""
-
-console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-error_console = Console(
-    stderr=True, highlight=False, width=None if sys.stderr.isatty() else LOG_WIDTH
-)
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
 
 NUMBERS = (int, float)
 GAP = 2
