@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sqlalchemy import Connection
 
@@ -18,6 +19,7 @@ from ruie.db import (
     kept_answers,
     many_results,
     queue,
+    reservations,
     spend,
 )
 from ruie.db.argument_items import Roles
@@ -185,16 +187,16 @@ def _quarantine(
 
 def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:
     """Items whose calls were never sent, unharmed."""
-    released = queue.release(conn, [item.leased for item in items], delay_s)
-    spend.refund(
-        conn,
-        (
-            refund
-            for item in items
-            if item.leased.id in released and item.call.reservation is not None
-            for refund in spend.unused(item.leased.job_id, item.call.reservation, 0)
-        ),
+    leased = [item.leased for item in items]
+    # As it is stored: whoever is stopped while he reserves does not learn what was reserved.
+    reserved = reservations.of_items(conn, leased)
+    released = queue.release(conn, leased, delay_s)
+    refunds = (
+        spend.unused(each.job_id, reserved[each.lease], 0)
+        for each in leased
+        if each.id in released and each.lease in reserved
     )
+    spend.refund(conn, chain.from_iterable(refunds))
 
 
 def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:
