@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, cast, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    case,
+    cast,
+    select,
+    update,
+)
 
 from ruie.db.attempts import record_attempt
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
@@ -102,13 +112,25 @@ _ADD = {
     ).returning(extractions.c.id)
     for dialect, statement in insert_new_by_dialect(extractions).items()
 }
-_SAME_CHUNK = select(extractions.c.id).where(
-    extractions.c.chunk_id == bindparam("chunk"),
-    extractions.c.key == bindparam("key"),
-    extractions.c.event_id.is_(None),
+# Locked until the transaction ends: their records are not pruned meanwhile (db/pruning/records.py).
+_SAME_CHUNK = (
+    select(extractions.c.id)
+    .where(
+        extractions.c.chunk_id == bindparam("chunk"),
+        extractions.c.key == bindparam("key"),
+        extractions.c.event_id.is_(None),
+    )
+    .with_for_update(read=True)
 )
-_SAME_EVENT = select(extractions.c.id).where(
-    extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key")
+_SAME_EVENT = (
+    select(extractions.c.id)
+    .where(extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key"))
+    .with_for_update(read=True)
+)
+_STILL_PAID = (
+    select(extractions)
+    .where(extractions.c.id == bindparam("extraction"), extractions.c.key == bindparam("key"))
+    .with_for_update(read=True)
 )
 
 
@@ -180,21 +202,22 @@ def reuse_result(
     conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
 ) -> bool:
     """Finish the item with an existing result: `link_result` where it is of this chunk (and event),
-    else `copy_result`. False: the lease was lost."""
+    else `copy_result`. False: the lease was lost. Raises `AnswerPrunedError`."""
     if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
-        return link_result(conn, item, paid.id, roles)
+        return link_result(conn, item, paid, roles)
     return copy_result(conn, item, paid, roles)
 
 
 def link_result(
-    conn: Connection, item: LeasedItem, extraction_id: int, roles: Roles | None = None
+    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
 ) -> bool:
     """Finish the item with an extraction of the same chunk; for ED, add this job's EAE items of its
-    events. False: the lease was lost."""
+    events. False: the lease was lost. Raises `AnswerPrunedError`."""
     if not _held(conn, item):
         return False
-    add_argument_items(conn, item, extraction_id, roles)
-    conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
+    _hold_paid(conn, paid)
+    add_argument_items(conn, item, paid.id, roles)
+    conn.execute(FINISH, {"item": item.id, "extraction": paid.id})
     return True
 
 
@@ -203,8 +226,8 @@ def copy_result(
 ) -> bool:
     """Finish the item with a copy of an extraction of another chunk with the same text (or of
     another event): its records at this chunk's offsets, `reused_from` set, at no cost.
-    False: the lease was lost."""
-    source = conn.execute(select(extractions).where(extractions.c.id == paid.id)).one()
+    False: the lease was lost. Raises `AnswerPrunedError`."""
+    source = _hold_paid(conn, paid)
     values = dict(source._mapping) | {
         "job_id": item.job_id,
         "chunk_id": item.chunk_id,
@@ -222,6 +245,16 @@ def copy_result(
     return _store(conn, item, values, items, roles)
 
 
+def _hold_paid(conn: Connection, paid: PaidExtraction) -> Row[Any]:
+    """The extraction that was found under its key, if it still has its records."""
+    source = conn.execute(_STILL_PAID, {"extraction": paid.id, "key": paid.key}).one_or_none()
+    if source is None:
+        raise AnswerPrunedError(
+            "The records of the answer were pruned.", "The item is asked as one that is new."
+        )
+    return source
+
+
 def _held(conn: Connection, item: LeasedItem) -> bool:
     """Whether the lease is still ours; if so its row is locked until the transaction ends."""
     return conn.execute(_HOLD, {"item": item.id, "token": item.fence}).first() is not None
@@ -235,23 +268,30 @@ def _store(
     roles: Roles | None,
 ) -> bool:
     fenced = {**values, "item": item.id, "token": item.fence}
-    extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
-    if extraction_id is not None:
-        write_records(conn, item, extraction_id, items)
-    else:  # the lease was lost, or the key was answered meanwhile or in another job
+    extraction_id = None
+    while extraction_id is None:
+        extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
+        if extraction_id is not None:
+            write_records(conn, item, extraction_id, items)
+            break
+        # the lease was lost, or the key was answered meanwhile or in another job
         if not _held(conn, item):
             return False
-        key = values["key"]
-        if item.event_id is None:
-            same = conn.execute(_SAME_CHUNK, {"chunk": item.chunk_id, "key": key})
-        else:
-            same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
-        extraction_id = same.scalar_one()
-        if values["reused_from"] is None:
+        extraction_id = _same(conn, item, values["key"])  # None: its records were pruned just now
+        if extraction_id is not None and values["reused_from"] is None:
             _record_duplicate(conn, item, values)
     add_argument_items(conn, item, extraction_id, roles)
     conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
     return True
+
+
+def _same(conn: Connection, item: LeasedItem, key: str) -> int | None:
+    """The extraction of the same chunk, or event, under this key."""
+    if item.event_id is None:
+        same = conn.execute(_SAME_CHUNK, {"chunk": item.chunk_id, "key": key})
+    else:
+        same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
+    return same.scalar_one_or_none()
 
 
 def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, Any]) -> None:
@@ -266,6 +306,11 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
         cost_usd=values["cost_usd"],
         provider_batch_id=values["provider_batch_id"],
     )
+
+
+class AnswerPrunedError(RuieError):
+    """The records of an answer went after it was found: the question is to be asked as one that is
+    new, whose answer may still be kept."""
 
 
 class AnsweredElsewhereError(RuieError):

@@ -1,0 +1,214 @@
+"""Records of documents that a corpus has replaced or no longer has.
+
+Of such a document in a job, the work items go, and with them the records that no other item shows.
+Their calls stay, with what they cost and, under the key of the prompt, what was answered: a text
+that comes back is read anew from that and not paid for again. The key of the question goes, since
+an answer that is found by it is taken with its records.
+
+A worker that has found an answer takes it in a transaction of its own, in which the extraction is
+locked (`ruie.db.results`); here it is locked before anybody looks who shows it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Table, exists, func, or_, select
+
+from ruie.db.models import (
+    attempts,
+    chunks,
+    extractions,
+    jobs,
+    origins,
+    provider_requests,
+    quarantine,
+    reviews,
+    work_items,
+)
+from ruie.db.pruning.attempts import delete_attempts
+from ruie.db.pruning.items import delete_items
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, Kind, id_spans, row_bytes, within
+from ruie.db.pruning.shown_records import count_records, lock_extractions, thin
+from ruie.db.sql import pieces
+
+Pair = tuple[str, int]
+"""A job, and a document that is no longer current in it."""
+
+ITEMS, RECORDS = "work items of superseded documents", "superseded records"
+KEPT = "superseded documents"
+ENDED = ("done", "cancelled")
+"""The states of items that nothing happens to any more."""
+
+
+class SupersededRecords:
+    """By their documents' origins in the jobs."""
+
+    kind = Kind.RECORDS
+
+    def spans(self, engine: Engine) -> Iterator[tuple[int, int]]:
+        return id_spans(engine, origins)
+
+    def find(self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]) -> Found:
+        found = Found()
+        pairs = _superseded(conn, cutoff, within(origins, span))
+        for some in pieces(sorted(pairs), 500):
+            items = _items(conn, some)
+            kept = _kept(conn, cutoff, items)
+            for reason in kept.values():
+                found.stays[KEPT, reason] += 1
+            going = [row for pair, rows in items.items() if pair not in kept for row in rows]
+            found.going(ITEMS, len(going), len(going) * row_bytes(conn, work_items))
+            _find_records(conn, found, going)
+        return found
+
+    def choose(self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]) -> Sequence[int]:
+        """Ids of the origins."""
+        pairs = _superseded(conn, cutoff, within(origins, span))
+        chosen: list[int] = []
+        for some in pieces(sorted(pairs), 500):
+            items = _items(conn, some)
+            kept = _kept(conn, cutoff, items)
+            chosen += (pairs[pair] for pair in items if pair not in kept)
+        return sorted(chosen)
+
+    def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
+        found = Found()
+        pairs = _superseded(conn, cutoff, origins.c.id.in_(chosen), lock=True)
+        items = _items(conn, sorted(pairs), lock=True)
+        shown = lock_extractions(conn, [row for rows in items.values() for row in rows])
+        kept = _kept(conn, cutoff, items)
+        going = [
+            row
+            for pair, rows in items.items()
+            if pair not in kept and all(shown.held(row) for row in rows)
+            for row in rows
+        ]
+        ids = [row.id for row in going]
+        of_items = select(attempts.c.id).where(attempts.c.work_item_id.in_(ids))
+        failed = delete_attempts(conn, conn.scalars(of_items).all())
+        found.going("failed calls", failed, failed * row_bytes(conn, attempts))
+        found.going(ITEMS, delete_items(conn, ids), len(ids) * row_bytes(conn, work_items))
+        thin(conn, shown, going, found, RECORDS)
+        return found
+
+
+def _superseded(
+    conn: Connection, cutoff: Cutoff, among: Any, *, lock: bool = False
+) -> dict[Pair, int]:
+    """Of these origins, pairs that a job has ended with and that nothing makes current; with one of
+    the ids. lock: the jobs, so that nobody opens them again meanwhile."""
+    others = origins.alias("others")
+    current = exists().where(
+        others.c.job_id == origins.c.job_id,
+        others.c.document_id == origins.c.document_id,
+        or_(others.c.state == "current", others.c.changed_at >= cutoff.before),
+    )
+    query = (
+        select(origins.c.id, origins.c.job_id, origins.c.document_id)
+        .join(jobs, jobs.c.id == origins.c.job_id)
+        .where(
+            among,
+            origins.c.state != "current",
+            origins.c.changed_at < cutoff.before,
+            JOB_ENDED,
+            ~current,
+            ~exists().where(reviews.c.document_id == origins.c.document_id),
+        )
+        .order_by(origins.c.id)
+    )
+    if lock:
+        query = query.with_for_update(read=True, of=jobs)
+    return {(row.job_id, row.document_id): row.id for row in conn.execute(query)}
+
+
+_COLUMNS = (
+    "id", "job_id", "task", "state", "extraction_id", "model_extraction_id", "review_id",
+    "event_id", "demonstrations",
+)  # fmt: skip  # a list of columns
+
+
+def _items(
+    conn: Connection, pairs: Sequence[Pair], *, lock: bool = False
+) -> dict[Pair, list[Row[Any]]]:
+    """The work items of each pair that has any."""
+    found: dict[Pair, list[Row[Any]]] = defaultdict(list)
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for job, document in pairs:
+        wanted[job].append(document)
+    for job, documents in wanted.items():
+        # In two halves, each of which has an index by job and chunk.
+        for half in (work_items.c.event_id.is_(None), work_items.c.event_id.is_not(None)):
+            query = (
+                select(*(work_items.c[name] for name in _COLUMNS), chunks.c.document_id)
+                .join(chunks, chunks.c.id == work_items.c.chunk_id)
+                .where(work_items.c.job_id == job, chunks.c.document_id.in_(documents), half)
+                .order_by(work_items.c.id)
+            )
+            if lock:
+                query = query.with_for_update(of=work_items)
+            for row in conn.execute(query):
+                found[job, row.document_id].append(row)
+    return dict(found)
+
+
+def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Row[Any]]]) -> dict[Pair, str]:
+    """The pairs that stay although they are superseded, and why."""
+    rows = [row for listed in items.values() for row in listed]
+    uncounted = _with(conn, attempts, rows, attempts.c.id > cutoff.counted_to)
+    late = _with(conn, provider_requests, rows)
+    given_up = _with(conn, quarantine, rows)
+    unkept = _unkept(conn, rows)
+    kept: dict[Pair, str] = {}
+    for pair, listed in items.items():
+        if any(row.state not in ENDED or row.id in given_up for row in listed):
+            kept[pair] = "an item is in quarantine"
+        elif any(row.review_id for row in listed):
+            kept[pair] = "a person reviewed them"
+        elif any(row.demonstrations is not None or row.extraction_id in unkept for row in listed):
+            kept[pair] = "their records are needed to pay once"
+        elif any(row.id in uncounted for row in listed):
+            kept[pair] = "failed calls are not yet counted into the metrics"
+        elif any(row.id in late for row in listed):
+            kept[pair] = "an answer came too late, and is kept"
+    return kept
+
+
+def _with(conn: Connection, table: Table, rows: Sequence[Row[Any]], *conditions: Any) -> set[int]:
+    """The items that have rows in a table."""
+    found: set[int] = set()
+    for some in pieces([row.id for row in rows]):
+        query = select(table.c.work_item_id).where(table.c.work_item_id.in_(some), *conditions)
+        found.update(conn.scalars(query))
+    return found
+
+
+def _unkept(conn: Connection, rows: Sequence[Row[Any]]) -> set[int]:
+    """Extractions whose answer is found by no prompt: their records are all there is of it. Of one
+    that was taken from another, that one's prompt was the same."""
+    source = extractions.alias("source")
+    found: set[int] = set()
+    for some in pieces(sorted({row.extraction_id for row in rows if row.extraction_id})):
+        query = (
+            select(extractions.c.id)
+            .outerjoin(source, source.c.id == extractions.c.reused_from)
+            .where(
+                extractions.c.id.in_(some),
+                func.coalesce(extractions.c.prompt_key, source.c.prompt_key).is_(None),
+            )
+        )
+        found.update(conn.scalars(query))
+    return found
+
+
+def _find_records(conn: Connection, found: Found, going: Sequence[Row[Any]]) -> None:
+    """Records that no item but these shows."""
+    ids = {row.id for row in going}
+    for some in pieces(sorted({row.extraction_id for row in going if row.extraction_id})):
+        shown: set[int] = set()
+        for column in (work_items.c.extraction_id, work_items.c.model_extraction_id):
+            rows = conn.execute(select(work_items.c.id, column).where(column.in_(some)))
+            shown.update(extraction for item, extraction in rows if item not in ids)
+        count_records(conn, sorted(set(some) - shown), found, RECORDS)
