@@ -202,7 +202,7 @@ def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:
         .where(work_items.c.job_id == job_id)
         .group_by(work_items.c.task, work_items.c.state)
     )
-    pruned = select(pruned_items.c.task, pruned_items.c.state, pruned_items.c.items)
+    pruned = select(pruned_items.c.task, pruned_items.c.state, pruned_items.c["items"])
     counts: dict[str, Counter[str]] = {}
     for query in (there, pruned.where(pruned_items.c.job_id == job_id)):
         for task, state, count in conn.execute(query):

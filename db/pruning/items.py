@@ -83,7 +83,7 @@ def _adding(dialect: Any) -> Any:
     added = dialect.insert(pruned_items).from_select(columns, counts)
     return added.on_conflict_do_update(
         index_elements=columns[:3],
-        set_={"items": pruned_items.c.items + added.excluded["items"]},
+        set_={"items": pruned_items.c["items"] + added.excluded["items"]},
     )
 
 

@@ -24,19 +24,6 @@ from ruie.db.pruning.raw import Answers, FailedAnswers, QuarantinedPrompts
 from ruie.db.pruning.records import SupersededRecords
 from ruie.db.types import utcnow
 
-PARTS: tuple[Part, ...] = (
-    FailedCalls(),
-    Answers(),
-    FailedAnswers(),
-    QuarantinedPrompts(),
-    SupersededRecords(),
-    CancelledItems(),
-    Sources(),
-    Runs(),
-    EmptyJobs(),
-)
-"""In the order in which they are pruned: what refers to others goes before them."""
-
 MOST = 500
 """Rows that one transaction takes at most, and at first."""
 LONG_S, SHORT_S = 0.1, 0.03
@@ -92,7 +79,19 @@ def prune(
 
 
 def _parts(kinds: Sequence[Kind]) -> list[Part]:
-    return [part for part in PARTS if part.kind in kinds]
+    """In the order in which they are pruned: what refers to others goes before them."""
+    parts: tuple[Part, ...] = (
+        FailedCalls(),
+        Answers(),
+        FailedAnswers(with_calls=Kind.ATTEMPTS in kinds),
+        QuarantinedPrompts(),
+        SupersededRecords(),
+        CancelledItems(),
+        Sources(),
+        Runs(),
+        EmptyJobs(),
+    )
+    return [part for part in parts if part.kind in kinds]
 
 
 def _next_size(size: int, took_s: float) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, update
 
 from ruie.db.models import attempts, extractions, jobs, quarantine
+from ruie.db.pruning.attempts import FailedCalls
 from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
 from ruie.db.usage_columns import FROM_MODEL
 
@@ -51,14 +52,18 @@ class Answers(IdRows):
 
 
 class FailedAnswers(IdRows):
-    """Of calls that failed."""
+    """Of calls that failed. with_calls: those calls go that may, with their answers."""
 
     kind = Kind.RAW
     table = attempts
     what = "raw answers of failed calls"
 
+    def __init__(self, *, with_calls: bool) -> None:
+        self._with_calls = with_calls
+
     def old(self, cutoff: Cutoff) -> ColumnElement[bool]:
-        return and_(attempts.c.created_at < cutoff.before, attempts.c.raw_output.is_not(None))
+        old = and_(attempts.c.created_at < cutoff.before, attempts.c.raw_output.is_not(None))
+        return and_(old, FailedCalls().why_kept(cutoff) != "") if self._with_calls else old
 
     def why_kept(self, cutoff: Cutoff) -> ColumnElement[str]:
         return reasons()
