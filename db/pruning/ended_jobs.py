@@ -61,7 +61,7 @@ def _compared_with() -> ColumnElement[bool]:
     )
 
 
-def _old_jobs(cutoff: Cutoff) -> Select[tuple[str]]:
+def _old_jobs(cutoff: Cutoff) -> Select[str]:
     old = JOB_ENDED, jobs.c.finished_at < cutoff.before
     return select(jobs.c.id).where(*old).order_by(jobs.c.id)
 
@@ -169,7 +169,7 @@ class EmptyJobs:
     def spans(self, engine: Engine) -> Iterator[Sequence[str]]:
         with reading(engine) as conn:
             listed = conn.scalars(select(jobs.c.id).order_by(jobs.c.id)).all()
-        return pieces(listed)
+        yield from pieces(listed)
 
     def find(self, conn: Connection, cutoff: Cutoff, span: Sequence[str]) -> Found:
         found = Found()
@@ -196,7 +196,7 @@ class EmptyJobs:
         found.going(self.what, len(ids), len(ids) * row_bytes(conn, jobs))
         return found
 
-    def _empty(self, cutoff: Cutoff, among: Sequence[str], *tables: Table) -> Select[tuple[str]]:
+    def _empty(self, cutoff: Cutoff, among: Sequence[str], *tables: Table) -> Select[str]:
         empty = [~exists().where(table.c.job_id == jobs.c.id) for table in tables]
         batches = ~exists().where(provider_batches.c.scope == jobs.c.id)
         return _old_jobs(cutoff).where(jobs.c.id.in_(among), batches, *empty)

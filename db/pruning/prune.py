@@ -10,12 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from ruie.db.engine import reading
 from ruie.db.fold import folded_to
 from ruie.db.models import attempts
+from ruie.db.outage import Outage, retry_during_outage
 from ruie.db.pruning.attempts import FailedCalls
 from ruie.db.pruning.ended_jobs import EmptyJobs, Runs, Sources
 from ruie.db.pruning.items import CancelledItems
@@ -24,14 +27,18 @@ from ruie.db.pruning.raw import Answers, FailedAnswers, QuarantinedPrompts
 from ruie.db.pruning.records import SupersededRecords
 from ruie.db.types import utcnow
 
+T = TypeVar("T")
+
 MOST = 500
 """Rows that one transaction takes at most, and at first."""
 LONG_S, SHORT_S = 0.1, 0.03
 """Where a transaction takes longer, the next has half as many rows; where it is shorter, twice."""
 LONGEST_PAUSE_S = 2.0
+PATIENCE_S = 600.0
+"""How long the database may be away."""
 
 Report = Callable[[Kind, Found], object]
-"""Called with what has gone since the last call."""
+"""Called with what was found, or has gone, since the last call."""
 
 
 def cutoff(engine: Engine, age_s: float) -> Cutoff:
@@ -42,15 +49,15 @@ def cutoff(engine: Engine, age_s: float) -> Cutoff:
 
 
 def survey(
-    engine: Engine, until: Cutoff, kinds: Sequence[Kind], report: Callable[[Kind], object]
+    engine: Engine, until: Cutoff, kinds: Sequence[Kind], report: Report
 ) -> dict[Kind, Found]:
     """What would go, and what stays; changes nothing."""
     found = {kind: Found() for kind in kinds}
     for part in _parts(kinds):
         for span in part.spans(engine):
-            with reading(engine) as conn:
-                found[part.kind].add(part.find(conn, until, span))
-            report(part.kind)
+            here = _read(engine, partial(part.find, cutoff=until, span=span))
+            found[part.kind].add(here)
+            report(part.kind, here)
     return found
 
 
@@ -62,20 +69,38 @@ def prune(
     for part in _parts(kinds):
         size = MOST
         for span in part.spans(engine):
-            with reading(engine) as conn:
-                chosen = part.choose(conn, until, span)
-            done = 0
-            while done < len(chosen):
+            chosen = _read(engine, partial(part.choose, cutoff=until, span=span))
+            while chosen:
                 begun = time.monotonic()
-                with engine.begin() as conn:
-                    removed = part.remove(conn, until, chosen[done : done + size])
-                took = time.monotonic() - begun
-                done += size
-                size = _next_size(size, took)
+                some = chosen[:size]
+                removed = _write(engine, partial(part.remove, cutoff=until, chosen=some))
+                took_s = time.monotonic() - begun
+                chosen, size = chosen[size:], _next_size(size, took_s)
                 gone[part.kind].add(removed)
                 report(part.kind, removed)
-                time.sleep(min(took, LONGEST_PAUSE_S))
+                time.sleep(min(took_s, LONGEST_PAUSE_S))
     return gone
+
+
+def _read(engine: Engine, action: Callable[[Connection], T]) -> T:
+    def transaction() -> T:
+        with reading(engine) as conn:
+            return action(conn)
+
+    return retry_during_outage(transaction, _outage())
+
+
+def _write(engine: Engine, action: Callable[[Connection], T]) -> T:
+    def transaction() -> T:
+        with engine.begin() as conn:
+            return action(conn)
+
+    return retry_during_outage(transaction, _outage())
+
+
+def _outage() -> Outage:
+    hint = "Prune again: what has gone stays gone, and the rest follows."
+    return Outage(PATIENCE_S, longest_pause_s=15.0, hint=hint)
 
 
 def _parts(kinds: Sequence[Kind]) -> list[Part]:

@@ -15,11 +15,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, exists, func, or_, select
+from sqlalchemy import Connection, Engine, Table, exists, func, or_, select
 
 from ruie.db.models import (
     attempts,
     chunks,
+    documents,
     extractions,
     jobs,
     origins,
@@ -34,6 +35,8 @@ from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, Kind, id_spans, row_
 from ruie.db.pruning.shown_records import count_records, lock_extractions, thin
 from ruie.db.sql import pieces
 
+Item = Any
+"""A row of `_COLUMNS` and the item's document."""
 Pair = tuple[str, int]
 """A job, and a document that is no longer current in it."""
 
@@ -87,8 +90,10 @@ class SupersededRecords:
             for row in rows
         ]
         ids = [row.id for row in going]
-        of_items = select(attempts.c.id).where(attempts.c.work_item_id.in_(ids))
-        failed = delete_attempts(conn, conn.scalars(of_items).all())
+        failed = 0
+        for some in pieces(ids):
+            of_items = select(attempts.c.id).where(attempts.c.work_item_id.in_(some))
+            failed += delete_attempts(conn, conn.scalars(of_items).all())
         found.going("failed calls", failed, failed * row_bytes(conn, attempts))
         found.going(ITEMS, delete_items(conn, ids), len(ids) * row_bytes(conn, work_items))
         thin(conn, shown, going, found, RECORDS)
@@ -116,6 +121,9 @@ def _superseded(
             JOB_ENDED,
             ~current,
             ~exists().where(reviews.c.document_id == origins.c.document_id),
+            ~exists().where(
+                documents.c.id == origins.c.document_id, documents.c.forgotten_at.is_not(None)
+            ),
         )
         .order_by(origins.c.id)
     )
@@ -132,19 +140,19 @@ _COLUMNS = (
 
 def _items(
     conn: Connection, pairs: Sequence[Pair], *, lock: bool = False
-) -> dict[Pair, list[Row[Any]]]:
+) -> dict[Pair, list[Item]]:
     """The work items of each pair that has any."""
-    found: dict[Pair, list[Row[Any]]] = defaultdict(list)
+    found: dict[Pair, list[Item]] = defaultdict(list)
     wanted: dict[str, list[int]] = defaultdict(list)
     for job, document in pairs:
         wanted[job].append(document)
-    for job, documents in wanted.items():
+    for job, ids in wanted.items():
         # In two halves, each of which has an index by job and chunk.
         for half in (work_items.c.event_id.is_(None), work_items.c.event_id.is_not(None)):
             query = (
                 select(*(work_items.c[name] for name in _COLUMNS), chunks.c.document_id)
                 .join(chunks, chunks.c.id == work_items.c.chunk_id)
-                .where(work_items.c.job_id == job, chunks.c.document_id.in_(documents), half)
+                .where(work_items.c.job_id == job, chunks.c.document_id.in_(ids), half)
                 .order_by(work_items.c.id)
             )
             if lock:
@@ -154,7 +162,7 @@ def _items(
     return dict(found)
 
 
-def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Row[Any]]]) -> dict[Pair, str]:
+def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Item]]) -> dict[Pair, str]:
     """The pairs that stay although they are superseded, and why."""
     rows = [row for listed in items.values() for row in listed]
     uncounted = _with(conn, attempts, rows, attempts.c.id > cutoff.counted_to)
@@ -176,7 +184,7 @@ def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Row[Any]]]) -
     return kept
 
 
-def _with(conn: Connection, table: Table, rows: Sequence[Row[Any]], *conditions: Any) -> set[int]:
+def _with(conn: Connection, table: Table, rows: Sequence[Item], *conditions: Any) -> set[int]:
     """The items that have rows in a table."""
     found: set[int] = set()
     for some in pieces([row.id for row in rows]):
@@ -185,7 +193,7 @@ def _with(conn: Connection, table: Table, rows: Sequence[Row[Any]], *conditions:
     return found
 
 
-def _unkept(conn: Connection, rows: Sequence[Row[Any]]) -> set[int]:
+def _unkept(conn: Connection, rows: Sequence[Item]) -> set[int]:
     """Extractions whose answer is found by no prompt: their records are all there is of it. Of one
     that was taken from another, that one's prompt was the same."""
     source = extractions.alias("source")
@@ -203,7 +211,7 @@ def _unkept(conn: Connection, rows: Sequence[Row[Any]]) -> set[int]:
     return found
 
 
-def _find_records(conn: Connection, found: Found, going: Sequence[Row[Any]]) -> None:
+def _find_records(conn: Connection, found: Found, going: Sequence[Item]) -> None:
     """Records that no item but these shows."""
     ids = {row.id for row in going}
     for some in pieces(sorted({row.extraction_id for row in going if row.extraction_id})):

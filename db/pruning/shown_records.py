@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     String,
     Table,
     and_,
@@ -46,12 +45,12 @@ class LockedExtractions:
     about: dict[int, list[int]] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
 
-    def held(self, item: Row[Any]) -> bool:
+    def held(self, item: Any) -> bool:
         """Whether all that an item shows is."""
         return item.extraction_id not in self.busy
 
 
-def lock_extractions(conn: Connection, items: Sequence[Row[Any]]) -> LockedExtractions:
+def lock_extractions(conn: Connection, items: Sequence[Any]) -> LockedExtractions:
     """Lock what these items show, with all that is known of the events in it."""
     locked = LockedExtractions()
     wanted = {row.extraction_id for row in items if row.extraction_id}
@@ -84,7 +83,7 @@ def lock_extractions(conn: Connection, items: Sequence[Row[Any]]) -> LockedExtra
 def thin(
     conn: Connection,
     locked: LockedExtractions,
-    gone: Sequence[Row[Any]],
+    gone: Sequence[Any],
     found: Found,
     what: str,
 ) -> None:

@@ -53,9 +53,7 @@ def sums(corpus: AgedCorpus, *jobs: str) -> list[Any]:
 
 
 def gone(found: dict[Kind, Found]) -> dict[str, int]:
-    return {
-        what: amount.rows for one in found.values() for what, amount in one.goes.items()
-    }
+    return {what: amount.rows for one in found.values() for what, amount in one.goes.items()}
 
 
 def test_no_sum_falls_and_what_is_current_stays(corpus: AgedCorpus) -> None:
@@ -115,10 +113,9 @@ def test_records_that_another_job_shows_stay(corpus: AgedCorpus) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["quarantine", "review", "fewer demonstrations", "older version"])
-def test_superseded_records_stay_where_something_needs_them(
-    corpus: AgedCorpus, spoil: str
-) -> None:
+def test_superseded_records_stay_where_something_needs_them(corpus: AgedCorpus, spoil: str) -> None:
     first = corpus.run(OLD)
+    schema = corpus.database.one("SELECT digest FROM schemas")
     item = f"(SELECT MIN(id) FROM work_items WHERE job_id = '{first}')"
     statements = {
         "quarantine": f"UPDATE work_items SET state = 'quarantined' WHERE id = {item}",
@@ -126,7 +123,7 @@ def test_superseded_records_stay_where_something_needs_them(
         "older version": "UPDATE extractions SET prompt_key = NULL",
         "review": (
             "INSERT INTO reviews (document_id, schema_digest, job_id, digest, tasks, body,"
-            f" created_at) SELECT document_id, '{corpus.database.one('SELECT digest FROM schemas')}',"
+            f" created_at) SELECT document_id, '{schema}',"
             f" job_id, 'd', '[]', '{{}}', '2026-01-01 00:00:00.000000' FROM origins"
             " WHERE external_id = 'a'"
         ),
@@ -254,12 +251,14 @@ def test_an_answer_that_is_pruned_while_a_worker_takes_it_is_asked_for_anew(
     corpus.count()
     later = corpus.enqueue(OLD)
     item = next(each for each in corpus.database.take(later) if each.task is Task.NER)
-    key, prompt = corpus.keys(item)
+    key, _ = corpus.keys(item)
     with reading(corpus.database.engine) as conn:
         paid = kept_answers.find_paid(conn, [key])[key]
     with corpus.database.engine.begin() as conn:  # as if the corpus had not read it again
-        conn.execute(text("UPDATE origins SET state = 'removed', changed_at = :at"
-                          " WHERE state = 'current'"), {"at": "2026-01-01 00:00:00.000000"})
+        conn.execute(
+            text("UPDATE origins SET state = 'removed', changed_at = :at WHERE state = 'current'"),
+            {"at": "2026-01-01 00:00:00.000000"},
+        )
     corpus.prune(Kind.RECORDS)
     with pytest.raises(AnswerPrunedError), corpus.database.engine.begin() as conn:
         results.reuse_result(conn, item, paid, ROLES)
@@ -283,9 +282,9 @@ def test_an_answer_that_a_worker_takes_is_not_pruned(corpus: AgedCorpus) -> None
         assert results.reuse_result(conn, item, paid, ROLES)
         corpus.prune(Kind.RECORDS)  # it does not wait for the worker
     corpus.prune(Kind.RECORDS)
-    assert corpus.database.one(
-        f"SELECT COUNT(*) FROM entity_mentions WHERE job_id = '{later}'"
-    ) == 1
+    assert (
+        corpus.database.one(f"SELECT COUNT(*) FROM entity_mentions WHERE job_id = '{later}'") == 1
+    )
 
 
 def test_pruning_that_is_killed_is_continued(

@@ -97,7 +97,7 @@ class AgedCorpus:
         return cutoff(self.database.engine, -60.0)
 
     def survey(self, *kinds: Kind) -> dict[Kind, Found]:
-        return survey(self.database.engine, self.until(), kinds or EVERYTHING, str)
+        return survey(self.database.engine, self.until(), kinds or EVERYTHING, lambda *_: None)
 
     def prune(self, *kinds: Kind, report: Any = lambda *_: None) -> dict[Kind, Found]:
         return prune(self.database.engine, self.until(), kinds or EVERYTHING, report)
@@ -107,9 +107,7 @@ class AgedCorpus:
             return progress(conn, job)
 
     def rows(self, *tables: str) -> dict[str, int]:
-        return {
-            table: self.database.one(f"SELECT COUNT(*) FROM {table}") for table in tables
-        }
+        return {table: self.database.one(f"SELECT COUNT(*) FROM {table}") for table in tables}
 
 
 ROLES = {"Movement": ("Item",)}
@@ -122,9 +120,7 @@ def raw(item: queue.LeasedItem) -> str:
 def found(item: queue.LeasedItem) -> Sequence[Item]:
     words = item.text.split()
     first = Span(words[0], 0, len(words[0]), Grounding.EXACT)
-    second = Span(
-        words[1], len(words[0]) + 1, len(words[0]) + 1 + len(words[1]), Grounding.EXACT
-    )
+    second = Span(words[1], len(words[0]) + 1, len(words[0]) + 1 + len(words[1]), Grounding.EXACT)
     return {
         Task.NER: [Item("COMMODITY", (first,))],
         Task.ED: [Item("Movement", (second,))],
