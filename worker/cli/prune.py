@@ -65,7 +65,7 @@ def prune(kinds: tuple[str, ...], age_s: float, yes: bool, as_json: bool) -> Non
         return
     _show(found, removed=yes)
     if not any(one.goes for one in found.values()):
-        click.echo(f"nothing to prune is older than {until.before:%Y-%m-%d %H:%M} UTC", err=True)
+        click.echo(f"nothing that is older than {until.before:%Y-%m-%d %H:%M} UTC may go", err=True)
     elif not yes:
         click.echo("nothing was removed; --yes removes it", err=True)
     elif sqlite:
