@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     bindparam,
     case,
@@ -24,17 +23,15 @@ from sqlalchemy import (
 
 from ruie.db.attempts import record_attempt
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
-from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import extractions, work_items
-from ruie.db.record_rows import add_argument_items, read_items, write_records
+from ruie.db.record_rows import add_argument_items, write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import read_columns, usage_columns
+from ruie.db.usage_columns import read_columns
 from ruie.errors import RuieError
 from ruie.modes import Mode
 from ruie.records import Item, Reject
-from ruie.usage import Usage
 
 Roles = Mapping[str, Sequence[str]]
 """The schema's event types, each with its roles."""
@@ -127,11 +124,6 @@ _SAME_EVENT = (
     .where(extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key"))
     .with_for_update(read=True)
 )
-_STILL_PAID = (
-    select(extractions)
-    .where(extractions.c.id == bindparam("extraction"), extractions.c.key == bindparam("key"))
-    .with_for_update(read=True)
-)
 
 
 def save_result(
@@ -148,7 +140,7 @@ def save_result(
     ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
     under this key, the item is linked to it and nothing is added.
     """
-    return _store(conn, item, extraction_row(item, extraction), items, roles)
+    return store(conn, item, extraction_row(item, extraction), items, roles)
 
 
 def keep_result(
@@ -198,69 +190,12 @@ def extraction_row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any
     }
 
 
-def reuse_result(
-    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
-) -> bool:
-    """Finish the item with an existing result: `link_result` where it is of this chunk (and event),
-    else `copy_result`. False: the lease was lost. Raises `AnswerPrunedError`."""
-    if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
-        return link_result(conn, item, paid, roles)
-    return copy_result(conn, item, paid, roles)
-
-
-def link_result(
-    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
-) -> bool:
-    """Finish the item with an extraction of the same chunk; for ED, add this job's EAE items of its
-    events. False: the lease was lost. Raises `AnswerPrunedError`."""
-    if not _held(conn, item):
-        return False
-    _hold_paid(conn, paid)
-    add_argument_items(conn, item, paid.id, roles)
-    conn.execute(FINISH, {"item": item.id, "extraction": paid.id})
-    return True
-
-
-def copy_result(
-    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
-) -> bool:
-    """Finish the item with a copy of an extraction of another chunk with the same text (or of
-    another event): its records at this chunk's offsets, `reused_from` set, at no cost.
-    False: the lease was lost. Raises `AnswerPrunedError`."""
-    source = _hold_paid(conn, paid)
-    values = dict(source._mapping) | {
-        "job_id": item.job_id,
-        "chunk_id": item.chunk_id,
-        "event_id": item.event_id,
-        "cost_usd": 0,
-        **usage_columns(Usage()),
-        "latency_s": 0.0,
-        "reused_from": source.reused_from or source.id,
-        "provider_batch_id": None,
-        "mode": None,
-    }
-    for name in ("id", "created_at", "source", "review_id"):
-        del values[name]
-    items = read_items(conn, item.task, paid.id, paid.chunk_start)
-    return _store(conn, item, values, items, roles)
-
-
-def _hold_paid(conn: Connection, paid: PaidExtraction) -> Row[Any]:
-    """The extraction that was found under its key, if it still has its records."""
-    source = conn.execute(_STILL_PAID, {"extraction": paid.id, "key": paid.key}).one_or_none()
-    if source is None:
-        raise AnswerPrunedError(
-            "The records of the answer were pruned.", "The item is asked as one that is new."
-        )
-    return source
-
-
-def _held(conn: Connection, item: LeasedItem) -> bool:
+def holds(conn: Connection, item: LeasedItem) -> bool:
     """Whether the lease is still ours; if so its row is locked until the transaction ends."""
     return conn.execute(_HOLD, {"item": item.id, "token": item.fence}).first() is not None
 
 
-def _store(
+def store(
     conn: Connection,
     item: LeasedItem,
     values: Mapping[str, Any],
@@ -275,7 +210,7 @@ def _store(
             write_records(conn, item, extraction_id, items)
             break
         # the lease was lost, or the key was answered meanwhile or in another job
-        if not _held(conn, item):
+        if not holds(conn, item):
             return False
         extraction_id = _same(conn, item, values["key"])  # None: its records were pruned just now
         if extraction_id is not None and values["reused_from"] is None:
@@ -306,11 +241,6 @@ def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, A
         cost_usd=values["cost_usd"],
         provider_batch_id=values["provider_batch_id"],
     )
-
-
-class AnswerPrunedError(RuieError):
-    """The records of an answer went after it was found: the question is to be asked as one that is
-    new, whose answer may still be kept."""
 
 
 class AnsweredElsewhereError(RuieError):

@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sqlalchemy import text
-from support.aged import ROLES, AgedCorpus
+from support.aged import NEW, OLD, RECORDS, SHOWN, AgedCorpus, gone, sums
 from support.job_database import JobDatabase
 
-from ruie.db import job_states, kept_answers, queue, results
+from ruie.db import job_states, kept_answers, queue
 from ruie.db.engine import reading
-from ruie.db.pruning import prune as pruning
-from ruie.db.pruning.parts import Found, Kind
+from ruie.db.pruning.parts import Kind
 from ruie.db.quarantine import retry_quarantined
-from ruie.db.results import AnswerPrunedError
-from ruie.db.totals import read_totals
 from ruie.errors import OutputError
-from ruie.records import Task
-
-OLD = {"a": "Crude fell in May.", "b": "Copper rose in May."}
-NEW = {"a": "Brent rose in June.", "b": "Copper rose in May."}
-RECORDS = ("entities", "events", "event_arguments")
-SHOWN = (
-    "SELECT external_id, type, text FROM entity_mentions WHERE document_state = 'current'"
-    " UNION ALL SELECT external_id, role, argument_text FROM event_mentions"
-    " WHERE document_state = 'current' ORDER BY 1, 2, 3"
-)
-SPEND = (
-    "SELECT model, calls, failed_calls, prompt_tokens, completion_tokens, cost_usd FROM {}"
-    " ORDER BY 1, 2, 3"
-)
 
 
 @pytest.fixture
 def corpus(database: JobDatabase) -> AgedCorpus:
     return AgedCorpus(database)
-
-
-def sums(corpus: AgedCorpus, *jobs: str) -> list[Any]:
-    """All that may not change: progress, spend, the totals of metrics, what is current."""
-    corpus.count()
-    with reading(corpus.database.engine) as conn:
-        totals = read_totals(conn, jobs).values
-    return [
-        [corpus.progress(job) for job in jobs],
-        *(corpus.database.rows(SPEND.format(view)) for view in ("spend_by_day", "spend_by_job")),
-        corpus.database.rows("SELECT * FROM job_progress ORDER BY job_id, task"),
-        corpus.database.rows(SHOWN),
-        {key: value for key, value in totals.items() if key.name != "folded_to"},
-    ]
-
-
-def gone(found: dict[Kind, Found]) -> dict[str, int]:
-    return {what: amount.rows for one in found.values() for what, amount in one.goes.items()}
 
 
 def test_no_sum_falls_and_what_is_current_stays(corpus: AgedCorpus) -> None:
@@ -241,77 +203,3 @@ def test_sources_are_compared_with_until_a_later_run(corpus: AgedCorpus) -> None
     assert gone(corpus.survey(Kind.JOBS)) == {"sources of ended jobs": 4}
     assert gone(corpus.prune(Kind.JOBS)) == {"sources of ended jobs": 4}
     assert {row[0] for row in corpus.database.rows("SELECT job_id FROM job_sources")} == {second}
-
-
-def test_an_answer_that_is_pruned_while_a_worker_takes_it_is_asked_for_anew(
-    corpus: AgedCorpus,
-) -> None:
-    corpus.run(OLD)
-    corpus.run(NEW)
-    corpus.count()
-    later = corpus.enqueue(OLD)
-    item = next(each for each in corpus.database.take(later) if each.task is Task.NER)
-    key, _ = corpus.keys(item)
-    with reading(corpus.database.engine) as conn:
-        paid = kept_answers.find_paid(conn, [key])[key]
-    with corpus.database.engine.begin() as conn:  # as if the corpus had not read it again
-        conn.execute(
-            text("UPDATE origins SET state = 'removed', changed_at = :at WHERE state = 'current'"),
-            {"at": "2026-01-01 00:00:00.000000"},
-        )
-    corpus.prune(Kind.RECORDS)
-    with pytest.raises(AnswerPrunedError), corpus.database.engine.begin() as conn:
-        results.reuse_result(conn, item, paid, ROLES)
-    corpus.work(item)
-    with reading(corpus.database.engine) as conn:
-        assert kept_answers.find_paid(conn, [key])[key].id != paid.id
-    assert corpus.progress(later).done == 1
-
-
-@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
-def test_an_answer_that_a_worker_takes_is_not_pruned(corpus: AgedCorpus) -> None:
-    corpus.run(OLD)
-    corpus.run(NEW)
-    corpus.count()
-    later = corpus.enqueue(OLD)
-    item = next(each for each in corpus.database.take(later) if each.task is Task.NER)
-    key, _ = corpus.keys(item)
-    with reading(corpus.database.engine) as conn:
-        paid = kept_answers.find_paid(conn, [key])[key]
-    with corpus.database.engine.begin() as conn:
-        assert results.reuse_result(conn, item, paid, ROLES)
-        corpus.prune(Kind.RECORDS)  # it does not wait for the worker
-    corpus.prune(Kind.RECORDS)
-    assert (
-        corpus.database.one(f"SELECT COUNT(*) FROM entity_mentions WHERE job_id = '{later}'") == 1
-    )
-
-
-def test_pruning_that_is_killed_is_continued(
-    corpus: AgedCorpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pruning, "MOST", 1)
-    texts = {str(n): f"Crude fell {n} times." for n in range(5)}
-    first = corpus.run(texts)
-    second = corpus.run({key: f"{text} Now" for key, text in texts.items()})
-    before = sums(corpus, first, second)
-    steps = 0
-
-    def killed(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps % 3 == 0:
-            raise KeyboardInterrupt
-
-    for _ in range(100):
-        try:
-            corpus.prune(report=killed)
-            break
-        except KeyboardInterrupt:
-            assert sums(corpus, first, second) == before
-    assert sums(corpus, first, second) == before
-    assert steps > 20
-    assert gone(corpus.prune()) == {}
-    assert corpus.rows("attempts", "entities", "events") == {
-        "attempts": 0, "entities": 5, "events": 5,
-    }  # fmt: skip  # by table

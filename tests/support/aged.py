@@ -7,17 +7,30 @@ from typing import Any
 
 from support.job_database import JobDatabase
 
-from ruie.db import corpora, job_states, jobs, kept_answers, queue, results
+from ruie.db import corpora, job_states, jobs, kept_answers, queue, reused_results
 from ruie.db.corpora import CorpusJob
 from ruie.db.engine import reading
 from ruie.db.fold import Folding
 from ruie.db.progress import JobProgress, progress
 from ruie.db.pruning.parts import Cutoff, Found, Kind
 from ruie.db.pruning.prune import cutoff, prune, survey
+from ruie.db.totals import read_totals
 from ruie.errors import TransientCallError
 from ruie.records import Grounding, Item, Span, Task
 from ruie.usage import Usage
 
+OLD = {"a": "Crude fell in May.", "b": "Copper rose in May."}
+NEW = {"a": "Brent rose in June.", "b": "Copper rose in May."}
+RECORDS = ("entities", "events", "event_arguments")
+SHOWN = (
+    "SELECT external_id, type, text FROM entity_mentions WHERE document_state = 'current'"
+    " UNION ALL SELECT external_id, role, argument_text FROM event_mentions"
+    " WHERE document_state = 'current' ORDER BY 1, 2, 3"
+)
+SPEND = (
+    "SELECT model, calls, failed_calls, prompt_tokens, completion_tokens, cost_usd FROM {}"
+    " ORDER BY 1, 2, 3"
+)
 TASKS = (Task.NER, Task.ED)
 EVERYTHING = tuple(Kind)
 
@@ -59,7 +72,7 @@ class AgedCorpus:
             kept = kept_answers.find_kept(conn, [prompt]).get(prompt)
         if paid is not None:
             with self.database.engine.begin() as conn:
-                assert results.reuse_result(conn, item, paid, ROLES)
+                assert reused_results.reuse_result(conn, item, paid, ROLES)
             return
         more: dict[str, Any] = {}
         if kept is not None:
@@ -126,3 +139,21 @@ def found(item: queue.LeasedItem) -> Sequence[Item]:
         Task.ED: [Item("Movement", (second,))],
         Task.EAE: [Item("Item", (first,))],
     }[item.task]
+
+
+def sums(corpus: AgedCorpus, *jobs: str) -> list[Any]:
+    """All that may not change: progress, spend, the totals of metrics, what is current."""
+    corpus.count()
+    with reading(corpus.database.engine) as conn:
+        totals = read_totals(conn, jobs).values
+    return [
+        [corpus.progress(job) for job in jobs],
+        *(corpus.database.rows(SPEND.format(view)) for view in ("spend_by_day", "spend_by_job")),
+        corpus.database.rows("SELECT * FROM job_progress ORDER BY job_id, task"),
+        corpus.database.rows(SHOWN),
+        {key: value for key, value in totals.items() if key.name != "folded_to"},
+    ]
+
+
+def gone(found: dict[Kind, Found]) -> dict[str, int]:
+    return {what: amount.rows for one in found.values() for what, amount in one.goes.items()}

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from ruie.db import jobs, kept_answers
-from ruie.db.results import AnswerPrunedError
+from ruie.db.reused_results import AnswerPrunedError
 from ruie.errors import CallError
 from ruie.llm import Completion
 from ruie.questions import Question

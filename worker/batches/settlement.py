@@ -11,7 +11,16 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
+from ruie.db import (
+    endpoints,
+    job_states,
+    jobs,
+    kept_answers,
+    queue,
+    results,
+    reused_results,
+    spend,
+)
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.modes import is_batch, is_flex, mode_of
@@ -111,7 +120,7 @@ def reuse(
     roles: Mapping[str, Sequence[str]],
 ) -> bool:
     """End an item with an answer that was paid for before. False: the lease was lost."""
-    reused = results.reuse_result(conn, item.leased, paid, roles)
+    reused = reused_results.reuse_result(conn, item.leased, paid, roles)
     if reused:
         _settle(conn, item, 0)
     return reused
