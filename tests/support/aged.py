@@ -97,7 +97,8 @@ class AgedCorpus:
     @staticmethod
     def keys(item: queue.LeasedItem) -> tuple[str, str]:
         event = item.trigger.type if item.trigger else ""
-        return f"q {item.task} {event} {item.text}", f"p {item.task} {event} {item.text}"
+        # white space at the end makes another question, but not another prompt
+        return f"q {item.task} {event} {item.text}", f"p {item.task} {event} {item.text.strip()}"
 
     def count(self) -> None:
         """Count all rows into the totals of metrics, as the leading coordinator does."""
@@ -127,7 +128,7 @@ ROLES = {"Movement": ("Item",)}
 
 
 def raw(item: queue.LeasedItem) -> str:
-    return f"{item.task} of {item.text}"
+    return f"{item.task} of {item.text.strip()}"
 
 
 def found(item: queue.LeasedItem) -> Sequence[Item]:
