@@ -7,12 +7,10 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Connection,
     String,
     and_,
-    bindparam,
     case,
     cast,
     delete,
@@ -24,11 +22,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ruie.db.item_states import CANCELLED, DONE
 from ruie.db.models import attempts, jobs, pruned_attempts, work_items
-from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons, row_bytes
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
 from ruie.db.reaper import WORKER_LOST
-from ruie.db.sql import pieces
+from ruie.db.sql import in_ids
 
-SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
+TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens")  # fmt: skip  # a list of columns
 
 _ITEM_ENDED = (
@@ -60,45 +58,37 @@ class FailedCalls(IdRows):
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         found = Found()
         ids = list(self.still(conn, cutoff, chosen))
-        found.going(self.what, delete_attempts(conn, ids), len(ids) * row_bytes(conn, attempts))
+        found.going(self.what, delete_attempts(conn, ids), cutoff.bytes(attempts, len(ids)))
         return found
 
 
 def delete_attempts(conn: Connection, ids: Sequence[int]) -> int:
     """Delete attempts that are counted into the totals, and keep their sums; returns how many."""
-    gone = 0
-    for some in pieces(ids):
-        conn.execute(_ADD[conn.dialect.name], {"ids": list(some)})
-        gone += conn.execute(delete(attempts).where(attempts.c.id.in_(some))).rowcount
-    return gone
+    if not ids:
+        return 0
+    among = in_ids(conn, attempts.c.id, ids)
+    conn.execute(_adding(conn, among))
+    return conn.execute(delete(attempts).where(among)).rowcount
 
 
-def _day(dialect: str) -> ColumnElement[str]:
-    if dialect == "postgresql":
-        return func.to_char(func.timezone("UTC", attempts.c.created_at), "YYYY-MM-DD")
-    return func.substr(cast(attempts.c.created_at, String), 1, 10)
-
-
-def _sum(column: Column[Any]) -> ColumnElement[int]:
-    return cast(func.sum(column), BigInteger)
-
-
-def _adding(name: str, dialect: Any) -> Any:
-    groups = (attempts.c.job_id, _day(name), attempts.c.model, attempts.c.error_class)
-    sums = select(
-        *groups, func.count(), *(_sum(attempts.c[each]) for each in SUMS),
-        func.sum(attempts.c.cost_usd),
-    ).where(attempts.c.id.in_(bindparam("ids", expanding=True))).group_by(*groups)  # fmt: skip
-    columns = ("job_id", "day", "model", "error_class", "calls", *SUMS, "cost_usd")
-    added = dialect.insert(pruned_attempts).from_select(columns, sums)
+def _adding(conn: Connection, among: ColumnElement[bool]) -> Any:
+    """The statement that adds the sums of these attempts to those that are kept."""
+    day = func.substr(cast(attempts.c.created_at, String), 1, 10)
+    if conn.dialect.name == "postgresql":
+        day = func.to_char(func.timezone("UTC", attempts.c.created_at), "YYYY-MM-DD")
+    groups = (attempts.c.job_id, day, attempts.c.model, attempts.c.error_class)
+    tokens = (cast(func.sum(attempts.c[name]), BigInteger) for name in TOKENS)
+    sums = select(*groups, func.count(), *tokens, func.sum(attempts.c.cost_usd))
+    columns = ("job_id", "day", "model", "error_class", "calls", *TOKENS, "cost_usd")
+    dialect: Any = postgresql if conn.dialect.name == "postgresql" else sqlite
+    added = dialect.insert(pruned_attempts).from_select(
+        columns, sums.where(among).group_by(*groups)
+    )
     kept, new = pruned_attempts.c, added.excluded
     known = or_(kept.cost_usd.is_not(None), new.cost_usd.is_not(None))
     cost = func.coalesce(kept.cost_usd, 0) + func.coalesce(new.cost_usd, 0)
     return added.on_conflict_do_update(
         index_elements=columns[:4],
-        set_={each: kept[each] + new[each] for each in ("calls", *SUMS)}
+        set_={name: kept[name] + new[name] for name in ("calls", *TOKENS)}
         | {"cost_usd": case((known, cost))},
     )
-
-
-_ADD = {"postgresql": _adding("postgresql", postgresql), "sqlite": _adding("sqlite", sqlite)}

@@ -39,8 +39,8 @@ from ruie.db.models import (
     spend_refunds,
     work_items,
 )
-from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons, row_bytes
-from ruie.db.sql import pieces
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
+from ruie.db.sql import in_ids, in_values, pieces
 
 SOURCES_AT_A_TIME = 1000
 
@@ -85,7 +85,7 @@ class Sources:
         found = Found()
         job, names = span
         if self._goes(conn, cutoff, job):
-            found.going(self.what, len(names), len(names) * row_bytes(conn, job_sources))
+            found.going(self.what, len(names), cutoff.bytes(job_sources, len(names)))
         elif conn.execute(_old_jobs(cutoff).where(jobs.c.id == job)).first():
             found.stays[self.what, "the next run of their corpus compares with them"] += len(names)
         return found
@@ -101,9 +101,9 @@ class Sources:
         (job,) = {job for job, _ in chosen}
         if self._goes(conn, cutoff, job):
             of_job = delete(job_sources).where(job_sources.c.job_id == job)
-            for some in pieces([name for _, name in chosen]):
-                rows = conn.execute(of_job.where(job_sources.c.source.in_(some))).rowcount
-                found.going(self.what, rows, rows * row_bytes(conn, job_sources))
+            names = [name for _, name in chosen]
+            rows = conn.execute(of_job.where(in_values(conn, job_sources.c.source, names))).rowcount
+            found.going(self.what, rows, cutoff.bytes(job_sources, rows))
         return found
 
     def _goes(self, conn: Connection, cutoff: Cutoff, job: str) -> bool:
@@ -136,7 +136,7 @@ class Runs(IdRows):
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         found = Found()
         still = self.still(conn, cutoff, chosen)
-        conn.execute(delete(schedule_runs).where(schedule_runs.c.id.in_(list(still))))
+        conn.execute(delete(schedule_runs).where(in_ids(conn, schedule_runs.c.id, list(still))))
         found.going(self.what, len(still), sum(still.values()))
         return found
 
@@ -174,7 +174,7 @@ class EmptyJobs:
     def find(self, conn: Connection, cutoff: Cutoff, span: Sequence[str]) -> Found:
         found = Found()
         going = len(self.choose(conn, cutoff, span))
-        found.going(self.what, going, going * row_bytes(conn, jobs))
+        found.going(self.what, going, cutoff.bytes(jobs, going))
         compared = self._empty(cutoff, span, *_LEFT).where(_compared_with())
         if kept := len(conn.scalars(compared).all()):
             found.stays[self.what, "the next run of their corpus compares with them"] += kept
@@ -189,11 +189,11 @@ class EmptyJobs:
         found = Found()
         empty = self._empty(cutoff, chosen, *_IN_IT).where(~_compared_with())
         ids = conn.scalars(empty.with_for_update(skip_locked=True)).all()
-        conn.execute(delete(metric_totals).where(metric_totals.c.job_id.in_(ids)))
-        conn.execute(delete(spend_refunds).where(spend_refunds.c.account.in_(ids)))
-        conn.execute(delete(spend_accounts).where(spend_accounts.c.account.in_(ids)))
-        conn.execute(delete(jobs).where(jobs.c.id.in_(ids)))
-        found.going(self.what, len(ids), len(ids) * row_bytes(conn, jobs))
+        conn.execute(delete(metric_totals).where(in_values(conn, metric_totals.c.job_id, ids)))
+        conn.execute(delete(spend_refunds).where(in_values(conn, spend_refunds.c.account, ids)))
+        conn.execute(delete(spend_accounts).where(in_values(conn, spend_accounts.c.account, ids)))
+        conn.execute(delete(jobs).where(in_values(conn, jobs.c.id, ids)))
+        found.going(self.what, len(ids), cutoff.bytes(jobs, len(ids)))
         return found
 
     def _empty(self, cutoff: Cutoff, among: Sequence[str], *tables: Table) -> Select[str]:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    bindparam,
     delete,
     exists,
     func,
@@ -26,8 +25,8 @@ from ruie.db.models import (
     quarantine,
     work_items,
 )
-from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons, row_bytes
-from ruie.db.sql import pieces
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
+from ruie.db.sql import in_ids
 
 
 class CancelledItems(IdRows):
@@ -62,29 +61,27 @@ class CancelledItems(IdRows):
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         found = Found()
         ids = list(self.still(conn, cutoff, chosen))
-        found.going(self.what, delete_items(conn, ids), len(ids) * row_bytes(conn, work_items))
+        found.going(self.what, delete_items(conn, ids), cutoff.bytes(work_items, len(ids)))
         return found
 
 
 def delete_items(conn: Connection, ids: Sequence[int]) -> int:
     """Delete work items to which nothing refers, and keep their counts; returns how many."""
-    gone = 0
-    for some in pieces(ids):
-        conn.execute(_ADD[conn.dialect.name], {"ids": list(some)})
-        gone += conn.execute(delete(work_items).where(work_items.c.id.in_(some))).rowcount
-    return gone
+    if not ids:
+        return 0
+    among = in_ids(conn, work_items.c.id, ids)
+    conn.execute(_adding(conn, among))
+    return conn.execute(delete(work_items).where(among)).rowcount
 
 
-def _adding(dialect: Any) -> Any:
+def _adding(conn: Connection, among: ColumnElement[bool]) -> Any:
+    """The statement that adds the counts of these items to those that are kept."""
     groups = (work_items.c.job_id, work_items.c.task, work_items.c.state)
-    among = work_items.c.id.in_(bindparam("ids", expanding=True))
     counts = select(*groups, func.count()).where(among).group_by(*groups)
     columns = ("job_id", "task", "state", "items")
+    dialect: Any = postgresql if conn.dialect.name == "postgresql" else sqlite
     added = dialect.insert(pruned_items).from_select(columns, counts)
     return added.on_conflict_do_update(
         index_elements=columns[:3],
         set_={"items": pruned_items.c["items"] + added.excluded["items"]},
     )
-
-
-_ADD = {"postgresql": _adding(postgresql), "sqlite": _adding(sqlite)}

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from ruie.db.engine import reading
 from ruie.db.models import jobs
+from ruie.db.sql import in_ids
 
 SPAN = 20_000
 """Ids that one statement looks at."""
@@ -46,10 +47,15 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Cutoff:
     """before: what is older may go. counted_to: up to this id failed calls are in the metrics'
-    totals; those above stay until they are."""
+    totals; those above stay until they are. row_bytes: by table, about how many a row takes."""
 
     before: datetime
     counted_to: int
+    row_bytes: Mapping[str, int]
+
+    def bytes(self, table: Table, rows: int = 1) -> int:
+        """About so many that the rows take."""
+        return rows * self.row_bytes.get(table.name, 200)
 
 
 @dataclass(slots=True)
@@ -130,9 +136,9 @@ class IdRows:
         """Why a row stays, or ""."""
         raise NotImplementedError
 
-    def size(self, conn: Connection) -> ColumnElement[int]:
+    def size(self, cutoff: Cutoff) -> ColumnElement[int]:
         """The bytes that go with a row."""
-        return literal(row_bytes(conn, self.table), Integer)
+        return literal(cutoff.bytes(self.table), Integer)
 
     def spans(self, engine: Engine) -> Iterator[tuple[int, int]]:
         return id_spans(engine, self.table)
@@ -140,7 +146,7 @@ class IdRows:
     def find(self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]) -> Found:
         why = self.why_kept(cutoff).label("why")
         query = (
-            select(why, func.count(), func.sum(self.size(conn)))
+            select(why, func.count(), func.sum(self.size(cutoff)))
             .where(within(self.table, span), self.old(cutoff))
             .group_by(why)
         )
@@ -162,8 +168,10 @@ class IdRows:
     def still(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> dict[int, int]:
         """Those that may still go, locked, with their bytes; not those that others hold."""
         query = (
-            select(self.table.c.id, self.size(conn))
-            .where(self.table.c.id.in_(chosen), self.old(cutoff), self.why_kept(cutoff) == "")
+            select(self.table.c.id, self.size(cutoff))
+            .where(
+                in_ids(conn, self.table.c.id, chosen), self.old(cutoff), self.why_kept(cutoff) == ""
+            )
             .with_for_update(of=self.table, skip_locked=True)
         )
         return {row[0]: int(row[1] or 0) for row in conn.execute(query)}
@@ -171,21 +179,21 @@ class IdRows:
 
 # Bytes of a row with its entries in the indexes: benchmarks/weight.md.
 _SQLITE_BYTES: Mapping[str, int] = {
-    "attempts": 350,
-    "work_items": 250,
-    "entities": 200,
-    "relations": 250,
-    "events": 180,
-    "event_arguments": 150,
+    "attempts": 280,
+    "work_items": 160,
+    "entities": 140,
+    "relations": 230,
+    "events": 90,
+    "event_arguments": 115,
 }
 _POSTGRESQL_BYTES = text(
-    "SELECT CASE WHEN reltuples > 0 THEN pg_total_relation_size(oid) / reltuples ELSE 0 END"
-    " FROM pg_class WHERE oid = CAST(:table AS regclass)"
+    "SELECT relname, pg_total_relation_size(oid) / reltuples FROM pg_class"
+    " WHERE relkind = 'r' AND reltuples > 0 AND pg_table_is_visible(oid)"
 )
 
 
-def row_bytes(conn: Connection, table: Table) -> int:
-    """About how many bytes a row takes, with its entries in the indexes."""
+def row_bytes(conn: Connection) -> dict[str, int]:
+    """By table, about how many bytes a row takes, with its entries in the indexes."""
     if conn.dialect.name == "postgresql":
-        return int(conn.execute(_POSTGRESQL_BYTES, {"table": table.name}).scalar_one())
-    return _SQLITE_BYTES.get(table.name, 200)
+        return {name: int(size) for name, size in conn.execute(_POSTGRESQL_BYTES)}
+    return dict(_SQLITE_BYTES)

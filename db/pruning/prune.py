@@ -1,7 +1,7 @@
 """Pruning a database: first what would go, then, if it is to, little by little.
 
 Nothing is remembered between two runs: what has gone is not found again, so pruning that was killed
-is continued by pruning again. A transaction takes about a tenth of a second, and as long a pause
+is continued by pruning again. A transaction takes some hundredths of a second, and as long a pause
 follows: what workers write waits for no longer than that.
 """
 
@@ -22,16 +22,16 @@ from ruie.db.outage import Outage, retry_during_outage
 from ruie.db.pruning.attempts import FailedCalls
 from ruie.db.pruning.ended_jobs import EmptyJobs, Runs, Sources
 from ruie.db.pruning.items import CancelledItems
-from ruie.db.pruning.parts import Cutoff, Found, Kind, Part
+from ruie.db.pruning.parts import Cutoff, Found, Kind, Part, row_bytes
 from ruie.db.pruning.raw import Answers, FailedAnswers, QuarantinedPrompts
 from ruie.db.pruning.records import SupersededRecords
 from ruie.db.types import utcnow
 
 T = TypeVar("T")
 
-MOST = 500
-"""Rows that one transaction takes at most, and at first."""
-LONG_S, SHORT_S = 0.1, 0.03
+FIRST, MOST = 16, 500
+"""Rows that the first transaction takes, and any at most."""
+LONG_S, SHORT_S = 0.1, 0.05
 """Where a transaction takes longer, the next has half as many rows; where it is shorter, twice."""
 LONGEST_PAUSE_S = 2.0
 PATIENCE_S = 600.0
@@ -45,7 +45,7 @@ def cutoff(engine: Engine, age_s: float) -> Cutoff:
     """What is older than so many seconds, by the database's clock."""
     with reading(engine) as conn:
         before: datetime = conn.execute(select(utcnow(-age_s))).scalar_one()
-        return Cutoff(before, folded_to(conn, attempts))
+        return Cutoff(before, folded_to(conn, attempts), row_bytes(conn))
 
 
 def survey(
@@ -67,7 +67,7 @@ def prune(
     """Remove it; returns what has gone. Safe to repeat, and to run while a fleet works."""
     gone = {kind: Found() for kind in kinds}
     for part in _parts(kinds):
-        size = MOST
+        size = FIRST
         for span in part.spans(engine):
             chosen = _read(engine, partial(part.choose, cutoff=until, span=span))
             while chosen:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, s
 from ruie.db.models import attempts, extractions, jobs, quarantine
 from ruie.db.pruning.attempts import FailedCalls
 from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
+from ruie.db.sql import in_ids
 from ruie.db.usage_columns import FROM_MODEL
 
 _OLDER = extractions.alias("older")
@@ -41,12 +42,12 @@ class Answers(IdRows):
         needed = and_(extractions.c.prompt_key.is_not(None), ~_SAME_PROMPT)
         return reasons((needed, "the same prompt is answered with them, unpaid"))
 
-    def size(self, conn: Connection) -> ColumnElement[int]:
+    def size(self, cutoff: Cutoff) -> ColumnElement[int]:
         return func.length(extractions.c.raw_output)
 
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         still = self.still(conn, cutoff, chosen)
-        thinned = update(extractions).where(extractions.c.id.in_(list(still)))
+        thinned = update(extractions).where(in_ids(conn, extractions.c.id, list(still)))
         conn.execute(thinned.values(raw_output="", prompt_key=None))
         return _gone(self.what, still)
 
@@ -68,12 +69,12 @@ class FailedAnswers(IdRows):
     def why_kept(self, cutoff: Cutoff) -> ColumnElement[str]:
         return reasons()
 
-    def size(self, conn: Connection) -> ColumnElement[int]:
+    def size(self, cutoff: Cutoff) -> ColumnElement[int]:
         return func.length(attempts.c.raw_output)
 
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         still = self.still(conn, cutoff, chosen)
-        thinned = update(attempts).where(attempts.c.id.in_(list(still)))
+        thinned = update(attempts).where(in_ids(conn, attempts.c.id, list(still)))
         conn.execute(thinned.values(raw_output=None))
         return _gone(self.what, still)
 
@@ -94,13 +95,13 @@ class QuarantinedPrompts(IdRows):
         ended = select(jobs.c.id).where(jobs.c.id == quarantine.c.job_id, JOB_ENDED).exists()
         return reasons((~ended, "of jobs that are not over"))
 
-    def size(self, conn: Connection) -> ColumnElement[int]:
+    def size(self, cutoff: Cutoff) -> ColumnElement[int]:
         prompt = func.coalesce(func.length(cast(quarantine.c.prompt, Text)), 0)
         return prompt + func.coalesce(func.length(quarantine.c.raw_output), 0)
 
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         still = self.still(conn, cutoff, chosen)
-        thinned = update(quarantine).where(quarantine.c.id.in_(list(still)))
+        thinned = update(quarantine).where(in_ids(conn, quarantine.c.id, list(still)))
         conn.execute(thinned.values(prompt=None, raw_output=None))
         return _gone(self.what, still)
 

@@ -31,16 +31,16 @@ from ruie.db.models import (
 )
 from ruie.db.pruning.attempts import delete_attempts
 from ruie.db.pruning.items import delete_items
-from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, Kind, id_spans, row_bytes, within
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, Kind, id_spans, within
 from ruie.db.pruning.shown_records import count_records, lock_extractions, thin
-from ruie.db.sql import pieces
+from ruie.db.sql import in_ids, pieces
 
 Item = Any
 """A row of `_COLUMNS` and the item's document."""
 Pair = tuple[str, int]
 """A job, and a document that is no longer current in it."""
 
-ITEMS, RECORDS = "work items of superseded documents", "superseded records"
+ITEMS = "work items of superseded documents"
 KEPT = "superseded documents"
 ENDED = ("done", "cancelled")
 """The states of items that nothing happens to any more."""
@@ -63,8 +63,8 @@ class SupersededRecords:
             for reason in kept.values():
                 found.stays[KEPT, reason] += 1
             going = [row for pair, rows in items.items() if pair not in kept for row in rows]
-            found.going(ITEMS, len(going), len(going) * row_bytes(conn, work_items))
-            _find_records(conn, found, going)
+            found.going(ITEMS, len(going), cutoff.bytes(work_items, len(going)))
+            found.add(count_records(conn, cutoff, going))
         return found
 
     def choose(self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]) -> Sequence[int]:
@@ -79,7 +79,7 @@ class SupersededRecords:
 
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
         found = Found()
-        pairs = _superseded(conn, cutoff, origins.c.id.in_(chosen), lock=True)
+        pairs = _superseded(conn, cutoff, in_ids(conn, origins.c.id, chosen), lock=True)
         items = _items(conn, sorted(pairs), lock=True)
         shown = lock_extractions(conn, [row for rows in items.values() for row in rows])
         kept = _kept(conn, cutoff, items)
@@ -90,13 +90,11 @@ class SupersededRecords:
             for row in rows
         ]
         ids = [row.id for row in going]
-        failed = 0
-        for some in pieces(ids):
-            of_items = select(attempts.c.id).where(attempts.c.work_item_id.in_(some))
-            failed += delete_attempts(conn, conn.scalars(of_items).all())
-        found.going("failed calls", failed, failed * row_bytes(conn, attempts))
-        found.going(ITEMS, delete_items(conn, ids), len(ids) * row_bytes(conn, work_items))
-        thin(conn, shown, going, found, RECORDS)
+        of_items = select(attempts.c.id).where(in_ids(conn, attempts.c.work_item_id, ids))
+        failed = delete_attempts(conn, conn.scalars(of_items).all())
+        found.going("failed calls", failed, cutoff.bytes(attempts, failed))
+        found.going(ITEMS, delete_items(conn, ids), cutoff.bytes(work_items, len(ids)))
+        found.add(thin(conn, cutoff, shown, going))
         return found
 
 
@@ -152,7 +150,7 @@ def _items(
             query = (
                 select(*(work_items.c[name] for name in _COLUMNS), chunks.c.document_id)
                 .join(chunks, chunks.c.id == work_items.c.chunk_id)
-                .where(work_items.c.job_id == job, chunks.c.document_id.in_(ids), half)
+                .where(work_items.c.job_id == job, in_ids(conn, chunks.c.document_id, ids), half)
                 .order_by(work_items.c.id)
             )
             if lock:
@@ -186,37 +184,20 @@ def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Item]]) -> di
 
 def _with(conn: Connection, table: Table, rows: Sequence[Item], *conditions: Any) -> set[int]:
     """The items that have rows in a table."""
-    found: set[int] = set()
-    for some in pieces([row.id for row in rows]):
-        query = select(table.c.work_item_id).where(table.c.work_item_id.in_(some), *conditions)
-        found.update(conn.scalars(query))
-    return found
+    of_items = in_ids(conn, table.c.work_item_id, [row.id for row in rows])
+    return set(conn.scalars(select(table.c.work_item_id).where(of_items, *conditions)))
 
 
 def _unkept(conn: Connection, rows: Sequence[Item]) -> set[int]:
     """Extractions whose answer is found by no prompt: their records are all there is of it. Of one
     that was taken from another, that one's prompt was the same."""
     source = extractions.alias("source")
-    found: set[int] = set()
-    for some in pieces(sorted({row.extraction_id for row in rows if row.extraction_id})):
-        query = (
-            select(extractions.c.id)
-            .outerjoin(source, source.c.id == extractions.c.reused_from)
-            .where(
-                extractions.c.id.in_(some),
-                func.coalesce(extractions.c.prompt_key, source.c.prompt_key).is_(None),
-            )
+    query = (
+        select(extractions.c.id)
+        .outerjoin(source, source.c.id == extractions.c.reused_from)
+        .where(
+            in_ids(conn, extractions.c.id, {row.extraction_id for row in rows} - {None}),
+            func.coalesce(extractions.c.prompt_key, source.c.prompt_key).is_(None),
         )
-        found.update(conn.scalars(query))
-    return found
-
-
-def _find_records(conn: Connection, found: Found, going: Sequence[Item]) -> None:
-    """Records that no item but these shows."""
-    ids = {row.id for row in going}
-    for some in pieces(sorted({row.extraction_id for row in going if row.extraction_id})):
-        shown: set[int] = set()
-        for column in (work_items.c.extraction_id, work_items.c.model_extraction_id):
-            rows = conn.execute(select(work_items.c.id, column).where(column.in_(some)))
-            shown.update(extraction for item, extraction in rows if item not in ids)
-        count_records(conn, sorted(set(some) - shown), found, RECORDS)
+    )
+    return set(conn.scalars(query))
