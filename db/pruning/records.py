@@ -29,7 +29,7 @@ from ruie.db.models import (
     reviews,
     work_items,
 )
-from ruie.db.pruning.attempts import delete_attempts
+from ruie.db.pruning.attempts import FailedCalls, delete_attempts
 from ruie.db.pruning.items import delete_items
 from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, Kind, id_spans, within
 from ruie.db.pruning.shown_records import count_records, lock_extractions, thin
@@ -92,7 +92,7 @@ class SupersededRecords:
         ids = [row.id for row in going]
         of_items = select(attempts.c.id).where(in_ids(conn, attempts.c.work_item_id, ids))
         failed = delete_attempts(conn, conn.scalars(of_items).all())
-        found.going("failed calls", failed, cutoff.bytes(attempts, failed))
+        found.going(FailedCalls.what, failed, cutoff.bytes(attempts, failed))
         found.going(ITEMS, delete_items(conn, ids), cutoff.bytes(work_items, len(ids)))
         found.add(thin(conn, cutoff, shown, going))
         return found
@@ -118,7 +118,6 @@ def _superseded(
             origins.c.changed_at < cutoff.before,
             JOB_ENDED,
             ~current,
-            ~exists().where(reviews.c.document_id == origins.c.document_id),
             ~exists().where(
                 documents.c.id == origins.c.document_id, documents.c.forgotten_at.is_not(None)
             ),
@@ -131,8 +130,7 @@ def _superseded(
 
 
 _COLUMNS = (
-    "id", "job_id", "task", "state", "extraction_id", "model_extraction_id", "review_id",
-    "event_id", "demonstrations",
+    "id", "job_id", "task", "state", "extraction_id", "event_id", "demonstrations",
 )  # fmt: skip  # a list of columns
 
 
@@ -167,11 +165,15 @@ def _kept(conn: Connection, cutoff: Cutoff, items: dict[Pair, list[Item]]) -> di
     late = _with(conn, provider_requests, rows)
     given_up = _with(conn, quarantine, rows)
     unkept = _unkept(conn, rows)
+    of_reviews = select(reviews.c.document_id)
+    reviewed = set(
+        conn.scalars(of_reviews.where(in_ids(conn, reviews.c.document_id, {d for _, d in items})))
+    )
     kept: dict[Pair, str] = {}
     for pair, listed in items.items():
         if any(row.state not in ENDED or row.id in given_up for row in listed):
             kept[pair] = "an item is in quarantine"
-        elif any(row.review_id for row in listed):
+        elif pair[1] in reviewed:
             kept[pair] = "a person reviewed them"
         elif any(row.demonstrations is not None or row.extraction_id in unkept for row in listed):
             kept[pair] = "their records are needed to pay once"
