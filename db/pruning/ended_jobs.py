@@ -39,7 +39,7 @@ from ruie.db.models import (
     spend_refunds,
     work_items,
 )
-from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
+from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, SingleRows, reasons
 from ruie.db.sql import in_ids, in_values, pieces
 
 SOURCES_AT_A_TIME = 1000
@@ -66,7 +66,7 @@ def _old_jobs(cutoff: Cutoff) -> Select[str]:
     return select(jobs.c.id).where(*old).order_by(jobs.c.id)
 
 
-class Sources:
+class Sources(SingleRows):
     """How far ended jobs read their sources. A span is a job with the names of some."""
 
     kind = Kind.JOBS
@@ -159,7 +159,7 @@ _IN_IT = (*_LEFT, job_sources, schedule_runs)
 """The tables that refer to a job; of an empty one, the last two are pruned before it."""
 
 
-class EmptyJobs:
+class EmptyJobs(SingleRows):
     """Jobs without a document, such as a schedule makes where nothing is new. A span, like what is
     chosen of it, is some ids."""
 

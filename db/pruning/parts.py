@@ -100,6 +100,8 @@ class Part(Protocol):
 
     def choose(self, conn: Connection, cutoff: Cutoff, span: Any) -> Sequence[Any]: ...
 
+    def weight(self, one: Any) -> int: ...
+
     def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[Any]) -> Found: ...
 
 
@@ -121,7 +123,14 @@ def reasons(*kept: tuple[ColumnElement[bool], str]) -> Case[str] | ColumnElement
     return case(*((condition, why) for condition, why in kept), else_="") if kept else literal("")
 
 
-class IdRows:
+class SingleRows:
+    """What is chosen are rows."""
+
+    def weight(self, one: Any) -> int:
+        return 1
+
+
+class IdRows(SingleRows):
     """A part whose rows have ids and conditions of their own."""
 
     kind: Kind

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from itertools import accumulate, takewhile
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, select
 
@@ -29,8 +30,9 @@ from ruie.db.types import utcnow
 
 T = TypeVar("T")
 
-FIRST, MOST = 16, 500
-"""Rows that the first transaction takes, and any at most."""
+LEAST, MOST = 64, 2000
+"""Rows that a transaction takes: at first, and even where it takes long, since its statements take
+their time for one row too; and the most."""
 LONG_S, SHORT_S = 0.1, 0.05
 """Where a transaction takes longer, the next has half as many rows; where it is shorter, twice."""
 LONGEST_PAUSE_S = 2.0
@@ -67,15 +69,15 @@ def prune(
     """Remove it; returns what has gone. Safe to repeat, and to run while a fleet works."""
     gone = {kind: Found() for kind in kinds}
     for part in _parts(kinds):
-        size = FIRST
+        size = LEAST
         for span in part.spans(engine):
             chosen = _read(engine, partial(part.choose, cutoff=until, span=span))
             while chosen:
                 begun = time.monotonic()
-                some = chosen[:size]
+                some = _first(part, chosen, size)
                 removed = _write(engine, partial(part.remove, cutoff=until, chosen=some))
                 took_s = time.monotonic() - begun
-                chosen, size = chosen[size:], _next_size(size, took_s)
+                chosen, size = chosen[len(some) :], _next_size(size, took_s)
                 gone[part.kind].add(removed)
                 report(part.kind, removed)
                 time.sleep(min(took_s, LONGEST_PAUSE_S))
@@ -119,7 +121,13 @@ def _parts(kinds: Sequence[Kind]) -> list[Part]:
     return [part for part in parts if part.kind in kinds]
 
 
+def _first(part: Part, chosen: Sequence[Any], size: int) -> Sequence[Any]:
+    """The first of them, as many as have so many rows; one in any case."""
+    rows = accumulate(map(part.weight, chosen))
+    return chosen[: max(1, sum(1 for _ in takewhile(lambda so_far: so_far <= size, rows)))]
+
+
 def _next_size(size: int, took_s: float) -> int:
     if took_s > LONG_S:
-        return max(1, size // 2)
+        return max(LEAST, size // 2)
     return min(MOST, 2 * size) if took_s < SHORT_S else size

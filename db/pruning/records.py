@@ -67,19 +67,25 @@ class SupersededRecords:
             found.add(count_records(conn, cutoff, going))
         return found
 
-    def choose(self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]) -> Sequence[int]:
-        """Ids of the origins."""
+    def choose(
+        self, conn: Connection, cutoff: Cutoff, span: tuple[int, int]
+    ) -> Sequence[tuple[int, int]]:
+        """Ids of the origins, with the numbers of their work items."""
         pairs = _superseded(conn, cutoff, within(origins, span))
-        chosen: list[int] = []
+        chosen: list[tuple[int, int]] = []
         for some in pieces(sorted(pairs), 500):
             items = _items(conn, some)
             kept = _kept(conn, cutoff, items)
-            chosen += (pairs[pair] for pair in items if pair not in kept)
+            chosen += ((pairs[pair], len(rows)) for pair, rows in items.items() if pair not in kept)
         return sorted(chosen)
 
-    def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[int]) -> Found:
+    def weight(self, one: tuple[int, int]) -> int:
+        return one[1]
+
+    def remove(self, conn: Connection, cutoff: Cutoff, chosen: Sequence[tuple[int, int]]) -> Found:
         found = Found()
-        pairs = _superseded(conn, cutoff, in_ids(conn, origins.c.id, chosen), lock=True)
+        of_these = in_ids(conn, origins.c.id, [origin for origin, _ in chosen])
+        pairs = _superseded(conn, cutoff, of_these, lock=True)
         items = _items(conn, sorted(pairs), lock=True)
         shown = lock_extractions(conn, [row for rows in items.values() for row in rows])
         kept = _kept(conn, cutoff, items)

@@ -67,7 +67,7 @@ def test_an_answer_that_a_worker_takes_is_not_pruned(corpus: AgedCorpus) -> None
 def test_pruning_that_is_killed_is_continued(
     corpus: AgedCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "FIRST", 1)
+    monkeypatch.setattr(pruning, "LEAST", 1)
     monkeypatch.setattr(pruning, "MOST", 1)
     texts = {str(n): f"Crude fell {n} times." for n in range(5)}
     first = corpus.run(texts)
