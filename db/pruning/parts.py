@@ -89,8 +89,8 @@ class Found:
 
 class Part(Protocol):
     """Rows of one sort. spans: all of them, in parts that one statement can look at. find: what of
-    a span may go. choose: by what `remove` knows it. remove: those that may still go, in the
-    caller's transaction."""
+    a span may go. choose: by what `remove` knows it. weight: how many rows one of these is. remove:
+    those that may still go, in the caller's transaction."""
 
     kind: Kind
 
