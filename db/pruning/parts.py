@@ -188,9 +188,9 @@ class IdRows(SingleRows):
 
 # Bytes of a row with its entries in the indexes: benchmarks/weight.md.
 _SQLITE_BYTES: Mapping[str, int] = {
-    "attempts": 280,
+    "attempts": 260,
     "work_items": 160,
-    "entities": 140,
+    "entities": 150,
     "relations": 230,
     "events": 90,
     "event_arguments": 115,

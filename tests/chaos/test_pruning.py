@@ -19,7 +19,7 @@ AGED = (
     ("attempts", "created_at", "job_id"), ("extractions", "created_at", "job_id"),
 )  # fmt: skip  # columns that say when, and whose rows they are
 COMMAND = ("prune", "--older-than", "90d", "--yes")
-CHANGED, UNCHANGED = 30, 10
+CHANGED, UNCHANGED = 50, 10
 
 
 def sums(scene: Scene, jobs: list[str]) -> list[Any]:
