@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 
 from ruie.db.models.search import FTS
 from ruie.db.outage import error_text
@@ -22,6 +22,9 @@ BUSY_S = 30.0
 
 CONNECT_S = 10
 """Seconds to wait for PostgreSQL to answer at all."""
+
+REST_S = 1.0
+"""Seconds after which a connection of the pool is asked whether it is still there."""
 
 STATEMENT_S = 120
 """Seconds after which PostgreSQL ends one of our own statements: none of them is that long."""
@@ -118,16 +121,34 @@ def _postgresql(url: URL, idle_s: float) -> Engine:
         # A client that hangs in a transaction holds locks and stops vacuum for everyone.
         idle_in_transaction_session_timeout=f"{1000 * idle_s:.0f}ms",
     )
-    return create_engine(
+    engine = create_engine(
         url,
-        # A connection that died in the pool (a restart, a firewall) is replaced, not handed out.
-        pool_pre_ping=True,
         # One process needs few: a document's result holds a connection for a millisecond or two.
         pool_size=4,
         max_overflow=12,
         pool_recycle=1800,
         connect_args=arguments,
     )
+    _ping_after_a_rest(engine)
+    return engine
+
+
+def _ping_after_a_rest(engine: Engine) -> None:
+    """A connection that died in the pool (a restart, a firewall) is replaced, not handed out. One
+    that was used just now is not asked: that costs a round trip for each transaction."""
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: object, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
+from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
 from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import extractions
-from ruie.db.record_rows import add_argument_items, read_items
-from ruie.db.results import FINISH, Roles, holds, store
+from ruie.db.record_rows import read_items
+from ruie.db.results import FINISH, holds, store
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import RuieError
 from ruie.usage import Usage
@@ -41,8 +42,10 @@ def link_result(
     if not holds(conn, item):
         return False
     _hold_paid(conn, paid)
-    add_argument_items(conn, item, paid.id, roles)
-    conn.execute(FINISH, {"item": item.id, "extraction": paid.id})
+    answered = [Answered(item, paid.id, roles)]
+    lock_documents(conn, answered)
+    add_argument_items(conn, answered)
+    FINISH.run(conn, [(item.id, paid.id)])
     return True
 
 

@@ -24,7 +24,9 @@ def results(
         Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "met")],
     }
     return [
-        many_results.Result(item, database.extraction(f"{item.task}:{item.text}"), found[item.task])
+        many_results.Result(
+            item, database.extraction(f"{item.task}:{item.text}"), found[item.task], ROLES
+        )
         for item in taken
     ]
 
@@ -34,8 +36,8 @@ def test_all_tasks_of_some_documents(database: JobDatabase, record: MakeRecord) 
     database.enqueue(job, {"a": TEXT, "b": f"{TEXT} "}, Task.NER, Task.RE, Task.ED)
     wanted = results(database, database.take(), record)
     with database.engine.begin() as conn:
-        saved = many_results.save_results(conn, wanted, ROLES)
-    assert saved == {result.item.id for result in wanted}
+        saved = many_results.save_results(conn, wanted)
+    assert saved == {result.item.lease for result in wanted}
     counts = {name: database.one(f"SELECT COUNT(*) FROM {name}") for name in TABLES}
     assert counts == {
         "entities": 4, "relations": 2, "events": 4, "extractions": 6, "canonical": 2,
@@ -50,8 +52,8 @@ def test_whose_lease_was_lost_is_left_out(database: JobDatabase, record: MakeRec
     wanted = results(database, database.take(), record)
     with database.engine.begin() as conn:
         queue.release(conn, [wanted[0].item])
-        saved = many_results.save_results(conn, wanted, ROLES)
-    assert saved == {wanted[1].item.id}
+        saved = many_results.save_results(conn, wanted)
+    assert saved == {wanted[1].item.lease}
     assert database.states(job) == ["pending", "done"]
     assert database.one("SELECT COUNT(*) FROM extractions") == 1
 
@@ -64,7 +66,7 @@ def test_what_was_answered_meanwhile_is_linked(database: JobDatabase, record: Ma
     (first,) = database.take(other)
     assert database.save(first, wanted[0].items, wanted[0].extraction.key)
     with database.engine.begin() as conn:
-        saved = many_results.save_results(conn, wanted, ROLES)
+        saved = many_results.save_results(conn, wanted)
     assert len(saved) == 2
     assert database.states(job) == ["done", "done"]
     assert database.one("SELECT COUNT(*) FROM extractions") == 2
@@ -86,12 +88,13 @@ def test_two_that_save_the_same_names_wait_for_each_other(
                 item,
                 database.extraction(item.text),
                 [record(item.text, "COMMODITY", word) for word in order],
+                ROLES,
             )
             for item in share
             for order in [TEXT.split()[:: -1 if backwards else 1]]
         ]
         with database.engine.begin() as conn:
-            return len(many_results.save_results(conn, wanted, ROLES))
+            return len(many_results.save_results(conn, wanted))
 
     with ThreadPoolExecutor(2) as threads:
         running = [
@@ -99,3 +102,19 @@ def test_two_that_save_the_same_names_wait_for_each_other(
             for number, share in enumerate(shares)
         ]
         assert [each.result() for each in running] == [20, 20]
+
+
+def test_an_item_that_was_leased_again_meanwhile_is_ended_by_its_holder(
+    database: JobDatabase, record: MakeRecord
+) -> None:
+    """Also where both answers are saved together."""
+    job = database.job()
+    database.enqueue(job, {"a": TEXT})
+    old = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        queue.release(conn, [old[0].item])
+    new = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        saved = many_results.save_results(conn, [*old, *new])
+    assert saved == {new[0].item.lease}
+    assert database.states(job) == ["done"]
