@@ -129,6 +129,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def file_size(size: int) -> str:
+    """Bytes, in powers of a thousand: `900 B`, `1.2 MB`, `31 GB`."""
+    number, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 999.5 or unit == "TB":
+            break
+        number /= 1000
+    return f"{number:.1f} {unit}" if number < 10 and unit != "B" else f"{number:.0f} {unit}"
+
+
 def timestamp(at: datetime) -> str:
     """A time to the second, in UTC as it is stored."""
     return at.strftime("%Y-%m-%d %H:%M:%S")

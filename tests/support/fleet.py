@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,16 +23,19 @@ from ruie.worker.embedded.redis_server import RedisServer
 
 
 class Process:
-    """One of our commands in a process group of its own, to be killed with all its children."""
+    """One of our commands in a process group of its own, to be killed with all its children.
+    arguments: default, the command alone."""
 
-    def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: str, folder: Path, env: Mapping[str, str], arguments: Sequence[str] = ()
+    ) -> None:
         self.command = command
         self.who = command
         self.frozen = False
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ruie.worker.cli", command],
+                [sys.executable, "-m", "ruie.worker.cli", *(arguments or (command,))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

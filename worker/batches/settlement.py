@@ -25,7 +25,8 @@ from ruie.db import (
 from ruie.db.argument_items import Roles
 from ruie.db.leased_item import Lease
 from ruie.db.reservations import Denied
-from ruie.db.results import NewExtraction, keep_result, reuse_result, save_result
+from ruie.db.results import NewExtraction, keep_result, save_result
+from ruie.db.reused_results import reuse_result
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.modes import is_batch, is_flex, mode_of
