@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from ruie.db import spend
 from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
 from ruie.db.bulk import bulk_insert, pipelined
 from ruie.db.canonical import add_names
-from ruie.db.item_states import LEASED
 from ruie.db.leased_item import Lease, LeasedItem
-from ruie.db.models import extractions, work_items
+from ruie.db.models import extractions
 from ruie.db.record_rows import chunks_around, names_in, write_all_records
-from ruie.db.results import CALL_COLUMNS, FINISH, NewExtraction, extraction_row, save_result
+from ruie.db.results import CALL_COLUMNS, FINISH, NewExtraction, extraction_row, hold, save_result
 from ruie.db.types import utcnow
 from ruie.records import Item
 
@@ -43,8 +42,7 @@ def save_results(conn: Connection, results: Sequence[Result]) -> set[Lease]:
     What two of these write is locked in the same order, so that they may wait for each other, but
     never deadlock: items, then extractions, then documents, then names.
     """
-    rows = conn.execute(_HOLD, {"items": [result.item.id for result in results]})
-    leases = {(row.id, row.fence) for row in rows}
+    leases = hold(conn, [result.item for result in results])
     held = [result for result in results if result.item.lease in leases]
     added = _add(conn, held)
     new = [(r, added[r._key]) for r in held if r._key in added]
@@ -79,12 +77,6 @@ def _add(conn: Connection, held: Sequence[Result]) -> dict[tuple[int, int | None
     return {(row.chunk_id, row.event_id, row.key): row.id for row in added}
 
 
-_HOLD = (
-    select(work_items.c.id, work_items.c.fence)
-    .where(work_items.c.id.in_(bindparam("items", expanding=True)), work_items.c.state == LEASED)
-    .order_by(work_items.c.id)
-    .with_for_update()
-)
 _ADD = bulk_insert(
     extractions,
     CALL_COLUMNS,

@@ -12,6 +12,7 @@ import math
 import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select, update
 
@@ -112,20 +113,10 @@ def dispatch(
     for job, its_priority in conn.execute(running).all():
         if left <= 0:
             break
-        waiting = (
-            select(work_items.c.id, work_items.c.losses)
-            .where(
-                work_items.c.job_id == job,
-                work_items.c.state == PENDING,
-                or_(work_items.c.batch.is_(None), work_items.c.dispatched_until <= utcnow()),
-            )
-            .order_by(work_items.c.id)
-            .limit(left)
-            .with_for_update(skip_locked=True)
-        )
+        waiting = _waiting(job)
         if job in held_back:
             waiting = waiting.where(work_items.c.id.in_(_answered(job)))
-        rows = conn.execute(waiting).all()
+        rows = conn.execute(waiting.limit(left)).all()
         rest = len(rows) < left
         left -= len(rows)
         size = _even(len(rows), batch_size, processes) if rest and processes else batch_size
@@ -138,6 +129,20 @@ def dispatch(
             )
             batches.append(batch)
     return batches
+
+
+def _waiting(job_id: str) -> Select[Any]:
+    """Items of a job that no message names, oldest first; they are locked."""
+    return (
+        select(work_items.c.id, work_items.c.losses)
+        .where(
+            work_items.c.job_id == job_id,
+            work_items.c.state == PENDING,
+            or_(work_items.c.batch.is_(None), work_items.c.dispatched_until <= utcnow()),
+        )
+        .order_by(work_items.c.id)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _answered(job_id: str) -> Select[int]:

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
 from ruie.db.attempts import record_attempt
 from ruie.db.bulk import Bulk
-from ruie.db.item_states import DONE, HELD, NOT_LEASED
-from ruie.db.leased_item import LeasedItem
+from ruie.db.item_states import DONE, HELD, LEASED, NOT_LEASED
+from ruie.db.leased_item import Lease, LeasedItem
 from ruie.db.models import extractions, work_items
 from ruie.db.record_rows import write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
@@ -206,6 +206,21 @@ def extraction_row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any
 def holds(conn: Connection, item: LeasedItem) -> bool:
     """Whether the lease is still ours; if so its row is locked until the transaction ends."""
     return conn.execute(_HOLD, {"item": item.id, "token": item.fence}).first() is not None
+
+
+def hold(conn: Connection, items: Sequence[LeasedItem]) -> set[Lease]:
+    """Of these leases those that are still held; their items are locked, in one order everywhere,
+    until the transaction ends."""
+    held = {(row.id, row.fence) for row in conn.execute(_LEASED, {"items": [i.id for i in items]})}
+    return {item.lease for item in items} & held
+
+
+_LEASED = (
+    select(work_items.c.id, work_items.c.fence)
+    .where(work_items.c.id.in_(bindparam("items", expanding=True)), work_items.c.state == LEASED)
+    .order_by(work_items.c.id)
+    .with_for_update()
+)
 
 
 def store(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
 from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
+from ruie.db.bulk import pipelined
 from ruie.db.kept_answers import PaidExtraction
-from ruie.db.leased_item import LeasedItem
+from ruie.db.leased_item import Lease, LeasedItem
 from ruie.db.models import extractions
 from ruie.db.record_rows import read_items
-from ruie.db.results import FINISH, holds, store
+from ruie.db.results import FINISH, hold, holds, store
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import RuieError
 from ruie.usage import Usage
@@ -23,13 +25,25 @@ _STILL_PAID = (
     .with_for_update(read=True)
 )
 
+_STILL_PAID_OF = (
+    select(extractions.c.id, extractions.c.key)
+    .where(extractions.c.id.in_(bindparam("extractions", expanding=True)))
+    .order_by(extractions.c.id)
+    .with_for_update(read=True)
+)
+
+
+def is_link(item: LeasedItem, paid: PaidExtraction) -> bool:
+    """Whether the item is answered by the extraction itself, and not by a copy."""
+    return paid.chunk_id == item.chunk_id and paid.event_id == item.event_id
+
 
 def reuse_result(
     conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
 ) -> bool:
     """Finish the item with an existing result: `link_result` where it is of this chunk (and event),
     else `copy_result`. False: the lease was lost. Raises `AnswerPrunedError`."""
-    if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
+    if is_link(item, paid):
         return link_result(conn, item, paid, roles)
     return copy_result(conn, item, paid, roles)
 
@@ -47,6 +61,29 @@ def link_result(
     add_argument_items(conn, answered)
     FINISH.run(conn, [(item.id, paid.id)])
     return True
+
+
+def link_results(
+    conn: Connection,
+    links: Sequence[tuple[LeasedItem, PaidExtraction]],
+    roles: Roles | None = None,
+) -> set[Lease]:
+    """As `link_result` for each, in a few statements for all of them. Returns the leases whose
+    items are finished; of the others the lease was lost, or the answer pruned."""
+    held = hold(conn, [item for item, _ in links])
+    paid = {"extractions": sorted({paid.id for item, paid in links if item.lease in held})}
+    keys = {(row.id, row.key) for row in conn.execute(_STILL_PAID_OF, paid)}
+    answered = [
+        Answered(item, paid.id, roles)
+        for item, paid in links
+        if item.lease in held and (paid.id, paid.key) in keys
+    ]
+    if answered:
+        lock_documents(conn, answered)
+        with pipelined(conn):
+            add_argument_items(conn, answered)
+            FINISH.run(conn, [(each.item.id, each.extraction_id) for each in answered])
+    return {each.item.lease for each in answered}
 
 
 def copy_result(

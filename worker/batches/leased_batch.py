@@ -22,10 +22,10 @@ from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane, Slot
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.lines import record_lines
 from ruie.worker.batches.outcome import Outcome
+from ruie.worker.batches.recording import Saving
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.saver import Saver
-from ruie.worker.batches.settlement import Saving
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
 from ruie.worker.tracing.spans import UNTRACED_BATCH, BatchSpan

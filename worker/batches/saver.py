@@ -11,8 +11,8 @@ from contextvars import Context
 from functools import partial
 
 from ruie.errors import UnavailableError
-from ruie.worker.batches import settlement
-from ruie.worker.batches.settlement import Saving
+from ruie.worker.batches import recording
+from ruie.worker.batches.recording import Saving
 from ruie.worker.batches.store import Store
 
 MOST = 64
@@ -48,7 +48,7 @@ class Saver:
             return
         savings = [saving for saving, _ in group]
         try:
-            saved = await self._store.write(partial(settlement.save, savings=savings))
+            saved = await self._store.write(partial(recording.save, savings=savings))
         except Exception as error:
             if len(group) > 1 and not isinstance(error, UnavailableError):
                 for each in group:  # one of them is refused, and the others are none the worse

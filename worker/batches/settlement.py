@@ -7,7 +7,6 @@ transaction that ends its item, and only where that still held the lease.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 
 from sqlalchemy import Connection
@@ -16,22 +15,14 @@ from ruie.db import (
     endpoints,
     job_states,
     jobs,
-    kept_answers,
-    many_results,
     queue,
     reservations,
     spend,
 )
-from ruie.db.argument_items import Roles
-from ruie.db.leased_item import Lease
 from ruie.db.reservations import Denied
-from ruie.db.results import NewExtraction, keep_result, save_result
-from ruie.db.reused_results import reuse_result
-from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
-from ruie.modes import is_batch, is_flex, mode_of
-from ruie.prompts import PROMPT_VERSION
-from ruie.questions import Answer, Question
+from ruie.modes import is_batch, is_flex
+from ruie.questions import Question
 from ruie.usage import Usage
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.retries import (
@@ -53,97 +44,6 @@ MOST_THROTTLED = 20
 rate."""
 AWAY_S = 5.0
 """An item with which the endpoint went away: the first one that tries it again is another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """A call that succeeded. roles: of the job's schema."""
-
-    job: jobs.Job
-    item: BatchItem
-    answer: Answer
-    roles: Roles
-
-
-def save(conn: Connection, savings: Sequence[Saving]) -> set[Lease]:
-    """Record calls that succeeded, with their records; returns the leases that still held. An
-    answer is kept under its key all the same, so that the worker that has the item now need not pay
-    for it."""
-    results = [_result(each) for each in savings]
-    saved = many_results.save_results(conn, results)
-    for result in results:
-        if result.item.lease not in saved:
-            keep_result(conn, result.item, result.extraction, result.items)
-            # What was reserved under a lost lease counts as spent, until the call is known to have
-            # ended.
-            if queue.withdraw_lost(conn, result.item):
-                spend.refund(conn, result.refunds)
-    return saved
-
-
-def _result(saving: Saving) -> many_results.Result:
-    item, answer = saving.item, saving.answer
-    cost = _cost(item, answer.completion.usage, answer.completion.latency_s)
-    extraction = replace(
-        _extraction(saving.job, item, answer), cost_usd=None if cost is None else cost / spend.NUSD
-    )
-    reserved = item.call.reservation
-    refunds = spend.unused(item.leased.job_id, reserved, cost or 0) if reserved else ()
-    return many_results.Result(item.leased, extraction, answer.items, saving.roles, refunds)
-
-
-def reread(
-    conn: Connection,
-    job: jobs.Job,
-    item: BatchItem,
-    answer: Answer,
-    kept: kept_answers.KeptAnswer,
-    roles: Roles,
-) -> bool:
-    """End an item with what the same prompt was answered before, read for the item's own text, at
-    no cost. False: the lease was lost."""
-    extraction = replace(
-        _extraction(job, item, answer),
-        endpoint=kept.endpoint,
-        cost_usd=0.0,
-        reused_from=kept.id,
-        mode=None,
-    )
-    return save_result(conn, item.leased, extraction, answer.items, roles)
-
-
-def _extraction(job: jobs.Job, item: BatchItem, answer: Answer) -> NewExtraction:
-    completion, extractor = answer.completion, item.extractor
-    return NewExtraction(
-        key=item.key,
-        prompt_key=extractor.prompt_key(answer.question),
-        model=item.call.model,
-        endpoint=item.call.endpoint,
-        prompt_version=PROMPT_VERSION,
-        bundle_digest=item.shown.bundle_digest,
-        schema_digest=job.schema_digest,
-        demonstration_ids=[demo.id for demo in answer.question.demonstrations],
-        demonstration_sets=item.shown.sets,
-        **usage_columns(completion.usage),
-        latency_s=completion.latency_s,
-        raw_output=completion.text,
-        finish_reason=completion.finish_reason,
-        rejects=answer.parsed.rejects,
-        mode=mode_of(answer.question.call.parameters),
-    )
-
-
-def reuse(
-    conn: Connection,
-    item: BatchItem,
-    paid: kept_answers.PaidExtraction,
-    roles: Roles,
-) -> bool:
-    """End an item with an answer that was paid for before. False: the lease was lost."""
-    reused = reuse_result(conn, item.leased, paid, roles)
-    if reused:
-        _settle(conn, item, 0)
-    return reused
 
 
 def fail(
@@ -174,7 +74,7 @@ def fail(
             held = queue.retry(conn, leased, 0.0, error, counts=True)
             pause(conn, leased.job_id, str(error), "error")
     if held and isinstance(decision, PauseEndpoint):
-        _settle(conn, item, 0)
+        settle(conn, item, 0)
     elif held:
         _record_failure(conn, item, error)
 
@@ -204,7 +104,7 @@ def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:
     """Items whose leases were lost before their calls were sent: nothing was spent on them."""
     for item in items:
         if queue.withdraw_lost(conn, item.leased):
-            _settle(conn, item, 0)
+            settle(conn, item, 0)
 
 
 def cut_off(conn: Connection, item: BatchItem) -> None:
@@ -260,7 +160,7 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
     call = item.call
     cost: int | None = None
     if error.usage is not None:
-        cost = _cost(item, error.usage)
+        cost = cost_of(item, error.usage)
     elif call.price is not None:
         cost = call.reservation.nusd if error.maybe_charged and call.reservation else 0
     queue.record_attempt(
@@ -273,10 +173,10 @@ def _record_failure(conn: Connection, item: BatchItem, error: CallError) -> None
         usage=error.usage or Usage(),
         cost_usd=None if cost is None else cost / spend.NUSD,
     )
-    _settle(conn, item, cost or 0)
+    settle(conn, item, cost or 0)
 
 
-def _cost(item: BatchItem, usage: Usage, latency_s: float = 0.0) -> int | None:
+def cost_of(item: BatchItem, usage: Usage, latency_s: float = 0.0) -> int | None:
     """What a call cost, in billionths of a US dollar; None where no price is known. Where the
     provider did not count its tokens, the most it can have cost."""
     cost = usage_nusd(item.call.price, usage, latency_s)
@@ -286,7 +186,7 @@ def _cost(item: BatchItem, usage: Usage, latency_s: float = 0.0) -> int | None:
     return cost
 
 
-def _settle(conn: Connection, item: BatchItem, cost: int) -> None:
+def settle(conn: Connection, item: BatchItem, cost: int) -> None:
     """cost: in billionths of a US dollar, of what was reserved."""
     if item.call.reservation is not None:
         spend.settle(conn, item.leased.job_id, item.call.reservation, cost)
