@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from ruie.db import version
 from ruie.db.attempts import error_columns
 from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
@@ -69,7 +70,9 @@ def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[Lea
         )
         .returning(work_items.c.id)
     ).scalars()
-    return read_leased(conn, list(taken))
+    ids = list(taken)
+    version.require(conn)
+    return read_leased(conn, ids)
 
 
 def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: float) -> set[int]:
