@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,9 +17,11 @@ from typing import Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine, text
+from support.audit import paid_twice
 from support.corpus import SCHEMA
 from support.fleet import PROGRAM, Process
 from support.installed import Environment
+from support.metered import MeteredEndpoint
 from support.redis_keys import assert_keys_expire
 from support.waiting import PATIENCE_S, wait_until
 
@@ -67,6 +70,9 @@ class TwoVersions:
         environment = load(**given).environment()
         self._env = {name: value for name, value in environment.items() if name in names}
         self.processes: list[Process] = []
+        self.figures: list[str] = []
+        """What was measured, one line for each audit."""
+        self._started = time.monotonic()
         (folder / "schema.yaml").write_text(schema_text(SCHEMA), encoding="utf-8")
 
     @cached_property
@@ -91,6 +97,12 @@ class TwoVersions:
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def refused(self, version: Version, *arguments: str) -> str:
+        """What a command says that meets a database of another version, or one in use."""
+        done = self.run(version, *arguments)
+        assert done.returncode == 4, done.stdout + done.stderr
+        return done.stderr
+
     def enqueue(self, version: Version, corpus: Sequence[Mapping[str, str]], *more: str) -> str:
         """Enqueue documents; returns the job's id."""
         file = self.folder / "corpus.jsonl"
@@ -112,13 +124,38 @@ class TwoVersions:
             os.kill(process.pid, signal.SIGTERM)
         assert {process.wait() for process in alive} <= {0}
 
+    def measure(self, endpoint: MeteredEndpoint, lost_calls: int) -> None:
+        """Add a line to the figures."""
+        log = endpoint.log()
+        documents = self.scalar("SELECT COUNT(*) FROM documents")
+        self.figures.append(
+            f"{time.monotonic() - self._started:.1f} s, {documents} documents, {len(log)} calls,"
+            f" {paid_twice(log)} paid twice (at most {lost_calls}), load {os.getloadavg()[0]:.1f}"
+        )
+
     def scalar(self, sql: str, **values: object) -> Any:
         with self.engine.connect() as conn:
             return conn.execute(text(sql), values).scalar()
 
+    def kill(self) -> None:
+        """`kill -9` of all processes."""
+        for process in self.processes:
+            if process.alive:
+                process.kill()
+
+    def stamp(self, revision: str) -> None:
+        """Make the database, under those that work on it, another version's."""
+        with self.engine.begin() as conn:
+            conn.execute(text("UPDATE ruie_version SET version_num = :new"), {"new": revision})
+
     def done(self, job_id: str) -> int:
         """How many items of a job are done."""
         sql = "SELECT COUNT(*) FROM work_items WHERE job_id = :job AND state = 'done'"
+        return int(self.scalar(sql, job=job_id))
+
+    def still_open(self, job_id: str) -> int:
+        """How many are not, at least: events that are found bring further ones."""
+        sql = "SELECT COUNT(*) FROM work_items WHERE job_id = :job AND state <> 'done'"
         return int(self.scalar(sql, job=job_id))
 
     def until_done(self, job_id: str, many: int) -> None:
@@ -147,10 +184,9 @@ class TwoVersions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for process in self.processes:
-            if process.alive:
-                process.kill()
-            if error is not None:
+        self.kill()
+        if error is not None:
+            for process in self.processes:
                 print(f"--- {process.log.name}\n{process.output()[-3000:]}")
         try:
             if error is None:
