@@ -29,6 +29,8 @@ class Release:
 V0_2_0 = Release("0.2.0", "0011", "acda317ad2fa0f4471325e66bc8a19c2bb5f8e27")
 """No tag names it. Later commits have the same number and newer databases, and are listed as
 unreleased."""
+RELEASES = (V0_2_0,)
+"""Those that can be upgraded from and gone back to, the newest last."""
 
 
 def install(release: Release, folder: Path) -> Environment:
