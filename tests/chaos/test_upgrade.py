@@ -88,7 +88,7 @@ def check(
 def test_upgraded_and_rolled_back_with_items_in_flight(
     both: TwoVersions, old: Version, own_endpoint: MeteredEndpoint
 ) -> None:
-    before, during, after = rows(4, 0), rows(24, 1), rows(8, 2)
+    before, during, after = rows(4, 0), rows(40, 1), rows(8, 2)
     both.ruie(old, "db", "upgrade")
     both.start(old, WORKERS)
     both.until_closed(answered := both.enqueue(old, before))
@@ -96,6 +96,7 @@ def test_upgraded_and_rolled_back_with_items_in_flight(
     both.until_done(job, 24)
     both.stop()
     assert both.still_open(job)
+    assert both.queued(), "the newer version finds messages of the older one"
 
     assert "Run `ruie db upgrade`" in both.refused(NEW, "worker")
     assert f"It was {V0_2_0.revision} and is {newest()}" in both.run(NEW, "db", "upgrade").stderr
@@ -105,6 +106,7 @@ def test_upgraded_and_rolled_back_with_items_in_flight(
     both.until_done(job, both.done(job) + 16)
     both.stop()
     assert both.still_open(job) or both.still_open(later)
+    assert both.queued()
 
     both.ruie(NEW, "db", "downgrade", V0_2_0.revision, "--yes")
     both.ruie(old, "db", "upgrade")

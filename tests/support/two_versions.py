@@ -31,6 +31,7 @@ from ruie.settings import load
 from ruie.worker.embedded.redis_server import find_server
 from ruie.worker.embedded.stack import free_port
 from ruie.worker.embedded.supervised_process import Child
+from ruie.worker.messages import QUEUE
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,14 @@ class TwoVersions:
         sql = "SELECT COUNT(*) FROM work_items WHERE job_id = :job AND state = 'done'"
         return int(self.scalar(sql, job=job_id))
 
+    def queued(self) -> int:
+        """How many messages lie in Redis, written by the version that ran last."""
+        with Redis.from_url(self._redis_url) as client:
+            lists = [
+                key for key in client.scan_iter(f"ruie:{QUEUE}*") if client.type(key) == b"list"
+            ]
+            return sum(int(client.llen(key)) for key in lists)
+
     def still_open(self, job_id: str) -> int:
         """How many are not, at least: events that are found bring further ones."""
         sql = "SELECT COUNT(*) FROM work_items WHERE job_id = :job AND state <> 'done'"
@@ -170,7 +179,8 @@ class TwoVersions:
         running = [process for process in self.processes if process.alive]
 
         def holds() -> bool:
-            assert all(process.alive for process in running)
+            ended = [process.log.name for process in running if not process.alive]
+            assert not ended, f"{', '.join(ended)}: of processes that have ended"
             return predicate()
 
         wait_until(holds)
@@ -185,9 +195,6 @@ class TwoVersions:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
-        if error is not None:
-            for process in self.processes:
-                print(f"--- {process.log.name}\n{process.output()[-3000:]}")
         try:
             if error is None:
                 assert_keys_expire(self._redis_url)
