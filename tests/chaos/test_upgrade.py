@@ -156,20 +156,25 @@ def test_what_was_killed_is_upgraded_and_rolled_back(
 def test_processes_end_when_the_database_becomes_a_newer_version_s(
     both: TwoVersions, own_endpoint: MeteredEndpoint
 ) -> None:
-    """One that has work and one that has none; and they go on when it is theirs again."""
+    """While they have work, and again when they have none; in between they go on as before."""
     corpus = rows(24, 0)
     both.ruie(NEW, "db", "upgrade")
     job = both.enqueue(NEW, corpus)
     both.start(NEW, WORKERS)
     both.until_done(job, 24)
-    both.stamp("9999")
-    for process in both.processes:
-        assert process.wait() == 4, process.output()
-        assert "from a newer version of ruie: it has 9999" in process.output()
+    all_end_at_a_newer_version(both)
     assert both.still_open(job)
     assert "it has 9999" in both.refused(NEW, "worker")
     both.stamp(newest())
     both.start(NEW, WORKERS)
     both.until_closed(job)
-    both.stop()
+    all_end_at_a_newer_version(both)
+    both.stamp(newest())
     check(both, own_endpoint, {job: corpus})
+
+
+def all_end_at_a_newer_version(fleet: TwoVersions) -> None:
+    fleet.stamp("9999")
+    for process in fleet.processes:
+        assert process.wait() == 4, process.output()
+        assert "from a newer version of ruie: it has 9999" in process.output()
