@@ -179,12 +179,12 @@ def test_what_an_older_version_has_no_place_for(engine: Engine, database: JobDat
     database.enqueue(job, ["a"])
     with engine.begin() as conn:
         live(conn)
-    assert losses.losses(engine, BEFORE) == [
-        "of attempts: provider_batch_id",
-        "of extractions: provider_batch_id, mode",
-        "table processes, rows: 1",
-        "of work_items: mode",
-    ]
+    found = losses.losses(engine, BEFORE)
+    assert "table processes, rows: 1" in found
+    assert not any("review_queue" in line for line in found), "it is empty"
+    (of_items,) = (line for line in found if line.startswith("of work_items: "))
+    assert "mode" in of_items
+    assert "state" not in of_items
     for wrong in ("0003", version.newest(), "base", "9999"):
         with pytest.raises(UsageError, match=f"{wrong} is no revision before"):
             losses.losses(engine, wrong)
