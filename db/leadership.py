@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, or_, select, update
 
+from ruie.db import version
 from ruie.db.models import leadership
 from ruie.db.sql import changed, insert_new
 from ruie.db.types import utcnow
@@ -21,7 +22,8 @@ class NotLeadingError(DatabaseError):
 
 
 def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
-    """Take or keep the lead for `ttl_s` seconds; returns the token, or None if another leads."""
+    """Take or keep the lead for `ttl_s` seconds; returns the token, or None if another leads.
+    Raises `DatabaseVersionError` where the database has become that of another version."""
     conn.execute(insert_new(conn, leadership), {"role": COORDINATOR, "holder": None, "token": 0})
     mine = leadership.c.holder == holder
     free = or_(leadership.c.holder.is_(None), leadership.c.expires < utcnow())
@@ -31,6 +33,7 @@ def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
         .where(leadership.c.role == COORDINATOR, mine, leadership.c.expires >= utcnow())
         .values(expires=utcnow(ttl_s)),
     )
+    taken = kept
     if not kept:
         taken = changed(
             conn,
@@ -38,8 +41,9 @@ def lead(conn: Connection, holder: str, ttl_s: float) -> int | None:
             .where(leadership.c.role == COORDINATOR, free)
             .values(holder=holder, token=leadership.c.token + 1, expires=utcnow(ttl_s)),
         )
-        if not taken:
-            return None
+    version.require(conn)
+    if not taken:
+        return None
     token: int = conn.execute(
         select(leadership.c.token).where(leadership.c.role == COORDINATOR)
     ).scalar_one()

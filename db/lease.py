@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
+from ruie.db import version
 from ruie.db.attempts import error_columns
 from ruie.db.bulk import Bulk
 from ruie.db.item_states import (
@@ -82,7 +83,9 @@ def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[Lea
         )
         .returning(work_items.c.id)
     ).scalars()
-    return read_leased(conn, list(taken))
+    ids = list(taken)
+    version.require(conn)
+    return read_leased(conn, ids)
 
 
 def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: float) -> set[int]:

@@ -1,4 +1,4 @@
-"""The database's version: brought up to date, or checked.
+"""The database is brought to another version, or checked (db/version.py).
 
 The version's table is `ruie_version`, so that the database may be shared with other programs that
 use Alembic.
@@ -6,53 +6,52 @@ use Alembic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import reader
+from ruie.db import reader, standstill, version
 from ruie.db.engine import reading
-from ruie.db.models import metadata
 from ruie.db.outage import error_text
-from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
-VERSION_TABLE = reader.VERSION_TABLE
 _LOCK = 0x72756965  # "ruie", the number of PostgreSQL's advisory lock
+_LOOK_S = 0.5
+
+STANDSTILL_S = 90.0
+"""Longer than leases usually last (RUIE_LEASE_S): a fleet that was killed is waited for."""
+
+Report = Callable[[str], object]
+"""Called with what is at work on the database and waited for, whenever that has changed."""
 
 
-def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, without a file; env.py runs on `connection`."""
-    settings = Config()
-    # ConfigParser reads % as its own sign.
-    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
-    settings.set_main_option("script_location", folder)
-    settings.set_main_option("path_separator", "os")
-    settings.attributes["connection"] = connection
-    return settings
+def _silent(_: str) -> None:
+    pass
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def upgrade(
+    engine: Engine, revision: str = "head", *, wait_s: float = 0.0, report: Report = _silent
+) -> str | None:
     """Bring the database to the newest version, in one transaction: all or nothing. Safe to run in
-    several processes at once: one migrates, the others wait.
+    several processes at once: one migrates, the others wait. Returns the revision that it had.
 
-    Raises DatabaseError where the database is not ours or newer than this program.
+    wait_s: how long processes that are at work on it may take to end. Raises DatabaseError where
+    they have not, and where the database is not ours or newer than this program.
     """
+
+    def migrate(conn: Connection) -> None:
+        allowed = reader.readers(conn)
+        command.upgrade(version.config(conn), revision)
+        if revision == "head":
+            reader.grant(conn, allowed)  # to new tables, and to the views, which are made anew
+
     try:
-        with _migrating(engine) as conn:
-            _refuse_foreign(conn, _revision(conn))
-            allowed = reader.readers(conn)
-            command.upgrade(config(conn), revision)
-            if revision == "head":
-                reader.grant(conn, allowed)  # to new tables, and to the views, which are made anew
+        return _migrate(engine, revision, migrate, wait_s, report)
     except DBAPIError as error:
         raise DatabaseError(
             f"The database cannot be brought up to date: {error_text(error)}.",
@@ -60,25 +59,53 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         ) from error
 
 
-def downgrade(engine: Engine, revision: str = "base") -> None:
-    """Take the database back to an older version; at base, the tables and their data are gone."""
-    with _migrating(engine) as conn:
-        command.downgrade(config(conn), revision)
+def downgrade(
+    engine: Engine, revision: str = "base", *, wait_s: float = 0.0, report: Report = _silent
+) -> None:
+    """Take the database back to an older version, likewise; what that has no place for is gone
+    (db/losses.py), at base everything. Its views are made by the older program's `upgrade`."""
+
+    def migrate(conn: Connection) -> None:
+        command.downgrade(version.config(conn), revision)
+
+    _migrate(engine, revision, migrate, wait_s, report)
 
 
 def check(engine: Engine) -> None:
     """Raise DatabaseError unless the database is of exactly this program's version."""
     with reading(engine) as conn:
-        current = _revision(conn)
-        _refuse_foreign(conn, current)
-    head = ScriptDirectory.from_config(config()).get_current_head()
-    if current is None:
-        raise DatabaseError("The database is empty.", "Run `ruie db upgrade`.")
-    if current != head:
-        raise DatabaseError(
-            f"The database is from another version of ruie: it has {current}, this is {head}.",
-            "Run `ruie db upgrade`.",
-        )
+        version.check(conn)
+
+
+def _migrate(
+    engine: Engine,
+    target: str,
+    migrate: Callable[[Connection], None],
+    wait_s: float,
+    report: Report,
+) -> str | None:
+    """Run a migration as soon as nothing is at work on the database."""
+    target = version.newest() if target == "head" else target
+    deadline = time.monotonic() + wait_s
+    waiting_for: list[str] = []
+    while True:
+        with _migrating(engine) as conn:
+            current = version.stored(conn)
+            version.refuse_foreign(conn, current)
+            busy = [] if current in (None, target) else standstill.begin(conn)
+            if not busy:
+                migrate(conn)
+                return current
+        if time.monotonic() >= deadline:
+            raise DatabaseError(
+                f"The database is in use: {'; '.join(busy)}.",
+                "Nothing was changed. Stop coordinators and workers, then repeat the command; what"
+                " was killed counts as ended when its lease has run out (RUIE_LEASE_S).",
+            )
+        if busy != waiting_for:
+            waiting_for = busy
+            report(f"Waiting until these have ended: {'; '.join(busy)}.")
+        time.sleep(_LOOK_S)
 
 
 @contextmanager
@@ -102,29 +129,3 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
                 yield conn
         finally:
             driver.execute("PRAGMA foreign_keys=ON")
-
-
-def _revision(conn: Connection) -> str | None:
-    context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
-
-
-def _refuse_foreign(conn: Connection, revision: str | None) -> None:
-    """Raise where the database is newer than this program, or has other tables with our names."""
-    if revision is None:
-        inspector = inspect(conn)
-        taken = {*inspector.get_table_names(), *inspector.get_view_names()}
-        taken &= {*metadata.tables, *VIEWS}
-        if taken:
-            raise DatabaseError(
-                f"The database has a table {min(taken)} that is not ruie's.",
-                "Set RUIE_DATABASE_URL to a database of its own, then run `ruie db upgrade`.",
-            )
-        return
-    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
-    if revision not in known:
-        raise DatabaseError(
-            f"The database is from a newer version of ruie: it has {revision}, unknown here.",
-            "Install the newer ruie, or set RUIE_DATABASE_URL to another database and run"
-            " `ruie db upgrade`.",
-        )

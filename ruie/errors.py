@@ -84,6 +84,10 @@ class DatabaseError(RuieError):
     exit_code = ExitCode.DATA
 
 
+class DatabaseVersionError(DatabaseError):
+    """The database is of another version than this program: whoever works on it must end."""
+
+
 class UnavailableError(RuieError):
     """A server (Redis, the database, the LLM) cannot be reached, or a part is not installed."""
 

@@ -98,28 +98,32 @@ class Coordinator:
 
     def run(self) -> None:
         """Round after round; a database or Redis that is away is waited for. Raises `DatabaseError`
-        where the database refuses what repeating does not cure."""
+        where the database refuses what repeating does not cure, or is of another version by now."""
         log.info("coordinator %s is ready", self._name)
-        while not self.stop.is_set():
-            started = time.monotonic()
-            try:
-                tick = self.tick()
-                pause = BUSY_S if tick.busy else IDLE_S
-            except leadership.NotLeadingError:
-                log.warning("another coordinator leads now")
-                self._token = None
-                pause = IDLE_S
-            except DBAPIError as error:
-                if not is_away(error):
-                    raise refused(error) from error
-                log.warning("the database is unavailable (%s), trying again", error_text(error))
-                self._delay_reaping()
-                pause = 1.0
-            except (RedisError, BrokerError, OSError) as error:
-                log.warning("Redis is away (%s), trying again", error)
-                pause = 1.0
-            self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
-        self.close()
+        try:
+            while not self.stop.is_set():
+                started = time.monotonic()
+                pause = self._round()
+                self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        finally:
+            self.close()
+
+    def _round(self) -> float:
+        """One round; returns the seconds from its beginning to that of the next."""
+        try:
+            return BUSY_S if self.tick().busy else IDLE_S
+        except leadership.NotLeadingError:
+            log.warning("another coordinator leads now")
+            self._token = None
+            return IDLE_S
+        except DBAPIError as error:
+            if not is_away(error):
+                raise refused(error) from error
+            log.warning("the database is unavailable (%s), trying again", error_text(error))
+            self._delay_reaping()
+        except (RedisError, BrokerError, OSError) as error:
+            log.warning("Redis is away (%s), trying again", error)
+        return 1.0
 
     def close(self) -> None:
         """End what goes on beside the rounds, and let another lead."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from ruie.db.migrate import VERSION_TABLE
 from ruie.db.models import metadata
+from ruie.db.reader import VERSION_TABLE
 from ruie.db.views import create_views, drop_views
 
 

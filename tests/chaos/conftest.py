@@ -65,10 +65,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A scene that fails shows the end of the log of every process of the fleet."""
     report = yield
-    fleet = getattr(item, "funcargs", {}).get("fleet")
-    if report.when == "call" and report.failed and fleet is not None:
-        for process in fleet.processes:
-            report.sections.append((process.log.name, process.output()[-1200:]))
+    if report.when == "call" and report.failed:
+        fixtures = getattr(item, "funcargs", {})
+        for fleet in (fixtures[name] for name in ("fleet", "both") if name in fixtures):
+            for process in fleet.processes:
+                report.sections.append((process.log.name, process.output()[-1200:]))
     return report
 
 

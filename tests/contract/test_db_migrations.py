@@ -15,6 +15,7 @@ from support.waiting import PATIENCE_S
 from ruie.db import job_states, jobs, migrate, queue
 from ruie.db.engine import open_engine
 from ruie.db.models import FTS, metadata
+from ruie.db.reader import VERSION_TABLE
 from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError, TransientCallError
 
@@ -24,7 +25,7 @@ def test_the_migrations_equal_the_models(engine: Engine) -> None:
         context = MigrationContext.configure(
             conn,
             opts={
-                "version_table": migrate.VERSION_TABLE,
+                "version_table": VERSION_TABLE,
                 "compare_type": True,
                 # full-text search's index has no model
                 "include_name": lambda name, kind, _: kind != "table" or not name.startswith(FTS),
@@ -59,7 +60,7 @@ def bare(condition: str) -> str:
 
 def test_down_to_nothing_and_up_again(engine: Engine) -> None:
     migrate.downgrade(engine)
-    assert set(inspect(engine).get_table_names()) <= {migrate.VERSION_TABLE}
+    assert set(inspect(engine).get_table_names()) <= {VERSION_TABLE}
     assert inspect(engine).get_view_names() == []
     migrate.upgrade(engine)
     migrate.check(engine)
@@ -83,7 +84,7 @@ def test_an_empty_database(empty_url: str) -> None:
 @pytest.mark.parametrize("act", [migrate.check, migrate.upgrade])
 def test_a_newer_database(engine: Engine, act: Any) -> None:
     with engine.begin() as conn:
-        conn.execute(text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
+        conn.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(DatabaseError, match="newer version of ruie"):
         act(engine)
 
@@ -143,6 +144,7 @@ def test_an_older_database_with_rows_goes_on(
         queue.record_attempt(conn, failed, error, model="small", endpoint="http://llm")
         queue.retry(conn, failed, 0.0, error, counts=True)
         queue.release(conn, [waiting])
+    database.pass_time(61)  # of `lost`, the worker is gone
     migrate.downgrade(engine, revision)
     with pytest.raises(DatabaseError, match=r"Run `ruie db upgrade`"):
         migrate.check(engine)
@@ -155,7 +157,6 @@ def test_an_older_database_with_rows_goes_on(
     assert database.rows("SELECT model, endpoint FROM attempts") == failed_calls
     bundles = dict(database.rows("SELECT id, bundle_digest FROM jobs"))
     assert bundles == {job: "b" * 64, untouched: ""}
-    database.pass_time(61)
     with engine.begin() as conn:
         assert queue.reap(conn, 3) == (1, 0)
     again = database.take()

@@ -11,13 +11,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from support.job_database import JobDatabase
 
-from ruie.db import migrate, search_index
+from ruie.db import migrate, search_index, version
 from ruie.db.engine import open_engine, reading
 from ruie.db.models import FTS
 from ruie.db.search import search
 from ruie.db.search_index import count_waiting, index_documents, index_for
 
-_BEFORE = ScriptDirectory.from_config(migrate.config()).get_revision("0009").down_revision
+_BEFORE = ScriptDirectory.from_config(version.config()).get_revision("0009").down_revision
 BEFORE = str(_BEFORE)
 """The revision without search."""
 

@@ -21,13 +21,21 @@ from ruie.settings import Settings, load
 from ruie.worker.client import Client
 from ruie.worker.embedded.redis_server import RedisServer
 
+PROGRAM = (sys.executable, "-m", "ruie.worker.cli")
+"""The command, as it is in the checkout."""
+
 
 class Process:
     """One of our commands in a process group of its own, to be killed with all its children.
     arguments: default, the command alone."""
 
     def __init__(
-        self, command: str, folder: Path, env: Mapping[str, str], arguments: Sequence[str] = ()
+        self,
+        command: str,
+        folder: Path,
+        env: Mapping[str, str],
+        arguments: Sequence[str] = (),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.command = command
         self.who = command
@@ -35,7 +43,7 @@ class Process:
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ruie.worker.cli", *(arguments or (command,))],
+                [*program, *(arguments or (command,))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -73,6 +81,10 @@ class Process:
     def terminate(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM to the main process, as a service manager does; returns the exit code."""
         self._process.terminate()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """Until it has ended; returns the exit code."""
         return self._process.wait(timeout_s)
 
 
@@ -111,7 +123,7 @@ class Fleet:
         """Run a command to its end; returns its standard output. `env` is added to its
         environment."""
         done = subprocess.run(
-            [sys.executable, "-m", "ruie.worker.cli", *arguments],
+            [*PROGRAM, *arguments],
             cwd=self.folder,
             env={**os.environ, **self.settings.environment(), **env},
             capture_output=True,

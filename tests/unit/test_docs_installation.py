@@ -6,6 +6,7 @@ import re
 
 from support.commands import PYPROJECT, ROOT
 from support.documents import blocks, sections, table_rows, text_of
+from support.released import RELEASES
 
 from ruie.packaged import ENCODER, LLM
 
@@ -31,3 +32,9 @@ def test_what_is_optional_is_no_dependency() -> None:
     needed = {re.split(r"[\[><=]", each)[0] for each in PYPROJECT["project"]["dependencies"]}
     assert "pyarrow" in needed
     assert not needed & {"pandas", "polars", "tqdm", "torch", "transformers"}
+
+
+def test_the_revisions_to_go_back_to_are_those_of_the_releases() -> None:
+    listed = [[cell.strip("`") for cell in row] for row in table_rows(sections(PAGE)["Roll back"])]
+    assert listed == [[each.version, each.revision] for each in RELEASES]
+    assert f"ruie db downgrade {RELEASES[-1].revision}" in PAGE

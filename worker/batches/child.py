@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as TooLongError
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from ruie.db import version
 from ruie.db.engine import open_engine
 from ruie.db.processes import BEAT_S, IDLE, Doing
+from ruie.errors import DatabaseVersionError, RuieError
 from ruie.settings import Settings, settings
+from ruie.worker import shutdown
 from ruie.worker.batches.store import Store
 from ruie.worker.heartbeat import Heartbeat, process_name
 
@@ -62,7 +67,17 @@ class Child:
     def _beat(self) -> None:
         while not self._ended.is_set():
             self._heartbeat.beat(self.doing())
+            self._check_version()
             self._ended.wait(BEAT_S)
+
+    def _check_version(self) -> None:
+        """One that waits for work ends, too, where the database has become another version's."""
+        try:
+            self._transact(version.require)
+        except DatabaseVersionError as error:
+            shutdown.end_worker(error)
+        except (SQLAlchemyError, RuieError, TooLongError):
+            pass  # the next look, or the next batch, finds out
 
     def _transact(self, action: Callable[[Connection], object]) -> None:
         """In its turn on the connection that results are saved by. Raises TimeoutError where a

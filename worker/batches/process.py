@@ -21,6 +21,7 @@ from ruie.bundle import Bundle
 from ruie.db.jobs import Priority
 from ruie.db.processes import Doing
 from ruie.db.spend import to_nusd
+from ruie.errors import DatabaseVersionError
 from ruie.llm import CallHook, connect
 from ruie.llm.gate import Gate
 from ruie.settings import Settings, settings
@@ -109,7 +110,11 @@ class Process:
     async def _run(self, batch_id: str, priority: Priority, entered: threading.Event) -> Outcome:
         identify(batch_id=batch_id)
         await asyncio.to_thread(self._price, self._config.llm_model)  # loads the list of prices
-        outcome = await self._runner.run(batch_id, priority, entered.set)
+        try:
+            outcome = await self._runner.run(batch_id, priority, entered.set)
+        except DatabaseVersionError as error:
+            shutdown.end_worker(error)
+            raise
         log.info("batch %s: %s", batch_id, outcome)
         return outcome
 

@@ -35,7 +35,7 @@ def worker(concurrency: int) -> None:
     start_logging(config.log_format)
     # Whatever is wrong is reported here, once, and not by each child process.
     check_redis(config.redis_url)
-    Client(config).engine.dispose()
+    Client(config).close()
     Bundle.open(config.bundle)
     _require_llm(config)
     tracing.check(config)
@@ -46,6 +46,8 @@ def worker(concurrency: int) -> None:
     app.worker_main(
         ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
     )
+    if shutdown.ended_by_child():
+        Client(config).close()  # raises what ended it
 
 
 @click.command()

@@ -58,7 +58,7 @@ class Stack:
         config = self.settings
         private_folder(config.home)
         engine = open_engine(config.database_url)
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, wait_s=migrate.STANDSTILL_S, report=self._report)
         if problem := prepare_reader(engine, config.query_database_url):
             self._report(f"Warning: {problem}")
         if not config.redis_url:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import op
+from sqlalchemy import Connection
 
 from ruie.db.review_records import place_all
 
@@ -40,18 +44,41 @@ def upgrade() -> None:
     place_all(op.get_bind())
 
 
+@contextmanager
+def _without_foreign_keys(conn: Connection, *targets: str) -> Iterator[None]:
+    """PostgreSQL looks for what refers to each row that is deleted, and where no index helps, it
+    reads a whole table each time. So the keys are checked once, when they are made again."""
+    if conn.dialect.name == "sqlite":  # they are off during migrations
+        yield
+        return
+    keys = [
+        tuple(row)
+        for target in targets
+        for row in conn.exec_driver_sql(
+            "SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)"
+            f" FROM pg_constraint WHERE contype = 'f' AND confrelid = '{target}'::regclass"
+        )
+    ]
+    for table, name, _ in keys:
+        op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    yield
+    for table, name, definition in keys:
+        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+
+
 def downgrade() -> None:
     conn = op.get_bind()
     conn.exec_driver_sql(
         "UPDATE work_items SET extraction_id = model_extraction_id WHERE review_id IS NOT NULL"
     )
-    people = "(SELECT id FROM extractions WHERE source = 'person')"
-    for table in ("event_arguments", "entities", "relations", "events"):
-        conn.exec_driver_sql(f"DELETE FROM {table} WHERE extraction_id IN {people}")
     for name, (table, _) in INDEXES.items():
         op.drop_index(name, table)
     op.execute("ALTER TABLE work_items DROP COLUMN model_extraction_id")
-    conn.exec_driver_sql("DELETE FROM extractions WHERE source = 'person'")
+    with _without_foreign_keys(conn, "extractions", "events"):
+        people = "(SELECT id FROM extractions WHERE source = 'person')"
+        for table in ("event_arguments", "entities", "relations", "events"):
+            conn.exec_driver_sql(f"DELETE FROM {table} WHERE extraction_id IN {people}")
+        conn.exec_driver_sql("DELETE FROM extractions WHERE source = 'person'")
     op.execute("ALTER TABLE work_items DROP COLUMN review_id")
     op.execute("ALTER TABLE extractions DROP COLUMN review_id")
     op.execute("ALTER TABLE extractions DROP COLUMN source")

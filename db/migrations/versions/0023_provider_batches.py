@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from ruie.db.types import BigId, MaskedText, StorableText, UtcDateTime
+from ruie.db.types import BigId, Json, MaskedText, StorableText, UtcDateTime
+from ruie.errors import DatabaseError
+from ruie.modes import is_batch
 
 revision = "0023"
 down_revision = "0022"
@@ -130,11 +132,38 @@ def _create_requests() -> None:
             sqlite_where=where, postgresql_where=where)
 
 
+def _refuse_what_would_be_paid_twice() -> None:
+    """An older version knows of no batch: it would ask again what one is charged for."""
+    conn = op.get_bind()
+    open_batches = conn.exec_driver_sql(
+        "SELECT COUNT(*) FROM provider_batches WHERE state <> 'done' AND state <> 'failed'"
+    ).scalar_one()
+    requests = conn.exec_driver_sql("SELECT COUNT(*) FROM provider_requests").scalar_one()
+    if open_batches or requests:
+        raise DatabaseError(
+            f"Batches are under way: {open_batches}, with {requests} requests. An older version"
+            " would ask, and pay for, the same again.",
+            "Let the fleet go on until they are done (`ruie batch list`), or cancel them"
+            " (`ruie batch cancel`).",
+        )
+    listed = conn.execute(
+        sa.select(sa.column("id", sa.String()), sa.column("settings", Json()))
+        .select_from(sa.table("jobs"))
+        .where(sa.column("state").in_(["running", "paused"]))
+    )
+    batched = [job for job, body in listed if is_batch(body.get("parameters", {}))]
+    if batched:
+        raise DatabaseError(
+            f"{', '.join(batched)}: in the mode batch, which an older version does not have.",
+            "Change it with `ruie job set JOB --mode standard`.",
+        )
+
+
 def downgrade() -> None:
+    _refuse_what_would_be_paid_twice()
     op.drop_table("provider_requests")
     op.drop_table("provider_batches")
     op.drop_index("ix_work_items_submitted", "work_items")
-    op.execute("UPDATE work_items SET state = 'pending' WHERE state = 'submitted'")
     _check_states(NEW, OLD)
     op.drop_column("work_items", "mode")
     op.drop_column("extractions", "provider_batch_id")
