@@ -26,6 +26,10 @@ CONNECT_S = 10
 STATEMENT_S = 120
 """Seconds after which PostgreSQL ends one of our own statements: none of them is that long."""
 
+SILENT_S = STATEMENT_S + 15
+"""Seconds after which a connection on which nothing comes counts as lost: by then PostgreSQL would
+have said that it ended the statement."""
+
 
 def database_url(url: str) -> URL:
     """The URL as SQLAlchemy reads it, with the driver that is installed.
@@ -118,7 +122,7 @@ def _postgresql(url: URL, idle_s: float) -> Engine:
         # A client that hangs in a transaction holds locks and stops vacuum for everyone.
         idle_in_transaction_session_timeout=f"{1000 * idle_s:.0f}ms",
     )
-    return create_engine(
+    engine = create_engine(
         url,
         # A connection that died in the pool (a restart, a firewall) is replaced, not handed out.
         pool_pre_ping=True,
@@ -128,6 +132,19 @@ def _postgresql(url: URL, idle_s: float) -> Engine:
         pool_recycle=1800,
         connect_args=arguments,
     )
+    _notice_silence(engine, SILENT_S)
+    return engine
+
+
+def _notice_silence(engine: Engine, silent_s: float | None) -> None:
+    """Its connections count as lost when a statement, or a ping, is not answered in time."""
+    from ruie.db.postgresql_connection import PostgreSQLConnection  # it loads the driver
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, more: Any) -> PostgreSQLConnection:
+        connection = PostgreSQLConnection.connect(*arguments, **more)
+        connection.silent_s, connection.ping_s = silent_s, CONNECT_S
+        return connection
 
 
 def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
@@ -140,10 +157,12 @@ def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
         "options": " ".join(options),
         "connect_timeout": CONNECT_S,
         "application_name": url.query.get("application_name", "ruie"),
-        # A server that vanished silently is noticed in about a minute, not in two hours.
+        # A machine that vanished silently is noticed in about a minute: by a connection that waits
+        # for it, not in two hours, and by one that has sent it something, not in a quarter of one.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
     }
 
 
@@ -216,6 +235,7 @@ def _postgresql_readonly(url: URL) -> Engine:
     arguments = _postgresql_args(url, default_transaction_read_only="on", **freely)
     engine = create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
     engine = engine.execution_options(postgresql_readonly=True)
+    _notice_silence(engine, None)  # a user's query takes as long as it takes
 
     @event.listens_for(engine, "connect")
     def one_statement_at_a_time(connection: Any, _record: object) -> None:

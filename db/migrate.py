@@ -22,6 +22,7 @@ from ruie.db import reader
 from ruie.db.engine import reading
 from ruie.db.models import metadata
 from ruie.db.outage import error_text
+from ruie.db.time_limits import as_long_as_it_takes
 from ruie.db.views import VIEWS
 from ruie.errors import DatabaseError
 
@@ -87,9 +88,9 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         with engine.begin() as conn:
             conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            # Rewriting a large table takes as long as it takes.
-            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            yield conn
+            connection: Any = conn.connection.driver_connection
+            with as_long_as_it_takes(connection):  # it may rewrite large tables
+                yield conn
         return
     # The transaction is the only writer from its beginning. What SQLite cannot alter is copied, and
     # the old table dropped: refused while rows refer to it. Only outside of a transaction can
