@@ -35,7 +35,7 @@ def fleet(
 ) -> Iterator[Hosts]:
     url = postgresql_server.current()
     folder = tmp_path_factory.mktemp("hosts")
-    with Hosts(folder, url, bundle_path, endpoint.url, **{**SETTINGS, "dispatch_s": 30.0}) as running:
+    with Hosts(folder, url, bundle_path, endpoint.url, **SETTINGS) as running:
         yield running
 
 

@@ -55,6 +55,8 @@ def coordinator() -> None:
     RUIE_METRICS_PORT makes it serve metrics to Prometheus.
     """
     from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     from ruie.db.engine import open_engine
     from ruie.llm.connect import batch_form
@@ -75,7 +77,13 @@ def coordinator() -> None:
     tracing.check(config)  # runs of schedules are traced
     # A leader that freezes in a transaction must not hold its locks longer than its lease.
     client = Client(config, open_engine(config.database_url, idle_s=LEADER_LEASE_S))
-    redis = Redis.from_url(config.redis_url, socket_timeout=10, socket_connect_timeout=5)
+    # Its rounds repeat what failed: here once, since a connection may have ended while it was idle.
+    redis = Redis.from_url(
+        config.redis_url,
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        retry=Retry(NoBackoff(), 1),
+    )
     running = Coordinator(client.engine, create_app(config), redis, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop.set())
