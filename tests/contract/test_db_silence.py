@@ -64,25 +64,34 @@ def test_the_limits_are_beyond_what_the_server_may_take(engine: Engine) -> None:
     assert STATEMENT_S < SILENT_S
 
 
-def test_a_statement_that_is_never_answered_is_an_outage(
-    engine: Engine, network: TcpProxy
-) -> None:
-    with pytest.raises(OperationalError, match=r"silent for 0\.3 s") as raised, engine.begin() as c:
-        impatient(c)
-        network.vanish()
-        c.exec_driver_sql("SELECT 1")
-    assert is_away(raised.value)
+def silenced(engine: Engine, network: TcpProxy, *statements: str) -> Exception:
+    """What a transaction raises of which only the first statement is answered."""
+    try:
+        with engine.begin() as conn:
+            impatient(conn)
+            conn.exec_driver_sql("CREATE TEMPORARY TABLE t (x text)")
+            network.vanish()
+            for statement in statements:
+                conn.exec_driver_sql(statement)
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def test_a_statement_that_is_never_answered_is_an_outage(engine: Engine, network: TcpProxy) -> None:
+    error = silenced(engine, network, "SELECT 1")
+    assert isinstance(error, OperationalError)
+    assert "the server was silent for 0.3 s" in str(error)
+    assert is_away(error)
     network.heal()
     with engine.begin() as conn:  # by a new connection
         assert conn.scalar(text("SELECT 1")) == 1
 
 
 def test_so_is_a_commit(engine: Engine, network: TcpProxy) -> None:
-    with pytest.raises(OperationalError, match="silent") as raised, engine.begin() as conn:
-        impatient(conn)
-        conn.exec_driver_sql("CREATE TEMPORARY TABLE t (x text)")
-        network.vanish()
-    assert is_away(raised.value)
+    error = silenced(engine, network)
+    assert "silent" in str(error)
+    assert is_away(error)
 
 
 def test_so_is_a_copy(engine: Engine, network: TcpProxy) -> None:
@@ -94,7 +103,7 @@ def test_so_is_a_copy(engine: Engine, network: TcpProxy) -> None:
             for _ in range(100_000):
                 copying.write_row(("x" * 1000,))
 
-    with pytest.raises(Exception, match="silent|lost|closed") as raised, engine.begin() as conn:
+    with pytest.raises(Exception, match="silent") as raised, engine.begin() as conn:
         copy(conn)
     assert is_away(raised.value)
 

@@ -13,8 +13,9 @@ from sqlalchemy import make_url
 from support.fleet import Fleet, Process
 from support.tcp_proxy import TcpProxy
 
-Server = Literal["postgresql", "redis", "endpoint"]
-SERVERS: tuple[Server, ...] = ("postgresql", "redis", "endpoint")
+To = Literal["postgresql", "redis", "endpoint"]
+"""A server, as what a link leads to."""
+SERVERS: tuple[To, ...] = ("postgresql", "redis", "endpoint")
 
 
 class Hosts(Fleet):
@@ -22,7 +23,7 @@ class Hosts(Fleet):
 
     def __init__(self, folder: Path, database_url: str, bundle: Path, llm: str, **more: object):
         super().__init__(folder, database_url, bundle, llm, **more)
-        self._links: dict[tuple[int, Server], TcpProxy] = {}
+        self._links: dict[tuple[int, To], TcpProxy] = {}
 
     def start(self, command: str, **env: str) -> Process:
         links = {server: TcpProxy(self._address(server)) for server in SERVERS}
@@ -40,10 +41,10 @@ class Hosts(Fleet):
         self._links |= {(process.pid, server): link for server, link in links.items()}
         return process
 
-    def link(self, process: Process, server: Server) -> TcpProxy:
+    def link(self, process: Process, server: To) -> TcpProxy:
         return self._links[process.pid, server]
 
-    def links(self, processes: Iterable[Process], server: Server) -> list[TcpProxy]:
+    def links(self, processes: Iterable[Process], server: To) -> list[TcpProxy]:
         return [self.link(process, server) for process in processes]
 
     def heal(self) -> None:
@@ -51,7 +52,7 @@ class Hosts(Fleet):
         for link in self._links.values():
             link.heal()
 
-    def _address(self, server: Server) -> tuple[str, int] | Path:
+    def _address(self, server: To) -> tuple[str, int] | Path:
         if server == "redis":
             return Path(self.redis.socket)
         if server == "postgresql":

@@ -107,6 +107,11 @@ class Scene:
         self.job_id = self.fleet.client.enqueue(self.corpus, SCHEMA, **more).job_id
         return self.job_id
 
+    def enqueue_more(self, count: int) -> str:
+        """Another job, of other documents."""
+        self._series += 1000
+        return self.enqueue(count)
+
     def kill(self, process: Process) -> None:
         process.kill()
         self.killed += 1
