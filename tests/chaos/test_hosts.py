@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.databases import Server
 from support.fleet import Process
-from support.hosts import Hosts, To
+from support.hosts import PAIRS, Hosts, To
 from support.leading import leader, until_another_leads
 from support.metered import MeteredEndpoint
 from support.scene import IN_FLIGHT, SETTINGS, Scene
@@ -21,13 +21,6 @@ from support.waiting import wait_until
 
 LEASES_S = 8.0
 """Longer than a worker's lease (3 s) and a leader's (6 s)."""
-PAIRS: list[tuple[str, To]] = [
-    ("worker", "postgresql"),
-    ("worker", "redis"),
-    ("worker", "endpoint"),
-    ("coordinator", "postgresql"),
-    ("coordinator", "redis"),
-]
 
 
 @pytest.fixture(scope="module")

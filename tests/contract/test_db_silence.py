@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
-from support.databases import Server, postgresql_server
+from support.databases import Server
 from support.tcp_proxy import TcpProxy
 
 from ruie.db.engine import CONNECT_S, SILENT_S, STATEMENT_S, database_url, open_engine
 from ruie.db.outage import is_away
 from ruie.db.time_limits import as_long_as_it_takes
 from ruie.errors import UnavailableError
-
-__all__ = ["postgresql_server"]
 
 
 @pytest.fixture

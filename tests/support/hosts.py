@@ -17,6 +17,14 @@ To = Literal["postgresql", "redis", "endpoint"]
 """A server, as what a link leads to."""
 SERVERS: tuple[To, ...] = ("postgresql", "redis", "endpoint")
 
+PAIRS: list[tuple[str, To]] = [
+    ("worker", "postgresql"),
+    ("worker", "redis"),
+    ("worker", "endpoint"),
+    ("coordinator", "postgresql"),
+    ("coordinator", "redis"),
+]
+
 
 class Hosts(Fleet):
     """A fleet; `link` is the network between one of its processes and a server."""
