@@ -15,6 +15,7 @@ from support.fleet import Process
 from support.hosts import PAIRS, Hosts, To
 from support.leading import leader, until_another_leads
 from support.metered import MeteredEndpoint
+from support.namespace import Namespace
 from support.scene import IN_FLIGHT, SETTINGS, Scene
 from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
@@ -180,3 +181,38 @@ def test_connections_that_die_in_silence(scene: Scene, hosts: Hosts) -> None:
     scene.until_closed(400)
     assert all(process.alive for process in lost)
     scene.audit(lost_calls=0)
+
+
+@pytest.fixture
+def elsewhere(hosts: Hosts) -> Iterator[Namespace]:
+    """A network namespace, where the next processes start."""
+    with Namespace() as there:
+        hosts.namespace = there
+        yield there
+        hosts.namespace = None
+
+
+@pytest.mark.scene("host's link down")
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_host_whose_packets_are_lost(scene: Scene, hosts: Hosts, elsewhere: Namespace) -> None:
+    """A worker in a network namespace of its own, whose link is down until it takes its connection
+    to PostgreSQL for lost: by the system's means, since nobody confirms what it sends. Afterwards
+    it is the only worker."""
+    first, second = scene.alive("worker")
+    first.kill()
+    worker = scene.start("worker")
+    wait_until(lambda: "ready" in worker.output())
+    in_mid_job(scene, 100)
+    elsewhere.down()
+    scene.until_closed()
+    wait_until(lambda: "the database is unavailable" in worker.output())
+    elsewhere.up()
+    assert "silent for" not in worker.output(), "it was not the system that noticed"
+    scene.audit(lost_calls=IN_FLIGHT)
+    second.kill()
+    scene.enqueue_more(40)
+    scene.until_closed()
+    assert worker.alive
+    scene.audit(lost_calls=0)
+    worker.kill()

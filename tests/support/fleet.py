@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,16 +23,19 @@ from ruie.worker.embedded.redis_server import RedisServer
 
 
 class Process:
-    """One of our commands in a process group of its own, to be killed with all its children."""
+    """One of our commands in a process group of its own, to be killed with all its children. run:
+    what stands before it, as `ip netns exec`."""
 
-    def __init__(self, command: str, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: str, folder: Path, env: Mapping[str, str], run: Sequence[str] = ()
+    ) -> None:
         self.command = command
         self.who = command
         self.frozen = False
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ruie.worker.cli", command],
+                [*run, sys.executable, "-m", "ruie.worker.cli", command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -100,7 +103,10 @@ class Fleet:
 
     def start(self, command: str, **env: str) -> Process:
         """Start one of our commands; `env` is added to its environment."""
-        process = Process(command, self.folder, {**self.settings.environment(), **env})
+        return self._start(command, env)
+
+    def _start(self, command: str, env: Mapping[str, str], run: Sequence[str] = ()) -> Process:
+        process = Process(command, self.folder, {**self.settings.environment(), **env}, run)
         self.processes.append(process)
         return process
 

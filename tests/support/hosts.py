@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 from support.fleet import Fleet, Process
+from support.namespace import Namespace
 from support.tcp_proxy import TcpProxy
 
 To = Literal["postgresql", "redis", "endpoint"]
@@ -31,21 +32,25 @@ class Hosts(Fleet):
 
     def __init__(self, folder: Path, database_url: str, bundle: Path, llm: str, **more: object):
         super().__init__(folder, database_url, bundle, llm, **more)
+        self.namespace: Namespace | None = None
+        """Where the next process starts; None: in that of the test."""
         self._links: dict[tuple[int, To], TcpProxy] = {}
 
     def start(self, command: str, **env: str) -> Process:
-        links = {server: TcpProxy(self._address(server)) for server in SERVERS}
+        there = self.namespace
+        host = there.gateway if there else "127.0.0.1"
+        links = {server: TcpProxy(self._address(server), host) for server in SERVERS}
         for link in links.values():
             link.__enter__()
         database = make_url(env.get("RUIE_DATABASE_URL", self.settings.database_url))
         database = database.difference_update_query(["host"])
-        database = database.set(host="127.0.0.1", port=links["postgresql"].port)
+        database = database.set(host=host, port=links["postgresql"].port)
         own = {
             "RUIE_DATABASE_URL": database.render_as_string(hide_password=False),
-            "RUIE_REDIS_URL": f"redis://127.0.0.1:{links['redis'].port}/0",
-            "RUIE_LLM_BASE_URL": f"http://127.0.0.1:{links['endpoint'].port}/v1",
+            "RUIE_REDIS_URL": f"redis://{host}:{links['redis'].port}/0",
+            "RUIE_LLM_BASE_URL": f"http://{host}:{links['endpoint'].port}/v1",
         }
-        process = super().start(command, **{**env, **own})
+        process = self._start(command, {**env, **own}, there.run if there else ())
         self._links |= {(process.pid, server): link for server, link in links.items()}
         return process
 

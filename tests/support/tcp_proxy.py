@@ -43,11 +43,11 @@ class Traffic:
 
 class TcpProxy:
     """A running proxy in front of one server; a context manager. Clients connect to
-    127.0.0.1:`port`."""
+    `host`:`port`."""
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: Address, host: str = "127.0.0.1") -> None:
         self.traffic = Traffic()
-        self.port = 0
+        self.host, self.port = host, 0
         self._server = server
         self._round_trip_s = 0.0
         self._vanished = False
@@ -127,7 +127,7 @@ class TcpProxy:
         self._passing = asyncio.Event()
         self._passing.set()
         # Bound and never listening: it keeps the port while connections are refused.
-        with _bound(0) as keeper:
+        with _bound(self.host, 0) as keeper:
             self.port = int(keeper.getsockname()[1])
             await self._listen()
             self._started.set()
@@ -138,7 +138,7 @@ class TcpProxy:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._accept, sock=_bound(self.port))
+        self._listener = await asyncio.start_server(self._accept, sock=_bound(self.host, self.port))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._connect(_End(reader, writer)))
@@ -266,10 +266,10 @@ class _Direction:
             await target.drain()
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket of 127.0.0.1 at this port, which it shares with others of this process."""
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at this port, which it shares with others of this process."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(("127.0.0.1", port))
+    bound.bind((host, port))
     return bound
