@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +62,24 @@ def test_the_limits_are_beyond_what_the_server_may_take(engine: Engine) -> None:
     assert STATEMENT_S < SILENT_S
 
 
-def silenced(engine: Engine, network: TcpProxy, *statements: str) -> Exception:
-    """What a transaction raises of which only the first statement is answered."""
+def raised(engine: Engine, work: Callable[[Connection], object]) -> Exception:
+    """What a transaction raises that does this."""
     try:
         with engine.begin() as conn:
             impatient(conn)
             conn.exec_driver_sql("CREATE TEMPORARY TABLE t (x text)")
-            network.vanish()
-            for statement in statements:
-                conn.exec_driver_sql(statement)
+            work(conn)
     except Exception as error:
         return error
     raise AssertionError("nothing was raised")
 
 
 def test_a_statement_that_is_never_answered_is_an_outage(engine: Engine, network: TcpProxy) -> None:
-    error = silenced(engine, network, "SELECT 1")
+    def ask(conn: Connection) -> None:
+        network.vanish()
+        conn.exec_driver_sql("SELECT 1")
+
+    error = raised(engine, ask)
     assert isinstance(error, OperationalError)
     assert "the server was silent for 0.3 s" in str(error)
     assert is_away(error)
@@ -87,23 +89,19 @@ def test_a_statement_that_is_never_answered_is_an_outage(engine: Engine, network
 
 
 def test_so_is_a_commit(engine: Engine, network: TcpProxy) -> None:
-    error = silenced(engine, network)
+    error = raised(engine, lambda _: network.vanish())
     assert "silent" in str(error)
     assert is_away(error)
 
 
 def test_so_is_a_copy(engine: Engine, network: TcpProxy) -> None:
     def copy(conn: Connection) -> None:
-        connection = impatient(conn)
-        conn.exec_driver_sql("CREATE TEMPORARY TABLE t (x text)")
-        with connection.cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copying:
+        with driver(conn).cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copying:
             network.vanish()
             for _ in range(100_000):
                 copying.write_row(("x" * 1000,))
 
-    with pytest.raises(Exception, match="silent") as raised, engine.begin() as conn:
-        copy(conn)
-    assert is_away(raised.value)
+    assert is_away(raised(engine, copy))
 
 
 def test_a_connection_that_died_in_the_pool_is_replaced(engine: Engine, network: TcpProxy) -> None:
