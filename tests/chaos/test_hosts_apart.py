@@ -22,7 +22,7 @@ def fleet(
 ) -> Iterator[Hosts]:
     url = postgresql_server.current()
     folder = tmp_path_factory.mktemp("apart")
-    settings = {**SETTINGS, "lease_s": 30.0}
+    settings = {**SETTINGS, "lease_s": 30.0, "dispatch_s": 30.0}
     with Hosts(folder, url, bundle_path, endpoint.url, **settings) as running:
         yield running
 
