@@ -64,9 +64,6 @@ def create_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
-        # Messages between workers that nothing here reads.
-        worker_gossip=False,
-        worker_mingle=False,
         imports=("ruie.worker.tasks",),
     )
     return app

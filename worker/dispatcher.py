@@ -14,7 +14,7 @@ from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.settings import Settings
 from ruie.worker.app import MESSAGE_PRIORITY
-from ruie.worker.messages import BATCH_TASK, QUEUE, oldest_batches
+from ruie.worker.messages import BATCH_TASK, QUEUE, next_batch
 
 WAITING_BATCHES = 2
 """So many batches' worth of requests may wait to be sent: more of them are not built meanwhile."""
@@ -69,9 +69,9 @@ class Dispatcher:
         slow would otherwise take ever more messages whose batches were sent again meanwhile, until
         it does nothing else."""
         with reading(self._engine) as conn:
-            overdue = sent_batches.overdue(conn)
-        for priority in overdue:
-            waiting = oldest_batches(self._redis, MESSAGE_PRIORITY[Priority(priority)])
-            if waiting:
+            late = sent_batches.late_classes(conn)
+        for priority in late:
+            waiting = next_batch(self._redis, MESSAGE_PRIORITY[Priority(priority)])
+            if waiting is not None:
                 with self._leading() as conn:
                     sent_batches.await_turn(conn, priority, waiting, self._config.dispatch_s)

@@ -29,8 +29,8 @@ BATCH_TASK = "ruie.batch"
 KEY_PREFIX = "ruie:"
 MAX_BYTES = 16_384
 """Ours have about 1,300."""
-LOOKED_AT = 100
-"""So many messages are looked at to find out how far the fleet is."""
+LOOKED_AT = 10
+"""So many messages are looked at to find one that is ours."""
 
 _Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 
@@ -98,17 +98,16 @@ def _batch_of(item: bytes) -> str:
     return batch_id
 
 
-def oldest_batches(redis: Redis, message_priority: int) -> list[str]:
-    """The batches of the messages that are taken next of those of this priority, in turn."""
+def next_batch(redis: Redis, message_priority: int) -> str | None:
+    """The batch whose message is taken next of those of this priority; None: none waits."""
     key = KEY_PREFIX + QUEUE
     if message_priority:
         key += f"{_Channel.sep}{message_priority}"
     items: Any = redis.lrange(key, -LOOKED_AT, -1)  # annotated for an asynchronous client, too
-    batches: list[str] = []
     for item in reversed(items):
         with suppress(ValueError):
-            batches.append(_batch_of(item))
-    return batches
+            return _batch_of(item)
+    return None
 
 
 def checked(item: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +17,7 @@ from ruie.db.jobs import Priority
 from ruie.settings import load
 from ruie.worker.app import MESSAGE_PRIORITY, create_app
 from ruie.worker.coordinator import Coordinator
-from ruie.worker.messages import KEY_PREFIX, QUEUE, oldest_batches
+from ruie.worker.messages import KEY_PREFIX, QUEUE, checked, next_batch
 
 LATE_S = 121.0
 """After this time a message that was not taken counts as late."""
@@ -58,28 +60,40 @@ def key(priority: Priority) -> str:
 
 
 def waiting(redis: Redis, priority: Priority = Priority.NORMAL) -> list[str]:
-    return oldest_batches(redis, MESSAGE_PRIORITY[priority])
+    """The batches of the messages that wait, in their turn."""
+    messages: Any = redis.lrange(key(priority), 0, -1)
+    bodies = [json.loads(checked(message))["body"] for message in reversed(messages)]
+    return [json.loads(base64.b64decode(body))[0][0] for body in bodies]
 
 
 def take(redis: Redis, priority: Priority = Priority.NORMAL) -> Any:
     return redis.rpop(key(priority))
 
 
-def test_the_next_messages_are_shown_in_their_turn(
+def test_batches_sort_as_they_are_sent(
     coordinator: Coordinator, database: JobDatabase, redis: Redis
 ) -> None:
     job = database.job()
-    names = []
-    for text in ("a", "b", "c"):
-        database.enqueue(job, [text])
+    for text in ("a", "b"):
+        database.enqueue(job, [f"{text}{number}" for number in range(10)])
         coordinator.tick()
-        names.append(database.one("SELECT batch FROM work_items ORDER BY id DESC LIMIT 1"))
-    assert waiting(redis) == names
+    sent = waiting(redis)
+    assert sent == sorted(sent)
+    assert len(sent) == 20
+
+
+def test_the_next_message_is_the_oldest_of_ours(
+    coordinator: Coordinator, database: JobDatabase, redis: Redis
+) -> None:
+    step = MESSAGE_PRIORITY[Priority.NORMAL]
+    assert next_batch(redis, step) is None
+    database.enqueue(database.job(), ["a", "b"])
+    coordinator.tick()
+    first, second = waiting(redis)
+    assert next_batch(redis, step) == first
+    take(redis)
     redis.rpush(key(Priority.NORMAL), "not ours")
-    assert waiting(redis) == names
-    take(redis)
-    take(redis)
-    assert waiting(redis) == names[1:]
+    assert next_batch(redis, step) == second
 
 
 def test_what_waits_is_not_sent_again(
@@ -115,17 +129,22 @@ def test_what_was_lost_is_sent_again_while_others_wait(
     ]
 
 
-def test_messages_of_no_batch_keep_nothing_from_being_sent_again(
+def test_what_was_taken_and_not_leased_is_sent_again_while_what_was_late_before_waits(
     coordinator: Coordinator, database: JobDatabase, redis: Redis
 ) -> None:
+    """Batches that are late again and again keep their turn."""
     job = database.job()
-    database.enqueue(job, ["a"])
-    coordinator.tick()
-    with database.engine.begin() as conn:
-        conn.exec_driver_sql("UPDATE work_items SET batch = 'another', dispatched_until = NULL")
-        conn.exec_driver_sql("UPDATE work_items SET dispatched_until = updated_at")
-    database.pass_time(LATE_S)
-    assert coordinator.tick().sent == 1
+    for text in ("a", "b", "c"):
+        database.enqueue(job, [text])
+        assert coordinator.tick().sent == 1
+        database.pass_time(LATE_S / 2)
+    assert len(waiting(redis)) == 3
+    take(redis)
+    for _ in range(3):
+        database.pass_time(LATE_S / 2)
+        coordinator.tick()
+    names = waiting(redis)
+    assert [item.text for name in names for item in database.lease(name)] == ["b", "c", "a"]
 
 
 def test_a_class_of_jobs_waits_for_its_own_messages_alone(

@@ -43,9 +43,10 @@ def worker(concurrency: int) -> None:
     app = create_app(config)
     shutdown.prepare()
     watchdog.prepare(app)
-    app.worker_main(
-        ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
-    )
+    # Without messages between workers, which nothing here reads: when Redis ends the connection on
+    # which they come, kombu connects anew and waits on it, and takes no batch ever again.
+    quiet = ["--without-heartbeat", "--without-gossip", "--without-mingle"]
+    app.worker_main(["worker", "--loglevel=INFO", f"--concurrency={processes}", *quiet])
 
 
 @click.command()
