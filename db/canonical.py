@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from sqlalchemy import Connection, TextClause, or_, select, text, update
+from sqlalchemy import Connection, false, or_, select, update
 
+from ruie.db.bulk import bulk_insert
 from ruie.db.models import canonical
-from ruie.db.sql import changed, pieces
+from ruie.db.sql import changed
 from ruie.db.types import storable
 from ruie.names import LONGEST, name_key
-
-NAMES_PER_STATEMENT = 16
-"""The names of a usual result are one round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +24,8 @@ class Name:
     mapped: bool
 
 
-@cache
-def _insert(rows: int) -> TextClause:
-    # As text, since SQLAlchemy compiles a VALUES list of many rows each time it is executed.
-    # An existing name is left as it is, without a lock on it.
-    values = ", ".join(f"(:key_{i}, :seen_{i}, :name_{i}, false)" for i in range(rows))
-    return text(
-        f"INSERT INTO canonical (key, seen, name, mapped) VALUES {values} ON CONFLICT DO NOTHING"
-    )
+# An existing name is left as it is, without a lock on it.
+_ADD = bulk_insert(canonical, ("key", "seen", "name"), {"mapped": false()}, skip=True)
 
 
 def add_names(conn: Connection, spellings: Iterable[str]) -> None:
@@ -43,12 +34,9 @@ def add_names(conn: Connection, spellings: Iterable[str]) -> None:
     for spelling in spellings:
         spelling = storable(spelling)
         seen.setdefault(name_key(spelling), _shown(spelling))
-    # In one order everywhere, so that two that add the same names wait, but never deadlock.
-    for part in pieces(sorted(seen.items()), NAMES_PER_STATEMENT):
-        values: dict[str, str] = {}
-        for i, (key, spelling) in enumerate(part):
-            values |= {f"key_{i}": key, f"seen_{i}": spelling, f"name_{i}": spelling}
-        conn.execute(_insert(len(part)), values)
+    if seen:
+        # In one order everywhere, so that two that add the same names wait, but never deadlock.
+        _ADD.run(conn, [(key, shown, shown) for key, shown in sorted(seen.items())])
 
 
 def _shown(spelling: str) -> str:

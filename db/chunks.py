@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from ruie.chunking import Range, context_of
+from ruie.db.bulk import Bulk
 from ruie.db.models import chunks, origins
 from ruie.db.sql import pieces
 
@@ -19,17 +21,31 @@ def whole(text: str) -> list[Range]:
     return [(0, len(text))]
 
 
-_OTHERS = select(chunks.c.char_start, chunks.c.char_end).where(
-    chunks.c.document_id == bindparam("document"),
-    chunks.c.char_start < bindparam("end"),
-    chunks.c.char_end > bindparam("start"),
+def _others(number: Any, document: Any, start: Any, end: Any) -> Select[Any]:
+    return select(number, chunks.c.char_start, chunks.c.char_end).where(
+        chunks.c.document_id == document, chunks.c.char_start < end, chunks.c.char_end > start
+    )
+
+
+_COLUMNS = {"number": Integer(), "document": chunks.c.document_id.type,
+            "chunk_start": Integer(), "chunk_end": Integer()}  # fmt: skip  # of one table
+_OTHERS = Bulk(
+    _COLUMNS,
+    lambda given: _others(*given.values()),
+    _others(*(bindparam(name, type_=type_) for name, type_ in _COLUMNS.items())),
 )
 
 
-def other_chunks(conn: Connection, document_id: int, chunk: Range) -> list[Range]:
-    """The ranges of a document's other chunks that overlap this one."""
-    values = {"document": document_id, "start": chunk[0], "end": chunk[1]}
-    return [(s, e) for s, e in conn.execute(_OTHERS, values) if (s, e) != chunk]
+def other_chunks(conn: Connection, places: Sequence[tuple[int, Range]]) -> list[list[Range]]:
+    """For each place, a document (its id) with one of its chunks, the ranges of the document's
+    other chunks that overlap it."""
+    others: list[list[Range]] = [[] for _ in places]
+    rows = [(number, document, *chunk) for number, (document, chunk) in enumerate(places)]
+    for row in _OTHERS.read(conn, rows):
+        number, start, end = tuple(row)
+        if (start, end) != places[number][1]:
+            others[number].append((start, end))
+    return others
 
 
 def contexts(conn: Connection, job_id: str, documents: Sequence[int], key: str) -> dict[int, str]:

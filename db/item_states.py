@@ -38,12 +38,15 @@ NOT_LEASED: dict[str, Any] = {
 }
 """The columns of an item that no worker holds: nothing is reserved for its call either."""
 
-HELD = and_(
-    work_items.c.id == bindparam("item"),
-    work_items.c.fence == bindparam("token"),
-    work_items.c.state == LEASED,
-)
-"""The lease is still ours: this condition is the fence."""
+
+def held(item: Any, token: Any) -> ColumnElement[bool]:
+    """The lease of an item is still ours: this condition is the fence."""
+    return and_(work_items.c.id == item, work_items.c.fence == token, work_items.c.state == LEASED)
+
+
+LEASES = {"item": work_items.c.id.type, "token": work_items.c.fence.type}
+"""The columns of `held`, where there are several (db/bulk.py)."""
+HELD = held(*(bindparam(name, type_=type_) for name, type_ in LEASES.items()))
 
 
 def any_done(conn: Connection, job_id: str) -> bool:

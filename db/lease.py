@@ -6,7 +6,7 @@ lease exists, it changes nothing, and its result says so. All times are the data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,9 +23,22 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.types import TypeEngine
 
 from ruie.db.attempts import error_columns
-from ruie.db.item_states import HELD, LEASED, NOT_LEASED, NOT_SENT, PENDING, QUARANTINED, RETRY
+from ruie.db.bulk import Bulk
+from ruie.db.item_states import (
+    HELD,
+    LEASED,
+    LEASES,
+    NOT_LEASED,
+    NOT_SENT,
+    PENDING,
+    QUARANTINED,
+    RETRY,
+    held,
+)
 from ruie.db.leased_item import NO_OVERRIDES, LeasedItem, Overrides, read_leased
 from ruie.db.models import attempts, extractions, jobs, quarantine, work_items
 from ruie.db.sql import changed
@@ -91,23 +104,28 @@ def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: floa
     return {item.id for item in items if (item.id, item.fence) in held}
 
 
-def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0) -> int:
+def release(conn: Connection, items: Sequence[LeasedItem], delay_s: float = 0.0) -> set[int]:
     """Return items as if they had not been leased, to be sent again after `delay_s` seconds.
-    Returns how many were still held."""
-    statement = _DEFER if delay_s > 0 else _RELEASE
-    more = {"delay": delay_s} if delay_s > 0 else {}
-    return sum(
-        changed(conn, statement, {"item": item.id, "token": item.fence, **more}) for item in items
-    )
+    Returns the ids of those that were still held."""
+    if delay_s > 0:
+        rows = _DEFER.read(conn, [(item.id, item.fence, delay_s) for item in items])
+    else:
+        rows = _RELEASE.read(conn, [(item.id, item.fence) for item in items])
+    return {row.id for row in rows}
 
 
-_RETURNED = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **NOT_LEASED}
-_RELEASE = update(work_items).where(HELD).values(state=PENDING, **_RETURNED)
-_DEFER = (
-    update(work_items)
-    .where(HELD)
-    .values(state=RETRY, not_before=utcnow(bindparam("delay", type_=Double())), **_RETURNED)
-)
+def _released(item: Any, token: Any, delay: Any = None) -> ReturningUpdate[Any]:
+    waits = {"state": PENDING} if delay is None else {"state": RETRY, "not_before": utcnow(delay)}
+    values = {"attempts": work_items.c.attempts - 1, "updated_at": utcnow(), **NOT_LEASED, **waits}
+    return update(work_items).where(held(item, token)).values(values).returning(work_items.c.id)
+
+
+def _bulk(columns: Mapping[str, TypeEngine[Any]]) -> Bulk:
+    one = (bindparam(name, type_=type_) for name, type_ in columns.items())
+    return Bulk(columns, lambda given: _released(*given.values()), _released(*one))
+
+
+_RELEASE, _DEFER = _bulk(LEASES), _bulk({**LEASES, "delay": Double()})
 
 
 def defer_batch(conn: Connection, batch_id: str, delay_s: float) -> None:

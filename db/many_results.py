@@ -1,5 +1,4 @@
-"""Saving many results in one transaction: the same as `ruie.db.results.save_result` for each, in a
-few statements for all of them."""
+"""Saving results, any number in one transaction, in a few statements and round trips for all."""
 
 from __future__ import annotations
 
@@ -9,33 +8,36 @@ from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select
 
+from ruie.db import spend
+from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
+from ruie.db.bulk import bulk_insert, pipelined
 from ruie.db.canonical import add_names
 from ruie.db.item_states import LEASED
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import extractions, work_items
-from ruie.db.record_rows import add_argument_items, names_in, write_all_records
-from ruie.db.results import FINISH, NewExtraction, Roles, extraction_row, save_result
-from ruie.db.sql import insert_new_by_dialect
+from ruie.db.record_rows import chunks_around, names_in, write_all_records
+from ruie.db.results import CALL_COLUMNS, FINISH, NewExtraction, extraction_row, save_result
 from ruie.db.types import utcnow
 from ruie.records import Item
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """As the arguments of `save_result`."""
+    """As the arguments of `save_result`. refunds: what is left of what was reserved for the call,
+    by account."""
 
     item: LeasedItem
     extraction: NewExtraction
     items: Sequence[Item]
+    roles: Roles | None = None
+    refunds: Sequence[spend.Refund] = ()
 
     @property
     def _key(self) -> tuple[int, int | None, str]:
         return self.item.chunk_id, self.item.event_id, self.extraction.key
 
 
-def save_results(
-    conn: Connection, results: Sequence[Result], roles: Roles | None = None
-) -> set[int]:
+def save_results(conn: Connection, results: Sequence[Result]) -> set[int]:
     """Store the results and finish their items; returns the ids of those whose lease still held.
 
     What two of these write is locked in the same order, so that they may wait for each other, but
@@ -46,17 +48,22 @@ def save_results(
     held = [result for result in results if fences.get(result.item.id) == result.item.fence]
     added = _add(conn, held)
     new = [(r, added[r._key]) for r in held if r._key in added]
-    write_all_records(conn, [(r.item, extraction, r.items) for r, extraction in new])
-    for result, extraction in sorted(new, key=lambda each: each[0].item.document_id):
-        add_argument_items(conn, result.item, extraction, roles)
-    if new:
-        conn.execute(FINISH, [{"item": r.item.id, "extraction": e} for r, e in new])
-    add_names(conn, chain.from_iterable(names_in(r.item.task, r.items) for r, _ in new))
+    others = chunks_around(conn, [(r.item, r.items) for r, _ in new])
+    answered = [Answered(r.item, extraction, r.roles) for r, extraction in new]
+    lock_documents(conn, answered)
+    with pipelined(conn):
+        write_all_records(conn, [(r.item, extraction, r.items) for r, extraction in new], others)
+        add_argument_items(conn, answered)
+        if new:
+            FINISH.run(conn, [(r.item.id, extraction) for r, extraction in new])
+        add_names(conn, chain.from_iterable(names_in(r.item.task, r.items) for r, _ in new))
+        spend.refund(conn, chain.from_iterable(r.refunds for r, _ in new))
     saved = {result.item.id for result, _ in new}
     for result in held:  # answered meanwhile, or asked twice here
         if result.item.id not in saved and save_result(
-            conn, result.item, result.extraction, result.items, roles
+            conn, result.item, result.extraction, result.items, result.roles
         ):
+            spend.refund(conn, result.refunds)
             saved.add(result.item.id)
     return saved
 
@@ -68,10 +75,8 @@ def _add(conn: Connection, held: Sequence[Result]) -> dict[tuple[int, int | None
     values = [extraction_row(rows[key].item, rows[key].extraction) for key in listed]
     if not values:
         return {}
-    statement = _ADD[conn.dialect.name]
-    return {
-        (row.chunk_id, row.event_id, row.key): row.id for row in conn.execute(statement, values)
-    }
+    added = _ADD.run(conn, [[row[name] for name in CALL_COLUMNS] for row in values])
+    return {(row.chunk_id, row.event_id, row.key): row.id for row in added}
 
 
 _HOLD = (
@@ -80,9 +85,10 @@ _HOLD = (
     .order_by(work_items.c.id)
     .with_for_update()
 )
-_ADD = {
-    dialect: statement.values(created_at=utcnow()).returning(
-        extractions.c.id, extractions.c.chunk_id, extractions.c.event_id, extractions.c.key
-    )
-    for dialect, statement in insert_new_by_dialect(extractions).items()
-}
+_ADD = bulk_insert(
+    extractions,
+    CALL_COLUMNS,
+    {"created_at": utcnow()},
+    skip=True,
+    returning=("id", "chunk_id", "event_id", "key"),
+)

@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from ruie.db import spend
-from ruie.db.item_states import HELD, NOT_LEASED, SUBMITTED
+from ruie.db import reservations, spend
+from ruie.db.bulk import Bulk
+from ruie.db.item_states import LEASES, NOT_LEASED, SUBMITTED, held
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import provider_requests, work_items
 from ruie.db.request_states import ANSWERED, LATE, SENT, WAITING
-from ruie.db.sql import changed, pieces
+from ruie.db.sql import pieces
 from ruie.db.types import utcnow
 
 AT_A_TIME = 500
@@ -66,38 +68,43 @@ class Answered:
 
 def submit(
     conn: Connection, job_id: str, wanted: Sequence[NewRequest], day_cap_nusd: int | None
-) -> tuple[set[int], spend.Denied | None]:
+) -> tuple[set[int], reservations.Denied | None]:
     """Reserve for the requests, and store them, as far as the caps leave room. Returns the ids of
     the items that are submitted by it, and why others were denied. An item whose lease was lost is
     left out."""
     priced = [(each.item, each.most_nusd) for each in wanted if each.most_nusd is not None]
-    reserved, denied = spend.reserve(conn, job_id, priced, day_cap_nusd) if priced else ({}, None)
-    submitted = set()
-    for each in wanted:
-        reservation = reserved.get(each.item.id)
-        if each.most_nusd is not None and reservation is None:
-            continue
-        if not changed(conn, _SUBMIT, {"item": each.item.id, "token": each.item.fence}):
-            continue
-        body = json.dumps(each.body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        conn.execute(
-            insert(provider_requests).values(
-                work_item_id=each.item.id,
-                job_id=job_id,
-                fence=each.item.fence,
-                key=each.key,
-                endpoint=each.endpoint,
-                model=each.model,
-                body=zlib.compress(body),
-                question=packed(each.question),
-                size=len(body),
-                prompt_tokens=each.prompt_tokens,
-                reserved_nusd=reservation.nusd if reservation else None,
-                reserved_on=reservation.day if reservation else None,
-            )
-        )
-        submitted.add(each.item.id)
+    reserved, denied = (
+        reservations.reserve(conn, job_id, priced, day_cap_nusd) if priced else ({}, None)
+    )
+    affordable = [each for each in wanted if each.most_nusd is None or each.item.id in reserved]
+    leases = [(each.item.id, each.item.fence) for each in affordable]
+    submitted = {row.id for row in _SUBMIT.read(conn, leases)}
+    rows = [
+        _row(job_id, each, reserved.get(each.item.id))
+        for each in affordable
+        if each.item.id in submitted
+    ]
+    if rows:
+        conn.execute(insert(provider_requests), rows)
     return submitted, denied
+
+
+def _row(job_id: str, wanted: NewRequest, reservation: spend.Reservation | None) -> dict[str, Any]:
+    body = json.dumps(wanted.body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return {
+        "work_item_id": wanted.item.id,
+        "job_id": job_id,
+        "fence": wanted.item.fence,
+        "key": wanted.key,
+        "endpoint": wanted.endpoint,
+        "model": wanted.model,
+        "body": zlib.compress(body),
+        "question": packed(wanted.question),
+        "size": len(body),
+        "prompt_tokens": wanted.prompt_tokens,
+        "reserved_nusd": reservation.nusd if reservation else None,
+        "reserved_on": reservation.day if reservation else None,
+    }
 
 
 def bodies(conn: Connection, batch_id: int) -> Iterator[tuple[int, int, bytes]]:
@@ -187,15 +194,20 @@ def _answered(row: Any) -> Answered:
     )
 
 
-_SUBMIT = (
-    update(work_items)
-    .where(HELD)
-    .values(
+def _submit(item: Any, token: Any) -> ReturningUpdate[Any]:
+    submit = update(work_items).where(held(item, token))
+    return submit.values(
         state=SUBMITTED,
         attempts=work_items.c.attempts - 1,  # counted when its answer is read
         updated_at=utcnow(),
         **NOT_LEASED,
-    )
+    ).returning(work_items.c.id)
+
+
+_SUBMIT = Bulk(
+    LEASES,
+    lambda given: _submit(*given.values()),
+    _submit(*(bindparam(name, type_=type_) for name, type_ in LEASES.items())),
 )
 _BODIES = (
     select(provider_requests.c.id, provider_requests.c.work_item_id, provider_requests.c.body)

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Table,
-    TextClause,
-    and_,
-    bindparam,
-    exists,
-    literal_column,
-    not_,
     select,
-    text,
 )
 
 from ruie.chunking import Range
+from ruie.db.bulk import bulk_insert
 from ruie.db.canonical import add_names
 from ruie.db.chunks import other_chunks
 from ruie.db.leased_item import LeasedItem, chunk_span
 from ruie.db.models import (
-    documents,
     entities,
     event_arguments,
     events,
-    extractions,
     relations,
-    work_items,
 )
-from ruie.db.sql import insert_new_by_dialect, pieces
 from ruie.db.types import storable
 from ruie.names import name_key
 from ruie.records import Grounding, Item, Span, Task
@@ -77,42 +66,43 @@ _COLUMNS = {
 }
 """The columns of each task's rows, in the order of `_row`."""
 
-ROWS_PER_STATEMENT = 16
-"""The records of a usual document cost one round trip, not one each."""
-
-
-@cache
-def _insert(task: Task, rows: int) -> TextClause:
-    # As text, since SQLAlchemy compiles a VALUES list of many rows each time it is executed.
-    names = _COLUMNS[task]
-    values = (", ".join(f":{name}_{row}" for name in names) for row in range(rows))
-    listed = ", ".join(f"({row})" for row in values)
-    return text(f"INSERT INTO {TABLES[task].name} ({', '.join(names)}) VALUES {listed}")
+_INSERT = {task: bulk_insert(TABLES[task], _COLUMNS[task]) for task in Task}
 
 
 def write_records(
     conn: Connection, item: LeasedItem, extraction_id: int, items: Sequence[Item]
 ) -> None:
     """Insert the records of a new extraction, each once, with offsets in the document."""
-    write_all_records(conn, [(item, extraction_id, items)])
+    others = chunks_around(conn, [(item, items)])
+    write_all_records(conn, [(item, extraction_id, items)], others)
     add_names(conn, names_in(item.task, items))
 
 
 def write_all_records(
-    conn: Connection, results: Sequence[tuple[LeasedItem, int, Sequence[Item]]]
+    conn: Connection,
+    results: Sequence[tuple[LeasedItem, int, Sequence[Item]]],
+    others: Mapping[int, Sequence[Range]],
 ) -> None:
-    """Insert the records of new extractions (their ids), without their names."""
+    """Insert the records of new extractions (their ids), without their names. others: of
+    `chunks_around`."""
     rows: dict[Task, list[tuple[Any, ...]]] = {}
     for item, extraction_id, items in results:
         owner = item.document_id if item.event_id is None else item.event_id
-        others: list[Range] = []
-        if item.part and items and item.task is not Task.EAE:
-            here = (item.chunk_start, item.chunk_start + len(item.text))
-            others = other_chunks(conn, item.document_id, here)
         source = RecordSource(item.task, extraction_id, owner, item.chunk_start)
-        rows.setdefault(item.task, []).extend(_rows(source, items, others))
+        rows.setdefault(item.task, []).extend(_rows(source, items, others.get(item.id, ())))
     for task, listed in rows.items():
         _insert_rows(conn, task, listed)
+
+
+def chunks_around(
+    conn: Connection, results: Iterable[tuple[LeasedItem, Sequence[Item]]]
+) -> dict[int, list[Range]]:
+    """By work item the chunks that may have records of its own too."""
+    parts = [item for item, items in results if item.part and items and item.task is not Task.EAE]
+    places = [
+        (item.document_id, (item.chunk_start, item.chunk_start + len(item.text))) for item in parts
+    ]
+    return dict(zip((item.id for item in parts), other_chunks(conn, places), strict=True))
 
 
 def names_in(task: Task, items: Sequence[Item]) -> Iterator[str]:
@@ -149,14 +139,8 @@ def _rows(
 
 
 def _insert_rows(conn: Connection, task: Task, rows: Sequence[tuple[Any, ...]]) -> None:
-    names = _COLUMNS[task]
-    for part in pieces(rows, ROWS_PER_STATEMENT):
-        values = {
-            f"{name}_{index}": value
-            for index, row in enumerate(part)
-            for name, value in zip(names, row, strict=True)
-        }
-        conn.execute(_insert(task, len(part)), values)
+    if rows:
+        _INSERT[task].run(conn, rows)
 
 
 def _identity(item: Item) -> Hashable:
@@ -210,72 +194,3 @@ def read_items(conn: Connection, task: Task, extraction_id: int, chunk_start: in
         )
         items.append(Item(row[label], spans))
     return items
-
-
-_equal = events.alias("equal")
-_other_item = work_items.alias("other_item")
-# The job has an item for the arguments of an equal event of another chunk.
-_HAS_EQUAL = and_(
-    events.c.shared,
-    exists().where(
-        _equal.c.document_id == events.c.document_id,
-        _equal.c.trigger_start == events.c.trigger_start,
-        _equal.c.trigger_end == events.c.trigger_end,
-        _equal.c.type == events.c.type,
-        _equal.c.shared,
-        _equal.c.id != events.c.id,
-        _other_item.c.event_id == _equal.c.id,
-        _other_item.c.event_id.is_not(None),
-        _other_item.c.job_id == bindparam("job", type_=work_items.c.job_id.type),
-        _other_item.c.chunk_id == extractions.c.chunk_id,
-        extractions.c.id == _equal.c.extraction_id,
-        _other_item.c.task == literal_column("'EAE'"),
-    ),
-)
-# Of two workers that store the same event at once, the second waits, and sees the first one's.
-_LOCK = (
-    select(documents.c.id)
-    .where(documents.c.id == bindparam("document"))
-    .with_for_update(key_share=True)
-)
-_ADD_ARGUMENT_ITEMS = {
-    dialect: statement.from_select(
-        ["job_id", "chunk_id", "task", "event_id"],
-        select(
-            bindparam("job", type_=work_items.c.job_id.type),
-            bindparam("chunk", type_=work_items.c.chunk_id.type),
-            literal_column("'EAE'"),
-            events.c.id,
-        )
-        .where(
-            events.c.extraction_id == bindparam("extraction"),
-            events.c.type.in_(bindparam("types", expanding=True)),
-            not_(_HAS_EQUAL),
-        )
-        .order_by(events.c.id),
-    )
-    for dialect, statement in insert_new_by_dialect(work_items).items()
-}
-
-
-def add_argument_items(
-    conn: Connection,
-    item: LeasedItem,
-    extraction_id: int,
-    roles: Mapping[str, Sequence[str]] | None,
-) -> None:
-    """For ED: add an EAE item of this job for each event whose type has roles, unless there is one,
-    or one for an equal event of another chunk."""
-    types = [name for name, names in (roles or {}).items() if names]
-    if item.task is Task.ED and types:
-        if item.part:
-            conn.execute(_LOCK, {"document": item.document_id})
-        conn.execute(
-            _ADD_ARGUMENT_ITEMS[conn.dialect.name],
-            {
-                "job": item.job_id,
-                "chunk": item.chunk_id,
-                "extraction": extraction_id,
-                "types": types,
-            },
-        )

@@ -10,14 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, cast, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    case,
+    cast,
+    select,
+    update,
+)
 
+from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_documents
 from ruie.db.attempts import record_attempt
+from ruie.db.bulk import Bulk
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
 from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import extractions, work_items
-from ruie.db.record_rows import add_argument_items, read_items, write_records
+from ruie.db.record_rows import read_items, write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
 from ruie.db.usage_columns import read_columns, usage_columns
@@ -25,9 +37,6 @@ from ruie.errors import RuieError
 from ruie.modes import Mode
 from ruie.records import Item, Reject
 from ruie.usage import Usage
-
-Roles = Mapping[str, Sequence[str]]
-"""The schema's event types, each with its roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +73,35 @@ class NewExtraction:
 
 _HOLD = select(work_items.c.id).where(HELD).with_for_update()
 _REVIEWED = work_items.c.review_id.is_not(None)
-_GIVEN = bindparam("extraction", type_=work_items.c.extraction_id.type)
-FINISH = (
-    update(work_items)
-    .where(work_items.c.id == bindparam("item"))
-    .values(
-        state=DONE,
-        # where a review is in force, its records stay in the place of the model's
-        extraction_id=case((_REVIEWED, work_items.c.extraction_id), else_=_GIVEN),
-        model_extraction_id=case((_REVIEWED, _GIVEN)),
-        updated_at=utcnow(),
-        error_class=None,
-        error=None,
-        **NOT_LEASED,
+
+
+def _finish(item: Any, extraction: Any) -> Update:
+    return (
+        update(work_items)
+        .where(work_items.c.id == item)
+        .values(
+            state=DONE,
+            # where a review is in force, its records stay in the place of the model's
+            extraction_id=case((_REVIEWED, work_items.c.extraction_id), else_=extraction),
+            model_extraction_id=case((_REVIEWED, extraction)),
+            updated_at=utcnow(),
+            error_class=None,
+            error=None,
+            **NOT_LEASED,
+        )
     )
+
+
+_GIVEN = {"item": work_items.c.id.type, "extraction": work_items.c.extraction_id.type}
+FINISH = Bulk(
+    _GIVEN,
+    lambda given: _finish(given["item"], given["extraction"]),
+    _finish(*(bindparam(name, type_=type_) for name, type_ in _GIVEN.items())),
 )
+"""Items (ids) are done, each with its extraction."""
 _VALUES = [c for c in extractions.c if c.name not in ("id", "source", "review_id")]
+CALL_COLUMNS = [column.name for column in _VALUES if column.name != "created_at"]
+"""Those of `extraction_row`."""
 
 
 def _fenced_values(dialect: str) -> Select[Any]:
@@ -193,8 +215,10 @@ def link_result(
     events. False: the lease was lost."""
     if not _held(conn, item):
         return False
-    add_argument_items(conn, item, extraction_id, roles)
-    conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
+    answered = [Answered(item, extraction_id, roles)]
+    lock_documents(conn, answered)
+    add_argument_items(conn, answered)
+    FINISH.run(conn, [(item.id, extraction_id)])
     return True
 
 
@@ -249,8 +273,10 @@ def _store(
         extraction_id = same.scalar_one()
         if values["reused_from"] is None:
             _record_duplicate(conn, item, values)
-    add_argument_items(conn, item, extraction_id, roles)
-    conn.execute(FINISH, {"item": item.id, "extraction": extraction_id})
+    answered = [Answered(item, extraction_id, roles)]
+    lock_documents(conn, answered)
+    add_argument_items(conn, answered)
+    FINISH.run(conn, [(item.id, extraction_id)])
     return True
 
 

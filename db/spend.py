@@ -1,34 +1,32 @@
 """Spending within caps: reserved before a call, settled after it.
 
 Every job has an account and every day (UTC, by the database's clock) has one. A reservation is the
-most a call can cost; it raises both accounts under their lock, or is denied. When the call has
-ended, the unused part is written as a refund, which the next reservation applies. So saving a
-result waits for no row that all workers write, and a crash at any moment leaves the accounts too
-high, never too low. Amounts are whole billionths of a US dollar (nusd).
+most a call can cost; it raises both accounts under their lock, or is denied (db/reservations.py).
+When the call has ended, the unused part is written as a refund, which is applied when a reservation
+needs it, or else by the coordinator. So saving a result waits for no row that all workers write,
+and a crash at any moment leaves the accounts too high, never too low. Amounts are whole billionths
+of a US dollar (nusd).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     bindparam,
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
-from ruie.db.item_states import HELD, LEASED
-from ruie.db.leased_item import LeasedItem
-from ruie.db.models import jobs, provider_requests, spend_accounts, spend_refunds, work_items
-from ruie.db.sql import changed, insert_new
-from ruie.db.types import utcnow
+from ruie.db.models import jobs, spend_accounts, spend_refunds
+from ruie.db.sql import insert_new
+from ruie.db.types import utcday
 
 NUSD = 1_000_000_000
 """Billionths in a US dollar."""
@@ -47,81 +45,48 @@ class Reservation:
     day: str
 
 
-Cap = Literal["job_cap", "day_cap"]
+Refund = tuple[str, int]
+"""An account, and what it gets back, billionths of a US dollar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """A cap that left no room. `certain`: no call in flight can make room by a refund."""
-
-    by: Cap
-    cap_nusd: int
-    committed_nusd: int
-    certain: bool
+def unused(job_id: str, reservation: Reservation, cost_nusd: int) -> list[Refund]:
+    """What is left of a reservation when its call has ended."""
+    left = reservation.nusd - cost_nusd
+    return [(reservation.day, left), (job_id, left)] if left else []
 
 
-def reserve(
-    conn: Connection,
-    job_id: str,
-    wanted: Sequence[tuple[LeasedItem, int]],
-    day_cap_nusd: int | None = None,
-) -> tuple[dict[int, Reservation], Denied | None]:
-    """Reserve for as many of `wanted` (items with nusd), in order, as the caps leave room for.
-
-    Returns the reservations by item id, and why the rest was denied. Items whose lease was lost
-    meanwhile are left out.
-    """
-    day = today(conn)
-    cap = conn.execute(select(jobs.c.cap_nusd).where(jobs.c.id == job_id)).scalar_one()
-    committed = _apply_refunds(conn, [day, job_id])
-    caps: tuple[tuple[Cap, int | None, str], ...] = (
-        ("job_cap", cap, job_id),
-        ("day_cap", day_cap_nusd, day),
-    )
-    reservations: dict[int, Reservation] = {}
-    denied: Denied | None = None
-    total = 0
-    for item, nusd in wanted:
-        for by, most, account in caps:
-            if most is not None and committed[account] + total + nusd > most:
-                pending = reservations or _refund_possible(conn, account)
-                denied = Denied(by, most, committed[account] + total, not pending)
-                break
-        if denied:
-            break
-        held = {"item": item.id, "token": item.fence, "nusd": nusd, "day": day}
-        if changed(conn, _RESERVE, held):
-            reservations[item.id] = Reservation(nusd, day)
-            total += nusd
-    if total:
-        conn.execute(
-            update(spend_accounts)
-            .where(spend_accounts.c.account.in_([day, job_id]))
-            .values(committed_nusd=spend_accounts.c.committed_nusd + total)
-        )
-    return reservations, denied
+def refund(conn: Connection, refunds: Iterable[Refund]) -> None:
+    """In the transaction that ends or releases the items whose calls have ended, and only where
+    that transaction still held their leases."""
+    totals: dict[str, int] = {}
+    for account, nusd in refunds:
+        totals[account] = totals.get(account, 0) + nusd
+    if totals:
+        rows = [{"account": account, "nusd": nusd} for account, nusd in totals.items()]
+        conn.execute(insert(spend_refunds), rows)
 
 
 def settle(conn: Connection, job_id: str, reservation: Reservation, cost_nusd: int) -> None:
-    """Refund the rest of the reservation of a call that has ended. In the transaction that ends or
-    releases the item, and only where that transaction still held the lease."""
-    unused = reservation.nusd - cost_nusd
-    if unused:
-        conn.execute(
-            insert(spend_refunds),
-            [{"account": account, "nusd": unused} for account in (reservation.day, job_id)],
-        )
+    """Refund what is left of the reservation of a call that has ended."""
+    refund(conn, unused(job_id, reservation, cost_nusd))
 
 
 def charge(conn: Connection, job_id: str, nusd: int) -> None:
     """Add what was charged although nothing was reserved for it."""
     accounts = [today(conn), job_id]
-    _apply_refunds(conn, accounts)
-    conn.execute(
-        update(spend_accounts)
-        .where(spend_accounts.c.account.in_(accounts))
-        .values(committed_nusd=spend_accounts.c.committed_nusd + nusd)
-    )
+    apply_refunds(conn, accounts)
+    add(conn, accounts, nusd)
+
+
+def add(conn: Connection, accounts: Iterable[str], nusd: int) -> None:
+    """Raise accounts, which are locked."""
+    rows = [{"at": account, "total": nusd} for account in sorted(accounts)]
+    conn.execute(_ADD, rows)
+
+
+def accounts_with_refunds(conn: Connection) -> list[str]:
+    """Accounts for which refunds are written that are not yet applied."""
+    return list(conn.scalars(select(spend_refunds.c.account).distinct()))
 
 
 def committed_nusd(conn: Connection, account: str) -> int:
@@ -159,20 +124,19 @@ _RESUME = 0.98
 
 def today(conn: Connection) -> str:
     """The date in UTC, by the database's clock."""
-    return conn.execute(select(utcnow())).scalar_one().strftime("%Y-%m-%d")
+    return str(conn.execute(select(utcday())).scalar_one())
 
 
-_RESERVE = (
-    update(work_items)
-    .where(HELD)
-    .values(reserved_nusd=bindparam("nusd"), reserved_on=bindparam("day"))
+_ADD = (
+    update(spend_accounts)
+    .where(spend_accounts.c.account == bindparam("at"))
+    .values(committed_nusd=spend_accounts.c.committed_nusd + bindparam("total", type_=BigInteger))
 )
 
 
-def _apply_refunds(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
+def apply_refunds(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
     """Lock the accounts and apply their refunds; returns what is committed by account."""
-    # In one order everywhere, so that two that reserve for the same accounts never deadlock.
-    listed = sorted(accounts)
+    listed = sorted(accounts)  # the order of `_take`
     conn.execute(
         insert_new(conn, spend_accounts), [{"account": a, "committed_nusd": 0} for a in listed]
     )
@@ -198,33 +162,3 @@ def _apply_refunds(conn: Connection, accounts: Sequence[str]) -> dict[str, int]:
             .values(committed_nusd=committed[account])
         )
     return committed
-
-
-def _refund_possible(conn: Connection, account: str) -> bool:
-    """Whether a call in flight may still be refunded, or a refund waits to be applied."""
-    in_flight = select(work_items.c.id).where(
-        work_items.c.state == LEASED,
-        work_items.c.reserved_nusd.is_not(None),
-        or_(work_items.c.job_id == account, work_items.c.reserved_on == account),
-    )
-    in_batches = select(provider_requests.c.id).where(
-        provider_requests.c.reserved_nusd.is_not(None),
-        or_(provider_requests.c.job_id == account, provider_requests.c.reserved_on == account),
-    )
-    refunds = select(spend_refunds.c.id).where(spend_refunds.c.account == account)
-    possible = (in_flight, in_batches, refunds)
-    return any(conn.execute(query.limit(1)).first() is not None for query in possible)
-
-
-__all__ = [
-    "NUSD",
-    "Denied",
-    "Reservation",
-    "charge",
-    "committed_nusd",
-    "reserve",
-    "resume_within_caps",
-    "settle",
-    "to_nusd",
-    "today",
-]

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Integer,
     Numeric,
+    String,
     Text,
     literal,
 )
@@ -147,6 +148,23 @@ def _postgresql_now(element: utcnow, compiler: SQLCompiler, **kw: Any) -> str:
     if not offset:
         return "statement_timestamp()"
     return f"(statement_timestamp() + make_interval(secs => CAST({offset} AS double precision)))"
+
+
+class utcday(FunctionElement[str]):
+    """The date in UTC, `2026-01-31`, by the database's clock."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(utcday, "postgresql")
+def _postgresql_day(element: utcday, compiler: SQLCompiler, **kw: Any) -> str:
+    return "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+@compiles(utcday, "sqlite")
+def _sqlite_day(element: utcday, compiler: SQLCompiler, **kw: Any) -> str:
+    return "strftime('%Y-%m-%d', 'now')"
 
 
 @compiles(utcnow, "sqlite")

@@ -1,6 +1,6 @@
 """What the leading coordinator does beside dispatching: it indexes documents for search, counts
-what is new into the totals, says how many worker processes could be fed, and forgets processes that
-are gone.
+what is new into the totals, says how many worker processes could be fed, applies refunds, and
+forgets processes that are gone.
 
 Each of these has times of its own, and one that the database refuses delays no other.
 """
@@ -17,7 +17,7 @@ from redis import Redis
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import processes, search_index
+from ruie.db import processes, search_index, spend
 from ruie.db.fold import Folding
 from ruie.db.outage import error_text, is_away
 from ruie.settings import Settings
@@ -34,6 +34,7 @@ COUNT_EVERY_S = 2.0
 COUNT_S = 0.1
 """Seconds spent on counting what is new into the totals, and how often."""
 ADVISE_EVERY_S = 2.0
+REFUND_EVERY_S = 10.0
 SWEEP_EVERY_S = 60.0
 AGAIN_S = 60.0
 """Until the next try of what the database refused."""
@@ -79,10 +80,16 @@ class Upkeep:
             with leading() as conn:
                 processes.sweep(conn)
 
+        def refund() -> None:
+            with leading() as conn:
+                if accounts := spend.accounts_with_refunds(conn):
+                    spend.apply_refunds(conn, accounts)
+
         self._chores = (
             Chore(INDEX_EVERY_S, index, "documents cannot be indexed for search"),
             Chore(COUNT_EVERY_S, count, "nothing can be counted into the totals"),
             Chore(ADVISE_EVERY_S, say, "how many workers could be fed cannot be said"),
+            Chore(REFUND_EVERY_S, refund, "refunds cannot be applied to their accounts"),
             Chore(SWEEP_EVERY_S, forget, "processes that are gone cannot be forgotten"),
         )
 

@@ -1,8 +1,8 @@
 """Processes on hosts of their own, and a network between them that stalls, is cut, refuses or
 forgets its connections, for each pair alone and for longer than a lease.
 
-Of a worker that loses PostgreSQL or the endpoint, the calls that are in flight then can be paid for
-twice, and none where anything else is lost."""
+Of a worker that loses PostgreSQL or the endpoint, the calls that are in flight then, or whose answers
+wait to be saved, can be paid for twice, and none where anything else is lost."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from support.scene import IN_FLIGHT, SETTINGS, Scene
 from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
 
+LOST = 2 * IN_FLIGHT
+"""Calls of one worker that can be paid for twice: those in flight, and as many whose answers wait to
+be saved."""
 LEASES_S = 8.0
 """Longer than a worker's lease (3 s) and a leader's (6 s)."""
 
@@ -83,7 +86,7 @@ def test_a_network_that_breaks_for_a_worker_and_the_leader(scene: Scene, hosts: 
     until_another_leads(scene, old)
     hosts.heal()
     scene.until_closed()
-    scene.audit(lost_calls=IN_FLIGHT)
+    scene.audit(lost_calls=LOST)
 
 
 @pytest.mark.scene("pairs cut off")
@@ -103,7 +106,7 @@ def test_a_pair_that_stalls_is_cut_and_refuses(
         hosts.heal()
     scene.until_closed()
     losing = 2 if command == "worker" and server != "redis" else 0
-    scene.audit(lost_calls=IN_FLIGHT * losing * len(breaks))
+    scene.audit(lost_calls=LOST * losing * len(breaks))
 
 
 @pytest.mark.scene("leader without PostgreSQL")
@@ -150,7 +153,7 @@ def test_servers_that_half_of_the_fleet_reaches(scene: Scene, hosts: Hosts) -> N
         cut_off(hosts.link(process, "postgresql"))
         cut_off(hosts.link(process, "redis"))
     scene.until_closed()
-    scene.audit(lost_calls=IN_FLIGHT)
+    scene.audit(lost_calls=LOST)
     hosts.heal()
     for process in rest:
         process.kill()
@@ -174,7 +177,7 @@ def test_connections_that_die_in_silence(scene: Scene, hosts: Hosts) -> None:
         hosts.link(process, "redis").vanish()
     hosts.heal()
     scene.until_closed()
-    scene.audit(lost_calls=IN_FLIGHT)
+    scene.audit(lost_calls=LOST)
     for process in rest:
         process.kill()
     scene.enqueue_more(40)
@@ -209,7 +212,7 @@ def test_a_host_whose_packets_are_lost(scene: Scene, hosts: Hosts, elsewhere: Na
     wait_until(lambda: "the database is unavailable" in worker.output())
     elsewhere.up()
     assert "silent for" not in worker.output(), "it was not the system that noticed"
-    scene.audit(lost_calls=IN_FLIGHT)
+    scene.audit(lost_calls=LOST)
     second.kill()
     scene.enqueue_more(40)
     scene.until_closed()

@@ -24,7 +24,9 @@ def results(
         Task.ED: [record(TEXT, "Movement", "fell"), record(TEXT, "Caused", "met")],
     }
     return [
-        many_results.Result(item, database.extraction(f"{item.task}:{item.text}"), found[item.task])
+        many_results.Result(
+            item, database.extraction(f"{item.task}:{item.text}"), found[item.task], ROLES
+        )
         for item in taken
     ]
 
@@ -34,7 +36,7 @@ def test_all_tasks_of_some_documents(database: JobDatabase, record: MakeRecord) 
     database.enqueue(job, {"a": TEXT, "b": f"{TEXT} "}, Task.NER, Task.RE, Task.ED)
     wanted = results(database, database.take(), record)
     with database.engine.begin() as conn:
-        saved = many_results.save_results(conn, wanted, ROLES)
+        saved = many_results.save_results(conn, wanted)
     assert saved == {result.item.id for result in wanted}
     counts = {name: database.one(f"SELECT COUNT(*) FROM {name}") for name in TABLES}
     assert counts == {
@@ -50,7 +52,7 @@ def test_whose_lease_was_lost_is_left_out(database: JobDatabase, record: MakeRec
     wanted = results(database, database.take(), record)
     with database.engine.begin() as conn:
         queue.release(conn, [wanted[0].item])
-        saved = many_results.save_results(conn, wanted, ROLES)
+        saved = many_results.save_results(conn, wanted)
     assert saved == {wanted[1].item.id}
     assert database.states(job) == ["pending", "done"]
     assert database.one("SELECT COUNT(*) FROM extractions") == 1
@@ -64,7 +66,7 @@ def test_what_was_answered_meanwhile_is_linked(database: JobDatabase, record: Ma
     (first,) = database.take(other)
     assert database.save(first, wanted[0].items, wanted[0].extraction.key)
     with database.engine.begin() as conn:
-        saved = many_results.save_results(conn, wanted, ROLES)
+        saved = many_results.save_results(conn, wanted)
     assert len(saved) == 2
     assert database.states(job) == ["done", "done"]
     assert database.one("SELECT COUNT(*) FROM extractions") == 2
@@ -86,12 +88,13 @@ def test_two_that_save_the_same_names_wait_for_each_other(
                 item,
                 database.extraction(item.text),
                 [record(item.text, "COMMODITY", word) for word in order],
+                ROLES,
             )
             for item in share
             for order in [TEXT.split()[:: -1 if backwards else 1]]
         ]
         with database.engine.begin() as conn:
-            return len(many_results.save_results(conn, wanted, ROLES))
+            return len(many_results.save_results(conn, wanted))
 
     with ThreadPoolExecutor(2) as threads:
         running = [

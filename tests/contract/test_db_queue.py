@@ -141,8 +141,8 @@ class TestLease:
         database.enqueue(database.job(), ["a"])
         (item,) = database.take()
         with database.engine.begin() as conn:
-            assert queue.release(conn, [item]) == 1
-            assert queue.release(conn, [item]) == 0
+            assert queue.release(conn, [item]) == {item.id}
+            assert not queue.release(conn, [item])
         (again,) = database.take()
         assert (again.attempts, again.fence) == (1, 2)
 

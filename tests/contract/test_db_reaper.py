@@ -25,7 +25,7 @@ class TestReap:
         with database.engine.begin() as conn:
             assert not queue.retry(conn, old, 0, TransientCallError("x"), counts=True)
             assert not queue.quarantine(conn, old, TransientCallError("x"))
-            assert queue.release(conn, [old]) == 0
+            assert not queue.release(conn, [old])
         assert not database.save(old)
         assert database.states(job) == ["leased"]
         assert database.one("SELECT COUNT(*) FROM extractions") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 from support.databases import Server
 from support.tcp_proxy import TcpProxy
+from support.waiting import wait_until
 
-from ruie.db.engine import CONNECT_S, SILENT_S, STATEMENT_S, database_url, open_engine
+from ruie.db.engine import database_url, open_engine
 from ruie.db.outage import is_away
+from ruie.db.postgresql import CONNECT_S, REST_S, SILENT_S, STATEMENT_S
 from ruie.db.time_limits import as_long_as_it_takes
 from ruie.errors import UnavailableError
 
@@ -107,8 +110,10 @@ def test_so_is_a_copy(engine: Engine, network: TcpProxy) -> None:
 def test_a_connection_that_died_in_the_pool_is_replaced(engine: Engine, network: TcpProxy) -> None:
     with engine.connect() as conn:
         impatient(conn)
+    rested_at = time.monotonic() + REST_S
     network.vanish()
     network.heal()
+    wait_until(lambda: time.monotonic() > rested_at)
     with engine.connect() as conn:
         assert conn.scalar(text("SELECT 1")) == 1
     assert network.traffic.connections == 2

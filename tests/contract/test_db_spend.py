@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.job_database import JobDatabase
 
-from ruie.db import job_states, jobs, queue, spend
+from ruie.db import job_states, jobs, queue, reservations, spend
 from ruie.errors import TransientCallError
 from ruie.records import Task
 from ruie.usage import Usage
@@ -21,9 +21,9 @@ def reserve(
     job: str,
     wanted: list[tuple[queue.LeasedItem, int]],
     day_cap: int | None = None,
-) -> tuple[dict[int, spend.Reservation], spend.Denied | None]:
+) -> tuple[dict[int, spend.Reservation], reservations.Denied | None]:
     with database.engine.begin() as conn:
-        return spend.reserve(conn, job, wanted, day_cap)
+        return reservations.reserve(conn, job, wanted, day_cap)
 
 
 def committed(database: JobDatabase, account: str) -> int:
@@ -50,7 +50,7 @@ def test_as_many_are_reserved_as_there_is_room_for(database: JobDatabase) -> Non
     items = database.take()
     held, denied = reserve(database, job, [(item, 300) for item in items])
     assert list(held) == [item.id for item in items[:3]]
-    assert denied == spend.Denied("job_cap", 1000, 900, certain=False)
+    assert denied == reservations.Denied("job_cap", 1000, 900, certain=False)
     assert committed(database, job) == committed(database, today(database)) == 900
 
 
@@ -71,7 +71,7 @@ def test_what_was_not_used_can_be_reserved_again(database: JobDatabase) -> None:
     assert committed(database, job) == 900
     held, denied = reserve(database, job, [(item, 400) for item in items[4:]])
     assert held == {}
-    assert denied == spend.Denied("job_cap", 1000, 900, certain=True)
+    assert denied == reservations.Denied("job_cap", 1000, 900, certain=True)
 
 
 def test_the_day_has_a_cap_for_all_jobs(database: JobDatabase) -> None:
@@ -175,7 +175,7 @@ def test_items_for_which_a_cap_left_no_room_come_back_later(database: JobDatabas
     database.enqueue(job, TEXTS[:2])
     items = database.take()
     with database.engine.begin() as conn:
-        assert queue.release(conn, items, 30.0) == 2
+        assert queue.release(conn, items, 30.0) == {item.id for item in items}
     assert database.take() == []
     database.pass_time(31)
     again = database.take()

@@ -96,8 +96,8 @@ class JobDatabase:
         extraction = self.extraction(key or f"{item.task}:{item.text}:{item.event_id}", **kw)
         with self.engine.begin() as conn:
             if self.saves_many:
-                result = many_results.Result(item, extraction, items)
-                return item.id in many_results.save_results(conn, [result], ROLES)
+                result = many_results.Result(item, extraction, items, ROLES)
+                return item.id in many_results.save_results(conn, [result])
             return results.save_result(conn, item, extraction, items, ROLES)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

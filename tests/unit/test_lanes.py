@@ -98,7 +98,7 @@ def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
         with one.slots() as slots:
             await slots.take(17)  # of one call in flight and those prepared ahead
             task = asyncio.ensure_future(ended.wait())
-            slots.hand_over(task)
+            task.add_done_callback(slots.hand_over().free)
         with one.slots() as slots:
             await slots.take(16)
             with pytest.raises(TimeoutError):

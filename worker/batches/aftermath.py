@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
 from ruie.db import item_states
-from ruie.errors import CallError, OutputError
+from ruie.errors import CallError, FatalCallError, OutputError, TransientCallError
+from ruie.questions import Question
 from ruie.worker.batches import settlement
-from ruie.worker.batches.batch_item import BatchItem
+from ruie.worker.batches.batch_item import BatchItem, State
 from ruie.worker.batches.lanes import Lane
 from ruie.worker.batches.retries import (
     AwaitEndpoint,
@@ -16,8 +18,12 @@ from ruie.worker.batches.retries import (
     PauseJob,
     Quarantine,
     RetryPolicy,
+    attempt_of,
+    decide,
 )
 from ruie.worker.batches.store import Store
+
+log = logging.getLogger("ruie.batch")
 
 
 class Aftermath:
@@ -40,6 +46,28 @@ class Aftermath:
     def answered(self) -> None:
         """A call was answered, and its answer could be used."""
         self._lane.fruitless.pop(self._job_id, None)
+
+    async def fail(self, item: BatchItem, question: Question, error: Exception) -> None:
+        """Decide what a failure of an item means, and carry that out."""
+        leased = item.leased
+        if not isinstance(error, CallError):
+            # An error of ours ends this item and not the batch: it is counted like any other.
+            log.error("%s of document %d", leased.task, leased.document_id, exc_info=error)
+            error = TransientCallError(
+                f"{type(error).__name__}: {error}", maybe_charged=item.state is State.SENT
+            )
+        if isinstance(error, FatalCallError):
+            error.others_answered = await self._store.read(
+                partial(item_states.any_done, job_id=self._job_id)
+            )
+        decision = decide(error, attempt_of(leased, question), self._policy)
+        log.info("%s of document %d: %s, %s", leased.task, leased.document_id, error.kind, decision)
+        fail = partial(
+            settlement.fail, item=item, question=question, error=error, decision=decision
+        )
+        await self._store.write(fail)
+        item.end("failed", error, type(decision).__name__)
+        await self.after(item, error, decision)
 
     async def after(self, item: BatchItem, error: CallError, decision: Decision) -> None:
         """A call failed, and the decision was carried out."""

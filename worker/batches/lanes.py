@@ -24,6 +24,9 @@ from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
 """Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""
+FEEDING = 2
+"""Batches whose questions are prepared at once: one waits for the database, which may be far away,
+while the other's are encoded."""
 KEPT_EXTRACTORS = 100
 """Extractors kept in a lane; they are cheap to make again."""
 
@@ -56,15 +59,17 @@ class Lane:
         self.default_model = default_model
         self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
         self._constraints: dict[str, str] = {}
-        self.feeding = asyncio.Lock()
-        """Held by the batch whose questions are being prepared; the next one waits."""
+        self.feeding = asyncio.Semaphore(FEEDING)
+        """Held by batches whose questions are being prepared; the next one waits."""
         # The next few are encoded while calls are in flight: a process never waits for its encoder
         # with no call in flight. Nor does it encode far ahead: the processes of a machine would
         # all do so at once, and then all wait for answers.
         self._slots = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
-        # A call is in flight until its result is saved. So a crash never costs more calls than
-        # this, also where the database is slower than the endpoint.
         self.in_flight = CountingSemaphore(llm.max_in_flight)
+        # A call gives up its place when its answer has a place among those that are being saved.
+        # So a crash never costs more than twice as many calls, also where the database is slower
+        # than the endpoint.
+        self.unsaved = asyncio.Semaphore(llm.max_in_flight)
         self.fruitless: dict[str, set[int]] = {}
         """For each job the items without a usable answer, since one had one."""
 
@@ -150,8 +155,21 @@ class CountingSemaphore(asyncio.Semaphore):
         super().release()
 
 
+class Slot:
+    """A slot of a lane that a task took over."""
+
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self._semaphore: asyncio.Semaphore | None = semaphore
+
+    def free(self, _task: object = None) -> None:
+        """Give it back; the second time changes nothing."""
+        if self._semaphore is not None:
+            self._semaphore.release()
+            self._semaphore = None
+
+
 class Slots:
-    """Slots of a lane, given back on leaving, except for those that tasks took over."""
+    """Slots of a lane, given back on leaving, except for those that were handed over."""
 
     def __init__(self, semaphore: asyncio.Semaphore) -> None:
         self._semaphore = semaphore
@@ -163,10 +181,10 @@ class Slots:
             await self._semaphore.acquire()
             self._taken += 1
 
-    def hand_over(self, task: asyncio.Task[Any]) -> None:
-        """One is given back when the task ends, however it ends, also if it never began."""
+    def hand_over(self) -> Slot:
+        """One that is given back by its new owner."""
         self._taken -= 1
-        task.add_done_callback(lambda _: self._semaphore.release())
+        return Slot(self._semaphore)
 
     def __enter__(self) -> Self:
         return self

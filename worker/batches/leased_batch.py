@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ruie.db import item_states, jobs, provider_requests, queue, spend
+from ruie.db import jobs, provider_requests, queue, reservations
 from ruie.db.sql import pieces
 from ruie.errors import (
-    CallError,
     EndpointAwayError,
-    FatalCallError,
-    TransientCallError,
 )
 from ruie.extractor import Extractor
 from ruie.llm import Call
@@ -24,21 +20,19 @@ from ruie.worker.batches import reuse, settlement, submission
 from ruie.worker.batches.aftermath import Aftermath
 from ruie.worker.batches.batch_item import BatchItem, PendingCall, State
 from ruie.worker.batches.demonstrations import Shown
-from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane
+from ruie.worker.batches.lanes import PREPARED_AT_A_TIME, Lane, Slot
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.lines import record_lines
 from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.reservations import covered, reserve
 from ruie.worker.batches.retries import (
     RetryPolicy,
-    attempt_of,
-    decide,
 )
+from ruie.worker.batches.saver import Saver
+from ruie.worker.batches.settlement import Saving
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
 from ruie.worker.tracing.spans import UNTRACED_BATCH, BatchSpan
-
-log = logging.getLogger("ruie.batch")
 
 Prepared = tuple[BatchItem, Question]
 
@@ -49,6 +43,7 @@ class LeasedBatch:
     def __init__(
         self,
         store: Store,
+        saver: Saver,
         lane: Lane,
         job: jobs.Job,
         leased: Sequence[queue.LeasedItem],
@@ -63,6 +58,7 @@ class LeasedBatch:
         self.job = job
         self.outcome = Outcome(leased=len(leased))
         self._store = store
+        self._saver = saver
         self._leases = leases
         self._lane = lane
         self._schema = Schema.from_body(job.schema_body)
@@ -168,7 +164,7 @@ class LeasedBatch:
 
     async def _start(
         self, group: asyncio.TaskGroup, items: Sequence[BatchItem]
-    ) -> spend.Denied | None:
+    ) -> reservations.Denied | None:
         """Start the items for which there is money; returns why others were denied it."""
         with self._lane.slots() as slots:
             await slots.take(len(items))
@@ -189,9 +185,10 @@ class LeasedBatch:
             affordable, denied = await self._reserve(prepared)
             for item, question in affordable:
                 if item.held:
-                    task = group.create_task(self._process(item, question))
+                    slot = slots.hand_over()
+                    task = group.create_task(self._process(item, question, slot))
+                    task.add_done_callback(slot.free)  # also if it never began
                     item.start(task)
-                    slots.hand_over(task)
         return denied
 
     async def _prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
@@ -210,7 +207,7 @@ class LeasedBatch:
 
     async def _reserve(
         self, prepared: list[Prepared]
-    ) -> tuple[list[Prepared], spend.Denied | None]:
+    ) -> tuple[list[Prepared], reservations.Denied | None]:
         """Reserve the most that each call can cost; returns those that may be made."""
         calls = [(item, self._lane.llm.limited(question.call)) for item, question in prepared]
         denied = await reserve(self._store, self.job.id, calls, self._day_cap)
@@ -224,33 +221,51 @@ class LeasedBatch:
             item.end("returned")
         self.outcome.returned += len(waiting)
 
-    async def _process(self, item: BatchItem, question: Question) -> None:
+    async def _process(self, item: BatchItem, question: Question, slot: Slot) -> None:
         identify(item_id=item.leased.id, document_id=item.leased.document_id)
         with item.span.working():
-            await self._call(item, question)
+            async with self._lane.in_flight:
+                answer = await self._ask(item, question)
+                if answer is not None:
+                    await self._lane.unsaved.acquire()
+            slot.free()
+            if answer is not None:
+                await self._record(item, question, answer)
 
-    async def _call(self, item: BatchItem, question: Question) -> None:
-        async with self._lane.in_flight:
-            try:
-                answer = await item.extractor.ask(question, partial(self._sending, item))
-                saved = await self._save(item, answer)
-            except _NotSentError:
-                return
-            except EndpointAwayError:
-                self.call_off()
-                return
-            except Exception as error:
-                if item.held:
-                    await self._fail(item, question, error)
-                else:
-                    item.end("lost")
-                return
-            if saved:
-                self._aftermath.answered()
-                self.outcome.saved += 1
-            elif item.held:
-                self.outcome.lost += 1
-            item.end("saved" if saved else "lost")
+    async def _ask(self, item: BatchItem, question: Question) -> Answer | None:
+        """None: there is no answer, and the item has ended or is given back later."""
+        try:
+            return await item.extractor.ask(question, partial(self._sending, item))
+        except _NotSentError:
+            pass
+        except EndpointAwayError:
+            self.call_off()
+        except Exception as error:
+            await self._fail(item, question, error)
+        return None
+
+    async def _record(self, item: BatchItem, question: Question, answer: Answer) -> None:
+        try:
+            with item.span.saving():
+                saved = await self._saver.save(Saving(self.job, item, answer, self._schema.events))
+        except Exception as error:
+            await self._fail(item, question, error)
+            return
+        finally:
+            self._lane.unsaved.release()
+        if saved:
+            self._aftermath.answered()
+            self.outcome.saved += 1
+        elif item.held:
+            self.outcome.lost += 1
+        item.end("saved" if saved else "lost")
+
+    async def _fail(self, item: BatchItem, question: Question, error: Exception) -> None:
+        if item.held:
+            self.outcome.failed += 1
+            await self._aftermath.fail(item, question, error)
+        else:
+            item.end("lost")
 
     async def _sending(self, item: BatchItem, call: Call) -> None:
         """Just before a call is sent: raises `_NotSentError` where it would be paid for twice, or
@@ -266,34 +281,6 @@ class LeasedBatch:
         if not item.held or not covered(item.call, call):
             raise _NotSentError
         item.state = State.SENT
-
-    async def _save(self, item: BatchItem, answer: Answer) -> bool:
-        save = partial(
-            settlement.save, job=self.job, item=item, answer=answer, roles=self._schema.events
-        )
-        with item.span.saving():
-            return await self._store.write(save)
-
-    async def _fail(self, item: BatchItem, question: Question, error: Exception) -> None:
-        leased = item.leased
-        if not isinstance(error, CallError):
-            # An error of ours ends this item and not the batch: it is counted like any other.
-            log.error("%s of document %d", leased.task, leased.document_id, exc_info=error)
-            error = TransientCallError(
-                f"{type(error).__name__}: {error}", maybe_charged=item.state is State.SENT
-            )
-        if isinstance(error, FatalCallError):
-            answered = partial(item_states.any_done, job_id=self.job.id)
-            error.others_answered = await self._store.read(answered)
-        decision = decide(error, attempt_of(leased, question), self._policy)
-        log.info("%s of document %d: %s, %s", leased.task, leased.document_id, error.kind, decision)
-        self.outcome.failed += 1
-        fail = partial(
-            settlement.fail, item=item, question=question, error=error, decision=decision
-        )
-        await self._store.write(fail)
-        item.end("failed", error, type(decision).__name__)
-        await self._aftermath.after(item, error, decision)
 
 
 class _NotSentError(Exception):

@@ -100,11 +100,11 @@ def _read(lane: Lane, item: BatchItem, line: Answered) -> Read:
 def _save_all(conn: Connection, job: jobs.Job, read: Sequence[Read], roles: Roles) -> None:
     """In one transaction. Whose lease was lost has its line still, for the next holder."""
     wanted = [
-        Result(each.item.leased, _extraction(job, each), each.answer.items)
+        Result(each.item.leased, _extraction(job, each), each.answer.items, roles)
         for each in read
         if each.answer is not None
     ]
-    saved = save_results(conn, wanted, roles)
+    saved = save_results(conn, wanted)
     lines = [each.line.id for each in read if each.item.leased.id in saved]
     provider_requests.remove(conn, lines)
 

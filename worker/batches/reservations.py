@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ruie.db import spend
+from ruie.db import reservations
 from ruie.llm import Call
 from ruie.worker.batches.batch_item import BatchItem, PendingCall
 from ruie.worker.batches.store import Store
@@ -14,7 +14,7 @@ from ruie.worker.prices import most_nusd
 
 async def reserve(
     store: Store, job_id: str, calls: Sequence[tuple[BatchItem, Call]], day_cap_nusd: int | None
-) -> spend.Denied | None:
+) -> reservations.Denied | None:
     """Reserve the most that each call can cost, as long as the caps leave room; each item then has
     its reservation. Returns why the rest was denied."""
     amounts = {
@@ -26,7 +26,7 @@ async def reserve(
         return None
     wanted = [(i.leased, amounts[i.leased.id]) for i, _ in calls if i.leased.id in amounts]
     reserved, denied = await store.write(
-        lambda conn: spend.reserve(conn, job_id, wanted, day_cap_nusd)
+        lambda conn: reservations.reserve(conn, job_id, wanted, day_cap_nusd)
     )
     for item, _ in calls:
         if reservation := reserved.get(item.leased.id):

@@ -1,6 +1,7 @@
 """The life of a batch: from its message to the last of its records.
 
-Each item ends in a transaction of its own, under the token that holds its lease. What has not
+Each item ends under the token that holds its lease, in a transaction with others that end at the
+same time. What has not
 been sent when time is up, the job is paused or the worker stops is given back unharmed; what is
 in flight then is paid for, and is waited for.
 """
@@ -33,6 +34,7 @@ from ruie.worker.batches.leased_batch import LeasedBatch
 from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.retries import RetryPolicy
+from ruie.worker.batches.saver import Saver
 from ruie.worker.batches.store import Store
 from ruie.worker.logs import identify
 from ruie.worker.tracing.spans import UNTRACED, BatchSpan, Tracer
@@ -68,6 +70,7 @@ class BatchRunner:
         tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
+        self._saver = Saver(store)
         self._lane = lane
         self._owner = owner
         self._lease_s = lease_s
@@ -203,6 +206,7 @@ class BatchRunner:
             )
         return LeasedBatch(
             self._store,
+            self._saver,
             lane,
             job,
             leased,

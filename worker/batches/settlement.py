@@ -1,17 +1,28 @@
 """How a work item ends in the database: the record of its call, or what its failure means.
 
-Each function is one transaction. What the call cost, or may have cost, is settled in the same
-transaction that ends the item, and only where that still held the lease.
+Each function is one transaction. What a call cost, or may have cost, is settled in the same
+transaction that ends its item, and only where that still held the lease.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from ruie.db import endpoints, job_states, jobs, kept_answers, queue, results, spend
+from ruie.db import (
+    endpoints,
+    job_states,
+    jobs,
+    kept_answers,
+    many_results,
+    queue,
+    spend,
+)
+from ruie.db.argument_items import Roles
+from ruie.db.reservations import Denied
+from ruie.db.results import NewExtraction, keep_result, reuse_result, save_result
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.modes import is_batch, is_flex, mode_of
@@ -40,27 +51,41 @@ AWAY_S = 5.0
 """An item with which the endpoint went away: the first one that tries it again is another."""
 
 
-def save(
-    conn: Connection,
-    job: jobs.Job,
-    item: BatchItem,
-    answer: Answer,
-    roles: Mapping[str, Sequence[str]],
-) -> bool:
-    """Record a call that succeeded, with its items. False: the lease was lost. The answer is kept
-    under its key all the same, so that the worker that has the item now need not pay for it."""
-    completion = answer.completion
-    cost = _cost(item, completion.usage, completion.latency_s)
-    extraction = replace(
-        _extraction(job, item, answer), cost_usd=None if cost is None else cost / spend.NUSD
-    )
-    saved = results.save_result(conn, item.leased, extraction, answer.items, roles)
-    if not saved:
-        results.keep_result(conn, item.leased, extraction, answer.items)
-    # What was reserved under a lost lease counts as spent, until the call is known to have ended.
-    if saved or queue.withdraw_lost(conn, item.leased):
-        _settle(conn, item, cost or 0)
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A call that succeeded. roles: of the job's schema."""
+
+    job: jobs.Job
+    item: BatchItem
+    answer: Answer
+    roles: Roles
+
+
+def save(conn: Connection, savings: Sequence[Saving]) -> set[int]:
+    """Record calls that succeeded, with their records; returns the ids of the items whose leases
+    still held. An answer is kept under its key all the same, so that the worker that has the item
+    now need not pay for it."""
+    results = {each.item.leased.id: _result(each) for each in savings}
+    saved = many_results.save_results(conn, list(results.values()))
+    for item_id, result in results.items():
+        if item_id not in saved:
+            keep_result(conn, result.item, result.extraction, result.items)
+            # What was reserved under a lost lease counts as spent, until the call is known to have
+            # ended.
+            if queue.withdraw_lost(conn, result.item):
+                spend.refund(conn, result.refunds)
     return saved
+
+
+def _result(saving: Saving) -> many_results.Result:
+    item, answer = saving.item, saving.answer
+    cost = _cost(item, answer.completion.usage, answer.completion.latency_s)
+    extraction = replace(
+        _extraction(saving.job, item, answer), cost_usd=None if cost is None else cost / spend.NUSD
+    )
+    reserved = item.call.reservation
+    refunds = spend.unused(item.leased.job_id, reserved, cost or 0) if reserved else ()
+    return many_results.Result(item.leased, extraction, answer.items, saving.roles, refunds)
 
 
 def reread(
@@ -69,7 +94,7 @@ def reread(
     item: BatchItem,
     answer: Answer,
     kept: kept_answers.KeptAnswer,
-    roles: Mapping[str, Sequence[str]],
+    roles: Roles,
 ) -> bool:
     """End an item with what the same prompt was answered before, read for the item's own text, at
     no cost. False: the lease was lost."""
@@ -80,12 +105,12 @@ def reread(
         reused_from=kept.id,
         mode=None,
     )
-    return results.save_result(conn, item.leased, extraction, answer.items, roles)
+    return save_result(conn, item.leased, extraction, answer.items, roles)
 
 
-def _extraction(job: jobs.Job, item: BatchItem, answer: Answer) -> results.NewExtraction:
+def _extraction(job: jobs.Job, item: BatchItem, answer: Answer) -> NewExtraction:
     completion, extractor = answer.completion, item.extractor
-    return results.NewExtraction(
+    return NewExtraction(
         key=item.key,
         prompt_key=extractor.prompt_key(answer.question),
         model=item.call.model,
@@ -108,10 +133,10 @@ def reuse(
     conn: Connection,
     item: BatchItem,
     paid: kept_answers.PaidExtraction,
-    roles: Mapping[str, Sequence[str]],
+    roles: Roles,
 ) -> bool:
     """End an item with an answer that was paid for before. False: the lease was lost."""
-    reused = results.reuse_result(conn, item.leased, paid, roles)
+    reused = reuse_result(conn, item.leased, paid, roles)
     if reused:
         _settle(conn, item, 0)
     return reused
@@ -159,9 +184,16 @@ def _quarantine(
 
 def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:
     """Items whose calls were never sent, unharmed."""
-    for item in items:
-        if queue.release(conn, [item.leased], delay_s):
-            _settle(conn, item, 0)
+    released = queue.release(conn, [item.leased for item in items], delay_s)
+    spend.refund(
+        conn,
+        (
+            refund
+            for item in items
+            if item.leased.id in released and item.call.reservation is not None
+            for refund in spend.unused(item.leased.job_id, item.call.reservation, 0)
+        ),
+    )
 
 
 def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:
@@ -178,7 +210,7 @@ def cut_off(conn: Connection, item: BatchItem) -> None:
         _record_failure(conn, item, error)
 
 
-def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: spend.Denied) -> None:
+def refuse(conn: Connection, job_id: str, items: Sequence[BatchItem], denied: Denied) -> None:
     """Items for which a cap left no room go back; the job pauses where no refund can make room."""
     batched = any(is_batch(item.extractor.decoding.parameters) for item in items)
     wait_s = BATCH_CAPPED_S if batched else CAPPED_S

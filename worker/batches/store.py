@@ -1,5 +1,5 @@
-"""The database as an event loop sees it: one thread of its own, so that a slow commit holds up no
-call in flight."""
+"""The database as an event loop sees it: threads of its own, so that a slow commit holds up no call
+in flight."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ LONGEST_PAUSE_S = 0.5
 T = TypeVar("T")
 
 
+CONNECTIONS = 3
+"""Of a process to PostgreSQL: while one saves answers, the next calls are prepared. SQLite has one
+writer anyway."""
+
+
 class Store:
-    """Transactions on one engine, one at a time, in order."""
+    """Transactions on one engine. They begin in order, a few at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ruie-sql")
+        at_once = CONNECTIONS if engine.dialect.name == "postgresql" else 1
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="ruie-sql")
         self._waiting: deque[Callable[[], None]] = deque()
 
     async def write(self, action: Callable[[Connection], T], *, urgent: bool = False) -> T:
@@ -41,10 +47,13 @@ class Store:
         return await self._run(transaction, urgent)
 
     async def read(self, action: Callable[[Connection], T]) -> T:
-        """One transaction that writes nothing."""
+        """Statements that write nothing. On PostgreSQL each is a transaction of its own, which
+        saves two round trips."""
 
         def transaction() -> T:
             with reading(self._engine) as conn:
+                if conn.dialect.name == "postgresql":
+                    conn = conn.execution_options(isolation_level="AUTOCOMMIT")
                 return action(conn)
 
         return await self._run(transaction)
@@ -64,7 +73,7 @@ class Store:
 
     def close(self) -> None:
         """Wait for the transactions that have begun, and close the connections."""
-        self._thread.shutdown()
+        self._threads.shutdown()
         self._engine.dispose()
 
     async def _run(self, transaction: Callable[[], T], urgent: bool = False) -> T:
@@ -94,6 +103,6 @@ class Store:
             self._waiting.appendleft(run)
         else:
             self._waiting.append(run)
-        # The thread runs the first one by then, which need not be this.
-        self._thread.submit(lambda: self._waiting.popleft()())
+        # A thread runs the first one by then, which need not be this.
+        self._threads.submit(lambda: self._waiting.popleft()())
         return future

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ruie.db import provider_requests, spend
+from ruie.db import provider_requests, reservations
 from ruie.db.provider_requests import NewRequest
 from ruie.llm.request import request_body
 from ruie.modes import in_mode
@@ -58,7 +58,7 @@ async def send(
     prepared: Sequence[Prepared],
     day_cap_nusd: int | None,
     outcome: Outcome,
-) -> tuple[list[Prepared], spend.Denied | None]:
+) -> tuple[list[Prepared], reservations.Denied | None]:
     """Leave the requests for the coordinator, as far as the caps leave room; their items end here.
     Returns what is to be sent alone, and why others were denied: until the model has answered a
     request like these, the first of them goes alone, and the others wait for that."""
