@@ -1,8 +1,8 @@
 """Processes on hosts of their own, and a network between them that stalls, is cut, refuses or
 forgets its connections, for each pair alone and for longer than a lease.
 
-Of a worker that loses PostgreSQL or the endpoint, the calls that are in flight then, or whose answers
-wait to be saved, can be paid for twice, and none where anything else is lost."""
+Of a worker that loses PostgreSQL or the endpoint, the calls that are in flight then, or whose
+answers wait to be saved, can be paid for twice, and none where anything else is lost."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
 
 LOST = 2 * IN_FLIGHT
-"""Calls of one worker that can be paid for twice: those in flight, and as many whose answers wait to
-be saved."""
+"""Calls of one worker that can be paid for twice: those in flight, and as many whose answers wait
+to be saved."""
 LEASES_S = 8.0
 """Longer than a worker's lease (3 s) and a leader's (6 s)."""
 
