@@ -64,8 +64,8 @@ def every_minute(scene: Scene, tmp_path: Path) -> Iterator[str]:
     source, schema = tmp_path / "news.jsonl", tmp_path / "names.yaml"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows(3, 4000)))
     schema.write_text(json.dumps(SCHEMA.body()))
-    cron = ("--cron", "* * * * *", "--schema", str(schema))
-    scene.fleet.ruie("schedule", "add", "every-minute", str(source), *cron)
+    what = ("--source", str(source), "--schema", str(schema))
+    scene.fleet.ruie("schedule", "add", "every-minute", "--cron", "* * * * *", *what)
     yield "every-minute"
     scene.fleet.ruie("schedule", "remove", "every-minute")
 

@@ -45,7 +45,7 @@ def test_each_pair_far_apart(scene: Scene, fleet: Hosts, round_trip_s: float) ->
         before = round_trips(links)
         for link in links:
             link.delay(round_trip_s)
-        scene.until_done(24 * (number + 1))
+        scene.until_done(24 * (number + 1), 600)
         trips = round_trips(links) - before
         scene.figures.append(f"{command} to {server}: {trips} round trips")
         fleet.heal()
