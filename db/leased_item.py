@@ -28,6 +28,8 @@ class Overrides:
 
 
 NO_OVERRIDES = Overrides()
+Lease = tuple[int, int]
+"""The item's id, and the fencing token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class LeasedItem:
     overrides: Overrides = NO_OVERRIDES
     part: bool = False
     """The chunk is not the whole document."""
+
+    @property
+    def lease(self) -> Lease:
+        """Which lease of the item this is."""
+        return self.id, self.fence
 
 
 def read_leased(conn: Connection, ids: Sequence[int]) -> list[LeasedItem]:

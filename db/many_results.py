@@ -13,7 +13,7 @@ from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_doc
 from ruie.db.bulk import bulk_insert, pipelined
 from ruie.db.canonical import add_names
 from ruie.db.item_states import LEASED
-from ruie.db.leased_item import LeasedItem
+from ruie.db.leased_item import Lease, LeasedItem
 from ruie.db.models import extractions, work_items
 from ruie.db.record_rows import chunks_around, names_in, write_all_records
 from ruie.db.results import CALL_COLUMNS, FINISH, NewExtraction, extraction_row, save_result
@@ -37,15 +37,15 @@ class Result:
         return self.item.chunk_id, self.item.event_id, self.extraction.key
 
 
-def save_results(conn: Connection, results: Sequence[Result]) -> set[int]:
-    """Store the results and finish their items; returns the ids of those whose lease still held.
+def save_results(conn: Connection, results: Sequence[Result]) -> set[Lease]:
+    """Store the results and finish their items; returns the leases that still held.
 
     What two of these write is locked in the same order, so that they may wait for each other, but
     never deadlock: items, then extractions, then documents, then names.
     """
     rows = conn.execute(_HOLD, {"items": [result.item.id for result in results]})
-    fences = {row.id: row.fence for row in rows}
-    held = [result for result in results if fences.get(result.item.id) == result.item.fence]
+    leases = {(row.id, row.fence) for row in rows}
+    held = [result for result in results if result.item.lease in leases]
     added = _add(conn, held)
     new = [(r, added[r._key]) for r in held if r._key in added]
     others = chunks_around(conn, [(r.item, r.items) for r, _ in new])
@@ -58,13 +58,13 @@ def save_results(conn: Connection, results: Sequence[Result]) -> set[int]:
             FINISH.run(conn, [(r.item.id, extraction) for r, extraction in new])
         add_names(conn, chain.from_iterable(names_in(r.item.task, r.items) for r, _ in new))
         spend.refund(conn, chain.from_iterable(r.refunds for r, _ in new))
-    saved = {result.item.id for result, _ in new}
+    saved = {result.item.lease for result, _ in new}
     for result in held:  # answered meanwhile, or asked twice here
-        if result.item.id not in saved and save_result(
+        if result.item.lease not in saved and save_result(
             conn, result.item, result.extraction, result.items, result.roles
         ):
             spend.refund(conn, result.refunds)
-            saved.add(result.item.id)
+            saved.add(result.item.lease)
     return saved
 
 

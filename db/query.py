@@ -139,6 +139,8 @@ def _read_postgresql(
     connection.execute("SELECT 1")
     # Of the session: it holds for each FETCH, and the transaction has begun.
     connection.execute(f"SET statement_timeout = {1000 * timeout_s:.0f}")
+    # Where not even the request to cancel gets an answer, nobody does.
+    connection.silent_s = timeout_s + 3 * CANCEL_S if timeout_s else None
     load_plain_values(connection)
     if statement.split(None, 1)[0].lower() in ("explain", "show"):
         # No cursor takes these; the extended protocol still takes one statement only.

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from support.corpus import POISON
 from support.metering import FAULTS, MIXED
-from support.scene import IN_FLIGHT, Scene
+from support.scene import AT_RISK, IN_FLIGHT, Scene
 from support.waiting import wait_until
 
 from ruie.db import job_states
@@ -52,7 +52,7 @@ def test_a_document_that_kills_its_worker(scene: Scene) -> None:
     scene.until_closed()
     log = scene.endpoint.log()
     kills = sum(entry.fault == "poison" for entry in log)
-    scene.audit(lost_calls=IN_FLIGHT * kills, log=log, may_fail=("poison",))
+    scene.audit(lost_calls=AT_RISK * kills, log=log, may_fail=("poison",))
     reasons = scene.scalar(
         "SELECT STRING_AGG(DISTINCT error_class, ' ') FROM quarantine WHERE job_id = :job",
         job=scene.job_id,

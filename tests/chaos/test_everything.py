@@ -13,7 +13,7 @@ from support.corpus import POISON
 from support.fleet import Process
 from support.metering import MIXED
 from support.peers import children
-from support.scene import IN_FLIGHT, Scene
+from support.scene import AT_RISK, Scene
 
 DOCUMENTS_A_SECOND = 3.0
 """What this fleet processes while it is being broken, so that it does not run out of work."""
@@ -106,4 +106,4 @@ def test_everything_at_once(scene: Scene, seconds: float, every_s: float, faults
     assert disruptions.made.total() >= 4, f"too few disruptions: {disruptions.made}"
     log = scene.endpoint.log()
     kills = sum(entry.person.startswith(POISON) and entry.fault == "poison" for entry in log)
-    scene.audit(lost_calls=IN_FLIGHT * (scene.killed + kills), log=log)
+    scene.audit(lost_calls=AT_RISK * (scene.killed + kills), log=log)

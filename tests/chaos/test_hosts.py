@@ -16,13 +16,10 @@ from support.hosts import PAIRS, Hosts, To
 from support.leading import leader, until_another_leads
 from support.metered import MeteredEndpoint
 from support.namespace import Namespace
-from support.scene import IN_FLIGHT, SETTINGS, Scene
+from support.scene import AT_RISK, SETTINGS, Scene
 from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
 
-LOST = 2 * IN_FLIGHT
-"""Calls of one worker that can be paid for twice: those in flight, and as many whose answers wait
-to be saved."""
 LEASES_S = 8.0
 """Longer than a worker's lease (3 s) and a leader's (6 s)."""
 
@@ -86,7 +83,7 @@ def test_a_network_that_breaks_for_a_worker_and_the_leader(scene: Scene, hosts: 
     until_another_leads(scene, old)
     hosts.heal()
     scene.until_closed()
-    scene.audit(lost_calls=LOST)
+    scene.audit(lost_calls=AT_RISK)
 
 
 @pytest.mark.scene("pairs cut off")
@@ -106,7 +103,7 @@ def test_a_pair_that_stalls_is_cut_and_refuses(
         hosts.heal()
     scene.until_closed()
     losing = 2 if command == "worker" and server != "redis" else 0
-    scene.audit(lost_calls=LOST * losing * len(breaks))
+    scene.audit(lost_calls=AT_RISK * losing * len(breaks))
 
 
 @pytest.mark.scene("leader without PostgreSQL")
@@ -153,7 +150,7 @@ def test_servers_that_half_of_the_fleet_reaches(scene: Scene, hosts: Hosts) -> N
         cut_off(hosts.link(process, "postgresql"))
         cut_off(hosts.link(process, "redis"))
     scene.until_closed()
-    scene.audit(lost_calls=LOST)
+    scene.audit(lost_calls=AT_RISK)
     hosts.heal()
     for process in rest:
         process.kill()
@@ -177,7 +174,7 @@ def test_connections_that_die_in_silence(scene: Scene, hosts: Hosts) -> None:
         hosts.link(process, "redis").vanish()
     hosts.heal()
     scene.until_closed()
-    scene.audit(lost_calls=LOST)
+    scene.audit(lost_calls=AT_RISK)
     for process in rest:
         process.kill()
     scene.enqueue_more(40)
@@ -212,7 +209,7 @@ def test_a_host_whose_packets_are_lost(scene: Scene, hosts: Hosts, elsewhere: Na
     wait_until(lambda: "the database is unavailable" in worker.output())
     elsewhere.up()
     assert "silent for" not in worker.output(), "it was not the system that noticed"
-    scene.audit(lost_calls=LOST)
+    scene.audit(lost_calls=AT_RISK)
     second.kill()
     scene.enqueue_more(40)
     scene.until_closed()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from sqlalchemy import text
-from support.scene import IN_FLIGHT, Scene
+from support.scene import AT_RISK, Scene
 from support.waiting import wait_until
 
 from ruie.db import job_states, spend
@@ -119,4 +119,4 @@ def test_a_day_has_a_cap(scene: Scene) -> None:
         process.terminate()
     scene.staff(workers=2)  # without a day's cap: the job resumes by itself
     scene.until_closed()
-    scene.audit(lost_calls=IN_FLIGHT * scene.killed)
+    scene.audit(lost_calls=AT_RISK * scene.killed)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from support.fleet import Process
 from support.peers import children
-from support.scene import IN_FLIGHT, Scene
+from support.scene import AT_RISK, Scene
 from support.waiting import wait_until
 
 HOGS = 10
@@ -52,7 +52,7 @@ def test_workers_stopped_past_their_leases(scene: Scene) -> None:
         until_leases_are_lost(scene)
         worker.thaw()
     scene.until_closed()
-    scene.audit(lost_calls=IN_FLIGHT * stopped)
+    scene.audit(lost_calls=AT_RISK * stopped)
 
 
 def until_leases_are_lost(scene: Scene) -> None:

@@ -37,7 +37,7 @@ def test_all_tasks_of_some_documents(database: JobDatabase, record: MakeRecord) 
     wanted = results(database, database.take(), record)
     with database.engine.begin() as conn:
         saved = many_results.save_results(conn, wanted)
-    assert saved == {result.item.id for result in wanted}
+    assert saved == {result.item.lease for result in wanted}
     counts = {name: database.one(f"SELECT COUNT(*) FROM {name}") for name in TABLES}
     assert counts == {
         "entities": 4, "relations": 2, "events": 4, "extractions": 6, "canonical": 2,
@@ -53,7 +53,7 @@ def test_whose_lease_was_lost_is_left_out(database: JobDatabase, record: MakeRec
     with database.engine.begin() as conn:
         queue.release(conn, [wanted[0].item])
         saved = many_results.save_results(conn, wanted)
-    assert saved == {wanted[1].item.id}
+    assert saved == {wanted[1].item.lease}
     assert database.states(job) == ["pending", "done"]
     assert database.one("SELECT COUNT(*) FROM extractions") == 1
 
@@ -102,3 +102,19 @@ def test_two_that_save_the_same_names_wait_for_each_other(
             for number, share in enumerate(shares)
         ]
         assert [each.result() for each in running] == [20, 20]
+
+
+def test_an_item_that_was_leased_again_meanwhile_is_ended_by_its_holder(
+    database: JobDatabase, record: MakeRecord
+) -> None:
+    """Also where both answers are saved together."""
+    job = database.job()
+    database.enqueue(job, {"a": TEXT})
+    old = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        queue.release(conn, [old[0].item])
+    new = results(database, database.take(), record)
+    with database.engine.begin() as conn:
+        saved = many_results.save_results(conn, [*old, *new])
+    assert saved == {new[0].item.lease}
+    assert database.states(job) == ["done"]

@@ -17,8 +17,9 @@ from support.waiting import wait_until
 from ruie.db.engine import database_url, open_engine
 from ruie.db.outage import is_away
 from ruie.db.postgresql import CONNECT_S, REST_S, SILENT_S, STATEMENT_S
+from ruie.db.query import run_readonly
 from ruie.db.time_limits import as_long_as_it_takes
-from ruie.errors import UnavailableError
+from ruie.errors import DatabaseError, UnavailableError
 
 
 @pytest.fixture
@@ -141,3 +142,13 @@ def test_a_server_that_never_greets_is_given_up(network: TcpProxy, url: str) -> 
     network.stall()
     with pytest.raises(UnavailableError, match="timeout"):
         open_engine(through(network, url) + "?connect_timeout=2")
+
+
+def test_a_query_of_a_user_ends_when_its_time_is_up(network: TcpProxy, url: str) -> None:
+    numbers = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
+    result = run_readonly(through(network, url), numbers, timeout_s=1)
+    rows = iter(result.rows)
+    next(rows)
+    network.stall()
+    with pytest.raises(DatabaseError, match="silent for"):
+        list(rows)

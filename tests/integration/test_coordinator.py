@@ -96,7 +96,7 @@ def leads(one: Coordinator) -> bool:
 
 
 def test_the_lead_is_left_to_one_that_reaches_redis(database_url: str, url: str) -> None:
-    """The only one goes on leading without Redis: there is more to do than to send."""
+    """The only one goes on leading without Redis: batches at the provider need none."""
     engine = open_engine(database_url)
     with (
         TcpProxy(Path(unquote(urlsplit(url).path))) as link,

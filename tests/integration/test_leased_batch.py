@@ -76,13 +76,15 @@ def process_all(
         assert openai
         llm = LLMClient(endpoint.url, max_in_flight=1)
         lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "m", PRICES.get)
+        store = Store(engine)
         runner = BatchRunner(
-            Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
+            store, lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )
         outcomes = [
             await runner.run(batch_id, Priority.NORMAL, lambda: None) for batch_id in batch_ids
         ]
         await llm.close()
+        store.close()
         return outcomes
 
     return asyncio.run(run())

@@ -80,8 +80,9 @@ class Bench:
             (batch,) = queue.dispatch(conn, self.job_id, 100, 100, 60)
         llm = LLMClient(self.endpoint.url, max_in_flight=1, hook=hook)
         lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "scripted", lambda model: PRICE)
+        store = Store(self.engine)
         runner = BatchRunner(
-            Store(self.engine),
+            store,
             lambda priority: lane,
             "worker",
             lease_s=LEASE_S,
@@ -92,6 +93,7 @@ class Bench:
             return await runner.run(batch.id, Priority.NORMAL, lambda: None)
         finally:
             await llm.close()
+            await asyncio.to_thread(store.close)
 
     def lose(self) -> None:
         """Every lease runs out before it is renewed, and the coordinator sees it."""
@@ -259,6 +261,7 @@ def test_a_renewal_goes_ahead_of_other_transactions(engine: Engine) -> None:
         await asyncio.sleep(0)
         await store.write(transaction("renewal"), urgent=True)
         await together
+        store.close()
 
     asyncio.run(scene())
     assert set(order[:at_once]) == set(begun)

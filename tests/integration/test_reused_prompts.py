@@ -91,8 +91,9 @@ def process(
         lane = Lane(
             Priority.NORMAL, llm, Demonstrations(retriever), "m", {"m": Price(1.0, 1.0)}.get
         )
+        store = Store(engine)
         runner = BatchRunner(
-            Store(engine), lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
+            store, lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )
         total = Outcome()
         while True:
@@ -106,6 +107,7 @@ def process(
                 total.reused += made.reused
                 total.saved += made.saved
         await llm.close()
+        store.close()
         return total
 
     return asyncio.run(run())

@@ -48,9 +48,9 @@ class Bench:
         lane = Lane(
             Priority.NORMAL, self._llm, Demonstrations(None), "scripted", lambda model: None
         )
-        store, policy = Store(engine), RetryPolicy()
+        self._store, policy = Store(engine), RetryPolicy()
         self._runner = BatchRunner(
-            store, lambda _: lane, "w", lease_s=60.0, grace_s=5.0, policy=policy
+            self._store, lambda _: lane, "w", lease_s=60.0, grace_s=5.0, policy=policy
         )
         new = jobs.NewJob(
             name="names",
@@ -78,6 +78,7 @@ class Bench:
 
     async def __aexit__(self, *_: object) -> None:
         await self._llm.close()
+        self._store.close()
 
 
 @contextmanager
@@ -117,14 +118,19 @@ def test_no_more_is_asked_than_a_crash_may_cost(engine: Engine) -> None:
     assert len(commits) < outcome.saved
 
 
-def test_an_answer_that_is_refused_keeps_no_other_from_being_saved(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("table", "refused"),
+    [("extractions", "raw_output = 'person: Bob'"), ("entities", "text = 'Bob'")],
+)
+def test_an_answer_that_is_refused_keeps_no_other_from_being_saved(
+    engine: Engine, table: str, refused: str
+) -> None:
     with engine.begin() as conn:
         if engine.dialect.name == "postgresql":
-            conn.execute(text("ALTER TABLE extractions ADD CHECK (raw_output <> 'person: Bob')"))
+            conn.execute(text(f"ALTER TABLE {table} ADD CHECK (NOT {refused})"))
         else:
             conn.exec_driver_sql(
-                "CREATE TRIGGER refusing BEFORE INSERT ON extractions"
-                " WHEN NEW.raw_output = 'person: Bob'"
+                f"CREATE TRIGGER refusing BEFORE INSERT ON {table} WHEN NEW.{refused}"
                 " BEGIN SELECT RAISE(ABORT, 'refused'); END"
             )
 

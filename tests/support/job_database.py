@@ -97,7 +97,7 @@ class JobDatabase:
         with self.engine.begin() as conn:
             if self.saves_many:
                 result = many_results.Result(item, extraction, items, ROLES)
-                return item.id in many_results.save_results(conn, [result])
+                return item.lease in many_results.save_results(conn, [result])
             return results.save_result(conn, item, extraction, items, ROLES)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

@@ -23,6 +23,8 @@ from ruie.db import job_states, jobs
 from ruie.settings import Settings
 
 IN_FLIGHT = 4
+AT_RISK = 2 * IN_FLIGHT
+"""Of a process: calls in flight, and answers that wait to be saved. So much a crash may cost."""
 """Calls in flight in one worker process: as many can be paid for twice after one `kill -9`."""
 CLOCK = Path(__file__).parent / "clock"
 QUOTA = Quota(requests=4800, tokens=960_000, input_tokens=800_000, output_tokens=400_000)
@@ -148,7 +150,7 @@ class Scene:
     ) -> list[Entry]:
         """Audit the job; returns the endpoint's log. lost_calls: by default those of the kills."""
         entries = list(log if log is not None else self.endpoint.log())
-        lost = IN_FLIGHT * self.killed if lost_calls is None else lost_calls
+        lost = AT_RISK * self.killed if lost_calls is None else lost_calls
         audit = Audit(self.engine, self.job_id, corpus or self.corpus, entries, quota, lost, **more)
         self.figures.append(self._figures(audit))
         audit.check()

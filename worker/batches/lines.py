@@ -105,7 +105,7 @@ def _save_all(conn: Connection, job: jobs.Job, read: Sequence[Read], roles: Role
         if each.answer is not None
     ]
     saved = save_results(conn, wanted)
-    lines = [each.line.id for each in read if each.item.leased.id in saved]
+    lines = [each.line.id for each in read if each.item.leased.lease in saved]
     provider_requests.remove(conn, lines)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from functools import partial
 
 from ruie.errors import UnavailableError
@@ -32,7 +33,8 @@ class Saver:
         saved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((saving, saved))
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
+            # of no item: what is logged meanwhile is not about the one that began it
+            self._running = asyncio.create_task(self._run(), context=Context())
         return await saved
 
     async def _run(self) -> None:
@@ -58,4 +60,4 @@ class Saver:
             return
         for saving, waiting in group:
             if not waiting.done():
-                waiting.set_result(saving.item.leased.id in saved)
+                waiting.set_result(saving.item.leased.lease in saved)

@@ -21,6 +21,7 @@ from ruie.db import (
     spend,
 )
 from ruie.db.argument_items import Roles
+from ruie.db.leased_item import Lease
 from ruie.db.reservations import Denied
 from ruie.db.results import NewExtraction, keep_result, reuse_result, save_result
 from ruie.db.usage_columns import usage_columns
@@ -61,14 +62,14 @@ class Saving:
     roles: Roles
 
 
-def save(conn: Connection, savings: Sequence[Saving]) -> set[int]:
-    """Record calls that succeeded, with their records; returns the ids of the items whose leases
-    still held. An answer is kept under its key all the same, so that the worker that has the item
-    now need not pay for it."""
-    results = {each.item.leased.id: _result(each) for each in savings}
-    saved = many_results.save_results(conn, list(results.values()))
-    for item_id, result in results.items():
-        if item_id not in saved:
+def save(conn: Connection, savings: Sequence[Saving]) -> set[Lease]:
+    """Record calls that succeeded, with their records; returns the leases that still held. An
+    answer is kept under its key all the same, so that the worker that has the item now need not pay
+    for it."""
+    results = [_result(each) for each in savings]
+    saved = many_results.save_results(conn, results)
+    for result in results:
+        if result.item.lease not in saved:
             keep_result(conn, result.item, result.extraction, result.items)
             # What was reserved under a lost lease counts as spent, until the call is known to have
             # ended.
