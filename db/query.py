@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,13 +167,20 @@ def _read_postgresql(
             count = max(1, min(FETCH, FETCH_BYTES // each))
 
 
+def _cancel(connection: Any) -> None:
+    from psycopg import Error
+
+    with suppress(Error):  # the query's own error says what is wrong
+        connection.cancel_safe()
+
+
 @contextmanager
 def _cancelled_after(connection: Any, timeout_s: float) -> Iterator[None]:
     """Cancel what the server does for this process a little after its own time-out."""
     if not timeout_s:
         yield
         return
-    timer = threading.Timer(timeout_s + CANCEL_S, connection.cancel_safe)
+    timer = threading.Timer(timeout_s + CANCEL_S, _cancel, [connection])
     timer.daemon = True
     timer.start()
     try:
