@@ -71,6 +71,7 @@ class Coordinator:
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._round_at = time.monotonic()
+        self._renewed_at = 0.0
         self._redis_lost_at: float | None = None
         self._reap_from = 0.0
         self._reaped = True
@@ -182,8 +183,10 @@ class Coordinator:
     def _lead(self) -> bool:
         """Begin to lead, or renew the lease of it. False: another coordinator has it."""
         led = self._token is not None
+        requested_at = time.monotonic()
         with self._engine.begin() as conn:
             self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
+        self._renewed_at = requested_at
         if self._token is None and led:
             log.warning("another coordinator leads now")
         if self._token is not None and not led:
@@ -192,10 +195,16 @@ class Coordinator:
 
     @contextmanager
     def _leading(self) -> Iterator[Connection]:
-        """A transaction that begins by checking, and locking, that this coordinator leads."""
+        """A transaction that begins by checking, and locking, that this coordinator leads. A round
+        may take longer than the lease, far from the database: then the lease is renewed in it."""
         assert self._token is not None
+        began = time.monotonic()
         with self._engine.begin() as conn:
-            leadership.check(conn, self._name, self._token)
+            if began - self._renewed_at > LEADER_LEASE_S / 3:
+                leadership.keep(conn, self._name, self._token, LEADER_LEASE_S)
+                self._renewed_at = began
+            else:
+                leadership.check(conn, self._name, self._token)
             yield conn
 
     def _transact(self, action: Callable[[Connection], object]) -> None:
