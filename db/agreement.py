@@ -15,25 +15,27 @@ ABSENT = -2
 
 def _reviewed(task: str) -> str:
     """The reviews in force of jobs' documents under their schema, where the task was reviewed and
-    the job has answered it in full: for ED, the arguments too.
+    the job has ended it, whether it answered or gave up: for ED, the arguments too. What was given
+    up found nothing.
 
     PostgreSQL estimates any JSON array at a hundred elements, and would then read all records of
     all jobs: so the tasks are matched as text."""
-    arguments = f"\n            AND COALESCE({_answered('EAE', 'IS NOT NULL')}, 1) = 1"
+    arguments = f"\n            AND COALESCE({_ended('EAE', 'IS NOT NULL')}, 1) = 1"
     return f"""(
         SELECT j.id AS job_id, r.id AS review_id, r.document_id AS document_id, r.body AS body
         FROM reviews r
         JOIN origins o ON o.document_id = r.document_id
         JOIN jobs j ON j.id = o.job_id AND j.schema_digest = r.schema_digest
         WHERE r.replaced_at IS NULL AND CAST(r.tasks AS text) LIKE '%"{task}"%'
-            AND {_answered(task, "IS NULL")} = 1{arguments if task == "ED" else ""}
+            AND {_ended(task, "IS NULL")} = 1{arguments if task == "ED" else ""}
     )"""
 
 
-def _answered(task: str, event: str) -> str:
-    """1: all of the document's work items of the task are done; 0: some are not; null: there are
-    none. event: "IS NULL" or "IS NOT NULL", each of which has an index of its own."""
-    return f"""(SELECT MIN(CASE WHEN w.state = 'done' THEN 1 ELSE 0 END)
+def _ended(task: str, event: str) -> str:
+    """1: all of the document's work items of the task are answered or given up; 0: some are not;
+    null: there are none. event: "IS NULL" or "IS NOT NULL", each of which has an index of its
+    own."""
+    return f"""(SELECT MIN(CASE WHEN w.state IN ('done', 'quarantined') THEN 1 ELSE 0 END)
                 FROM chunks h
                 JOIN work_items w ON w.chunk_id = h.id AND w.job_id = j.id AND w.task = '{task}'
                     AND w.event_id {event}

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
+from ruie.db.jobs import Job
 from ruie.db.leased_item import chunk_span
-from ruie.db.models import chunks, documents, events, extractions, work_items
+from ruie.db.models import attempts, chunks, documents, events, extractions, work_items
 from ruie.db.sql import pieces
 from ruie.errors import DatabaseError
 from ruie.records import Task, Trigger
@@ -111,6 +112,18 @@ def calls_of_document(conn: Connection, job_id: str, document_id: int) -> list[S
         for row in conn.execute(_CALL.where(extractions.c.id.in_(part)))
     ]
     return sorted(found, key=lambda call: (call.at, call.id))
+
+
+def endpoint_of(conn: Connection, job: Job) -> str:
+    """The endpoint that a job names, or that its calls went to where it was enqueued without one,
+    as workers have their own; "" before the first call."""
+    if job.endpoint:
+        return job.endpoint
+    for table, made in ((extractions, extractions.c.reused_from.is_(None)), (attempts, true())):
+        called = select(table.c.endpoint).where(table.c.job_id == job.id, made)
+        if found := conn.scalar(called.where(table.c.endpoint != "").limit(1)):
+            return str(found)
+    return ""
 
 
 def _call(row: Any) -> StoredCall:

@@ -113,9 +113,9 @@ class Folding:
 
 
 def folded_to(conn: Connection, table: Table) -> int:
-    """The id up to which the table's rows are counted; those above may not be deleted yet. Locked:
-    it stays so in this transaction."""
-    return _marks(conn, lock=True).get(table.name, 0)
+    """The id up to which the table's rows are counted; those above may not be deleted yet. It only
+    rises, so it need not be locked."""
+    return _marks(conn).get(table.name, 0)
 
 
 _IS_MARK = metric_totals.c.name == Total.FOLDED_TO.value

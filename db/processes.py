@@ -139,3 +139,8 @@ _ALIVE = (
 def count_alive(conn: Connection) -> dict[tuple[str, str], int]:
     """How many are not silent, by kind and version."""
     return {(row.kind, row.version): row[2] for row in conn.execute(_ALIVE)}
+
+
+def number_alive(conn: Connection, kind: str) -> int:
+    """How many of a kind are not silent."""
+    return sum(count for (each, _), count in count_alive(conn).items() if each == kind)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from ruie.db.jobs import no_such_job
-from ruie.db.models import attempts, extractions, input_errors, jobs, origins, work_items
+from ruie.db.models import (
+    attempts,
+    extractions,
+    input_errors,
+    jobs,
+    origins,
+    pruned_attempts,
+    pruned_items,
+    work_items,
+)
 from ruie.db.usage_columns import FROM_MODEL
 from ruie.records import Task
 
@@ -134,7 +144,14 @@ def progress(
         extractions.c.reused_from.is_(None),
         FROM_MODEL,
     )
-    failed = _totals(conn, attempts, attempts.c.job_id == job_id)
+    failed = [
+        there + pruned
+        for there, pruned in zip(
+            _totals(conn, attempts, attempts.c.job_id == job_id),
+            _pruned_totals(conn, job_id),
+            strict=True,
+        )
+    ]
     documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return JobProgress(
@@ -171,14 +188,23 @@ def _totals(conn: Connection, calls: Table, *conditions: ColumnElement[bool]) ->
     return [float(value) for value in row]
 
 
+def _pruned_totals(conn: Connection, job_id: str) -> list[float]:
+    """Likewise, of calls that were pruned."""
+    sums = [func.coalesce(func.sum(pruned_attempts.c[name]), 0) for name in ("calls", *_SUMS)]
+    row = conn.execute(select(*sums).where(pruned_attempts.c.job_id == job_id)).one()
+    return [float(value) for value in row]
+
+
 def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:
-    """In the order of `Task`."""
-    query = (
+    """In the order of `Task`; items that were pruned count too."""
+    there = (
         select(work_items.c.task, work_items.c.state, func.count())
         .where(work_items.c.job_id == job_id)
         .group_by(work_items.c.task, work_items.c.state)
     )
-    counts: dict[str, dict[str, int]] = {}
-    for task, state, count in conn.execute(query):
-        counts.setdefault(task, {})[state] = count
+    pruned = select(pruned_items.c.task, pruned_items.c.state, pruned_items.c["items"])
+    counts: dict[str, Counter[str]] = {}
+    for query in (there, pruned.where(pruned_items.c.job_id == job_id)):
+        for task, state, count in conn.execute(query):
+            counts.setdefault(task, Counter())[state] += count
     return tuple(TaskProgress(task, **counts[task]) for task in Task if task in counts)

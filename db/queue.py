@@ -9,6 +9,7 @@ database's, never this machine's.
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -85,11 +86,13 @@ def dispatch(
     *,
     priority: int | None = None,
     held_back: Collection[str] = (),
+    processes: int = 0,
 ) -> list[Batch]:
     """Put at most `limit` items, oldest first, into batches to send; they stay pending.
 
     job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
     held_back: jobs of which only items with an answer from a batch are sent (db/batch_jobs.py).
+    processes: of workers, among which the rest of a job is divided evenly; 0: not known.
     ttl_s: seconds after which the items of a batch that was not leased are dispatched again. An
     item whose worker was lost goes into a batch of half the size, and after its second loss into
     one of its own, so that a document that kills its worker is identified, and no other item is
@@ -125,8 +128,10 @@ def dispatch(
         if job in held_back:
             waiting = waiting.where(work_items.c.id.in_(_answered(job)))
         rows = conn.execute(waiting).all()
+        rest = len(rows) < left
         left -= len(rows)
-        for ids in _group(((row[0], row[1]) for row in rows), batch_size):
+        size = _even(len(rows), batch_size, processes) if rest and processes else batch_size
+        for ids in _group(((row[0], row[1]) for row in rows), size):
             batch = Batch(next(names), job, len(ids), its_priority)
             conn.execute(
                 update(work_items)
@@ -159,6 +164,13 @@ def _release_due(conn: Connection) -> None:
         .where(work_items.c.state == RETRY, work_items.c.not_before <= utcnow())
         .values(state=PENDING, not_before=None)
     )
+
+
+def _even(items: int, most: int, processes: int) -> int:
+    """The size of batches of at most `most` items of which each process has as many as the others:
+    else some would still be at work when the others have nothing left."""
+    each = math.ceil(items / (processes * most))
+    return math.ceil(items / (processes * each)) if items else most
 
 
 def _group(rows: Iterable[tuple[int, int]], size: int) -> list[list[int]]:

@@ -84,8 +84,8 @@ class GivenUp:
 class DocumentRecords:
     """A document and the records that one job extracted from it. answered: the tasks (NER, RE, ED)
     whose work items are all done, ED with those of the events' arguments; or that a person
-    reviewed, unless the records are the model's. given_up and review: only of
-    `documents_in_source_order`."""
+    reviewed, unless the records are the model's. pruned: its work items are gone, and with them
+    what was found (db/pruning). given_up and review: only of `documents_in_source_order`."""
 
     id: int
     external_id: str
@@ -97,6 +97,7 @@ class DocumentRecords:
     events: tuple[EventRecord, ...] = field(default=())
     given_up: tuple[GivenUp, ...] = field(default=())
     review: Review | None = None
+    pruned: bool = False
 
     @property
     def models(self) -> list[str]:
@@ -210,6 +211,7 @@ def records_of(
     waiting: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for state in conn.execute(queries.states, within):
         waiting[state.document_id][state.task] = state.waiting
+    has_items = set(waiting)
     reviewed: dict[int, list[str]] = {}
     if queries.reviewed is not None:
         reviewed = {row.document_id: row.tasks for row in conn.execute(queries.reviewed, within)}
@@ -243,6 +245,7 @@ def records_of(
             tuple(entities[row.id].values()),
             tuple(relations[row.id].values()),
             tuple(_event(several) for several in events[row.id].values()),
+            pruned=row.id not in has_items,
         )
         for row in rows
     ]

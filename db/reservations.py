@@ -22,7 +22,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ruie.db.bulk import Bulk
 from ruie.db.item_states import LEASED, LEASES, held
-from ruie.db.leased_item import LeasedItem
+from ruie.db.leased_item import Lease, LeasedItem
 from ruie.db.models import jobs, provider_requests, spend_accounts, spend_refunds, work_items
 from ruie.db.spend import Reservation, add, apply_refunds
 from ruie.db.sql import changed
@@ -72,6 +72,17 @@ def reserve(
         ("day_cap", day_cap_nusd, day),
     )
     return _reserve_some(conn, caps, amounts, day)
+
+
+def of_items(conn: Connection, items: Sequence[LeasedItem]) -> dict[Lease, Reservation]:
+    """What is reserved for the calls of items, by the leases under which it was. The items are
+    locked until the transaction ends."""
+    rows = conn.execute(_OF_ITEMS, {"items": [item.id for item in items]}) if items else ()
+    return {
+        (row.id, row.fence): Reservation(row.reserved_nusd, row.reserved_on)
+        for row in rows
+        if row.reserved_on is not None
+    }
 
 
 def _reserve_some(
@@ -136,6 +147,17 @@ _RESERVE = Bulk(
     _RESERVED,
     lambda given: _reserve(*given.values()),
     _reserve(*(bindparam(name, type_=type_) for name, type_ in _RESERVED.items())),
+)
+_OF_ITEMS = (
+    select(
+        work_items.c.id,
+        work_items.c.fence,
+        work_items.c.reserved_nusd,
+        work_items.c.reserved_on,
+    )
+    .where(work_items.c.id.in_(bindparam("items", expanding=True)), work_items.c.state == LEASED)
+    .order_by(work_items.c.id)
+    .with_for_update()
 )
 _FREE = (
     update(work_items)

@@ -26,17 +26,15 @@ from ruie.db.argument_items import Answered, Roles, add_argument_items, lock_doc
 from ruie.db.attempts import record_attempt
 from ruie.db.bulk import Bulk
 from ruie.db.item_states import DONE, HELD, NOT_LEASED
-from ruie.db.kept_answers import PaidExtraction
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import extractions, work_items
-from ruie.db.record_rows import read_items, write_records
+from ruie.db.record_rows import write_records
 from ruie.db.sql import insert_new, insert_new_by_dialect
 from ruie.db.types import utcnow
-from ruie.db.usage_columns import read_columns, usage_columns
+from ruie.db.usage_columns import read_columns
 from ruie.errors import RuieError
 from ruie.modes import Mode
 from ruie.records import Item, Reject
-from ruie.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +122,20 @@ _ADD = {
     ).returning(extractions.c.id)
     for dialect, statement in insert_new_by_dialect(extractions).items()
 }
-_SAME_CHUNK = select(extractions.c.id).where(
-    extractions.c.chunk_id == bindparam("chunk"),
-    extractions.c.key == bindparam("key"),
-    extractions.c.event_id.is_(None),
+# Locked until the transaction ends: their records are not pruned meanwhile (db/pruning/records.py).
+_SAME_CHUNK = (
+    select(extractions.c.id)
+    .where(
+        extractions.c.chunk_id == bindparam("chunk"),
+        extractions.c.key == bindparam("key"),
+        extractions.c.event_id.is_(None),
+    )
+    .with_for_update(read=True)
 )
-_SAME_EVENT = select(extractions.c.id).where(
-    extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key")
+_SAME_EVENT = (
+    select(extractions.c.id)
+    .where(extractions.c.event_id == bindparam("event"), extractions.c.key == bindparam("key"))
+    .with_for_update(read=True)
 )
 
 
@@ -148,7 +153,7 @@ def save_result(
     ED; each event whose type has roles gets one EAE item. Where the chunk already has a result
     under this key, the item is linked to it and nothing is added.
     """
-    return _store(conn, item, extraction_row(item, extraction), items, roles)
+    return store(conn, item, extraction_row(item, extraction), items, roles)
 
 
 def keep_result(
@@ -198,60 +203,12 @@ def extraction_row(item: LeasedItem, extraction: NewExtraction) -> dict[str, Any
     }
 
 
-def reuse_result(
-    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
-) -> bool:
-    """Finish the item with an existing result: `link_result` where it is of this chunk (and event),
-    else `copy_result`. False: the lease was lost."""
-    if paid.chunk_id == item.chunk_id and paid.event_id == item.event_id:
-        return link_result(conn, item, paid.id, roles)
-    return copy_result(conn, item, paid, roles)
-
-
-def link_result(
-    conn: Connection, item: LeasedItem, extraction_id: int, roles: Roles | None = None
-) -> bool:
-    """Finish the item with an extraction of the same chunk; for ED, add this job's EAE items of its
-    events. False: the lease was lost."""
-    if not _held(conn, item):
-        return False
-    answered = [Answered(item, extraction_id, roles)]
-    lock_documents(conn, answered)
-    add_argument_items(conn, answered)
-    FINISH.run(conn, [(item.id, extraction_id)])
-    return True
-
-
-def copy_result(
-    conn: Connection, item: LeasedItem, paid: PaidExtraction, roles: Roles | None = None
-) -> bool:
-    """Finish the item with a copy of an extraction of another chunk with the same text (or of
-    another event): its records at this chunk's offsets, `reused_from` set, at no cost.
-    False: the lease was lost."""
-    source = conn.execute(select(extractions).where(extractions.c.id == paid.id)).one()
-    values = dict(source._mapping) | {
-        "job_id": item.job_id,
-        "chunk_id": item.chunk_id,
-        "event_id": item.event_id,
-        "cost_usd": 0,
-        **usage_columns(Usage()),
-        "latency_s": 0.0,
-        "reused_from": source.reused_from or source.id,
-        "provider_batch_id": None,
-        "mode": None,
-    }
-    for name in ("id", "created_at", "source", "review_id"):
-        del values[name]
-    items = read_items(conn, item.task, paid.id, paid.chunk_start)
-    return _store(conn, item, values, items, roles)
-
-
-def _held(conn: Connection, item: LeasedItem) -> bool:
+def holds(conn: Connection, item: LeasedItem) -> bool:
     """Whether the lease is still ours; if so its row is locked until the transaction ends."""
     return conn.execute(_HOLD, {"item": item.id, "token": item.fence}).first() is not None
 
 
-def _store(
+def store(
     conn: Connection,
     item: LeasedItem,
     values: Mapping[str, Any],
@@ -259,25 +216,32 @@ def _store(
     roles: Roles | None,
 ) -> bool:
     fenced = {**values, "item": item.id, "token": item.fence}
-    extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
-    if extraction_id is not None:
-        write_records(conn, item, extraction_id, items)
-    else:  # the lease was lost, or the key was answered meanwhile or in another job
-        if not _held(conn, item):
+    extraction_id = None
+    while extraction_id is None:
+        extraction_id = conn.execute(_ADD[conn.dialect.name], fenced).scalar()
+        if extraction_id is not None:
+            write_records(conn, item, extraction_id, items)
+            break
+        # the lease was lost, or the key was answered meanwhile or in another job
+        if not holds(conn, item):
             return False
-        key = values["key"]
-        if item.event_id is None:
-            same = conn.execute(_SAME_CHUNK, {"chunk": item.chunk_id, "key": key})
-        else:
-            same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
-        extraction_id = same.scalar_one()
-        if values["reused_from"] is None:
+        extraction_id = _same(conn, item, values["key"])  # None: its records were pruned just now
+        if extraction_id is not None and values["reused_from"] is None:
             _record_duplicate(conn, item, values)
     answered = [Answered(item, extraction_id, roles)]
     lock_documents(conn, answered)
     add_argument_items(conn, answered)
     FINISH.run(conn, [(item.id, extraction_id)])
     return True
+
+
+def _same(conn: Connection, item: LeasedItem, key: str) -> int | None:
+    """The extraction of the same chunk, or event, under this key."""
+    if item.event_id is None:
+        same = conn.execute(_SAME_CHUNK, {"chunk": item.chunk_id, "key": key})
+    else:
+        same = conn.execute(_SAME_EVENT, {"event": item.event_id, "key": key})
+    return same.scalar_one_or_none()
 
 
 def _record_duplicate(conn: Connection, item: LeasedItem, values: Mapping[str, Any]) -> None:

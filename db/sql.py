@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Connection,
     Executable,
@@ -49,6 +50,14 @@ def in_values(conn: Connection, column: ColumnElement[str], values: Sequence[str
     if conn.dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(Text)))
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def in_ids(conn: Connection, column: ColumnElement[int], ids: Collection[int]) -> Any:
+    """Likewise for ids."""
+    if conn.dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(BigInteger)))
+    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
     return column.in_(select(listed.c.value))
 
 

@@ -25,12 +25,56 @@ def _provenance(kind: str, table: str) -> str:
 _CALLS = " WHERE x.reused_from IS NULL AND x.source = 'model'"
 
 
-def _spent(table: str, counted: str, where: str = "") -> str:
-    return f"""SELECT {{date}} AS date, x.model AS model, {counted},
-        SUM(x.prompt_tokens) AS prompt_tokens, SUM(x.completion_tokens) AS completion_tokens,
-        SUM(x.cost_usd) AS cost_usd, SUM(x.cached_tokens) AS cached_tokens,
-        SUM(x.cache_write_tokens) AS cache_write_tokens, SUM(x.reasoning_tokens) AS reasoning_tokens
-    FROM {table} x{where} GROUP BY {{date}}, x.model"""
+_TOKENS = (
+    "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+)  # fmt: skip  # a list of columns
+
+
+def _spent(table: str, by: str, calls: str, where: str = "") -> str:
+    sums = ", ".join(f"SUM(x.{name}) AS {name}" for name in (*_TOKENS, "cost_usd"))
+    return f"""SELECT {by} AS place, x.model AS model, {calls}, {sums}
+    FROM {table} x{where} GROUP BY {by}, x.model"""
+
+
+def _spend(name: str, shown: str, by: str, pruned: str) -> str:
+    """name: of the column by which it is told, beside the model. shown: what is in it; by: the
+    expression for a call, pruned: that for calls that were pruned."""
+    sums = {each: f"CAST(SUM({each}) AS bigint) AS {each}" for each in _TOKENS}
+    return f"""
+SELECT {shown} AS {name}, model, CAST(SUM(calls) AS bigint) AS calls,
+    CAST(SUM(failed) AS bigint) AS failed_calls, {sums["prompt_tokens"]},
+    {sums["completion_tokens"]}, SUM(cost_usd) AS cost_usd, {sums["cached_tokens"]},
+    {sums["cache_write_tokens"]}, {sums["reasoning_tokens"]}
+FROM (
+    {_spent("extractions", by, "COUNT(*) AS calls, 0 AS failed", _CALLS)}
+    UNION ALL
+    {_spent("attempts", by, "0, COUNT(*)")}
+    UNION ALL
+    {_spent("pruned_attempts", pruned, "0, SUM(x.calls)")}
+) spent
+GROUP BY {shown}, model"""
+
+
+_OF_JOB = """(SELECT COUNT(*) FROM origins o WHERE o.job_id = j.id) AS documents,
+    (SELECT COUNT(*) FROM input_errors i WHERE i.job_id = j.id) AS input_errors,
+    j.created_at AS created_at, j.finished_at AS finished_at"""
+
+
+_STATES = ("pending", "leased", "submitted", "retry", "done", "quarantined", "cancelled")
+"""Of items, in the order of the view's columns."""
+
+
+def _items(items: str, of_state: str) -> str:
+    """The counts of a job and task: what there is (expressions, with {state}), and was pruned."""
+
+    def count(name: str, there: str, condition: str = "") -> str:
+        pruned = f"""SELECT SUM(p.items) FROM pruned_items p
+        WHERE p.job_id = j.id AND p.task = w.task{condition}"""
+        return f"CAST({there} + COALESCE(({pruned}), 0) AS bigint) AS {name}"
+
+    states = [count(each, of_state.format(state=each), f" AND p.state = '{each}'")
+              for each in _STATES]  # fmt: skip  # one list
+    return ",\n    ".join([count("items", items), *states])
 
 
 VIEWS: dict[str, str] = {
@@ -68,48 +112,41 @@ LEFT JOIN schemas s ON s.digest = x.schema_digest""",
     "extraction_demonstrations": """
 SELECT x.id AS extraction_id, {demonstration} AS position, n.value AS demonstration_id
 FROM extractions x, {demonstrations}""",
-    # One row for each job and task; a job without items has one row, with a null task.
-    "job_progress": """
+    # One row for each job and task, with its pruned items; a job that never had one has one row,
+    # with a null task. In two halves, the second of tasks whose items are all pruned: SQLite pushes
+    # the condition on a job into these, and not into a sum of them.
+    "job_progress": f"""
 SELECT j.id AS job_id, j.name AS name, j.state AS state, j.reason AS reason, w.task AS task,
-    COUNT(w.id) AS items,
-    COUNT(CASE WHEN w.state = 'pending' THEN 1 END) AS pending,
-    COUNT(CASE WHEN w.state = 'leased' THEN 1 END) AS leased,
-    COUNT(CASE WHEN w.state = 'submitted' THEN 1 END) AS submitted,
-    COUNT(CASE WHEN w.state = 'retry' THEN 1 END) AS retry,
-    COUNT(CASE WHEN w.state = 'done' THEN 1 END) AS done,
-    COUNT(CASE WHEN w.state = 'quarantined' THEN 1 END) AS quarantined,
-    COUNT(CASE WHEN w.state = 'cancelled' THEN 1 END) AS cancelled,
-    (SELECT COUNT(*) FROM origins o WHERE o.job_id = j.id) AS documents,
-    (SELECT COUNT(*) FROM input_errors i WHERE i.job_id = j.id) AS input_errors,
-    j.created_at AS created_at, j.finished_at AS finished_at
+    {_items("COUNT(w.id)", "COUNT(CASE WHEN w.state = '{state}' THEN 1 END)")},
+    {_OF_JOB}
 FROM jobs j
 LEFT JOIN work_items w ON w.job_id = j.id
+GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task
+HAVING w.task IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM pruned_items p WHERE p.job_id = j.id)
+UNION ALL
+SELECT j.id, j.name, j.state, j.reason, w.task,
+    {_items("0", "0")},
+    {_OF_JOB}
+FROM jobs j
+JOIN pruned_items w ON w.job_id = j.id
+WHERE NOT EXISTS (SELECT 1 FROM work_items i WHERE i.job_id = w.job_id AND i.task = w.task)
 GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task""",
     # One row for each review in force, job, task and type: equal records, and those of one side.
     "review_agreement": AGREEMENT,
     # Days in UTC. A reused result is not a call; a failed call may have cost something. Calls are
     # grouped by each database's own date, which is fast, and that is then written as text.
-    "spend_by_day": f"""
-SELECT {{day}} AS day, model, CAST(SUM(calls) AS bigint) AS calls,
-    CAST(SUM(failed) AS bigint) AS failed_calls,
-    CAST(SUM(prompt_tokens) AS bigint) AS prompt_tokens,
-    CAST(SUM(completion_tokens) AS bigint) AS completion_tokens, SUM(cost_usd) AS cost_usd,
-    CAST(SUM(cached_tokens) AS bigint) AS cached_tokens,
-    CAST(SUM(cache_write_tokens) AS bigint) AS cache_write_tokens,
-    CAST(SUM(reasoning_tokens) AS bigint) AS reasoning_tokens
-FROM (
-    {_spent("extractions", "COUNT(*) AS calls, 0 AS failed", _CALLS)}
-    UNION ALL
-    {_spent("attempts", "0, COUNT(*)")}
-) spent
-GROUP BY {{day}}, model""",
+    "spend_by_day": _spend("day", "{day}", "{date}", "{pruned_date}"),
+    # Of the calls that the job made; one that only reused answers has no row.
+    "spend_by_job": _spend("job_id", "place", "x.job_id", "x.job_id"),
 }
 
 # For what the two databases have no common syntax.
 _SYNTAX: dict[str, dict[str, str]] = {
     "postgresql": {
-        "day": "TO_CHAR(date, 'YYYY-MM-DD')",
+        "day": "TO_CHAR(place, 'YYYY-MM-DD')",
         "date": "CAST(x.created_at AT TIME ZONE 'UTC' AS date)",
+        "pruned_date": "CAST(x.day AS date)",
         # Of text and not by JSON_AGG, which puts spaces where SQLite has none.
         "arguments": f"""CAST('[' || COALESCE((SELECT STRING_AGG(CAST(ROW_TO_JSON(n) AS text), ',')
     FROM (SELECT {", ".join(f'{column} AS "{key}"' for key, column in ARGUMENT)}
@@ -120,8 +157,9 @@ _SYNTAX: dict[str, dict[str, str]] = {
         " WITH ORDINALITY AS n(value, position)",
     },
     "sqlite": {
-        "day": "date",
+        "day": "place",
         "date": "SUBSTR(x.created_at, 1, 10)",
+        "pruned_date": "x.day",
         "arguments": f"""(SELECT JSON_GROUP_ARRAY(JSON_OBJECT({
             ", ".join(f"'{key}', n.{key}_" for key, _ in ARGUMENT)
         }))

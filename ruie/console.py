@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 import rich.console
 from rich.console import ConsoleOptions, RenderableType
@@ -12,10 +13,28 @@ from rich.segment import Segment
 from ruie.secrets import masked
 from ruie.shown import harmless
 
+LOG_WIDTH = 1_000_000
+"""Characters of a line where the output is not a terminal: nothing is cut, and nothing folded."""
+
 
 class Console(rich.console.Console):
     """As rich's own; colours and movements of the cursor come from rich alone, never from text, and
-    a secret is masked before a line is broken in its middle."""
+    a secret is masked before a line is broken in its middle. Only the width of a terminal cuts
+    texts, not that of a file or a pipe, nor COLUMNS there."""
+
+    def __init__(
+        self,
+        *,
+        file: IO[str] | None = None,
+        stderr: bool = False,
+        width: int | None = None,
+        **options: Any,
+    ) -> None:
+        """As rich's own."""
+        written_to = file or (sys.stderr if stderr else sys.stdout)
+        if width is None and not written_to.isatty():
+            width = LOG_WIDTH
+        super().__init__(file=file, stderr=stderr, width=width, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich's own."""

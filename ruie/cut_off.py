@@ -13,6 +13,8 @@ from ruie.records import Query
 
 LEAST = 3
 """Items at the end of an answer that add nothing: more would not, either."""
+LONGER = "Raise RUIE_LLM_MAX_TOKENS; an answer that is cut off has a second try with twice as many."
+"""`ruie.decoding.LENGTHEN` in words."""
 
 _COMPLETE = re.compile(r"(?<![^;\n])([^;\n]*+)[;\n]")
 """An item with what ends it. It is looked for from where the one before it ends: an answer without
@@ -45,7 +47,7 @@ def truncated(call: Call, completion: Completion) -> tuple[str, str]:
     if completion.finish_reason != "length":
         return (
             f"The answer has as many items as one of {call.max_tokens} tokens may have.",
-            "Raise RUIE_LLM_MAX_TOKENS.",
+            LONGER,
         )
     if completion.reasoned and not completion.text.strip():
         return (
@@ -56,5 +58,5 @@ def truncated(call: Call, completion: Completion) -> tuple[str, str]:
         )
     return (
         f"The answer did not end within {call.max_tokens} tokens.",
-        "Raise RUIE_LLM_MAX_TOKENS.",
+        LONGER,
     )

@@ -44,6 +44,11 @@ class Decoding:
     reasoning_tokens: int = 4096
     constraint: str = ""
 
+    @property
+    def longest(self) -> int:
+        """Tokens that an answer may have at the second try, where it was cut off at the first."""
+        return self.max_tokens * LENGTHEN
+
     def resolved(self, constraint: str) -> Self:
         """With the form that the endpoint was proved to hold answers to. Raises `ModelError` where
         that is not the one that is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ from pydantic_settings import BaseSettings
 
 from ruie.hosts import checked_hosts
 from ruie.packaged import packaged_bundle
+
+
+def checked_folder(path: Path) -> Path:
+    """A folder, or nothing yet: whoever enqueues need not have the bundle that workers have."""
+    with suppress(OSError):  # one that this user may not see
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{path} is not a directory, as a bundle is")
+    return path
 
 
 class ServerSettings(BaseSettings):
@@ -32,7 +41,7 @@ class ServerSettings(BaseSettings):
     )
     redis_url: str = Field("", description="Redis URL; empty: `ruie up` starts a server")
     redis_url_file: str = Field("", description="file that holds the URL, instead of the URL")
-    bundle: Path = Field(
+    bundle: Annotated[Path, AfterValidator(checked_folder)] = Field(
         packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
     )
     home: Path = Field(

@@ -46,6 +46,8 @@ from ruie.setting_names import check_names
 from ruie.token_prices import ModelPrices
 
 CONFIG_FILE = "ruie.toml"
+LONGEST_ANSWER = 1_000_000
+"""Tokens: more than any model writes."""
 
 
 class Settings(ServerSettings):
@@ -121,7 +123,12 @@ class Settings(ServerSettings):
     llm_max_in_flight: int = Field(
         16, ge=1, description="calls in flight in one worker process, for each class of jobs"
     )
-    llm_max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
+    llm_max_tokens: int = Field(
+        256,
+        ge=1,
+        le=LONGEST_ANSWER,
+        description="longest answer, tokens; twice as many in a second try, where it is cut off",
+    )
     llm_reasoning_tokens: int = Field(
         4096, ge=0, description="most tokens that a reasoning model may think, beside its answer"
     )

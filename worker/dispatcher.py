@@ -9,7 +9,7 @@ from celery import Celery
 from redis import Redis
 from sqlalchemy import Connection, Engine
 
-from ruie.db import batch_jobs, queue, sent_batches
+from ruie.db import batch_jobs, processes, queue, sent_batches
 from ruie.db.engine import reading
 from ruie.db.jobs import Priority
 from ruie.settings import Settings
@@ -47,12 +47,13 @@ class Dispatcher:
         with self._leading() as conn:
             flying = queue.in_flight(conn)
             held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
+            at_work = processes.number_alive(conn, "worker")
             for priority in queue.classes(conn):
                 room = config.window - flying.get(priority, 0)
                 if room > 0:
                     batches += queue.dispatch(
                         conn, None, room, config.batch_size, config.dispatch_s,
-                        priority=priority, held_back=held_back,
+                        priority=priority, held_back=held_back, processes=at_work,
                     )  # fmt: skip  # one line each
         for batch in batches:
             self._app.send_task(

@@ -14,7 +14,7 @@ from ruie.decoding import Decoding
 from ruie.errors import UsageError
 from ruie.modes import Fallback, Mode, in_mode, mode_of
 from ruie.request_parameters import refusal
-from ruie.settings import Settings
+from ruie.settings import LONGEST_ANSWER, Settings
 from ruie.worker.prices import price_of
 
 
@@ -70,8 +70,10 @@ def job_change(job: Job, changes: Changes, config: Settings) -> JobChange:
     for option in ("name", "model"):
         if not changes.get(option, "given"):
             raise UsageError(f"The {option} is empty.", f"Give a {option}.")
-    if changes.get("max_tokens", 1) < 1:
-        raise UsageError("An answer needs at least one token.", "Give a larger max_tokens.")
+    if not 1 <= changes.get("max_tokens", 1) <= LONGEST_ANSWER:
+        raise UsageError(
+            f"An answer has from one to {LONGEST_ANSWER:,} tokens.", "Give another max_tokens."
+        )
     if "model" in changes and job.cap_nusd is not None:
         check_cap(job.cap_nusd / NUSD, changes["model"], config)
     parameters: Mapping[str, Any] | None = None

@@ -15,6 +15,7 @@ from ruie.db.canonical import add_names
 from ruie.db.engine import reading
 from ruie.db.jobs import Job
 from ruie.db.record_pages import DocumentRecords, SpanRecord, document_records
+from ruie.db.review_comparison import Coverage, coverage, standings
 from ruie.db.review_records import gold_items, lock, names_in
 from ruie.db.sql import pieces
 from ruie.errors import AnnotationError
@@ -188,28 +189,36 @@ def _documents(path: Path) -> tuple[dict[int, tuple[str, int | None]], set[int]]
     return documents, blank
 
 
-def score(engine: Engine, job: Job) -> tuple[dict[Task, Score], int]:
-    """Scores of what the job's model found against its reviews, by task and exact offsets, and the
-    number of documents compared. Tasks that were not reviewed, or not answered completely, do not
-    count."""
+@dataclass(frozen=True, slots=True)
+class ReviewScores:
+    """By task, and of how many documents they are."""
+
+    tasks: dict[Task, Score]
+    coverage: Coverage
+
+
+def score(engine: Engine, job: Job) -> ReviewScores:
+    """What the job's model found against its reviews, by task and exact offsets. Of a task that was
+    given up nothing was found, as in `ruie evaluate`; one that was not reviewed, or that the job
+    has not ended, does not count."""
     totals: dict[Task, Score] = {}
-    compared = 0
     with reading(engine) as conn:
         current = list(reviews.current_reviews(conn, job.id))
+        known = standings(conn, job)
+    ended = {each.id: each.ended for each in known}
     for review in current:
         for document in document_records(
             engine, job.id, document=review.document_id, of_model=True
         ):
             predicted = _predicted(document)
             gold = gold_items(review.body)
-            tasks = {Task(t) for t in review.tasks} & document.answered
-            compared += bool(tasks)
+            tasks = ended.get(review.id, frozenset())
             if Task.ED in tasks:
                 tasks = tasks | {Task.EAE}
             for task in tasks:
                 scored = score_offsets(gold.get(task, ()), predicted.get(task, ()))
                 totals[task] = totals.get(task, Score()) + scored
-    return {task: totals[task] for task in Task if task in totals}, compared
+    return ReviewScores({task: totals[task] for task in Task if task in totals}, coverage(known))
 
 
 def _predicted(document: DocumentRecords) -> dict[Task, list[Item]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,13 +20,8 @@ from ruie.shown import data_output, harmless
 if TYPE_CHECKING:
     from ruie.db.jobs import NewInputError
 
-LOG_WIDTH = 1_000_000
-"""Characters of a line where the output is not a terminal: nothing is cut, and nothing folded."""
-
-console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-error_console = Console(
-    stderr=True, highlight=False, width=None if sys.stderr.isatty() else LOG_WIDTH
-)
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
 
 NUMBERS = (int, float)
 GAP = 2
@@ -133,6 +127,16 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def file_size(size: int) -> str:
+    """Bytes, in powers of a thousand: `900 B`, `1.2 MB`, `31 GB`."""
+    number, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 999.5 or unit == "TB":
+            break
+        number /= 1000
+    return f"{number:.1f} {unit}" if number < 10 and unit != "B" else f"{number:.0f} {unit}"
 
 
 def timestamp(at: datetime) -> str:

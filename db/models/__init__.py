@@ -16,6 +16,7 @@ from ruie.db.models.provider_batches import (
     ProviderBatch,
     ProviderRequest,
 )
+from ruie.db.models.pruned import PrunedAttempts, PrunedItems
 from ruie.db.models.results import ArgumentRow, EntityRow, EventRow, Extraction, RelationRow
 from ruie.db.models.reviews import Review, ReviewQueueRow
 from ruie.db.models.search import FTS, DocumentPart, SearchState
@@ -71,6 +72,8 @@ endpoints = table(Endpoint)
 request_profiles = table(RequestProfileRow)
 provider_batches = table(ProviderBatch)
 provider_requests = table(ProviderRequest)
+pruned_attempts = table(PrunedAttempts)
+pruned_items = table(PrunedItems)
 metric_totals = table(MetricTotal)
 metric_deltas = table(MetricDelta)
 
@@ -107,6 +110,8 @@ __all__ = [
     "Origin",
     "ProviderBatch",
     "ProviderRequest",
+    "PrunedAttempts",
+    "PrunedItems",
     "Quarantined",
     "RelationRow",
     "RequestProfileRow",
@@ -144,6 +149,8 @@ __all__ = [
     "processes",
     "provider_batches",
     "provider_requests",
+    "pruned_attempts",
+    "pruned_items",
     "quarantine",
     "relations",
     "request_profiles",

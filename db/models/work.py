@@ -58,6 +58,7 @@ class WorkItem(Base):
             "ix_work_items_model_extraction", "model_extraction_id", "job_id",
             where="model_extraction_id IS NOT NULL",
         ),
+        partial("ix_work_items_event", "event_id", where="event_id IS NOT NULL"),
         Index("ix_work_items_progress", "job_id", "state", "task"),
     )  # fmt: skip  # one index a line reads as the table it is
 
@@ -174,6 +175,7 @@ class ScheduleRun(Base):
         UniqueConstraint("schedule_id", "due_at"),
         one_of("state", RUN_STATES),
         Index("ix_schedule_runs_state", "state"),
+        partial("ix_schedule_runs_job", "job_id", where="job_id IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +75,27 @@ def test_an_item_whose_call_does_not_end_is_given_back_after_the_grace_period(
     assert rows(fleet, "SELECT state, attempts FROM work_items") == [("pending", 0)]
     # it may have been charged, so it is on the books
     assert rows(fleet, "SELECT error_class, attempt FROM attempts") == [("transient", 1)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_was_not_sent_is_given_back_at_once(fleet: Fleet, endpoint: ScriptedEndpoint) -> None:
+    worker = fleet.start("worker", RUIE_STOP_GRACE_S="600")
+    texts = [{"id": f"h{i}", "text": f"Hal waits since {1900 + i} ."} for i in range(8)]
+    fleet.client.enqueue(texts, SCHEMA)
+    wait_until(lambda: endpoint.in_flight == 1)  # the others wait for what it says of the endpoint
+    leased = "SELECT COUNT(*) FROM work_items WHERE state = 'leased'"
+    assert rows(fleet, leased) == [(8,)]
+
+    os.kill(worker.pid, signal.SIGTERM)
+    wait_until(lambda: rows(fleet, leased) == [(1,)])
+    assert worker.alive
+    assert endpoint.in_flight == 1
+    worker.kill()
+    assert rows(fleet, leased) == [(1,)]
+    assert (
+        rows(fleet, "SELECT state, attempts FROM work_items WHERE state != 'leased'")
+        == [("pending", 0)] * 7
+    )
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

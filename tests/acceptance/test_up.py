@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.endpoint import ScriptedEndpoint, answer
+from sqlalchemy import text
+from support.endpoint import HANG, ScriptedEndpoint, answer
 from support.fleet import Process
 from support.pages_server import Visitor
 from support.scraped import scrape
 from support.waiting import wait_until
 
 from ruie import __version__
+from ruie.db.engine import reading
 from ruie.schema import Schema
 from ruie.settings import Settings, load
 from ruie.worker.client import Client
 from ruie.worker.embedded.stack import free_port
+from ruie.worker.embedded.supervised_process import GRACE_S
 
 SCHEMA = Schema("names", entities={"person": ""})
 
@@ -74,3 +77,30 @@ def test_everything_ends_with_it(config: Settings, tmp_path: Path, end: signal.S
 
     wait_until(lambda: not up.alive)
     wait_until(lambda: not started_by(config))
+
+
+def test_calls_that_take_long_are_given_back_when_it_ends(
+    tmp_path: Path, bundle_path: Path
+) -> None:
+    with ScriptedEndpoint(HANG) as endpoint:
+        config = load(
+            home=tmp_path / "home",
+            database_url=f"sqlite:///{tmp_path / 'ruie.db'}",
+            bundle=bundle_path,
+            llm_base_url=endpoint.url,
+            concurrency=1,
+            stop_grace_s=GRACE_S + 1,  # longer than what the other processes have
+        )
+        up = Process("up", tmp_path, config.environment())
+        wait_until(lambda: "Ready" in up.output() or not up.alive)
+        client = Client(config)
+        client.enqueue([{"text": f"Ada went to Rome in {1900 + i} ."} for i in range(4)], SCHEMA)
+        wait_until(lambda: endpoint.in_flight == 1)
+
+        assert up.terminate() == 0
+
+        assert f"calls in flight have {GRACE_S + 1:g} s to finish" in up.output()
+        with reading(client.engine) as conn:
+            ended = conn.execute(text("SELECT state, attempts, losses FROM work_items")).all()
+        assert [tuple(row) for row in ended] == [("pending", 0, 0)] * 4
+    client.engine.dispose()

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from support.databases import BACKENDS, Server, postgresql_server, sqlite_server
 from support.job_database import JobDatabase
 
-from ruie.db import jobs, kept_answers, queue, results
+from ruie.db import jobs, kept_answers, queue, reused_results
 from ruie.db.engine import open_engine
 from ruie.errors import OutputError
 from ruie.records import Grounding, Item, Span, Task
@@ -92,7 +92,7 @@ def worked(database: JobDatabase, record: MakeRecord) -> str:
     database.enqueue(second, {"z": TEXT})
     (item,) = database.take(second)
     with database.engine.begin() as conn:
-        results.reuse_result(conn, item, kept_answers.find_paid(conn, ["NER"])["NER"])
+        reused_results.reuse_result(conn, item, kept_answers.find_paid(conn, ["NER"])["NER"])
         jobs.add_input_errors(conn, job, [jobs.NewInputError("f", 3, "not JSON", "{")] * 2)
     return job
 

@@ -82,9 +82,9 @@ def test_a_correction_is_stored_once_and_replaced(
     assert (first.stored, first.unchanged) == (1, 0)
     assert [(p.place.line, "not that of" in p.what) for p in first.problems] == [(2, True)]
     assert import_reviews(database.engine, job, path, "Ada").unchanged == 1
-    scores, documents = score(database.engine, job)
-    assert documents == 1
-    assert (scores[Task.NER].matched, scores[Task.NER].gold) == (1, 2)
+    scores = score(database.engine, job)
+    assert scores.coverage.documents == 1
+    assert (scores.tasks[Task.NER].matched, scores.tasks[Task.NER].gold) == (1, 2)
     path.write_text(json.dumps(row | {"entities": []}))
     assert import_reviews(database.engine, job, path, "Bo").stored == 1
     assert database.one("SELECT COUNT(*) FROM reviews") == 2

@@ -245,3 +245,30 @@ def test_the_first_workers_bundle_stays_the_jobs(database: JobDatabase) -> None:
         jobs.record_bundle(conn, job, "b" * 64)
         assert jobs.get_job(conn, job).bundle_digest == "a" * 64
         assert jobs.get_job(conn, other).bundle_digest == ""
+
+
+@pytest.mark.parametrize(
+    ("items", "processes", "sizes"),
+    [
+        (32, 4, [8] * 4),
+        (40, 4, [10] * 4),
+        (64, 3, [11] * 5 + [9]),
+        (50, 1, [17, 17, 16]),
+        (3, 8, [1] * 3),
+        (50, 0, [20, 20, 10]),
+    ],
+)
+def test_the_rest_of_a_job_is_divided_evenly(
+    database: JobDatabase, items: int, processes: int, sizes: list[int]
+) -> None:
+    database.enqueue(database.job(), [f"Crude fell {n} %." for n in range(items)])
+    with database.engine.begin() as conn:
+        batches = queue.dispatch(conn, None, 1000, 20, 60, processes=processes)
+    assert [batch.items for batch in batches] == sizes
+
+
+def test_what_is_not_the_rest_goes_in_full_batches(database: JobDatabase) -> None:
+    database.enqueue(database.job(), [f"Crude fell {n} %." for n in range(50)])
+    with database.engine.begin() as conn:
+        batches = queue.dispatch(conn, None, 40, 20, 60, processes=4)
+    assert [batch.items for batch in batches] == [20, 20]

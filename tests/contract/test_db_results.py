@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 from support.job_database import JobDatabase
 
-from ruie.db import kept_answers, queue, results
+from ruie.db import kept_answers, queue, reused_results
 from ruie.db.models import chunks, documents, extractions, origins, work_items
 from ruie.records import Grounding, Item, Reject, RejectReason, Span, Task, Trigger
 
@@ -140,7 +140,7 @@ class TestPayingOnce:
     def _reuse(self, database: JobDatabase, item: queue.LeasedItem, key: str) -> bool:
         with database.engine.begin() as conn:
             paid = kept_answers.find_paid(conn, [key, "unknown"])
-            return results.reuse_result(conn, item, paid[key], ROLES)
+            return reused_results.reuse_result(conn, item, paid[key], ROLES)
 
     def test_nothing_is_paid_that_nobody_asked(self, database: JobDatabase) -> None:
         with database.engine.begin() as conn:

@@ -42,6 +42,7 @@ def test_show_prints_the_settings(ruie: Run, database: JobDatabase) -> None:
     lines = [line.split() for line in ruie("job", "show", job).stdout.splitlines()]
     shown = {words[0]: words[1:] for words in lines}
     assert (shown["model"], shown["cap"]) == (["small"], ["2.0000", "USD"])
+    assert shown["endpoint"] == ["that", "of", "the", "workers"]
     assert (shown["stop"], shown["parameters"]) == (['["\\n\\n"]'], ['{"seed":', "1}"])
     assert ruie("job", "show", "job_0").returncode == 4
 

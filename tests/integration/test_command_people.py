@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,12 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def answers(item: queue.LeasedItem) -> list[Item]:
     assert item.task is Task.NER
-    start = item.text.index("60,000 EUR")
-    return [Item("SKILL", (Span("60,000 EUR", start, start + 10, Grounding.EXACT),))]
+    start = item.text.find("60,000 EUR")
+    return (
+        []
+        if start < 0
+        else [Item("SKILL", (Span("60,000 EUR", start, start + 10, Grounding.EXACT),))]
+    )
 
 
 @pytest.fixture
@@ -116,3 +121,38 @@ def test_a_correction_is_in_views_exports_and_the_page(run: Run, job: str, tmp_p
         ["b", "SKILL", "Rust", "person"],
     ]
     assert len(lines(run("export", job).stdout)) == 2
+
+
+def test_scores_say_what_was_given_up_and_how_it_was_before(
+    run: Run, job: str, engine: Engine, tmp_path: Path
+) -> None:
+    salary = {"type": "SALARY", "text": "60,000 EUR"}
+    gold = [[salary, {"type": "SKILL", "text": "Python", "occurrence": 2}],
+            [{"type": "SKILL", "text": "Rust"}]]  # fmt: skip  # a document a line
+    reviewed = [{**row, "entities": entities} for row, entities in zip(ROWS, gold, strict=True)]
+    (tmp_path / "reviewed.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in reviewed))
+    assert run("review", "import", "reviewed.jsonl", "--job", job).returncode == 0
+    done = run("review", "score", job)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "2 reviewed documents",
+        "1 of them given up, in part or whole: what people found there counts as missed",
+    ]
+    scored = json.loads(run("review", "score", job, "--json").stdout)
+    assert {name: scored[name] for name in ("documents", "given_up", "unanswered", "before")} == {
+        "documents": 2, "given_up": 1, "unanswered": 0, "before": None,
+    }  # fmt: skip  # one line
+    assert [(t["gold"], t["predicted"], t["matched"]) for t in scored["tasks"]] == [(3, 1, 0)]
+    later = run("enqueue", "in.jsonl", "--schema", "adverts.yaml", "--new").stdout.strip()
+
+    def learned(item: queue.LeasedItem) -> list[Item]:
+        return [replace(one, type="SALARY") for one in answers(item)]
+
+    finish(engine, later, learned)
+    scored = json.loads(run("review", "score", later, "--json").stdout)
+    assert (scored["before"]["job"], scored["before"]["documents"]) == (job, 2)
+    (before,), (now,) = scored["before"]["tasks"], scored["before"]["now"]
+    assert (before["matched"], now["matched"]) == (0, 1)
+    assert (before["gold"], now["gold"]) == (3, 3)
+    printed = run("review", "score", later).stdout
+    assert f"{job} and this job, over 2 documents of both" in printed

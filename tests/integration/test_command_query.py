@@ -83,7 +83,7 @@ def test_a_table_without_end_shows_its_first_rows(ruie: Run, upgraded: Path) -> 
     done = ruie("query", ENDLESS.format("n"), "--format", "table")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "10,000"
-    assert "only the first 10,000 rows: --format csv, json or parquet has all" in done.stderr
+    assert "only the first 10,000 rows: --format tsv, csv, json or parquet has all" in done.stderr
     assert ruie("query", "SELECT 1 AS n").stderr == "1 row\n"
 
 
@@ -91,6 +91,8 @@ def test_a_table_of_long_values_is_bounded_too(ruie: Run, upgraded: Path) -> Non
     done = ruie("query", ENDLESS.format("n, printf('%.100000c', 'x') AS long"), "--format", "table")
     assert done.returncode == 0, done.stderr
     assert "only the first " in done.stderr
+    whole = "--format tsv, csv, json or parquet"
+    assert f"values are cut after 500 characters: {whole} has them in full" in done.stderr
     assert len(done.stdout) < 4_000_000
 
 

@@ -184,11 +184,13 @@ def test_a_job_that_is_done_and_mostly_given_up_is_said_to_be_so(
     assert [line.split()[:5] for line in lines[1:3]] == [
         [fair, "fair", "done,", "2", "%"], [bad, "bad", "done,", "74", "%"],
     ]  # fmt: skip  # a line
-    told = "\n".join(lines)
+    assert lines[3:] == ["", "No coordinator is alive, and no worker is."]
+    told = "\n".join(lines_on_a_terminal(["status", bad], tmp_path, 80, **url))
     assert f"74 % of the items of {bad} were given up, more than 5 % (output 37)." in told
     assert f"`ruie quarantine list {bad}` shows them,\n      `ruie retry {bad}` tries" in told
-    assert f"of {fair} were given up" not in told
-    assert lines[4] == "No coordinator is alive, and no worker is."
+    assert "were given up" not in "\n".join(
+        lines_on_a_terminal(["status", fair], tmp_path, 80, **url)
+    )
     assert ruie("status", bad, **url).returncode == 0
 
 
@@ -204,3 +206,15 @@ def test_with_nothing_running_it_says_so(ruie: Run, database: JobDatabase, datab
         assert leadership.lead(conn, "host:12:ab", 600)
         conn.commit()
         assert "and the worker of `ruie up` (pid " in ruie("status", **url).stdout
+
+
+def test_without_a_job_it_says_who_works_too(
+    ruie: Run, database: JobDatabase, database_url: str
+) -> None:
+    url = {"RUIE_DATABASE_URL": database_url}
+    nobody = "No coordinator is alive, and no worker is."
+    lines = ["There are no jobs yet. `ruie enqueue` makes one.", "", nobody]
+    assert ruie("status", **url).stdout.splitlines() == lines
+    with database.engine.begin() as conn:
+        assert leadership.lead(conn, "host:12:ab", 600)
+    assert "Alive: a coordinator (host:12)." in ruie("status", **url).stdout

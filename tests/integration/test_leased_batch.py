@@ -76,7 +76,7 @@ def process_all(
         assert openai
         llm = LLMClient(endpoint.url, max_in_flight=1)
         lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "m", PRICES.get)
-        store = Store(engine)
+        store = Store(open_engine(engine.url.render_as_string(False)))
         runner = BatchRunner(
             store, lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )

@@ -80,7 +80,7 @@ class Bench:
             (batch,) = queue.dispatch(conn, self.job_id, 100, 100, 60)
         llm = LLMClient(self.endpoint.url, max_in_flight=1, hook=hook)
         lane = Lane(Priority.NORMAL, llm, Demonstrations(None), "scripted", lambda model: PRICE)
-        store = Store(self.engine)
+        store = Store(open_engine(self.engine.url.render_as_string(False)))
         runner = BatchRunner(
             store,
             lambda priority: lane,

@@ -91,7 +91,7 @@ def process(
         lane = Lane(
             Priority.NORMAL, llm, Demonstrations(retriever), "m", {"m": Price(1.0, 1.0)}.get
         )
-        store = Store(engine)
+        store = Store(open_engine(engine.url.render_as_string(False)))
         runner = BatchRunner(
             store, lambda _: lane, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
         )

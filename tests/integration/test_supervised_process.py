@@ -20,6 +20,17 @@ FAMILY = (
     "print(os.getpid(), child.pid, flush=True)\n"
     "time.sleep(600)\n"
 )
+FINISHING = (
+    "import signal, subprocess, sys, time\n"
+    "def finish(*_):\n"
+    "    child.stdin.close()\n"
+    "    sys.exit(child.wait())\n"
+    "signal.signal(signal.SIGTERM, finish)\n"
+    "program = 'import sys; sys.stdin.read(); print(\"finished\", flush=True)'\n"
+    "child = subprocess.Popen([sys.executable, '-c', program], stdin=subprocess.PIPE)\n"
+    "print('started', flush=True)\n"
+    "time.sleep(600)\n"
+)
 DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FAMILY
 
 
@@ -39,10 +50,18 @@ def family(log: Path) -> list[int]:
 
 @pytest.mark.parametrize("program", [FAMILY, DEAF], ids=["well-behaved", "deaf to SIGTERM"])
 def test_stopping_a_child_ends_all_it_started(program: str, tmp_path: Path) -> None:
-    with Child("family", [sys.executable, "-c", program], tmp_path / "log") as child:
+    command = [sys.executable, "-c", program]
+    with Child("family", command, tmp_path / "log", grace_s=1.0) as child:
         pids = family(tmp_path / "log")
         assert child.alive
     assert not any(alive(pid) for pid in pids)
+
+
+def test_what_a_child_started_is_ended_by_the_child_itself(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Child("worker", [sys.executable, "-c", FINISHING], log):
+        wait_until(lambda: log.exists() and "started" in log.read_text())
+    assert log.read_text().split() == ["started", "finished"]
 
 
 def test_a_parent_killed_with_kill_9_leaves_nobody(tmp_path: Path) -> None:

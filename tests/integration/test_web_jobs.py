@@ -117,6 +117,28 @@ def test_raising_the_cap(site: Site) -> None:
     assert site.client.job(job).cap_nusd is None
 
 
+def test_a_job_that_has_ended_has_no_cap_to_set(site: Site) -> None:
+    assert "Set the cap" in site.get(f"/jobs/{_waiting(site)}").words
+    assert site.client.job(site.job).state == "done"
+    assert "Set the cap" not in site.get(f"/jobs/{site.job}").words
+
+
+def test_the_endpoint_is_that_of_the_calls_where_the_job_names_none(site: Site) -> None:
+    with site.client.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE jobs SET endpoint = ''")
+        (called,) = conn.exec_driver_sql(
+            f"SELECT DISTINCT endpoint FROM extractions WHERE job_id = '{site.job}'"
+            " AND source = 'model'"
+        ).one()
+    assert f"Endpoint {called}" in site.get(f"/jobs/{site.job}").words
+    assert "Endpoint that of the workers" in site.get(f"/jobs/{_waiting(site)}").words
+
+
+def test_the_longest_answer_is_said_with_that_of_a_second_try(site: Site) -> None:
+    said = site.get(f"/jobs/{site.job}").words
+    assert "Longest answer 256 tokens; 512 in a second try, where it is cut off" in said
+
+
 def test_retrying_a_class_of_errors(site: Site) -> None:
     page = site.get(f"/jobs/{site.job}/quarantine?error_class=output")
     assert "Retry all of output" in page.words

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from support.finishing import finish
 from support.pages_server import Page, Visitor, serving
-from support.review_job import reviewed_job
+from support.review_job import answers, reviewed_job
 from support.waiting import wait_until
 
-from ruie.db import jobs, reviews
+from ruie.db import jobs, queue, reviews
 from ruie.db.engine import reading
-from ruie.records import Task
+from ruie.records import Item, Task
 from ruie.settings import Settings, load
 from ruie.worker import learning
 from ruie.worker.ingest.enqueue import EnqueueProgress
@@ -90,6 +92,26 @@ def test_the_page_of_the_new_job_says_that_it_is_still_running(
     visitor.post(f"/jobs/{new}/cancel", {}, page)
     assert visitor.get(state).headers["hx-refresh"] == "true"
     assert "still running" not in visitor.get(f"/review/{new}").words
+
+
+def test_the_scores_of_the_new_job_stand_beside_those_before(
+    visitor: Visitor, engine: Engine, job: str
+) -> None:
+    assert "Before and after" not in visitor.get(f"/review/{job}/agreement").words
+    with reading(engine) as conn:
+        asked = jobs.get_job(conn, job)
+    version = learning.store(engine, learning.prepare(engine, asked))
+    new = learning.ask_again(engine, asked, version, load(max_document_chars=1000)).job_id
+
+    def learned(item: queue.LeasedItem) -> list[Item]:
+        return [replace(one, type="ORGANISATION") for one in answers(item)]
+
+    finish(engine, new, learned)
+    page = visitor.get(f"/review/{new}/agreement")
+    both = "Before and after, over the 1 reviewed document that works and this job have both ended"
+    assert both in page.words
+    assert "Entities 0.00 1.00 +1.00" in page.words
+    assert page.link("/review/job_") == f"/review/{job}"
 
 
 def test_where_nothing_goes_on_the_state_says_so(visitor: Visitor, job: str) -> None:

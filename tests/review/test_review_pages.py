@@ -18,6 +18,8 @@ from ruie.db import jobs, reviews
 from ruie.db.engine import reading
 from ruie.db.record_pages import document_records
 from ruie.db.review_progress import agreement, reviewed_documents
+from ruie.records import Task
+from ruie.scoring import Score
 from ruie.settings import Settings
 from ruie.worker import reviewing
 from ruie.worker.client import Client
@@ -139,9 +141,8 @@ def test_reviewed_agreement_and_scores_are_in_sight(
         ("NER", "ORGANISATION"): 0, ("NER", "PLACE"): 0
     }  # fmt: skip  # one line
     with reading(engine) as conn:
-        scores, _ = reviewing.score(engine, jobs.get_job(conn, job))
-    by_task = sum((one.score for one in listed.values()), type(scores["NER"])())  # type: ignore[index]  # a Task is a str
-    assert by_task == scores["NER"]  # type: ignore[index]  # likewise
+        scores = reviewing.score(engine, jobs.get_job(conn, job))
+    assert sum((one.score for one in listed.values()), Score()) == scores.tasks[Task.NER]
     shown = pages.get(f"/review/{job}").text
     assert "1 of 5 documents reviewed" in shown
     assert ">ORGANISATION</th>" in pages.get(f"/review/{job}/agreement").text

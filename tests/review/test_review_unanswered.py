@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,7 +14,7 @@ from support.pages_server import Visitor, serving
 from support.review_job import SCHEMA, TEXTS, answers
 from support.review_page import edit, go_to, press, saved
 
-from ruie.db import queue
+from ruie.db import jobs, queue, reviews
 from ruie.errors import OutputError
 from ruie.records import Task
 from ruie.schema import Schema
@@ -46,6 +47,29 @@ def test_tasks_without_an_answer_are_not_taken_as_reviewed(visitor: Visitor, job
     shown = json.loads(visitor.get(f"/review/{job}/documents/1/records").text)
     assert shown["tasks"] == {"NER": True, "RE": None, "ED": None}
     assert shown["unanswered"] == {"RE": "given up", "ED": "not answered yet"}
+
+
+def test_the_scores_say_what_was_given_up_and_what_is_left_out(
+    visitor: Visitor, engine: Engine, job: str
+) -> None:
+    text = TEXTS["plain"]
+    owned = {"type": "owned_by", "head": span(text, "Orbis"), "tail": span(text, "Ada Novak")}
+    body = {"id": "plain", "text": text, "entities": [], "relations": [owned], "events": []}
+    with engine.begin() as conn:
+        digest = jobs.get_job(conn, job).schema_digest
+        review = reviews.NewReview(1, [Task.NER, Task.RE, Task.ED], body, "Ada", None, None)
+        assert reviews.save_review(conn, job, digest, review)
+    said = visitor.get(f"/review/{job}/agreement").words
+    assert "Relations 0 1 0 0.0 % 0.00 0.00 0.00" in said
+    given_up = "1 of 1 reviewed document given up, in part or whole"
+    assert f"{given_up}: what people found there counts as missed." in said
+    left_out = "Left out, as the job has not answered them yet: tasks of 1 reviewed document."
+    assert left_out in said
+
+
+def span(text: str, words: str) -> dict[str, Any]:
+    start = text.index(words)
+    return {"text": words, "start": start, "end": start + len(words)}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

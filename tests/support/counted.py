@@ -15,6 +15,7 @@ from ruie.db.models import (
     input_errors,
     metric_deltas,
     origins,
+    pruned_attempts,
     quarantine,
     work_items,
 )
@@ -45,8 +46,8 @@ def _usage(found: Counter[Key], row: RowMapping) -> None:
 
 
 def counted(engine: Engine) -> dict[Key, int]:
-    """What every total must be while nothing was forgotten, retried out of quarantine or deleted;
-    those that are 0 are left out."""
+    """What every total must be while nothing was forgotten, retried out of quarantine or deleted,
+    but for failed calls that were pruned; those that are 0 are left out."""
     found: Counter[Key] = Counter()
     for row in rows(engine, extractions):
         if row["source"] != "model":
@@ -69,6 +70,12 @@ def counted(engine: Engine) -> dict[Key, int]:
         if row["error_class"] != "worker_lost":
             found[Key(Total.FAILED_CALLS, model=row["model"], kind=row["error_class"])] += 1
             found[Key(Total.JOB_CALLS, row["job_id"], row["model"], "failed")] += 1
+            _usage(found, row)
+    for row in rows(engine, pruned_attempts):
+        if row["error_class"] != "worker_lost":
+            kind = row["error_class"]
+            found[Key(Total.FAILED_CALLS, model=row["model"], kind=kind)] += row["calls"]
+            found[Key(Total.JOB_CALLS, row["job_id"], row["model"], "failed")] += row["calls"]
             _usage(found, row)
     found[Key(Total.DOCUMENTS)] = len(rows(engine, documents))
     found[Key(Total.INPUT_ERRORS)] = len(rows(engine, input_errors))

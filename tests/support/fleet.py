@@ -23,11 +23,16 @@ from ruie.worker.embedded.redis_server import RedisServer
 
 
 class Process:
-    """One of our commands in a process group of its own, to be killed with all its children. run:
-    what stands before it, as `ip netns exec`."""
+    """One of our commands in a process group of its own, to be killed with all its children.
+    arguments: default, the command alone. run: what stands before it, as `ip netns exec`."""
 
     def __init__(
-        self, command: str, folder: Path, env: Mapping[str, str], run: Sequence[str] = ()
+        self,
+        command: str,
+        folder: Path,
+        env: Mapping[str, str],
+        arguments: Sequence[str] = (),
+        run: Sequence[str] = (),
     ) -> None:
         self.command = command
         self.who = command
@@ -35,7 +40,7 @@ class Process:
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*run, sys.executable, "-m", "ruie.worker.cli", command],
+                [*run, sys.executable, "-m", "ruie.worker.cli", *(arguments or (command,))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,7 +111,7 @@ class Fleet:
         return self._start(command, env)
 
     def _start(self, command: str, env: Mapping[str, str], run: Sequence[str] = ()) -> Process:
-        process = Process(command, self.folder, {**self.settings.environment(), **env}, run)
+        process = Process(command, self.folder, {**self.settings.environment(), **env}, run=run)
         self.processes.append(process)
         return process
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from ruie.db import job_states, jobs, kept_answers, queue, results
+from ruie.db import job_states, jobs, kept_answers, queue, results, reused_results
 from ruie.db.canonical import map_names
 from ruie.db.job_settings import JobSettings
 from ruie.decoding import Decoding
@@ -236,7 +236,7 @@ def _reuse(engine: Engine, job: str, name: str, paid_by: str) -> None:
             with engine.begin() as conn:
                 key = _call(item, "small").key
                 paid = kept_answers.find_paid(conn, [key])[key]
-                assert results.reuse_result(conn, item, paid, ROLES), paid_by
+                assert reused_results.reuse_result(conn, item, paid, ROLES), paid_by
 
 
 def _review(engine: Engine, job: str, folder: Path) -> None:

@@ -73,7 +73,7 @@ class Scene:
         self.killed = 0
         self.figures: list[str] = []
         """What was measured, one line for each audit."""
-        self._series = series
+        self.series = series
         self._started = time.monotonic()
 
     @property
@@ -105,14 +105,21 @@ class Scene:
         return process
 
     def enqueue(self, count: int, poison: int | None = None, **more: Any) -> str:
-        self.corpus = rows(count, self._series, poison)
+        self.corpus = rows(count, self.series, poison)
         self.job_id = self.fleet.client.enqueue(self.corpus, SCHEMA, **more).job_id
         return self.job_id
 
     def enqueue_more(self, count: int) -> str:
         """Another job, of other documents."""
-        self._series += 1000
+        self.series += 1000
         return self.enqueue(count)
+
+    def enqueue_rows(self, documents: Sequence[dict[str, str]], **more: Any) -> str:
+        """A job of these documents, worked to its end."""
+        self.corpus = list(documents)
+        self.job_id = self.fleet.client.enqueue(self.corpus, SCHEMA, **more).job_id
+        self.until_closed()
+        return self.job_id
 
     def kill(self, process: Process) -> None:
         process.kill()

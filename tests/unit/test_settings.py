@@ -77,6 +77,8 @@ WRONG = [
     ("RUIE_WINDOW", "", "RUIE_WINDOW: "),
     ("RUIE_WINDOW", "0", "greater than or equal to 1"),
     ("RUIE_LEASE_S", "-1", "RUIE_LEASE_S: "),
+    ("RUIE_LLM_MAX_TOKENS", "100000000000000000000", "less than or equal to 1000000"),
+    ("RUIE_BUNDLE", "/dev/null", "RUIE_BUNDLE: /dev/null is not a directory, as a bundle is"),
     ("RUIE_OUTPUT_FORM", "xml", "'json' or 'linear'."),
     ("RUIE_LLM_STOP", "abc", "llm_stop"),
     ("RUIE_LLM_PRICES", '{"m": [0.15]}', "RUIE_LLM_PRICES: "),

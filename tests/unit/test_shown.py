@@ -105,3 +105,10 @@ def test_data_on_a_terminal_is_harmless(monkeypatch: pytest.MonkeyPatch) -> None
     data_output().write('{"a": "\x9b"}')
     assert json.loads(out.getvalue()) == {"a": "\x9b"}
     assert "\x9b" not in out.getvalue()
+
+
+def test_only_the_width_of_a_terminal_cuts_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = io.StringIO()
+    Console(file=out).print(table(["fact"], [["longer than any line " * 20]]), "and " * 40)
+    assert [len(line.rstrip()) for line in out.getvalue().splitlines()] == [4, 419, 159]

@@ -58,7 +58,8 @@ class BatchItem:
     shown: Shown
     span: ItemSpan
     state: State = State.WAITING
-    _task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
+    """Makes its call and saves the result."""
 
     @property
     def held(self) -> bool:
@@ -66,9 +67,9 @@ class BatchItem:
         return self.state not in (State.LOST, State.ENDED)
 
     def start(self, task: asyncio.Task[None]) -> None:
-        """task: makes its call and saves the result."""
+        """It has a task from now on."""
         self.state = State.STARTED
-        self._task = task
+        self.task = task
 
     def end(self, outcome: str, error: CallError | None = None, decision: str = "") -> None:
         """Nothing more is to be done. outcome: by which the batch counts it."""
@@ -83,5 +84,5 @@ class BatchItem:
     def call_off(self) -> None:
         """Cancel its task, where nothing has been sent."""
         # A task that finds out itself that its call must not be sent ends by itself.
-        if self._task not in (None, asyncio.current_task()) and self.state is State.STARTED:
-            self._task.cancel()
+        if self.task not in (None, asyncio.current_task()) and self.state is State.STARTED:
+            self.task.cancel()

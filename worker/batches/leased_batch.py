@@ -8,9 +8,7 @@ from functools import partial
 
 from ruie.db import jobs, provider_requests, queue, reservations
 from ruie.db.sql import pieces
-from ruie.errors import (
-    EndpointAwayError,
-)
+from ruie.errors import EndpointAwayError
 from ruie.extractor import Extractor
 from ruie.llm import Call
 from ruie.modes import is_batch
@@ -25,9 +23,7 @@ from ruie.worker.batches.leases import Leases
 from ruie.worker.batches.lines import record_lines
 from ruie.worker.batches.outcome import Outcome
 from ruie.worker.batches.reservations import covered, reserve
-from ruie.worker.batches.retries import (
-    RetryPolicy,
-)
+from ruie.worker.batches.retries import RetryPolicy
 from ruie.worker.batches.saver import Saver
 from ruie.worker.batches.settlement import Saving
 from ruie.worker.batches.store import Store
@@ -93,7 +89,7 @@ class LeasedBatch:
             await asyncio.wait({self._feeding})  # it may be called off, which is no error
 
     def call_off(self) -> None:
-        """Send nothing more; what was not sent is given back when the rest has ended."""
+        """Send nothing more; what was not sent is to be given back."""
         self._called_off = True
         if self._feeding is not None:
             self._feeding.cancel()
@@ -110,17 +106,27 @@ class LeasedBatch:
                 item.lose()
         await self._withdraw()
 
+    async def give_back_unsent(self) -> None:
+        """What was called off goes back, and does not wait for calls in flight."""
+        tasks = [self._feeding, *(item.task for item in self._items)]
+        if ending := {task for task in tasks if task is not None and task.cancelling()}:
+            await asyncio.wait(ending)
+        if unsent := [item for item in self._held() if item.state is not State.SENT]:
+            await self._store.write(partial(settlement.give_back, items=unsent))
+            self._returned(unsent)
+
     async def give_back(self) -> None:
         """Everything that is still held goes back: unharmed, or with what it may have cost."""
         await self._withdraw()
-        held = self._held()
-        self.outcome.returned += len(held)
-        if unsent := [item for item in held if item.state is not State.SENT]:
-            await self._store.write(partial(settlement.give_back, items=unsent))
-        for item in held:
-            if item.state is State.SENT:
-                await self._store.write(partial(settlement.cut_off, item=item))
-            item.span.end("returned")
+        await self.give_back_unsent()
+        for item in self._held():
+            await self._store.write(partial(settlement.cut_off, item=item))
+            self._returned([item])
+
+    def _returned(self, items: Sequence[BatchItem]) -> None:
+        self.outcome.returned += len(items)
+        for item in items:
+            item.end("returned")
 
     async def _withdraw(self) -> None:
         """Nothing was spent on items that were lost before their calls were sent."""
@@ -217,9 +223,7 @@ class LeasedBatch:
         """What a cap leaves no room for goes back, with all that comes after it."""
         waiting = [item for item in self._items if item.state is State.WAITING]
         await self._store.write(partial(refuse, job_id=self.job.id, items=waiting))
-        for item in waiting:
-            item.end("returned")
-        self.outcome.returned += len(waiting)
+        self._returned(waiting)
 
     async def _process(self, item: BatchItem, question: Question, slot: Slot) -> None:
         identify(item_id=item.leased.id, document_id=item.leased.document_id)

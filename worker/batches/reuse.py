@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import Connection
 
 from ruie.db import jobs, kept_answers
+from ruie.db.reused_results import AnswerPrunedError
 from ruie.errors import CallError
 from ruie.llm import Completion
 from ruie.questions import Question
@@ -27,7 +29,8 @@ async def by_question(store: Store, items: Sequence[BatchItem], roles: Roles) ->
     for item in items:
         if answered := paid.get(item.key):
             end = partial(settlement.reuse, item=item, paid=answered, roles=roles)
-            reused += await _end(store, item, end)
+            with suppress(AnswerPrunedError):  # the item is asked
+                reused += await _end(store, item, end)
     return reused
 
 

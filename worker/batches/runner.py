@@ -260,8 +260,15 @@ class BatchRunner:
                 batch.call_off()
 
     async def _stop(self, batch: LeasedBatch, processing: asyncio.Task[None]) -> None:
-        """When the worker stops: nothing more is sent, and what is in flight has its grace."""
+        """When the worker stops: nothing more is sent, what is in flight has its grace, and the
+        rest goes back at once, so that nothing else is lost where somebody kills the worker."""
         await self._stopping.wait()
         batch.call_off()
-        await asyncio.wait({processing}, timeout=self._grace_s)
-        processing.cancel()
+        try:
+            async with asyncio.timeout(self._grace_s):
+                await batch.give_back_unsent()
+                await asyncio.wait({processing})
+        except TimeoutError:
+            log.info("calls in flight did not end within %g s", self._grace_s)
+        finally:
+            processing.cancel()

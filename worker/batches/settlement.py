@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sqlalchemy import Connection
 
@@ -18,12 +19,14 @@ from ruie.db import (
     kept_answers,
     many_results,
     queue,
+    reservations,
     spend,
 )
 from ruie.db.argument_items import Roles
 from ruie.db.leased_item import Lease
 from ruie.db.reservations import Denied
-from ruie.db.results import NewExtraction, keep_result, reuse_result, save_result
+from ruie.db.results import NewExtraction, keep_result, save_result
+from ruie.db.reused_results import reuse_result
 from ruie.db.usage_columns import usage_columns
 from ruie.errors import CallError, Concern, TransientCallError
 from ruie.modes import is_batch, is_flex, mode_of
@@ -185,16 +188,16 @@ def _quarantine(
 
 def give_back(conn: Connection, items: Sequence[BatchItem], delay_s: float = 0.0) -> None:
     """Items whose calls were never sent, unharmed."""
-    released = queue.release(conn, [item.leased for item in items], delay_s)
-    spend.refund(
-        conn,
-        (
-            refund
-            for item in items
-            if item.leased.id in released and item.call.reservation is not None
-            for refund in spend.unused(item.leased.job_id, item.call.reservation, 0)
-        ),
+    leased = [item.leased for item in items]
+    # As it is stored: whoever is stopped while he reserves does not learn what was reserved.
+    reserved = reservations.of_items(conn, leased)
+    released = queue.release(conn, leased, delay_s)
+    refunds = (
+        spend.unused(each.job_id, reserved[each.lease], 0)
+        for each in leased
+        if each.id in released and each.lease in reserved
     )
+    spend.refund(conn, chain.from_iterable(refunds))
 
 
 def withdraw(conn: Connection, items: Sequence[BatchItem]) -> None:

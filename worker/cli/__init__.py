@@ -48,6 +48,7 @@ COMMANDS = {  # name: module of this package and command in it; short help
     "evaluate": ("evaluate:evaluate", "Precision, recall and F1 on annotated rows."),
     "convert": ("convert:convert", "Convert annotated data of other formats to JSONL."),
     "forget": ("forget:forget", "Remove a document and everything made of it."),
+    "prune": ("prune:prune", "Remove what is old and not needed any more."),
     "db": ("database:database", "Bring the database up to date, or check it."),
     "web": ("web:web", "Show jobs, documents, the fleet and SQL in a browser."),
     "doctor": ("doctor:doctor", "Check everything, and say how to fix it."),

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "job set": (f"job set {JOB} --model gpt-5-mini --max-tokens 512",),
     "job show": (f"job show {JOB}",),
     "pause": (f"pause {JOB}",),
+    "prune": ("prune --older-than 90d", "prune attempts raw --older-than 4w --yes"),
     "quarantine list": ("quarantine list", f"quarantine list {JOB} --error output"),
     "quarantine show": ("quarantine show 1042",),
     "query": (

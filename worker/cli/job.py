@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ruie.worker.job_options import Changes
 
 ANY_MODEL = "the first that the endpoint lists"
+WORKERS_OWN = "that of the workers"
 
 
 @click.group()
@@ -30,10 +31,15 @@ def job() -> None:
 @json_option
 def show(job: str, as_json: bool) -> None:
     """Show the settings of JOB."""
+    from ruie.db.calls import endpoint_of
+    from ruie.db.engine import reading
     from ruie.worker.client import Client
     from ruie.worker.terminal import console, print_json, table
 
-    known = Client().job(job)
+    client = Client()
+    known = client.job(job)
+    with reading(client.engine) as conn:
+        known = replace(known, endpoint=endpoint_of(conn, known))
     if as_json:
         print_json(_document(known))
         return
@@ -49,7 +55,7 @@ def _facts(job: Job) -> dict[str, Any]:
     facts = {
         **{name: shown[name] for name in ("name", "state", "reason", "schema_name")},
         "model": job.model or ANY_MODEL,
-        "endpoint": job.endpoint,
+        "endpoint": job.endpoint or WORKERS_OWN,
         "priority": shown["priority"],
         "cap": None if cap is None else f"{cap:.4f} USD",
         "corpus": job.corpus,

@@ -18,6 +18,8 @@ SHOWN_BYTES = 4_000_000
 """Likewise, of its text: of the next row, none is shown."""
 SHOWN_CHARS = 500
 """Characters of a value in a table: more than a line of any terminal has."""
+WHOLE = "--format tsv, csv, json or parquet"
+"""What shows all rows, and all of them."""
 
 
 @click.command()
@@ -117,11 +119,10 @@ def _write(answer: QueryResult, form: str, file: BinaryIO, spreadsheet: bool) ->
 
 def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
     from ruie.console import Console
-    from ruie.worker.terminal import LOG_WIDTH, block, counted, table, table_width
+    from ruie.worker.terminal import block, counted, table, table_width
 
     shown, more = _shown(answer)
-    width = None if out.isatty() else LOG_WIDTH
-    console = Console(file=out, highlight=False, width=width)
+    console = Console(file=out, highlight=False)
     if out.isatty() and table_width(answer.columns, shown) > console.width:
         for number, row in enumerate(shown, 1):
             console.print(block(answer.columns, row, f"row {number:,}"))
@@ -129,9 +130,13 @@ def _print_table(answer: QueryResult, out: io.TextIOWrapper) -> None:
         console.print(table(answer.columns, shown))
     if more:
         first = counted(len(shown), "row")
-        click.echo(f"only the first {first}: --format csv, json or parquet has all", err=True)
+        click.echo(f"only the first {first}: {WHOLE} has all", err=True)
     else:
         click.echo(counted(len(shown), "row"), err=True)
+    if any(len(value) > SHOWN_CHARS for row in shown for value in row if isinstance(value, str)):
+        click.echo(
+            f"values are cut after {SHOWN_CHARS} characters: {WHOLE} has them in full", err=True
+        )
 
 
 def _shown(answer: QueryResult) -> tuple[list[tuple[Any, ...]], bool]:

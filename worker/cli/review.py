@@ -78,28 +78,30 @@ def list_(job: str | None, as_json: bool) -> None:
 @click.argument("job", shell_complete=job_ids)
 @json_option
 def score(job: str, as_json: bool) -> None:
-    """Precision, recall and F1 of JOB's model against the reviews of its documents."""
+    """Precision, recall and F1 of JOB's model against the reviews of its documents.
+
+    Of a text that was given up, what people found counts as missed. Where an earlier job is about
+    the same documents, as before `ruie learn`, its scores are shown too.
+    """
     from ruie.db import jobs
     from ruie.db.engine import reading
+    from ruie.db.review_comparison import compare
     from ruie.worker import reviewing
+    from ruie.worker.cli.review_scores import as_document, coverage_lines, print_scores
     from ruie.worker.client import Client
-    from ruie.worker.terminal import console, print_json, table
+    from ruie.worker.terminal import print_json
 
     engine = Client().engine
     with reading(engine) as conn:
         known = jobs.get_job(conn, job)
-    scores, documents = reviewing.score(engine, known)
-    columns = ("task", "gold", "predicted", "matched", "precision", "recall", "f1")
-    rows = [
-        (str(task), s.gold, s.predicted, s.matched, s.precision, s.recall, s.f1)
-        for task, s in scores.items()
-    ]
+        compared = compare(conn, known)
+    scores = reviewing.score(engine, known)
     if as_json:
-        tasks = [dict(zip(columns, row, strict=True)) for row in rows]
-        print_json({"job": job, "documents": documents, "tasks": tasks})
-    else:
-        console.print(table(columns, rows))
-        click.echo(f"{documents:,} reviewed documents", err=True)
+        print_json({"job": job, **as_document(scores, compared)})
+        return
+    print_scores(scores, compared)
+    for line in coverage_lines(scores.coverage):
+        click.echo(line, err=True)
 
 
 @review.command()

@@ -128,7 +128,8 @@ def up(no_web: bool) -> None:
         click.echo("Ready. `ruie enqueue` in another terminal adds work; Ctrl-C ends it.")
         while not stop.wait(0.5):
             stack.check()
-        click.echo("Ending.", err=True)
+        grace_s = f"{stack.settings.stop_grace_s:g}"
+        click.echo(f"Ending; calls in flight have {grace_s} s to finish.", err=True)
 
 
 def warn_of_undemonstrated(config: Settings) -> None:

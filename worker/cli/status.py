@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WATCH_S = 1.0
 NAMED = 5
-"""Jobs of which too much was given up and that are named below the table, the newest ones."""
+"""Jobs about which a warning stands below the table, the newest ones."""
 
 
 @click.command()
@@ -80,7 +80,8 @@ def _parts(client: Client, listed: list[JobStatus], job: str | None) -> list[Ren
     from ruie.worker.cli.progress_view import detail, overview
 
     if not listed:
-        return ["There are no jobs yet. `ruie enqueue` makes one."]
+        none = "There are no jobs yet. `ruie enqueue` makes one."
+        return [none, "", _alive_text(client, listed)]
     parts: list[RenderableType] = [
         Text(away_line(each), style="yellow") for each in client.endpoints_away()
     ]
@@ -89,28 +90,24 @@ def _parts(client: Client, listed: list[JobStatus], job: str | None) -> list[Ren
 
 
 def _warnings(client: Client, listed: list[JobStatus], job: str | None) -> list[RenderableType]:
-    """What a person should not miss: jobs that are done, and of which too much was given up; and a
-    job, if it runs or is asked for alone, whose types the model is shown no example of."""
+    """What a person should not miss, of the job that is asked for, or of those that run: that it is
+    done and too much of it was given up, and that the model is shown no example of its types. Of
+    jobs that ended long ago the table says enough."""
     from rich.text import Text
 
     from ruie.worker.cli.given_up import too_much_given_up
     from ruie.worker.undemonstrated import warning
 
-    bad = [one for one in listed if one.progress.state == "done" and one.progress.ok is False]
-    lines = [
-        too_much_given_up(one.progress, one.given_up, _undemonstrated(client, one.progress.job_id))
-        for one in bad[:NAMED]
-    ]
-    if len(bad) > NAMED:
-        lines.append(f"So it is with {len(bad) - NAMED:,} other jobs.")
-    progresses = [one.progress for one in listed]
-    asked = [one.job_id for one in progresses if job or one.state == "running"][:NAMED]
-    blind = [warning(missing, one) for one in asked if (missing := _undemonstrated(client, one))]
-    said = "\n".join(lines)
-    return [
-        *(Text(line, style="red") for line in lines),
-        *(Text(line, style="yellow") for line in blind if line not in said),
-    ]
+    asked = [one for one in listed if job or one.progress.state == "running"][:NAMED]
+    warnings: list[RenderableType] = []
+    for one in asked:
+        missing, line = _undemonstrated(client, one.progress.job_id), ""
+        if one.progress.state == "done" and one.progress.ok is False:
+            line = too_much_given_up(one.progress, one.given_up, missing)
+            warnings.append(Text(line, style="red"))
+        if missing and (blind := warning(missing, one.progress.job_id)) not in line:
+            warnings.append(Text(blind, style="yellow"))
+    return warnings
 
 
 @functools.cache  # --watch shows it every second, and it reads all that was learned

@@ -19,7 +19,7 @@ from ruie.private import private_folder
 from ruie.secrets import masked
 from ruie.settings import Settings
 from ruie.worker.embedded.redis_server import RedisServer
-from ruie.worker.embedded.supervised_process import Child
+from ruie.worker.embedded.supervised_process import GRACE_S, Child
 from ruie.worker.embedded.web_port import address, web_is_installed
 
 LLM_START_S = 180.0
@@ -71,8 +71,9 @@ class Stack:
             config = with_endpoint(config, llm.url())
         self.settings = config
         environment = config.environment()
-        for name in ("coordinator", "worker"):
-            self._start_command(name, environment)
+        self._start_command("coordinator", environment)
+        # Its calls in flight have their time, and then it gives back what they were about.
+        self._start_command("worker", environment, grace_s=config.stop_grace_s + GRACE_S)
         pages = self._start_web(environment)
         self._report(f"Redis        {masked(config.redis_url)}")
         self._report(f"LLM          {config.llm_endpoint or 'files: `ruie batch write`'}")
@@ -85,10 +86,12 @@ class Stack:
             host = f"[{host}]" if ":" in host else host
             self._report(f"metrics      http://{host}:{config.metrics_port}/metrics")
 
-    def _start_command(self, name: str, environment: Mapping[str, str], *options: str) -> Child:
+    def _start_command(
+        self, name: str, environment: Mapping[str, str], *options: str, grace_s: float = GRACE_S
+    ) -> Child:
         command = [sys.executable, "-m", "ruie.worker.cli", name, *options]
         log = self.settings.home / f"{name}.log"
-        self._children.append(Child(name, command, log, environment))
+        self._children.append(Child(name, command, log, environment, grace_s))
         return self._children[-1]
 
     def _start_web(self, environment: Mapping[str, str]) -> Callable[[], str]:

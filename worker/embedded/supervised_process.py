@@ -3,8 +3,8 @@
 The parent starts `python -m ruie.worker.embedded.supervised_process COMMAND...`, a supervisor,
 and holds the write end of a pipe. The supervisor starts the command in a process group of its own
 and waits. When the pipe closes, which the operating system does even after `kill -9`, it ends the
-whole group: SIGTERM, then SIGKILL after a grace period. When the command ends by itself, the
-supervisor ends with its exit code.
+command: SIGTERM, then, once it has ended or its grace period is over, SIGKILL to the whole group.
+When the command ends by itself, the supervisor ends with its exit code.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from typing import Self
 from ruie.errors import UnavailableError
 from ruie.private import open_private
 
+SUPERVISOR = "ruie.worker.embedded.supervised_process"
 GRACE_S = 10.0
+"""Time to end, for a command that has nothing to finish."""
 
 
 class Child:
-    """A child that dies with its parent. Its output goes to a log file."""
+    """A child that dies with its parent. Its output goes to a log file. grace_s: seconds from the
+    SIGTERM that asks it to end to SIGKILL."""
 
     def __init__(
         self,
@@ -35,13 +38,15 @@ class Child:
         command: Sequence[str],
         log: Path,
         env: Mapping[str, str] | None = None,
+        grace_s: float = GRACE_S,
     ) -> None:
         self.name = name
         self.log = log
+        self._grace_s = grace_s
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(open_private(log), "ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ruie.worker.embedded.supervised_process", *command],
+                [sys.executable, "-m", SUPERVISOR, str(grace_s), *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -75,7 +80,7 @@ class Child:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         try:
-            self._process.wait(GRACE_S + 5)
+            self._process.wait(self._grace_s + 5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -87,33 +92,30 @@ class Child:
         self.stop()
 
 
-def main(command: Sequence[str]) -> int:
+def main(command: Sequence[str], grace_s: float) -> int:
     """Run the command until it ends or standard input closes."""
     # A process group of its own, so that what it forks (Celery's children) ends with it.
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(end(child)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(end(child, grace_s)))
     while child.poll() is None:
         ready, _, _ = select.select([0], [], [], 0.2)
         if ready and not os.read(0, 1024):
-            return end(child)
-    end(child)
+            return end(child, grace_s)
+    end(child, grace_s)
     return child.returncode
 
 
-def end(child: subprocess.Popen[bytes]) -> int:
-    """End the child's whole group; kill what is left of it after the grace period."""
-    _signal(child, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S
+def end(child: subprocess.Popen[bytes], grace_s: float) -> int:
+    """Ask the child to end; kill what is left of its group when it has, or has not in time. What
+    it started it ends itself: a worker's processes finish their calls in flight."""
+    child.terminate()
+    deadline = time.monotonic() + grace_s
     while time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.05)
-    _signal(child, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
     return child.wait()
 
 
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[2:], float(sys.argv[1])))

@@ -16,6 +16,7 @@ def notes(document: DocumentRecords, tasks: Sequence[Task]) -> str:
     return "".join(
         [
             *(f'<p class="note bad">{escape(line)}</p>' for line in _without(document, tasks)),
+            *(f'<p class="note">{escape(line)}</p>' for line in _pruned(document)),
             *(f'<p class="note">{escape(line)}</p>' for line in _reviewed(document)),
         ]
     )
@@ -30,8 +31,13 @@ def _without(document: DocumentRecords, tasks: Sequence[Task]) -> Iterator[str]:
         error = " ".join(one.error.split())[:ERROR_CHARS]
         yield f"⚠ {one.task} given up after {times} ({one.error_class}): {error}"
     for task in tasks:
-        if task not in document.answered and task not in given_up:
+        if task not in document.answered and task not in given_up and not document.pruned:
             yield f"⚠ {task} is not answered"
+
+
+def _pruned(document: DocumentRecords) -> Iterator[str]:
+    if document.pruned:
+        yield "Pruned: what was found in it is no longer kept"
 
 
 def _reviewed(document: DocumentRecords) -> Iterator[str]:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ruie.db import jobs as stored
+from ruie.db.calls import endpoint_of
 from ruie.db.engine import reading
 from ruie.db.models import JOB_STATES
 from ruie.db.quarantine import count_quarantined, documents_of, get_quarantined
@@ -59,6 +60,7 @@ def one(request: Request) -> Response:
     _hour(web, job.id, at_once)  # it is read while the other is counted
     values: dict[str, Any] = {
         "job": job,
+        "endpoint": _endpoint(web, job),
         "mode": mode_of(job.settings.decoding.parameters),
         "status": _soon(web, job.id, SOON_S),
         "committed_usd": web.client.committed_usd(job.id),
@@ -67,6 +69,11 @@ def one(request: Request) -> Response:
         "every_s": LIVE_S,
     }
     return render(request, "job_live.html" if _is_fragment(request) else "job.html", **values)
+
+
+def _endpoint(web: Door, job: stored.Job) -> str:
+    with reading(web.engine) as conn:
+        return endpoint_of(conn, job)
 
 
 def _statuses(web: Door, found: Sequence[stored.Job]) -> list[tuple[stored.Job, JobStatus | None]]:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from ruie.db import jobs
 from ruie.db.engine import reading
+from ruie.db.review_comparison import compare, coverage, standings
 from ruie.db.review_progress import (
     TypeAgreement,
     agreement,
@@ -98,6 +99,8 @@ def review_agreement(request: Request) -> Response:
     job = web.client.job(request.path_params["job_id"])
     with reading(web.engine) as conn:
         agreed = agreement(conn, job.id)
+        covered = coverage(standings(conn, job))
+        compared = compare(conn, job)
         reviewed = reviewed_documents(conn, job.id).get(job.id, 0)
     tasks = []
     for task in Task:
@@ -105,7 +108,10 @@ def review_agreement(request: Request) -> Response:
         if listed:
             total = TypeAgreement(task, "", sum((one.score for one in listed), Score()))
             tasks.append((TITLES[task], total, listed))
-    return render(request, "review_agreement.html", job=job, tasks=tasks, reviewed=reviewed)
+    return render(
+        request, "review_agreement.html", job=job, tasks=tasks, reviewed=reviewed,
+        covered=covered, compared=compared, titles=TITLES,
+    )  # fmt: skip  # the page's values
 
 
 def review_queue(request: Request) -> Response:

@@ -17,19 +17,26 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ruie.db.catalogue import relations
+from ruie.db.engine import reading
 from ruie.db.query import QueryResult, run_as_reader
 from ruie.db.query_values import size_of
 from ruie.errors import RuieError, UnavailableError, UsageError
 from ruie.worker.answers import write_csv, write_parquet
 from ruie.worker.web.chart import Chart, chart
 from ruie.worker.web.door import Door
+from ruie.worker.web.example_values import about, example_values
 from ruie.worker.web.long_queries import LONGEST, LongQueries
 from ruie.worker.web.pages import HERE, address, door, form, render
 
+SOON_S: float | None = 0.5
+"""A question waits so long for the names and types of this database; else it has those of the
+documentation."""
 SHOWN = 1000
 """Rows of a table, at most."""
 SHOWN_BYTES = 2_000_000
 """Likewise, of its text."""
+SHOWN_CHARS = 500
+"""Of a value in a table."""
 CHARTED = 200
 AT_ONCE = BoundedSemaphore(4)
 """Queries of people at the same time; each has a thread of the server."""
@@ -53,6 +60,11 @@ class Table:
     rows: list[tuple[Any, ...]]
     more: bool
     seconds: float
+
+    @property
+    def cut(self) -> bool:
+        """Whether a text is longer than is shown of it."""
+        return any(isinstance(v, str) and len(v) > SHOWN_CHARS for row in self.rows for v in row)
 
     @property
     def numeric(self) -> list[bool]:
@@ -81,7 +93,7 @@ def ask(request: Request) -> Response:
     asked = given.get("question", "")
     number = int(asked) if asked.isdecimal() else -1
     if 0 <= number < len(questions()):
-        return _page(request, questions()[number].sql)
+        return _page(request, about(questions()[number].sql, _values(door(request))))
     written = given.get("sql")
     if digest := given.get("long"):
         written = _long(request).get(digest)
@@ -98,6 +110,14 @@ def ask(request: Request) -> Response:
     except RuieError as error:
         return _page(request, written, problem=error, code=400)
     return _page(request, written, table=table)
+
+
+def _values(web: Door) -> dict[str, str]:
+    def read() -> dict[str, str]:
+        with reading(web.engine) as conn:
+            return example_values(conn)
+
+    return web.kept.soon("example values", read, SOON_S) or {}
 
 
 def run(request: Request) -> Response:
@@ -147,6 +167,7 @@ def _page(
     return render(
         request, "sql.html", code, sql=written, table=table, problem=problem,
         questions=questions(), relations=relations().values(), most=SHOWN,
+        longest=SHOWN_CHARS,
         chart=_chart(table, label, value, kind) if table else None,
         label=label, value=value, kind=kind,
     )  # fmt: skip  # the page's values
