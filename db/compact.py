@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from ruie.db.models import FTS
 from ruie.db.outage import error_text
+from ruie.db.time_limits import as_long_as_it_takes
 from ruie.errors import UnavailableError
 
 
@@ -31,8 +32,8 @@ def compact(engine: Engine) -> None:
                 raise sqlite3.OperationalError("another process reads it")
         else:
             connection.autocommit = True
-            connection.execute("SET statement_timeout = 0")
-            connection.execute("VACUUM")
+            with as_long_as_it_takes(connection):
+                connection.execute("VACUUM")
     except errors as error:
         raise UnavailableError(
             f"The database cannot be compacted now ({error_text(error)}): what was deleted can"

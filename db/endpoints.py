@@ -32,13 +32,14 @@ OUTAGE_CLASSES = (TransientCallError("").kind, UnreachableError("").kind)
 @dataclass(frozen=True, slots=True)
 class Away:
     """An endpoint that no call reaches. failures: since then. trying: a probe succeeded, and calls
-    are made one at a time."""
+    are made one at a time. retry_in_s: until the next probe, by the database's clock."""
 
     endpoint: str
     since: datetime
     reason: str
     failures: int
     retry_at: datetime | None
+    retry_in_s: float | None
     trying: bool
 
 
@@ -110,9 +111,21 @@ def due_probes(conn: Connection) -> list[str]:
 
 def list_away(conn: Connection) -> list[Away]:
     """The endpoints that no call reaches."""
-    query = select(endpoints).where(endpoints.c.away_since.is_not(None)).order_by(endpoints.c.url)
+    query = (
+        select(endpoints, utcnow().label("now"))
+        .where(endpoints.c.away_since.is_not(None))
+        .order_by(endpoints.c.url)
+    )
     return [
-        Away(row.url, row.away_since, row.reason or "", row.failures, row.retry_at, row.trying)
+        Away(
+            row.url,
+            row.away_since,
+            row.reason or "",
+            row.failures,
+            row.retry_at,
+            None if row.retry_at is None else max(0.0, (row.retry_at - row.now).total_seconds()),
+            row.trying,
+        )
         for row in conn.execute(query)
     ]
 

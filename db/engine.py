@@ -7,27 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ruie.db.models.search import FTS
 from ruie.db.outage import error_text
+from ruie.db.postgresql import STATEMENT_S, postgresql_engine, postgresql_readonly
 from ruie.errors import DatabaseError, SettingsError, UnavailableError
 from ruie.private import private_file
 
 BUSY_S = 30.0
 """Seconds a SQLite writer waits for the one that holds the file."""
-
-CONNECT_S = 10
-"""Seconds to wait for PostgreSQL to answer at all."""
-
-REST_S = 1.0
-"""Seconds after which a connection of the pool is asked whether it is still there."""
-
-STATEMENT_S = 120
-"""Seconds after which PostgreSQL ends one of our own statements: none of them is that long."""
 
 
 def database_url(url: str) -> URL:
@@ -59,7 +50,7 @@ def open_engine(url: str, *, idle_s: float = STATEMENT_S) -> Engine:
     parsed = database_url(url)
     if parsed.drivername == "sqlite":
         return _connected(_sqlite(parsed))
-    return _connected(_postgresql(parsed, idle_s))
+    return _connected(postgresql_engine(parsed, idle_s))
 
 
 @contextmanager
@@ -114,60 +105,6 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
         time.sleep(0.05)
 
 
-def _postgresql(url: URL, idle_s: float) -> Engine:
-    arguments = _postgresql_args(
-        url,
-        statement_timeout=f"{STATEMENT_S}s",
-        # A client that hangs in a transaction holds locks and stops vacuum for everyone.
-        idle_in_transaction_session_timeout=f"{1000 * idle_s:.0f}ms",
-    )
-    engine = create_engine(
-        url,
-        # One process needs few: a document's result holds a connection for a millisecond or two.
-        pool_size=4,
-        max_overflow=12,
-        pool_recycle=1800,
-        connect_args=arguments,
-    )
-    _ping_after_a_rest(engine)
-    return engine
-
-
-def _ping_after_a_rest(engine: Engine) -> None:
-    """A connection that died in the pool (a restart, a firewall) is replaced, not handed out. One
-    that was used just now is not asked: that costs a round trip for each transaction."""
-
-    @event.listens_for(engine, "checkin")
-    def note(_connection: object, record: Any) -> None:
-        record.info["used"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping(connection: Any, record: Any, _proxy: object) -> None:
-        if time.monotonic() - record.info.get("used", time.monotonic()) < REST_S:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError from error
-
-
-def _postgresql_args(url: URL, **settings: str) -> dict[str, Any]:
-    """psycopg's arguments. The server's settings go with the first message, after those in the URL,
-    and cost no round trip."""
-    options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]
-    if "options" in url.query:
-        options.insert(0, str(url.query["options"]))
-    return {
-        "options": " ".join(options),
-        "connect_timeout": CONNECT_S,
-        "application_name": url.query.get("application_name", "ruie"),
-        # A server that vanished silently is noticed in about a minute, not in two hours.
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-    }
-
-
 def open_readonly(url: str) -> Engine:
     """An engine whose connections cannot write; for `ruie.db.query` and for users' own SQL.
 
@@ -177,7 +114,7 @@ def open_readonly(url: str) -> Engine:
     Raises SettingsError (the URL) and UnavailableError (no connection, no such file).
     """
     parsed = database_url(url)
-    make = _sqlite_readonly if parsed.drivername == "sqlite" else _postgresql_readonly
+    make = _sqlite_readonly if parsed.drivername == "sqlite" else postgresql_readonly
     return _connected(make(parsed))
 
 
@@ -228,26 +165,6 @@ def _sqlite_readonly(url: URL) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN"))
     return engine.execution_options(ruie_path=str(path))
-
-
-def _postgresql_readonly(url: URL) -> Engine:
-    # A view has up to six tables, and a query several views: with the server's default of 8, the
-    # rest would be joined in the order in which they are written, however many rows result.
-    freely = dict.fromkeys(("join_collapse_limit", "from_collapse_limit"), "16")
-    arguments = _postgresql_args(url, default_transaction_read_only="on", **freely)
-    engine = create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
-    engine = engine.execution_options(postgresql_readonly=True)
-
-    @event.listens_for(engine, "connect")
-    def one_statement_at_a_time(connection: Any, _record: object) -> None:
-        connection.prepare_threshold = 0  # prepared at once: the server refuses a second statement
-
-    @event.listens_for(engine, "begin")
-    def settle(conn: Connection) -> None:
-        # Once a query has run, PostgreSQL refuses to turn READ ONLY into READ WRITE.
-        conn.exec_driver_sql("SELECT 1")
-
-    return engine
 
 
 def _connected(engine: Engine) -> Engine:

@@ -65,6 +65,22 @@ def check(conn: Connection, holder: str, token: int) -> None:
         raise NotLeadingError("Another coordinator leads.")
 
 
+def keep(conn: Connection, holder: str, token: int, ttl_s: float) -> None:
+    """`check`, and lead for another `ttl_s` seconds from now."""
+    kept = changed(
+        conn,
+        update(leadership)
+        .where(
+            leadership.c.role == COORDINATOR,
+            leadership.c.holder == holder,
+            leadership.c.token == token,
+        )
+        .values(expires=utcnow(ttl_s)),
+    )
+    if not kept:
+        raise NotLeadingError("Another coordinator leads.")
+
+
 def advise(conn: Connection, processes: int) -> None:
     """Say how many worker processes could be fed now. After `check`."""
     conn.execute(

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ruie.db import reader, standstill, version
 from ruie.db.engine import reading
 from ruie.db.outage import error_text
+from ruie.db.time_limits import as_long_as_it_takes
 from ruie.errors import DatabaseError
 
 _LOCK = 0x72756965  # "ruie", the number of PostgreSQL's advisory lock
@@ -114,9 +115,9 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         with engine.begin() as conn:
             conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            # Rewriting a large table takes as long as it takes.
-            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            yield conn
+            connection: Any = conn.connection.driver_connection
+            with as_long_as_it_takes(connection):  # it may rewrite large tables
+                yield conn
         return
     # The transaction is the only writer from its beginning. What SQLite cannot alter is copied, and
     # the old table dropped: refused while rows refer to it. Only outside of a transaction can

@@ -120,6 +120,15 @@ def seen(conn: Connection) -> list[Seen]:
     ]
 
 
+def others_alive(conn: Connection, kind: Kind, name: str) -> bool:
+    """Whether there is another process of this kind that is not silent."""
+    alive = processes.c.seen_at >= utcnow(-SILENT_S)
+    other = select(processes.c.name).where(
+        processes.c.kind == kind, processes.c.name != name, alive
+    )
+    return conn.execute(other.limit(1)).first() is not None
+
+
 _ALIVE = (
     select(processes.c.kind, processes.c.version, func.count())
     .where(processes.c.seen_at >= utcnow(-SILENT_S))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +139,8 @@ def _read_postgresql(
     connection.execute("SELECT 1")
     # Of the session: it holds for each FETCH, and the transaction has begun.
     connection.execute(f"SET statement_timeout = {1000 * timeout_s:.0f}")
+    # Where not even the request to cancel gets an answer, nobody does.
+    connection.silent_s = timeout_s + 3 * CANCEL_S if timeout_s else None
     load_plain_values(connection)
     if statement.split(None, 1)[0].lower() in ("explain", "show"):
         # No cursor takes these; the extended protocol still takes one statement only.
@@ -165,13 +167,20 @@ def _read_postgresql(
             count = max(1, min(FETCH, FETCH_BYTES // each))
 
 
+def _cancel(connection: Any) -> None:
+    from psycopg import Error
+
+    with suppress(Error):  # the query's own error says what is wrong
+        connection.cancel_safe()
+
+
 @contextmanager
 def _cancelled_after(connection: Any, timeout_s: float) -> Iterator[None]:
     """Cancel what the server does for this process a little after its own time-out."""
     if not timeout_s:
         yield
         return
-    timer = threading.Timer(timeout_s + CANCEL_S, connection.cancel_safe)
+    timer = threading.Timer(timeout_s + CANCEL_S, _cancel, [connection])
     timer.daemon = True
     timer.start()
     try:

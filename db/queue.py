@@ -8,9 +8,10 @@ database's, never this machine's.
 
 from __future__ import annotations
 
+import itertools
 import math
-import uuid
-from collections.abc import Collection, Iterable
+import secrets
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,7 @@ def dispatch(
     if priority is not None:
         running = running.where(jobs.c.priority == priority)
     batches: list[Batch] = []
+    names = _batch_names(conn)
     left = limit
     for job, its_priority in conn.execute(running).all():
         if left <= 0:
@@ -121,7 +123,7 @@ def dispatch(
         left -= len(rows)
         size = _even(len(rows), batch_size, processes) if rest and processes else batch_size
         for ids in _group(((row[0], row[1]) for row in rows), size):
-            batch = Batch(uuid.uuid4().hex, job, len(ids), its_priority)
+            batch = Batch(next(names), job, len(ids), its_priority)
             conn.execute(
                 update(work_items)
                 .where(work_items.c.id.in_(ids))
@@ -143,6 +145,15 @@ def _waiting(job_id: str) -> Select[Any]:
         .order_by(work_items.c.id)
         .with_for_update(skip_locked=True)
     )
+
+
+def _batch_names(conn: Connection) -> Iterator[str]:
+    """Names that sort as the batches are sent, by the database's clock, whichever coordinator sends
+    them: `ruie.db.sent_batches` compares them."""
+    now = conn.execute(select(utcnow())).scalar_one()
+    sent_at = int(now.timestamp() * 1000)
+    for number in itertools.count():
+        yield f"{sent_at:012x}{number:08x}{secrets.token_hex(6)}"
 
 
 def _answered(job_id: str) -> Select[int]:

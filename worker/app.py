@@ -14,7 +14,7 @@ from celery import Celery
 from ruie.db.jobs import Priority
 from ruie.settings import Settings
 from ruie.worker.broker import broker_tls, broker_url
-from ruie.worker.messages import QUEUE, CheckedMessages
+from ruie.worker.messages import KEY_PREFIX, QUEUE, CheckedMessages
 
 MESSAGE_PRIORITY = {Priority.LIVE: 0, Priority.NORMAL: 3, Priority.BACKFILL: 6}
 """On Redis the lowest number is taken first; 0, 3, 6 and 9 are kombu's steps."""
@@ -64,9 +64,6 @@ def create_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
-        # Messages between workers that nothing here reads.
-        worker_gossip=False,
-        worker_mingle=False,
         imports=("ruie.worker.tasks",),
     )
     return app
@@ -77,7 +74,7 @@ def transport_options() -> dict[str, Any]:
     return {
         # No list of unacknowledged messages and no visibility timeout: see `task_acks_late`.
         "ack_emulation": False,
-        "global_keyprefix": "ruie:",
+        "global_keyprefix": KEY_PREFIX,
         # Without time-outs a consumer whose connection was lost silently waits for ever.
         "socket_timeout": 30,
         "socket_connect_timeout": 10,

@@ -21,17 +21,15 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ruie.db import batch_jobs, endpoints, job_states, leadership, processes, queue, spend
+from ruie.db import endpoints, job_states, leadership, processes, queue, spend
 from ruie.db.engine import reading
-from ruie.db.jobs import Priority
 from ruie.db.outage import error_text, is_away, refused
 from ruie.settings import Settings
-from ruie.worker.app import MESSAGE_PRIORITY
+from ruie.worker.dispatcher import Dispatcher
 from ruie.worker.endpoint_probe import EndpointProbe
 from ruie.worker.heartbeat import Heartbeat, process_name
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
-from ruie.worker.messages import BATCH_TASK, QUEUE
 from ruie.worker.provider_batches import BatchSender
 from ruie.worker.schedule_runner import ScheduleRunner, fire
 from ruie.worker.upkeep import Upkeep
@@ -44,8 +42,6 @@ MAX_LOSSES = 5
 its process (ruie.db.queue.ALONE_FROM), so that the last three can hardly have another cause."""
 BUSY_S = 0.1
 IDLE_S = 0.5
-WAITING_BATCHES = 2
-"""So many batches' worth of requests may wait to be sent: more of them are not built meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,6 @@ class Coordinator:
 
     def __init__(self, engine: Engine, app: Celery, redis: Redis, config: Settings) -> None:
         self._engine = engine
-        self._app = app
         self._redis = redis
         self._config = config
         self._name = process_name()
@@ -76,8 +71,11 @@ class Coordinator:
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._round_at = time.monotonic()
+        self._renewed_at = 0.0
+        self._redis_lost_at: float | None = None
         self._reap_from = 0.0
         self._reaped = True
+        self._dispatcher = Dispatcher(engine, app, redis, config, self._leading)
         self._upkeep = Upkeep(engine, redis, config, self._leading)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
@@ -110,6 +108,7 @@ class Coordinator:
 
     def _round(self) -> float:
         """One round; returns the seconds from its beginning to that of the next."""
+        started = time.monotonic()
         try:
             return BUSY_S if self.tick().busy else IDLE_S
         except leadership.NotLeadingError:
@@ -123,6 +122,7 @@ class Coordinator:
             self._delay_reaping()
         except (RedisError, BrokerError, OSError) as error:
             log.warning("Redis is away (%s), trying again", error)
+            self._redis_lost_at = self._redis_lost_at or started
         return 1.0
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class Coordinator:
     def tick(self) -> Tick:
         """One round of duties; where another coordinator leads, only the attempt to lead."""
         self._begin_round()
-        leading = self._lead()
+        leading = not self._stands_back() and self._lead()
         self._heartbeat.beat()
         if not leading:
             return Tick(leading=False)
@@ -145,7 +145,7 @@ class Coordinator:
         self._watch_endpoints()
         if self.lead is not None:
             self._batches.lead(self.lead)
-        sent = 0 if self._away else self._fill()
+        sent = 0 if self._away else self._dispatcher.fill()
         closed = self._resume_and_close()
         self._schedules()
         self._upkeep.run()
@@ -165,11 +165,33 @@ class Coordinator:
         self._reap_from = time.monotonic() + self._config.lease_s
         self._reaped = False
 
+    def _stands_back(self) -> bool:
+        """Whether this one leaves the lead to another, because it has not reached Redis for as long
+        as a leader's lease: it could send nothing, and the other may."""
+        if self._redis_lost_at is None:
+            return False
+        try:
+            self._redis.ping()
+        except (RedisError, OSError):
+            if time.monotonic() - self._redis_lost_at < LEADER_LEASE_S:
+                return False
+            with reading(self._engine) as conn:
+                if not processes.others_alive(conn, "coordinator", self._name):
+                    return False
+            if self._token is not None:
+                log.warning("another coordinator may lead: Redis cannot be reached from here")
+            self._resign()
+            return True
+        self._redis_lost_at = None
+        return False
+
     def _lead(self) -> bool:
         """Begin to lead, or renew the lease of it. False: another coordinator has it."""
         led = self._token is not None
+        requested_at = time.monotonic()
         with self._engine.begin() as conn:
             self._token = leadership.lead(conn, self._name, LEADER_LEASE_S)
+        self._renewed_at = requested_at
         if self._token is None and led:
             log.warning("another coordinator leads now")
         if self._token is not None and not led:
@@ -178,10 +200,16 @@ class Coordinator:
 
     @contextmanager
     def _leading(self) -> Iterator[Connection]:
-        """A transaction that begins by checking, and locking, that this coordinator leads."""
+        """A transaction that begins by checking, and locking, that this coordinator leads. A round
+        may take longer than the lease, far from the database: then the lease is renewed in it."""
         assert self._token is not None
+        began = time.monotonic()
         with self._engine.begin() as conn:
-            leadership.check(conn, self._name, self._token)
+            if began - self._renewed_at > LEADER_LEASE_S / 3:
+                leadership.keep(conn, self._name, self._token, LEADER_LEASE_S)
+                self._renewed_at = began
+            else:
+                leadership.check(conn, self._name, self._token)
             yield conn
 
     def _transact(self, action: Callable[[Connection], object]) -> None:
@@ -224,33 +252,6 @@ class Coordinator:
             log.info("the endpoint can be reached again")
         self._away = away is not None
 
-    def _fill(self) -> int:
-        """Send batches until the window is full, which each class of jobs has for itself: a
-        backfill never stands in a live job's way. First SQL, then Redis: a message that is lost
-        between the two is sent again when its time is up."""
-        config = self._config
-        batches: list[queue.Batch] = []
-        with self._leading() as conn:
-            flying = queue.in_flight(conn)
-            held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
-            at_work = processes.number_alive(conn, "worker")
-            for priority in queue.classes(conn):
-                room = config.window - flying.get(priority, 0)
-                if room > 0:
-                    batches += queue.dispatch(
-                        conn, None, room, config.batch_size, config.dispatch_s,
-                        priority=priority, held_back=held_back, processes=at_work,
-                    )  # fmt: skip  # one line each
-        for batch in batches:
-            self._app.send_task(
-                BATCH_TASK,
-                args=[batch.id, batch.priority],
-                queue=QUEUE,
-                priority=MESSAGE_PRIORITY[Priority(batch.priority)],
-                ignore_result=True,
-            )
-        return len(batches)
-
     def _resume_and_close(self) -> int:
         """Jobs paused by the day's cap run again where it has room; those without an open item are
         done: how many."""
@@ -276,8 +277,9 @@ class Coordinator:
         """Let another coordinator lead at once."""
         if self._token is None:
             return
+        token, self._token = self._token, None
         try:
             with self._engine.begin() as conn:
-                leadership.resign(conn, self._name, self._token)
+                leadership.resign(conn, self._name, token)
         except DBAPIError as error:
             log.warning("could not resign (%s); the lease runs out by itself", error_text(error))

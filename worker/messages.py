@@ -11,12 +11,14 @@ import base64
 import binascii
 import json
 import logging
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
-from kombu.transport import redis
+from kombu.transport import redis as transport
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from redis import Redis
 
 from ruie.db.jobs import Priority
 
@@ -24,8 +26,11 @@ log = logging.getLogger("ruie.messages")
 
 QUEUE = "ruie"
 BATCH_TASK = "ruie.batch"
+KEY_PREFIX = "ruie:"
 MAX_BYTES = 16_384
 """Ours have about 1,300."""
+LOOKED_AT = 10
+"""So many messages are looked at to find one that is ours."""
 
 _Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 
@@ -86,6 +91,25 @@ _BatchId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _Body = TypeAdapter(tuple[tuple[_BatchId, int], _Nothing, _Embed])
 
 
+def _batch_of(item: bytes) -> str:
+    """The batch that a message names. Raises `ValueError` for one that is not ours."""
+    message = _Message.model_validate_json(item)
+    (batch_id, _), _, _ = _Body.validate_json(base64.b64decode(message.body), strict=True)
+    return batch_id
+
+
+def next_batch(redis: Redis, message_priority: int) -> str | None:
+    """The batch whose message is taken next of those of this priority; None: none waits."""
+    key = KEY_PREFIX + QUEUE
+    if message_priority:
+        key += f"{_Channel.sep}{message_priority}"
+    items: Any = redis.lrange(key, -LOOKED_AT, -1)  # annotated for an asynchronous client, too
+    for item in reversed(items):
+        with suppress(ValueError):
+            return _batch_of(item)
+    return None
+
+
 def checked(item: bytes) -> bytes:
     """A message as we send it, without anything else. Raises `ValueError` for any other."""
     if len(item) > MAX_BYTES:
@@ -129,7 +153,7 @@ def _waited_for(answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | N
     return None if ours is None else (key, ours)
 
 
-class _Channel(redis.Channel):
+class _Channel(transport.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         """A client to which a message that is not ours is as none."""
         client: Any = super()._create_client(asynchronous)  # type: ignore[no-untyped-call]  # kombu ships few types
@@ -138,7 +162,7 @@ class _Channel(redis.Channel):
         return client
 
 
-class _Transport(redis.Transport):
+class _Transport(transport.Transport):
     Channel = _Channel
 
 

@@ -1,18 +1,15 @@
-"""Workers and servers that die, and workers whose clocks are wrong."""
+"""Workers and servers that die."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
-from datetime import datetime
 
 import pytest
-from support.fleet import Process
 from support.metering import Quota
 from support.peers import children
-from support.scene import CLOCK, Scene
+from support.scene import Scene
 from support.waiting import wait_until
 
 
@@ -90,39 +87,3 @@ def test_a_full_quota_and_a_redis_that_forgets(scene: Scene) -> None:
     log = scene.audit(lost_calls=0, log=scene.mine(), quota=quota)
     took = max(entry.at for entry in log) - min(entry.at for entry in log)
     assert took > 60 * (len(log) / quota.requests - 1), "the limit did not bind"
-
-
-def shown_clock(process: Process) -> float:
-    """The time of the last line that the process logged, in seconds since midnight."""
-    times = re.findall(r"^(\d\d):(\d\d):(\d\d) ", process.output(), re.MULTILINE)
-    hours, minutes, seconds = (int(part) for part in times[-1])
-    return hours * 3600.0 + minutes * 60 + seconds
-
-
-def end_when_ready(worker: Process) -> None:
-    wait_until(lambda: "ready" in worker.output())
-    assert worker.terminate() == 0
-
-
-@pytest.mark.scene("clocks")
-@pytest.mark.slow
-def test_two_workers_with_clocks_an_hour_apart(scene: Scene) -> None:
-    """Half an hour slow and half an hour fast: leases, retries and pauses are not affected, nor is
-    an endpoint's Retry-After that is a date."""
-    for worker in scene.alive("worker"):
-        end_when_ready(worker)
-    path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH", "")]))
-    wrong = {
-        shift: scene.start("worker", PYTHONPATH=path, CHAOS_CLOCK_S=str(shift))
-        for shift in (-1800, 1800)
-    }
-    scene.behave(faults=0.05, kinds=("429 date", "500"))
-    scene.enqueue(25)
-    scene.until_closed()
-    today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    for shift, worker in wrong.items():
-        shown = shown_clock(worker) - (datetime.now() - today).total_seconds()
-        off = (shown - shift + 43200) % 86400 - 43200
-        assert abs(off) < 60, f"its clock is off by {shown:.0f} s, not by {shift}"
-        worker.terminate()
-    scene.audit()

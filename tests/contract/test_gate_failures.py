@@ -140,7 +140,9 @@ def test_pauses_between_probes_grow(engine: Engine) -> None:
         with engine.begin() as conn:
             (away,) = endpoints.list_away(conn)
             assert away.retry_at is not None
+            assert away.retry_in_s is not None
             pauses.append((away.retry_at - away.since).total_seconds())
+            assert 0 < away.retry_in_s <= pauses[-1]
             endpoints.probed(conn, url, "refused")
     assert pauses[0] < 2
     assert pauses == sorted(pauses)

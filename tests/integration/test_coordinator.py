@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from sqlalchemy import Engine
 from support.job_database import JobDatabase
+from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
 
 from ruie.db.engine import open_engine
 from ruie.settings import load
 from ruie.worker.app import create_app
-from ruie.worker.coordinator import Coordinator
+from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
 
 LEASE_S = 2.0
 
@@ -69,6 +73,48 @@ def test_one_that_is_always_slow_takes_leases_back_too(database_url: str, url: s
             time.sleep(0.6 * LEASE_S)
             returned += running.tick().returned
         assert returned == 1
+    engine.dispose()
+
+
+@contextmanager
+def running(*coordinators: Coordinator) -> Iterator[None]:
+    """Round after round, each in a thread."""
+    threads = [threading.Thread(target=each.run) for each in coordinators]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for each in coordinators:
+            each.stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def leads(one: Coordinator) -> bool:
+    return one.lead is not None
+
+
+def test_the_lead_is_left_to_one_that_reaches_redis(database_url: str, url: str) -> None:
+    """The only one goes on leading without Redis: batches at the provider need none."""
+    engine = open_engine(database_url)
+    with (
+        TcpProxy(Path(unquote(urlsplit(url).path))) as link,
+        coordinator(engine, f"redis://127.0.0.1:{link.port}/0", 60) as first,
+        coordinator(engine, url, 60) as second,
+        running(first),
+    ):
+        wait_until(lambda: leads(first))
+        link.refuse()
+        link.cut()
+        lost_at = time.monotonic()
+        wait_until(lambda: time.monotonic() > lost_at + LEADER_LEASE_S + 1)
+        assert leads(first)
+        with running(second):
+            wait_until(lambda: leads(second))
+            assert not leads(first)
+            link.heal()
+        wait_until(lambda: leads(first))
     engine.dispose()
 
 

@@ -34,7 +34,7 @@ class Question(NamedTuple):
 
 
 def rows(count: int, series: int, poison: int | None = None) -> list[dict[str, str]]:
-    """`count` distinct documents; no two `series` (below 70) have any in common.
+    """`count` distinct documents; no two `series` have any in common.
 
     poison: the index of the one that kills its worker.
     """
@@ -48,7 +48,8 @@ def rows(count: int, series: int, poison: int | None = None) -> list[dict[str, s
 
 def _name(series: int, index: int) -> str:
     base = len(_SYLLABLES)
-    parts = [series, index // base**2 % base, index // base % base, index % base]
+    first = [series] if series < base else [series // base, series % base]
+    parts = [*first, index // base**2 % base, index // base % base, index % base]
     return "".join(_SYLLABLES[part] for part in parts).capitalize()
 
 

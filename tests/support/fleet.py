@@ -27,7 +27,7 @@ PROGRAM = (sys.executable, "-m", "ruie.worker.cli")
 
 class Process:
     """One of our commands in a process group of its own, to be killed with all its children.
-    arguments: default, the command alone."""
+    arguments: default, the command alone. run: what stands before it, as `ip netns exec`."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Process:
         env: Mapping[str, str],
         arguments: Sequence[str] = (),
         program: Sequence[str] = PROGRAM,
+        run: Sequence[str] = (),
     ) -> None:
         self.command = command
         self.who = command
@@ -43,7 +44,7 @@ class Process:
         self.log = folder / f"{command}-{len(list(folder.glob('*.log')))}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*program, *(arguments or (command,))],
+                [*run, *program, *(arguments or (command,))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -115,7 +116,10 @@ class Fleet:
 
     def start(self, command: str, **env: str) -> Process:
         """Start one of our commands; `env` is added to its environment."""
-        process = Process(command, self.folder, {**self.settings.environment(), **env})
+        return self._start(command, env)
+
+    def _start(self, command: str, env: Mapping[str, str], run: Sequence[str] = ()) -> Process:
+        process = Process(command, self.folder, {**self.settings.environment(), **env}, run=run)
         self.processes.append(process)
         return process
 

@@ -109,6 +109,11 @@ class Scene:
         self.job_id = self.fleet.client.enqueue(self.corpus, SCHEMA, **more).job_id
         return self.job_id
 
+    def enqueue_more(self, count: int) -> str:
+        """Another job, of other documents."""
+        self.series += 1000
+        return self.enqueue(count)
+
     def enqueue_rows(self, documents: Sequence[dict[str, str]], **more: Any) -> str:
         """A job of these documents, worked to its end."""
         self.corpus = list(documents)

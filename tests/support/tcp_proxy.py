@@ -43,11 +43,11 @@ class Traffic:
 
 class TcpProxy:
     """A running proxy in front of one server; a context manager. Clients connect to
-    127.0.0.1:`port`."""
+    `host`:`port`."""
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: Address, host: str = "127.0.0.1") -> None:
         self.traffic = Traffic()
-        self.port = 0
+        self.host, self.port = host, 0
         self._server = server
         self._round_trip_s = 0.0
         self._vanished = False
@@ -86,7 +86,7 @@ class TcpProxy:
 
     def refuse(self) -> None:
         """Refuse new connections; those that are open stay."""
-        self._do(lambda: self._listener.close())
+        self._do(self._refuse)
 
     def heal(self) -> None:
         """As at the beginning, without delay. What vanished does not come back."""
@@ -105,9 +105,7 @@ class TcpProxy:
         """Run it on the proxy's loop, and wait for it."""
 
         async def run() -> None:
-            outcome = change()
-            if asyncio.iscoroutine(outcome):
-                await outcome
+            change()
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(PATIENCE_S)
 
@@ -116,36 +114,49 @@ class TcpProxy:
         for link in self._links:
             link.vanished = True
 
-    async def _heal(self) -> None:
+    def _heal(self) -> None:
         self._round_trip_s, self._vanished = 0.0, False
         self._passing.set()
-        if not self._listener.is_serving():
-            await self._listen()
+        if self._listener.fileno() < 0:
+            self._listen()
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self._passing = asyncio.Event()
         self._passing.set()
         # Bound and never listening: it keeps the port while connections are refused.
-        with _bound(0) as keeper:
+        with _bound(self.host, 0) as keeper:
             self.port = int(keeper.getsockname()[1])
-            await self._listen()
+            self._listen()
             self._started.set()
             await self._ended.wait()
-            self._listener.close()
+            self._refuse()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._accept, sock=_bound(self.port))
+    def _listen(self) -> None:
+        self._listener = _bound(self.host, self.port)
+        self._listener.setblocking(False)
+        self._listener.listen(128)
+        self._loop.add_reader(self._listener, self._accept)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._connect(_End(reader, writer)))
+    def _refuse(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # it is gone already
+            return
+        task = asyncio.ensure_future(self._connect(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, client: _End) -> None:
+    async def _connect(self, connection: socket.socket) -> None:
+        client = _End(*await asyncio.open_connection(sock=connection))
         self.traffic.connections += 1
         link = _Link(client, self._vanished)
         self._links.add(link)
@@ -266,10 +277,10 @@ class _Direction:
             await target.drain()
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket of 127.0.0.1 at this port, which it shares with others of this process."""
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at this port, which it shares with others of this process."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(("127.0.0.1", port))
+    bound.bind((host, port))
     return bound

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,9 +15,8 @@ def away_line(away: Away) -> str:
     since = away.since.strftime("%Y-%m-%d %H:%M:%S")
     if away.trying:
         then = "A probe reached it; calls are tried one at a time."
-    elif away.retry_at is not None:
-        wait_s = max(0.0, (away.retry_at - datetime.now(UTC)).total_seconds())
-        then = f"Nothing is sent; it is probed again in {wait_s:.0f} s."
+    elif away.retry_in_s is not None:
+        then = f"Nothing is sent; it is probed again in {away.retry_in_s:.0f} s."
     else:
         then = "Nothing is sent."
     return f"{away.endpoint} is away since {since} UTC: {away.reason} {then}"

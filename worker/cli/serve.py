@@ -43,9 +43,10 @@ def worker(concurrency: int) -> None:
     app = create_app(config)
     shutdown.prepare()
     watchdog.prepare(app)
-    app.worker_main(
-        ["worker", "--loglevel=INFO", f"--concurrency={processes}", "--without-heartbeat"]
-    )
+    # Without messages between workers, which nothing here reads: when Redis ends the connection on
+    # which they come, kombu connects anew and waits on it, and takes no batch ever again.
+    quiet = ["--without-heartbeat", "--without-gossip", "--without-mingle"]
+    app.worker_main(["worker", "--loglevel=INFO", f"--concurrency={processes}", *quiet])
     if shutdown.ended_by_child():
         Client(config).close()  # raises what ended it
 
@@ -57,6 +58,8 @@ def coordinator() -> None:
     RUIE_METRICS_PORT makes it serve metrics to Prometheus.
     """
     from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     from ruie.db.engine import open_engine
     from ruie.llm.connect import batch_form
@@ -77,7 +80,13 @@ def coordinator() -> None:
     tracing.check(config)  # runs of schedules are traced
     # A leader that freezes in a transaction must not hold its locks longer than its lease.
     client = Client(config, open_engine(config.database_url, idle_s=LEADER_LEASE_S))
-    redis = Redis.from_url(config.redis_url, socket_timeout=10, socket_connect_timeout=5)
+    # Its rounds repeat what failed: here once, since a connection may have ended while it was idle.
+    redis = Redis.from_url(
+        config.redis_url,
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        retry=Retry(NoBackoff(), 1),
+    )
     running = Coordinator(client.engine, create_app(config), redis, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop.set())
