@@ -15,11 +15,10 @@ def as_long_as_it_takes(connection: PostgreSQLConnection) -> Iterator[None]:
     """Neither the server ends a statement of this connection, nor this process the connection,
     however long nothing comes. Of the server until its transaction ends; in autocommit mode for
     good."""
-    limits = connection.silent_s, connection.ping_s
-    connection.silent_s = connection.ping_s = None
+    silent_s, connection.silent_s = connection.silent_s, None
     try:
         local = "" if connection.autocommit else "LOCAL "
         connection.execute(f"SET {local}statement_timeout = 0")
         yield
     finally:
-        connection.silent_s, connection.ping_s = limits
+        connection.silent_s = silent_s
