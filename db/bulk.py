@@ -44,30 +44,38 @@ class Bulk:
     """A statement that is executed for many rows.
 
     columns: the values of a row, in order, with their types. joined: makes the statement for all
-    rows, of their columns; one: the same for one row, with a parameter for each column.
+    rows, of their columns; one: the same for one row, with a parameter for each column, unless it
+    is for PostgreSQL alone.
     """
 
     def __init__(
         self,
         columns: Mapping[str, TypeEngine[Any]],
         joined: Callable[[Given], Executable],
-        one: Executable,
+        one: Executable | None = None,
     ) -> None:
         self._names = tuple(columns)
         self._bound = [_bound(type_) for type_ in columns.values()]
         self._joined = joined(_recordset(columns))
         self._one = one
 
-    def run(self, conn: Connection, rows: Sequence[Sequence[Any]]) -> CursorResult[Any]:
-        """rows: at least one."""
+    def run(
+        self,
+        conn: Connection,
+        rows: Sequence[Sequence[Any]],
+        more: Mapping[str, Any] | None = None,
+    ) -> CursorResult[Any]:
+        """rows: at least one. more: other parameters of the statement."""
         if conn.dialect.name == "postgresql":
-            return conn.execute(self._joined, {"rows": self._json(rows)})
-        return conn.execute(self._one, [self._named(row) for row in rows])
+            return conn.execute(self._joined, {"rows": self._json(rows), **(more or {})})
+        assert self._one is not None
+        return conn.execute(self._one, [{**self._named(row), **(more or {})} for row in rows])
 
     def read(self, conn: Connection, rows: Sequence[Sequence[Any]]) -> list[Row[Any]]:
         """What a statement that gives rows does for all of these."""
         if conn.dialect.name == "postgresql":
             return list(conn.execute(self._joined, {"rows": self._json(rows)})) if rows else []
+        assert self._one is not None
         return [found for row in rows for found in conn.execute(self._one, self._named(row))]
 
     def _named(self, row: Sequence[Any]) -> dict[str, Any]:

@@ -118,3 +118,21 @@ def test_an_item_that_was_leased_again_meanwhile_is_ended_by_its_holder(
         saved = many_results.save_results(conn, [*old, *new])
     assert saved == {new[0].item.lease}
     assert database.states(job) == ["done"]
+
+
+def test_two_jobs_that_ask_the_same_are_answered_once(
+    database: JobDatabase, record: MakeRecord
+) -> None:
+    """Also where both answers are saved together."""
+    wanted = []
+    for name in ("one", "other"):
+        job = database.job(name)
+        database.enqueue(job, {"a": TEXT})
+        wanted += results(database, database.take(job), record)
+    with database.engine.begin() as conn:
+        saved = many_results.save_results(conn, wanted)
+    assert saved == {result.item.lease for result in wanted}
+    assert database.one("SELECT COUNT(*) FROM extractions") == 1
+    assert database.one("SELECT COUNT(*) FROM entities") == 2
+    assert database.one("SELECT COUNT(*) FROM work_items WHERE state = 'done'") == 2
+    assert database.one("SELECT error_class FROM attempts") == "answered_elsewhere"

@@ -64,7 +64,7 @@ class Lane:
         # The next few are encoded while calls are in flight: a process never waits for its encoder
         # with no call in flight. Nor does it encode far ahead: the processes of a machine would
         # all do so at once, and then all wait for answers.
-        self._slots = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
+        self._slots = asyncio.Semaphore(llm.max_in_flight + FEEDING * PREPARED_AT_A_TIME)
         self.in_flight = CountingSemaphore(llm.max_in_flight)
         # A call gives up its place when its answer has a place among those that are being saved.
         # So a crash never costs more than twice as many calls, also where the database is slower
