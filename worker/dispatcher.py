@@ -49,7 +49,7 @@ class Dispatcher:
             held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
             at_work = processes.number_alive(conn, "worker")
             for priority in queue.classes(conn):
-                room = config.window - flying.get(priority, 0)
+                room = self._room(flying.get(priority, 0))
                 if room > 0:
                     batches += queue.dispatch(
                         conn, None, room, config.batch_size, config.dispatch_s,
@@ -64,6 +64,12 @@ class Dispatcher:
                 ignore_result=True,
             )
         return len(batches)
+
+    def _room(self, flying: int) -> int:
+        """For how many more items of a class there is room; for full batches alone while others
+        are under way, as each batch costs a worker some round trips."""
+        room = self._config.window - flying
+        return room - room % self._config.batch_size if flying else room
 
     def _await_turns(self) -> None:
         """What was not taken in time is sent again, unless its turn has not come: a fleet that is
