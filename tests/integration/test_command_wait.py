@@ -197,7 +197,8 @@ def test_retrying_is_not_advised_where_the_model_is_shown_no_example(
     ruie: Run, database: JobDatabase, bundle_path: Path
 ) -> None:
     job = job_of(database, 8, 2)
-    for command in (("wait", job), ("status",), ("status", job)):
+    assert "were given up" not in ruie("status", RUIE_BUNDLE=str(bundle_path)).stderr  # it ended
+    for command in (("wait", job), ("status", job)):
         said = ruie(*command, RUIE_BUNDLE=str(bundle_path)).stderr
         assert f"25 % of the items of {job} were given up" in said
         assert "ruie retry" not in said
