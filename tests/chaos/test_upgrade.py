@@ -88,7 +88,7 @@ def check(
 def test_upgraded_and_rolled_back_with_items_in_flight(
     both: TwoVersions, old: Version, own_endpoint: MeteredEndpoint
 ) -> None:
-    before, during, after = rows(4, 0), rows(40, 1), rows(8, 2)
+    before, during, after = rows(4, 0), rows(72, 1), rows(8, 2)
     both.ruie(old, "db", "upgrade")
     both.start(old, WORKERS)
     both.until_closed(answered := both.enqueue(old, before))

@@ -96,15 +96,22 @@ def test_slots_are_given_back_but_for_those_of_tasks_that_run() -> None:
         )
         ended = asyncio.Event()
         with one.slots() as slots:
-            await slots.take(33)  # of one call in flight and those prepared ahead
+            await slots.take(17)  # of one call in flight and those prepared ahead
             task = asyncio.ensure_future(ended.wait())
             task.add_done_callback(slots.hand_over().free)
         with one.slots() as slots:
-            await slots.take(32)
+            await slots.take(16)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(slots.take(1), 0.01)
             ended.set()
             await asyncio.wait_for(slots.take(1), 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(slots.take(1), 0.01)
+            one.widen()
+            one.widen()
+            await asyncio.wait_for(slots.take(16), 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(slots.take(1), 0.01)
 
     asyncio.run(use())
 

@@ -24,9 +24,6 @@ from ruie.worker.prices import Price
 
 PREPARED_AT_A_TIME = 16
 """Questions encoded together: enough for full batches of the encoder (benchmarks/overhead.md)."""
-FEEDING = 2
-"""Batches whose questions are prepared at once: one waits for the database, which may be far away,
-while the other's are encoded."""
 KEPT_EXTRACTORS = 100
 """Extractors kept in a lane; they are cheap to make again."""
 
@@ -59,12 +56,13 @@ class Lane:
         self.default_model = default_model
         self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
         self._constraints: dict[str, str] = {}
-        self.feeding = asyncio.Semaphore(FEEDING)
-        """Held by batches whose questions are being prepared; the next one waits."""
+        self.feeding = asyncio.Semaphore(1)
+        """Held by the batch whose questions are being prepared; the next one waits."""
         # The next few are encoded while calls are in flight: a process never waits for its encoder
         # with no call in flight. Nor does it encode far ahead: the processes of a machine would
         # all do so at once, and then all wait for answers.
-        self._slots = asyncio.Semaphore(llm.max_in_flight + FEEDING * PREPARED_AT_A_TIME)
+        self._slots = asyncio.Semaphore(llm.max_in_flight + PREPARED_AT_A_TIME)
+        self._widened = False
         self.in_flight = CountingSemaphore(llm.max_in_flight)
         # A call gives up its place when its answer has a place among those that are being saved.
         # So a crash never costs more than twice as many calls, also where the database is slower
@@ -72,6 +70,15 @@ class Lane:
         self.unsaved = asyncio.Semaphore(llm.max_in_flight)
         self.fruitless: dict[str, set[int]] = {}
         """For each job the items without a usable answer, since one had one."""
+
+    def widen(self) -> None:
+        """The database is far away: two batches are prepared at once from now on, so that one waits
+        for it while the other's questions are encoded. The second time changes nothing."""
+        if not self._widened:
+            self._widened = True
+            self.feeding.release()
+            for _ in range(PREPARED_AT_A_TIME):
+                self._slots.release()
 
     async def resolve_model(self) -> None:
         """Find the model of jobs that name none, if it is not known yet. Raises

@@ -172,6 +172,8 @@ class LeasedBatch:
         self, group: asyncio.TaskGroup, items: Sequence[BatchItem]
     ) -> reservations.Denied | None:
         """Start the items for which there is money; returns why others were denied it."""
+        if self._store.far:
+            self._lane.widen()
         with self._lane.slots() as slots:
             await slots.take(len(items))
             prepared = await self._prepare([item for item in items if item.held])

@@ -4,6 +4,7 @@ in flight."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,10 @@ from ruie.db.outage import Outage
 PATIENCE_S = 60.0
 """How long the database may be unavailable."""
 LONGEST_PAUSE_S = 0.5
+
+FAR_S = 0.02
+LOOKED_AT = 8
+"""The database is far away if the fastest of so many reads took longer than that."""
 
 T = TypeVar("T")
 
@@ -33,6 +38,7 @@ class Store:
         self._engine = engine
         at_once = CONNECTIONS if engine.dialect.name == "postgresql" else 1
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="ruie-sql")
+        self._reads_s: deque[float] = deque(maxlen=LOOKED_AT)
         self._waiting: deque[Callable[[], None]] = deque()
 
     async def write(self, action: Callable[[Connection], T], *, urgent: bool = False) -> T:
@@ -46,15 +52,23 @@ class Store:
 
         return await self._run(transaction, urgent)
 
+    @property
+    def far(self) -> bool:
+        """Whether round trips to the database take long."""
+        return len(self._reads_s) == LOOKED_AT and min(self._reads_s) > FAR_S
+
     async def read(self, action: Callable[[Connection], T]) -> T:
         """Statements that write nothing. On PostgreSQL each is a transaction of its own, which
         saves two round trips."""
 
         def transaction() -> T:
+            began = time.monotonic()
             with reading(self._engine) as conn:
                 if conn.dialect.name == "postgresql":
                     conn = conn.execution_options(isolation_level="AUTOCOMMIT")
-                return action(conn)
+                result = action(conn)
+            self._reads_s.append(time.monotonic() - began)
+            return result
 
         return await self._run(transaction)
 
