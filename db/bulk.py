@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     JSON,
@@ -58,6 +58,12 @@ class Bulk:
         self._bound = [_bound(type_) for type_ in columns.values()]
         self._joined = joined(_recordset(columns))
         self._one = one
+
+    @classmethod
+    def alike(cls, columns: Mapping[str, TypeEngine[Any]], make: Callable[..., Executable]) -> Self:
+        """Where both statements are made in the same way of a row's columns, or parameters."""
+        one = (bindparam(name, type_=type_) for name, type_ in columns.items())
+        return cls(columns, lambda given: make(*given.values()), make(*one))
 
     def run(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, select
+from sqlalchemy import Connection, Integer, Select, func, select
 
 from ruie.chunking import Range, context_of
 from ruie.db.bulk import Bulk
@@ -29,11 +29,7 @@ def _others(number: Any, document: Any, start: Any, end: Any) -> Select[Any]:
 
 _COLUMNS = {"number": Integer(), "document": chunks.c.document_id.type,
             "chunk_start": Integer(), "chunk_end": Integer()}  # fmt: skip  # of one table
-_OTHERS = Bulk(
-    _COLUMNS,
-    lambda given: _others(*given.values()),
-    _others(*(bindparam(name, type_=type_) for name, type_ in _COLUMNS.items())),
-)
+_OTHERS = Bulk.alike(_COLUMNS, _others)
 
 
 def other_chunks(conn: Connection, places: Sequence[tuple[int, Range]]) -> list[list[Range]]:

@@ -6,7 +6,7 @@ lease exists, it changes nothing, and its result says so. All times are the data
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
-    bindparam,
     case,
     delete,
     func,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
-from sqlalchemy.types import TypeEngine
 
 from ruie.db import version
 from ruie.db.attempts import error_columns
@@ -123,12 +121,8 @@ def _released(item: Any, token: Any, delay: Any = None) -> ReturningUpdate[Any]:
     return update(work_items).where(held(item, token)).values(values).returning(work_items.c.id)
 
 
-def _bulk(columns: Mapping[str, TypeEngine[Any]]) -> Bulk:
-    one = (bindparam(name, type_=type_) for name, type_ in columns.items())
-    return Bulk(columns, lambda given: _released(*given.values()), _released(*one))
-
-
-_RELEASE, _DEFER = _bulk(LEASES), _bulk({**LEASES, "delay": Double()})
+_RELEASE = Bulk.alike(LEASES, _released)
+_DEFER = Bulk.alike({**LEASES, "delay": Double()}, _released)
 
 
 def defer_batch(conn: Connection, batch_id: str, delay_s: float) -> None:

@@ -204,11 +204,7 @@ def _submit(item: Any, token: Any) -> ReturningUpdate[Any]:
     ).returning(work_items.c.id)
 
 
-_SUBMIT = Bulk(
-    LEASES,
-    lambda given: _submit(*given.values()),
-    _submit(*(bindparam(name, type_=type_) for name, type_ in LEASES.items())),
-)
+_SUBMIT = Bulk.alike(LEASES, _submit)
 _BODIES = (
     select(provider_requests.c.id, provider_requests.c.work_item_id, provider_requests.c.body)
     .where(

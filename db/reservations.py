@@ -143,11 +143,7 @@ def _reserve(item: Any, token: Any, nusd: Any) -> ReturningUpdate[Any]:
 
 
 _RESERVED = {**LEASES, "nusd": work_items.c.reserved_nusd.type}
-_RESERVE = Bulk(
-    _RESERVED,
-    lambda given: _reserve(*given.values()),
-    _reserve(*(bindparam(name, type_=type_) for name, type_ in _RESERVED.items())),
-)
+_RESERVE = Bulk.alike(_RESERVED, _reserve)
 _OF_ITEMS = (
     select(
         work_items.c.id,

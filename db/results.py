@@ -91,11 +91,7 @@ def _finish(item: Any, extraction: Any) -> Update:
 
 
 _GIVEN = {"item": work_items.c.id.type, "extraction": work_items.c.extraction_id.type}
-FINISH = Bulk(
-    _GIVEN,
-    lambda given: _finish(given["item"], given["extraction"]),
-    _finish(*(bindparam(name, type_=type_) for name, type_ in _GIVEN.items())),
-)
+FINISH = Bulk.alike(_GIVEN, _finish)
 """Items (ids) are done, each with its extraction."""
 _VALUES = [c for c in extractions.c if c.name not in ("id", "source", "review_id")]
 CALL_COLUMNS = [column.name for column in _VALUES if column.name != "created_at"]

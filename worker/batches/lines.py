@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 
 from ruie.db import jobs, provider_requests, queue, results, spend
+from ruie.db.argument_items import Roles
 from ruie.db.many_results import Result, save_results
 from ruie.db.provider_requests import Answered
 from ruie.db.usage_columns import usage_columns
@@ -35,8 +36,6 @@ from ruie.worker.batches.retries import (
 from ruie.worker.batches.settlement import pause
 from ruie.worker.batches.store import Store
 from ruie.worker.batches.stored_question import StoredQuestion
-
-Roles = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import Connection
 
 from ruie.db import jobs, kept_answers
+from ruie.db.argument_items import Roles
 from ruie.db.leased_item import Lease
 from ruie.db.reused_results import AnswerPrunedError, is_link
 from ruie.errors import CallError
@@ -19,8 +20,6 @@ from ruie.worker.batches import recording
 from ruie.worker.batches.batch_item import BatchItem
 from ruie.worker.batches.recording import Rereading
 from ruie.worker.batches.store import Store
-
-Roles = Mapping[str, Sequence[str]]
 
 
 async def by_question(store: Store, items: Sequence[BatchItem], roles: Roles) -> int:
