@@ -1,11 +1,12 @@
 """A job in batches at the provider: how fast requests are built and answers recorded, and in how
 much memory.
 
-    python benchmarks/batches.py [--documents 20000] [--requests 2000] [--demonstrations 2]
+    python benchmarks/batches.py [--documents 20000] [--requests 2000] [--together]
 
 A fleet on PostgreSQL with the scripted provider of batches: one coordinator, a worker with two
 processes. The worker stops when all requests are built; the coordinator sends them, and stores the
-lines that come back; then the worker reads these. So each part is measured by itself.
+lines that come back; then the worker reads these. So each part is measured by itself. With
+--together the worker reads while the coordinator stores, as in a fleet.
 """
 
 from __future__ import annotations
@@ -108,10 +109,11 @@ def until(what: Callable[[], object], timeout_s: float = 3600) -> float:
 class Run:
     """One job from its documents to its records."""
 
-    def __init__(self, fleet: Fleet, provider: BatchProvider, number: int) -> None:
+    def __init__(self, fleet: Fleet, provider: BatchProvider, number: int, together: bool) -> None:
         self._fleet = fleet
         self._provider = provider
         self._number = number
+        self._together = together
         self._memory = Memory()
         self.table = Table("part", "requests", "seconds", "a second", "highest memory, MiB")
 
@@ -128,7 +130,8 @@ class Run:
         built = until(
             lambda: self._count("work_items", "state IN ('pending', 'leased', 'retry')") == 0
         )
-        worker.terminate()
+        if not self._together:
+            worker.terminate()
         until(lambda: self._count("provider_requests", "state = 'waiting'") == 0)
         until(lambda: self._count("provider_batches", "state <> 'running'") == 0)
         self._add("built", built, "worker")
@@ -136,18 +139,21 @@ class Run:
         self._memory.take("coordinator")
         self._provider.behave_in_batches(faults=[])
         until(lambda: self._count("provider_requests", "state = 'answered'"))
-        stored = until(lambda: self._count("provider_requests", "state = 'sent'") == 0)
-        self._add("lines stored", stored, "coordinator")
-        until(lambda: self._count("provider_batches", "state <> 'done'") == 0)
-
-        worker = fleet.start("worker")
-        self._memory.watch("worker", worker.pid)
-        before = self._count("extractions")
-        until(lambda: self._count("extractions") > before)
-        read = until(lambda: self._count("work_items", "state <> 'done'") == 0)
-        self._add("answers recorded", read, "worker")
-        self.table.add_row("harvested, both", "", "", f"{self._number / (stored + read):,.0f}", "")
+        if self._together:
+            self._add("stored and recorded", self._record(), "worker")
+        else:
+            stored = until(lambda: self._count("provider_requests", "state = 'sent'") == 0)
+            self._add("lines stored", stored, "coordinator")
+            until(lambda: self._count("provider_batches", "state <> 'done'") == 0)
+            worker = fleet.start("worker")
+            self._memory.watch("worker", worker.pid)
+            before = self._count("extractions")
+            until(lambda: self._count("extractions") > before)
+            self._add("answers recorded", self._record(), "worker")
         self._memory.stop()
+
+    def _record(self) -> float:
+        return until(lambda: self._count("work_items", "state <> 'done'") == 0)
 
     def _add(self, part: str, seconds: float, process: str) -> None:
         self.table.add_row(
@@ -161,7 +167,7 @@ class Run:
             return int(conn.execute(query).scalar_one())
 
 
-def measure(folder: Path, url: str, number: int, requests: int, k: int) -> Table:
+def measure(folder: Path, url: str, number: int, requests: int, k: int, together: bool) -> Table:
     with (
         BatchProvider(Plan(input_nusd=1000, output_nusd=4000), folder / "provider") as provider,
         Fleet(
@@ -170,7 +176,7 @@ def measure(folder: Path, url: str, number: int, requests: int, k: int) -> Table
             llm_batch_requests=requests, llm_batch_wait_s=1e9, llm_batch_poll_s=0.5,
         ) as fleet,
     ):  # fmt: skip  # a setting is a word
-        run = Run(fleet, provider, number)
+        run = Run(fleet, provider, number, together)
         run.measure()
         return run.table
 
@@ -182,12 +188,15 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--requests", type=int, default=2_000, help="in each batch")
     parser.add_argument("--demonstrations", type=int, default=2)
+    parser.add_argument("--together", action="store_true")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ruie-batches-"))
     (folder / "provider").mkdir()
     try:
         with server(folder) as url:
-            measured = measure(folder, url, given.documents, given.requests, given.demonstrations)
+            measured = measure(
+                folder, url, given.documents, given.requests, given.demonstrations, given.together
+            )
         Console(width=110).print(measured)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

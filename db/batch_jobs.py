@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from ruie.db import job_states, provider_batches, provider_lines
@@ -38,24 +41,38 @@ def asks_in_batches(conn: Connection, scope: str) -> bool:
     return any(is_batch(JobSettings.from_body(each).decoding.parameters) for each in settings)
 
 
-def held_back(conn: Connection, most_waiting: int) -> frozenset[str]:
-    """Running jobs of which nothing new is to be built for now, only answers are to be read: so
-    many requests wait to be sent, or what is in batches has used up the job's cap, and will be
-    refunded in part when it comes back."""
-    running = select(jobs.c.id, jobs.c.settings, jobs.c.cap_nusd).where(jobs.c.state == "running")
-    batched = [
-        row
-        for row in conn.execute(running).all()
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running job that asks in batches. cap_nusd: billionths of a USD; None: no cap."""
+
+    id: str
+    priority: int
+    cap_nusd: int | None
+
+
+def running_jobs(conn: Connection) -> list[Running]:
+    """The running jobs that ask in batches."""
+    columns = (jobs.c.id, jobs.c.priority, jobs.c.cap_nusd, jobs.c.settings)
+    rows = conn.execute(select(*columns).where(jobs.c.state == "running")).all()
+    return [
+        Running(row.id, row.priority, row.cap_nusd)
+        for row in rows
         if is_batch(JobSettings.from_body(row.settings).decoding.parameters)
     ]
+
+
+def held_back(conn: Connection, batched: Sequence[Running], most_waiting: int) -> frozenset[str]:
+    """Those of which nothing new is to be built for now, only answers are to be read: so many
+    requests wait to be sent, or what is in batches has used up the job's cap, and will be refunded
+    in part when it comes back."""
     if not batched:
         return frozenset()
     if provider_requests_.waiting(conn, most_waiting) >= most_waiting:
-        return frozenset(row.id for row in batched)
+        return frozenset(job.id for job in batched)
     return frozenset(
-        row.id
-        for row in batched
-        if row.cap_nusd is not None and _is_capped(conn, row.id, row.cap_nusd)
+        job.id
+        for job in batched
+        if job.cap_nusd is not None and _is_capped(conn, job.id, job.cap_nusd)
     )
 
 

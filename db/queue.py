@@ -40,6 +40,7 @@ from ruie.db.types import utcnow
 __all__ = [
     "ALONE_FROM",
     "NO_OVERRIDES",
+    "WITHOUT_CALLS",
     "WORKER_LOST",
     "Batch",
     "EnqueueCounts",
@@ -68,6 +69,11 @@ ALONE_FROM = 2
 """After so many lost workers, an item is alone in its batch and in the process that has it."""
 
 
+WITHOUT_CALLS = 4
+"""So many times as large is a batch whose items make no call each, as they are asked in batches at
+the provider: it takes no longer than one of calls, and each batch costs some round trips."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A batch of `items` work items of one job, named by one message."""
@@ -86,12 +92,14 @@ def dispatch(
     ttl_s: float,
     *,
     priority: int | None = None,
+    without_calls: Collection[str] = (),
     held_back: Collection[str] = (),
     processes: int = 0,
 ) -> list[Batch]:
     """Put at most `limit` items, oldest first, into batches to send; they stay pending.
 
     job_id: of this job alone, or of all that run (priority: of this class), by priority and age.
+    without_calls: jobs whose batches are `WITHOUT_CALLS` times as large.
     held_back: jobs of which only items with an answer from a batch are sent (db/batch_jobs.py).
     processes: of workers, among which the rest of a job is divided evenly; 0: not known.
     ttl_s: seconds after which the items of a batch that was not leased are dispatched again. An
@@ -121,7 +129,8 @@ def dispatch(
         rows = conn.execute(waiting.limit(left)).all()
         rest = len(rows) < left
         left -= len(rows)
-        size = _even(len(rows), batch_size, processes) if rest and processes else batch_size
+        most = batch_size * (WITHOUT_CALLS if job in without_calls else 1)
+        size = _even(len(rows), most, processes) if rest and processes else most
         for ids in _group(((row[0], row[1]) for row in rows), size):
             batch = Batch(next(names), job, len(ids), its_priority)
             conn.execute(

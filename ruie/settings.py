@@ -184,7 +184,9 @@ class Settings(ServerSettings):
 
     # The fleet
     concurrency: int = Field(0, ge=0, description="processes of one worker; 0: two per core")
-    batch_size: int = Field(32, ge=1, description="work items in one batch")
+    batch_size: int = Field(
+        32, ge=1, description="work items in one batch; four times as many in jobs of mode batch"
+    )
     window: int = Field(
         2048,
         ge=1,

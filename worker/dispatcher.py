@@ -46,14 +46,18 @@ class Dispatcher:
         batches: list[queue.Batch] = []
         with self._leading() as conn:
             flying = queue.in_flight(conn)
-            held_back = batch_jobs.held_back(conn, WAITING_BATCHES * config.llm_batch_requests)
+            batched = batch_jobs.running_jobs(conn)
+            most_waiting = WAITING_BATCHES * config.llm_batch_requests
+            held_back = batch_jobs.held_back(conn, batched, most_waiting)
             at_work = processes.number_alive(conn, "worker")
             for priority in queue.classes(conn):
-                room = self._room(flying.get(priority, 0))
+                larger = any(job.priority == priority for job in batched)
+                room = self._room(flying.get(priority, 0), larger)
                 if room > 0:
                     batches += queue.dispatch(
                         conn, None, room, config.batch_size, config.dispatch_s,
-                        priority=priority, held_back=held_back, processes=at_work,
+                        priority=priority, without_calls={job.id for job in batched},
+                        held_back=held_back, processes=at_work,
                     )  # fmt: skip  # one line each
         for batch in batches:
             self._app.send_task(
@@ -65,11 +69,15 @@ class Dispatcher:
             )
         return len(batches)
 
-    def _room(self, flying: int) -> int:
+    def _room(self, flying: int, larger: bool) -> int:
         """For how many more items of a class there is room; for full batches alone while others
-        are under way, as each batch costs a worker some round trips."""
-        room = self._config.window - flying
-        return room - room % self._config.batch_size if flying else room
+        are under way, as each batch costs a worker some round trips.
+
+        larger: some of its batches are, as their items make no calls."""
+        config = self._config
+        room = config.window - flying
+        full = config.batch_size * (queue.WITHOUT_CALLS if larger else 1)
+        return room - room % min(full, config.window) if flying else room
 
     def _await_turns(self) -> None:
         """What was not taken in time is sent again, unless its turn has not come: a fleet that is

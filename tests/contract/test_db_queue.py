@@ -272,3 +272,13 @@ def test_what_is_not_the_rest_goes_in_full_batches(database: JobDatabase) -> Non
     with database.engine.begin() as conn:
         batches = queue.dispatch(conn, None, 40, 20, 60, processes=4)
     assert [batch.items for batch in batches] == [20, 20]
+
+
+def test_batches_whose_items_make_no_calls_are_larger(database: JobDatabase) -> None:
+    calls, none = database.job(), database.job("another")
+    for job in (calls, none):
+        database.enqueue(job, [f"Crude fell {n} %." for n in range(45)])
+    with database.engine.begin() as conn:
+        batches = queue.dispatch(conn, None, 1000, 10, 60, without_calls={none})
+    sizes = {job: [b.items for b in batches if b.job_id == job] for job in (calls, none)}
+    assert sizes == {calls: [10, 10, 10, 10, 5], none: [40, 5]}
