@@ -91,13 +91,19 @@ def renew(conn: Connection, owner: str, items: Sequence[LeasedItem], ttl_s: floa
     the one that `items` name. The same owner may have an item again under a later lease."""
     if not items:
         return set()
-    statement = (
-        update(work_items)
+    mine = (
+        select(work_items.c.id)
         .where(
             work_items.c.id.in_([item.id for item in items]),
             work_items.c.state == LEASED,
             work_items.c.lease_owner == owner,
         )
+        .order_by(work_items.c.id)  # as those that save lock them: else the two may deadlock
+        .with_for_update()
+    )
+    statement = (
+        update(work_items)
+        .where(work_items.c.id.in_(mine))
         .values(lease_expires=utcnow(ttl_s))
         .returning(work_items.c.id, work_items.c.fence)
     )

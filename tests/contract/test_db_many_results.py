@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import select
 from support.job_database import ROLES, JobDatabase
+from support.waiting import PATIENCE_S, wait_until
 
 from ruie.db import many_results, queue
+from ruie.db.models import work_items
 from ruie.records import Item, Task
 
 MakeRecord = Callable[..., Item]
@@ -102,6 +106,32 @@ def test_two_that_save_the_same_names_wait_for_each_other(
             for number, share in enumerate(shares)
         ]
         assert [each.result() for each in running] == [20, 20]
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)  # SQLite has one writer
+def test_a_renewal_locks_items_in_the_order_of_those_that_save(database: JobDatabase) -> None:
+    """Whatever order their rows lie in: else the two would deadlock."""
+    database.enqueue(database.job(), ["a", "b"])
+    first, second = database.take()
+    with database.engine.begin() as conn:  # its row lies behind the other's now
+        assert queue.renew(conn, "worker-1", [first], 60) == {first.id}
+    waiting = (
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database()"
+    )
+    lock = select(work_items.c.id).with_for_update(nowait=True)
+
+    def renew() -> set[int]:
+        with database.engine.begin() as conn:
+            return queue.renew(conn, "worker-1", [second, first], 60)
+
+    with ThreadPoolExecutor(1) as threads, database.engine.begin() as saving:
+        saving.execute(lock.where(work_items.c.id == first.id))
+        renewed = threads.submit(renew)
+        wait_until(lambda: database.one(waiting) == 1)
+        saving.execute(lock.where(work_items.c.id == second.id))
+        saving.commit()
+        assert renewed.result(PATIENCE_S) == {first.id, second.id}
 
 
 def test_an_item_that_was_leased_again_meanwhile_is_ended_by_its_holder(
