@@ -104,6 +104,13 @@ class Attempt(Created, Base):
     """A call that failed, or whose answer could not be used, and what it cost."""
 
     __tablename__ = "attempts"
+    __table_args__ = (
+        # Those that are not counted (db/fold_sources.py).
+        partial("ix_attempts_lost", "job_id", where="error_class = 'worker_lost'"),
+        # SQLite would give the id of a newest row that was deleted to the next one, which would
+        # then pass for counted.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), index=True)
