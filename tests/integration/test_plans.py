@@ -19,7 +19,7 @@ from support.large_database import LARGE, analyse, fill
 from support.metering import Plan
 from support.pages_server import Visitor, serving
 from support.pipeline import work_off
-from support.plans import Plans, plans
+from support.plans import Plans, Scan, plans
 from support.reporting import coordinator
 
 from ruie.db.engine import open_engine
@@ -29,8 +29,15 @@ from ruie.settings import Settings, load
 from ruie.worker.client import Client
 from ruie.worker.job_status import job_status
 
-ALLOWED: dict[str, str] = {}
-"""Beginnings of statements that may, with the reason."""
+ALLOWED = {
+    (
+        "input_errors",
+        "SELECT jobs.id FROM jobs",
+    ): "all are of one job here, so that the index by job shortens nothing; once in a pruning",
+}
+"""Tables that statements which begin so may read, with the reason."""
+SPAN = 500
+"""Ids that pruning looks at together: a small part of each table, as they are of larger ones."""
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def config(database: str, url: str, tmp_path: Path) -> Iterator[Settings]:
 def work(client: Client, reading: Plans, engine: Engine) -> str:
     """Jobs from their documents to their end, one by one and in batches."""
     reading.step = "enqueue"
-    first = client.enqueue(rows(40, 1), SCHEMA, corpus="news", cap_usd=1.0).job_id
+    first = client.enqueue(rows(40, 1), SCHEMA, corpus="fresh", cap_usd=1.0).job_id
     analyse(engine)
     reading.step = "work"
     assert work_off(client.config, first) == "done"
@@ -86,7 +93,14 @@ def look(client: Client, reading: Plans, job: str) -> None:
         running.scrape()
 
 
-def test_no_statement_of_a_fleet_reads_a_whole_table(config: Settings) -> None:
+def allowed(scan: Scan) -> bool:
+    return any(scan.table == table and scan.statement.startswith(begin) for table, begin in ALLOWED)
+
+
+def test_no_statement_of_a_fleet_reads_a_whole_table(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ruie.db.pruning.parts.SPAN", SPAN)
     with plans() as reading, Client(config) as client:
         job = work(client, reading, client.engine)
         look(client, reading, job)
@@ -96,10 +110,6 @@ def test_no_statement_of_a_fleet_reads_a_whole_table(config: Settings) -> None:
         prune(client.engine, until, list(Kind), lambda *_: None)
         reading.finish(client.engine)
     assert len(reading.seen) > 150
-    scans = {
-        str(scan)
-        for scan in reading.scans
-        if scan.table in LARGE and not scan.statement.startswith(tuple(ALLOWED))
-    }
+    scans = {str(scan) for scan in reading.scans if scan.table in LARGE and not allowed(scan)}
     Path("/tmp/q/scans.txt").write_text("\n".join(sorted(scans)) + f"\n{len(reading.seen)}")
     assert scans == set()

@@ -1,5 +1,5 @@
 """A PostgreSQL database that has worked for long: some 50,000 items that are done, with all that
-belongs to them. Written by the server itself, in a few seconds."""
+belongs to them, counted and indexed. Written by the server itself, in a few seconds."""
 
 from __future__ import annotations
 
@@ -72,6 +72,11 @@ _FILL = (
     "INSERT INTO quarantine (work_item_id, job_id, document_id, task, error_class, error, attempts,"
     f" created_at) SELECT n, 'old', n, 'NER', 'output', 'no', 3, {OLD} {_EACH}",
     f"INSERT INTO document_parts SELECT n, n, 0, 16 {_EACH}",
+    *(
+        "INSERT INTO metric_totals (name, job_id, model, kind, value)"
+        f" SELECT 'folded_to', '', '', '{table}', MAX(id) FROM {table}"
+        for table in ("extractions", "attempts", "documents", "origins", "input_errors")
+    ),
     f"INSERT INTO search_state (id, indexed_to, settled_to) VALUES (1, {DOCUMENTS}, {DOCUMENTS})",
 )
 

@@ -1,4 +1,5 @@
-"""The calls of each day, counted by the leading coordinator."""
+"""The calls of each day, counted by the leading coordinator; indexes of items that ended lately, and
+of those that were given up by their documents."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ depends_on = None
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens")  # fmt: skip  # a list of columns
 LOST = "error_class = 'worker_lost'"
+ENDED = "state IN ('done', 'quarantined')"
 
 # What the totals have counted is in it from the beginning, also what was pruned since.
 _COUNTED = (
@@ -90,10 +92,15 @@ def upgrade() -> None:
     _number_attempts(once=True)
     op.create_index("ix_attempts_lost", "attempts", ["job_id"],
         sqlite_where=sa.text(LOST), postgresql_where=sa.text(LOST))
+    op.create_index("ix_work_items_ended", "work_items", ["job_id", "updated_at"],
+        sqlite_where=sa.text(ENDED), postgresql_where=sa.text(ENDED))
+    op.create_index("ix_quarantine_document_id", "quarantine", ["document_id"])
     op.execute(_fill(op.get_bind().dialect.name))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_quarantine_document_id", "quarantine")
+    op.drop_index("ix_work_items_ended", "work_items")
     op.drop_index("ix_attempts_lost", "attempts")
     _number_attempts(once=False)
     op.drop_table("counted_calls")
