@@ -1,4 +1,5 @@
-"""What each table adds to the totals: counted over a range of ids, each row once.
+"""What each table adds to the totals, and calls to those of their day: counted over a range of ids,
+each row once.
 
 Only tables whose rows are added and never change in what is counted here. Where rows of one of
 them are to be deleted, they must have been counted before: `ruie.db.fold.folded_to` says up to
@@ -26,7 +27,15 @@ from sqlalchemy import (
     select,
 )
 
-from ruie.db.models import attempts, documents, extractions, input_errors, origins
+from ruie.db.call_sums import add_sums
+from ruie.db.models import (
+    attempts,
+    counted_calls,
+    documents,
+    extractions,
+    input_errors,
+    origins,
+)
 from ruie.db.reaper import WORKER_LOST
 from ruie.db.totals import Key, Total
 from ruie.db.usage_columns import FROM_MODEL, made_alone
@@ -116,6 +125,8 @@ def _in_bucket(bucket: int) -> ColumnElement[bool]:
 
 def _answers(conn: Connection, after: int, to: int) -> Amounts:
     """Calls that were answered, answers that were used again, and what in them was no use."""
+    made = and_(_within(extractions, after, to), FROM_MODEL, extractions.c.reused_from.is_(None))
+    add_sums(conn, counted_calls, extractions, made)
     reused = case((extractions.c.reused_from.is_(None), 0), else_=1)
     buckets = [
         _total(case((_in_bucket(i), 1), else_=0)).label(f"bucket_{i}")
@@ -169,12 +180,11 @@ def _add_rejects(conn: Connection, amounts: Amounts, after: int, to: int) -> Non
 def _failures(conn: Connection, after: int, to: int) -> Amounts:
     """Calls that failed. Not those of workers that were lost: whether they were made, and what they
     cost, is not known, and may yet be found out (`ruie.db.reaper.withdraw_lost`)."""
+    known = and_(_within(attempts, after, to), attempts.c.error_class != WORKER_LOST)
+    add_sums(conn, counted_calls, attempts, known, count="failed_calls")
     groups = (attempts.c.job_id, attempts.c.model, attempts.c.error_class)
-    query = (
-        select(*groups, func.count().label("calls"), *_usage(attempts))
-        .where(_within(attempts, after, to), attempts.c.error_class != WORKER_LOST)
-        .group_by(*groups)
-    )
+    query = select(*groups, func.count().label("calls"), *_usage(attempts))
+    query = query.where(known).group_by(*groups)
     amounts: Amounts = {}
     for row in conn.execute(query):
         _add(amounts, Key(Total.FAILED_CALLS, model=row.model, kind=row.error_class), row.calls)

@@ -136,14 +136,16 @@ class Outage:
         return pause_s
 
 
-def retry_during_outage(transaction: Callable[[], T], outage: Outage) -> T:
+def retry_during_outage(
+    transaction: Callable[[], T], outage: Outage, sleep: Callable[[float], object] = time.sleep
+) -> T:
     """Run a transaction until the database answers. It must be safe to repeat: a commit whose
     answer was lost may have happened."""
     while True:
         try:
             return transaction()
         except Exception as error:
-            time.sleep(outage.pause_s(error))
+            sleep(outage.pause_s(error))
 
 
 def error_text(error: BaseException) -> str:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, String, bindparam, column, func, select, table
 
+from ruie.db.call_sums import TOKENS
 from ruie.db.jobs import no_such_job
-from ruie.db.models import (
-    attempts,
-    extractions,
-    input_errors,
-    jobs,
-    origins,
-    pruned_attempts,
-    pruned_items,
-    work_items,
-)
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.models import input_errors, jobs, origins, pruned_items, work_items
 from ruie.records import Task
 
 TOLERATED_SHARE = 0.05
@@ -137,21 +129,7 @@ def progress(
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
         raise no_such_job(conn, job_id)
-    answered = _totals(
-        conn,
-        extractions,
-        extractions.c.job_id == job_id,
-        extractions.c.reused_from.is_(None),
-        FROM_MODEL,
-    )
-    failed = [
-        there + pruned
-        for there, pruned in zip(
-            _totals(conn, attempts, attempts.c.job_id == job_id),
-            _pruned_totals(conn, job_id),
-            strict=True,
-        )
-    ]
+    spent = conn.execute(_SPENT, {"job": job_id}).one()
     documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return JobProgress(
@@ -163,36 +141,29 @@ def progress(
         documents=conn.execute(documents).scalar_one(),
         input_errors=conn.execute(errors).scalar_one(),
         tasks=_tasks(conn, job_id),
-        calls=int(answered[0] + failed[0]),
-        failed_calls=int(failed[0]),
-        prompt_tokens=int(answered[1] + failed[1]),
-        completion_tokens=int(answered[2] + failed[2]),
-        cost_usd=answered[3] + failed[3],
+        calls=int(spent.calls + spent.failed_calls),
+        failed_calls=int(spent.failed_calls),
+        prompt_tokens=int(spent.prompt_tokens),
+        completion_tokens=int(spent.completion_tokens),
+        cost_usd=float(spent.cost_usd),
         cap_usd=None if job.cap_nusd is None else job.cap_nusd / 1e9,
         paused_by=job.paused_by,
         tolerated_share=tolerated_share,
-        cached_tokens=int(answered[4] + failed[4]),
-        cache_write_tokens=int(answered[5] + failed[5]),
-        reasoning_tokens=int(answered[6] + failed[6]),
+        cached_tokens=int(spent.cached_tokens),
+        cache_write_tokens=int(spent.cache_write_tokens),
+        reasoning_tokens=int(spent.reasoning_tokens),
     )
 
 
-_SUMS = ("prompt_tokens", "completion_tokens", "cost_usd", "cached_tokens", "cache_write_tokens",
-         "reasoning_tokens")  # fmt: skip  # a list of columns
-
-
-def _totals(conn: Connection, calls: Table, *conditions: ColumnElement[bool]) -> list[float]:
-    """The number of calls, and the sums over them."""
-    sums = [func.coalesce(func.sum(calls.c[name]), 0) for name in _SUMS]
-    row = conn.execute(select(func.count(), *sums).where(*conditions)).one()
-    return [float(value) for value in row]
-
-
-def _pruned_totals(conn: Connection, job_id: str) -> list[float]:
-    """Likewise, of calls that were pruned."""
-    sums = [func.coalesce(func.sum(pruned_attempts.c[name]), 0) for name in ("calls", *_SUMS)]
-    row = conn.execute(select(*sums).where(pruned_attempts.c.job_id == job_id)).one()
-    return [float(value) for value in row]
+_SUMS = ("calls", "failed_calls", "cost_usd", *TOKENS)
+_SUMMED: list[ColumnElement[Any]] = [
+    func.coalesce(func.sum(column(name)), 0).label(name) for name in _SUMS
+]
+_SPENT = (
+    select(*_SUMMED)
+    .select_from(table("spend_by_job"))
+    .where(column("job_id") == bindparam("job", type_=String))
+)
 
 
 def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:

@@ -14,7 +14,10 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ruie.db.agreement import AGREEMENT
+from ruie.db.call_sums import TOKENS
+from ruie.db.reaper import WORKER_LOST
 from ruie.db.record_views import ARGUMENT, OF_EVENT, RECORD_VIEWS
+from ruie.db.totals import Total
 
 
 def _provenance(kind: str, table: str) -> str:
@@ -22,35 +25,64 @@ def _provenance(kind: str, table: str) -> str:
     FROM {table} r"""
 
 
-_CALLS = " WHERE x.reused_from IS NULL AND x.source = 'model'"
+_SUMS = (*TOKENS, "cost_usd")
 
 
-_TOKENS = (
-    "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-)  # fmt: skip  # a list of columns
-
-
-def _spent(table: str, by: str, calls: str, where: str = "") -> str:
-    sums = ", ".join(f"SUM(x.{name}) AS {name}" for name in (*_TOKENS, "cost_usd"))
-    return f"""SELECT {by} AS place, x.model AS model, {calls}, {sums}
+def _spent(table: str, by: str, counts: str, where: str) -> str:
+    """counts: those of answered and of failed calls."""
+    sums = ", ".join(f"SUM(x.{name}) AS {name}" for name in _SUMS)
+    return f"""SELECT {by} AS place, x.model AS model, {counts}, {sums}
     FROM {table} x{where} GROUP BY {by}, x.model"""
 
 
-def _spend(name: str, shown: str, by: str, pruned: str) -> str:
+def _counted_to(table: str) -> str:
+    return f"""COALESCE((SELECT t.value FROM metric_totals t WHERE t.name = '{Total.FOLDED_TO}'
+        AND t.job_id = '' AND t.model = '' AND t.kind = '{table}'), 0)"""
+
+
+def _not_counted(table: str) -> str:
+    """Rows that are not yet in `counted_calls`. The upper bound excludes none: without it
+    PostgreSQL expects a third of the table, and reads all of it."""
+    return f"""x.id > {_counted_to(table)}
+        AND x.id <= (SELECT MAX(u.id) FROM {table} u)"""
+
+
+def _spend(name: str, shown: str, by: str, kept: str) -> str:
     """name: of the column by which it is told, beside the model. shown: what is in it; by: the
-    expression for a call, pruned: that for calls that were pruned."""
-    sums = {each: f"CAST(SUM({each}) AS bigint) AS {each}" for each in _TOKENS}
+    expression for a call, kept: that for sums that are kept. So sums that the coordinator keeps
+    (db/fold.py), and what came since."""
+    sums = {each: f"CAST(SUM({each}) AS bigint) AS {each}" for each in TOKENS}
+    lost = f"x.error_class = '{WORKER_LOST}'"
     return f"""
 SELECT {shown} AS {name}, model, CAST(SUM(calls) AS bigint) AS calls,
     CAST(SUM(failed) AS bigint) AS failed_calls, {sums["prompt_tokens"]},
     {sums["completion_tokens"]}, SUM(cost_usd) AS cost_usd, {sums["cached_tokens"]},
     {sums["cache_write_tokens"]}, {sums["reasoning_tokens"]}
 FROM (
-    {_spent("extractions", by, "COUNT(*) AS calls, 0 AS failed", _CALLS)}
+    {_spent("counted_calls", kept, "SUM(x.calls) AS calls, SUM(x.failed_calls) AS failed", "")}
     UNION ALL
-    {_spent("attempts", by, "0, COUNT(*)")}
+    {
+        _spent(
+            "extractions",
+            by,
+            "COUNT(*), 0",
+            " WHERE x.reused_from IS NULL AND x.source = 'model'"
+            f" AND {_not_counted('extractions')}",
+        )
+    }
     UNION ALL
-    {_spent("pruned_attempts", pruned, "0, SUM(x.calls)")}
+    {
+        _spent(
+            "attempts",
+            by,
+            "0, COUNT(*)",
+            f" WHERE x.error_class <> '{WORKER_LOST}' AND {_not_counted('attempts')}",
+        )
+    }
+    UNION ALL
+    {_spent("attempts", by, "0, COUNT(*)", f" WHERE {lost}")}
+    UNION ALL
+    {_spent("pruned_attempts", kept, "0, SUM(x.calls)", f" WHERE {lost}")}
 ) spent
 GROUP BY {shown}, model"""
 
@@ -136,7 +168,7 @@ GROUP BY j.id, j.name, j.state, j.reason, j.created_at, j.finished_at, w.task"""
     "review_agreement": AGREEMENT,
     # Days in UTC. A reused result is not a call; a failed call may have cost something. Calls are
     # grouped by each database's own date, which is fast, and that is then written as text.
-    "spend_by_day": _spend("day", "{day}", "{date}", "{pruned_date}"),
+    "spend_by_day": _spend("day", "{day}", "{date}", "{kept_date}"),
     # Of the calls that the job made; one that only reused answers has no row.
     "spend_by_job": _spend("job_id", "place", "x.job_id", "x.job_id"),
 }
@@ -146,7 +178,7 @@ _SYNTAX: dict[str, dict[str, str]] = {
     "postgresql": {
         "day": "TO_CHAR(place, 'YYYY-MM-DD')",
         "date": "CAST(x.created_at AT TIME ZONE 'UTC' AS date)",
-        "pruned_date": "CAST(x.day AS date)",
+        "kept_date": "CAST(x.day AS date)",
         # Of text and not by JSON_AGG, which puts spaces where SQLite has none.
         "arguments": f"""CAST('[' || COALESCE((SELECT STRING_AGG(CAST(ROW_TO_JSON(n) AS text), ',')
     FROM (SELECT {", ".join(f'{column} AS "{key}"' for key, column in ARGUMENT)}
@@ -159,7 +191,7 @@ _SYNTAX: dict[str, dict[str, str]] = {
     "sqlite": {
         "day": "place",
         "date": "SUBSTR(x.created_at, 1, 10)",
-        "pruned_date": "x.day",
+        "kept_date": "x.day",
         "arguments": f"""(SELECT JSON_GROUP_ARRAY(JSON_OBJECT({
             ", ".join(f"'{key}', n.{key}_" for key, _ in ARGUMENT)
         }))

@@ -34,7 +34,7 @@ from ruie.db.models.sources import (
     Schema,
 )
 from ruie.db.models.spend import SpendAccount, SpendRefund
-from ruie.db.models.totals import MetricDelta, MetricTotal
+from ruie.db.models.totals import CountedCalls, MetricDelta, MetricTotal
 from ruie.db.models.work import ITEM_STATES, Attempt, Quarantined, Schedule, ScheduleRun, WorkItem
 
 metadata = Base.metadata
@@ -76,6 +76,7 @@ pruned_attempts = table(PrunedAttempts)
 pruned_items = table(PrunedItems)
 metric_totals = table(MetricTotal)
 metric_deltas = table(MetricDelta)
+counted_calls = table(CountedCalls)
 
 __all__ = [
     "FTS",
@@ -92,6 +93,7 @@ __all__ = [
     "Base",
     "Canonical",
     "Chunk",
+    "CountedCalls",
     "DemonstrationRow",
     "DemonstrationSet",
     "DemonstrationSetRow",
@@ -128,6 +130,7 @@ __all__ = [
     "attempts",
     "canonical",
     "chunks",
+    "counted_calls",
     "demonstration_set_rows",
     "demonstration_sets",
     "demonstrations",

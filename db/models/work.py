@@ -60,6 +60,11 @@ class WorkItem(Base):
         ),
         partial("ix_work_items_event", "event_id", where="event_id IS NOT NULL"),
         Index("ix_work_items_progress", "job_id", "state", "task"),
+        # How many ended lately is looked up for each look at a job.
+        partial(
+            "ix_work_items_ended", "job_id", "updated_at",
+            where="state IN ('done', 'quarantined')",
+        ),
     )  # fmt: skip  # one index a line reads as the table it is
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -104,6 +109,13 @@ class Attempt(Created, Base):
     """A call that failed, or whose answer could not be used, and what it cost."""
 
     __tablename__ = "attempts"
+    __table_args__ = (
+        # Those that are not counted (db/fold_sources.py).
+        partial("ix_attempts_lost", "job_id", where="error_class = 'worker_lost'"),
+        # SQLite would give the id of a newest row that was deleted to the next one, which would
+        # then pass for counted.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), index=True)
@@ -136,7 +148,7 @@ class Quarantined(Created, Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     work_item_id: Mapped[int] = mapped_column(ForeignKey("work_items.id"), unique=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
-    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     task: Mapped[str] = mapped_column(String(8))
     error_class: Mapped[str] = mapped_column(StorableText)
     error: Mapped[str] = mapped_column(MaskedText)

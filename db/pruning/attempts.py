@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    String,
-    and_,
-    case,
-    cast,
-    delete,
-    func,
-    or_,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, and_, delete, select
 
+from ruie.db.call_sums import add_sums
 from ruie.db.item_states import CANCELLED, DONE
 from ruie.db.models import attempts, jobs, pruned_attempts, work_items
 from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reasons
 from ruie.db.reaper import WORKER_LOST
 from ruie.db.sql import in_ids
-
-TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
-        "reasoning_tokens")  # fmt: skip  # a list of columns
 
 _ITEM_ENDED = (
     select(work_items.c.id)
@@ -67,28 +51,5 @@ def delete_attempts(conn: Connection, ids: Sequence[int]) -> int:
     if not ids:
         return 0
     among = in_ids(conn, attempts.c.id, ids)
-    conn.execute(_adding(conn, among))
+    add_sums(conn, pruned_attempts, attempts, among, by=["error_class"])
     return conn.execute(delete(attempts).where(among)).rowcount
-
-
-def _adding(conn: Connection, among: ColumnElement[bool]) -> Any:
-    """The statement that adds the sums of these attempts to those that are kept."""
-    day = func.substr(cast(attempts.c.created_at, String), 1, 10)
-    if conn.dialect.name == "postgresql":
-        day = func.to_char(func.timezone("UTC", attempts.c.created_at), "YYYY-MM-DD")
-    groups = (attempts.c.job_id, day, attempts.c.model, attempts.c.error_class)
-    tokens = (cast(func.sum(attempts.c[name]), BigInteger) for name in TOKENS)
-    sums = select(*groups, func.count(), *tokens, func.sum(attempts.c.cost_usd))
-    columns = ("job_id", "day", "model", "error_class", "calls", *TOKENS, "cost_usd")
-    dialect: Any = postgresql if conn.dialect.name == "postgresql" else sqlite
-    added = dialect.insert(pruned_attempts).from_select(
-        columns, sums.where(among).group_by(*groups)
-    )
-    kept, new = pruned_attempts.c, added.excluded
-    known = or_(kept.cost_usd.is_not(None), new.cost_usd.is_not(None))
-    cost = func.coalesce(kept.cost_usd, 0) + func.coalesce(new.cost_usd, 0)
-    return added.on_conflict_do_update(
-        index_elements=columns[:4],
-        set_={name: kept[name] + new[name] for name in ("calls", *TOKENS)}
-        | {"cost_usd": case((known, cost))},
-    )

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from ruie.db.engine import reading
 from ruie.db.models import (
     attempts,
+    counted_calls,
     extractions,
     input_errors,
     job_sources,
@@ -153,7 +154,7 @@ def _names(engine: Engine, job: str, after: str | None) -> list[str]:
 
 _LEFT = (
     origins, work_items, extractions, attempts, input_errors, quarantine, reviews, review_queue,
-    provider_requests, pruned_attempts, pruned_items,
+    provider_requests, pruned_attempts, pruned_items, counted_calls,
 )  # fmt: skip  # a list of tables
 _IN_IT = (*_LEFT, job_sources, schedule_runs)
 """The tables that refer to a job; of an empty one, the last two are pruned before it."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, Engine, update
-from support.counted import counted, deltas_left, kept
+from support.counted import counted, deltas_left, kept, shown_spent, spent
 from support.job_database import JobDatabase
 
 from ruie.db import fold, forget, jobs, leadership, queue, results
@@ -16,7 +16,9 @@ from ruie.db.engine import open_engine, reading
 from ruie.db.erasure import blank
 from ruie.db.fold import Folding, count_unfolded, folded_to
 from ruie.db.leadership import NotLeadingError
-from ruie.db.models import extractions
+from ruie.db.models import attempts, extractions
+from ruie.db.pruning.parts import Kind
+from ruie.db.pruning.prune import cutoff, prune
 from ruie.db.quarantine import retry_quarantined
 from ruie.db.totals import Key, Total, read_totals
 from ruie.errors import OutputError, RateLimitedError
@@ -42,8 +44,9 @@ class Leader:
             leadership.check(conn, self.name, self.token)
             yield conn
 
-    def fold(self) -> None:
-        self.folding.fold_for(self.leading, PATIENCE_S)
+    def fold(self, seconds: float = PATIENCE_S) -> None:
+        """At least one transaction."""
+        self.folding.fold_for(self.leading, seconds)
 
 
 def lives(database: JobDatabase, rng: random.Random, prefix: str, count: int) -> None:
@@ -170,14 +173,50 @@ def test_a_lost_call_counts_only_when_its_end_is_known(database: JobDatabase) ->
         queue.reap(conn, 5)
     leader.fold()
     assert Key(Total.FAILED_CALLS, model="small", kind="worker_lost") not in kept(database.engine)
+    assert_spend_is_the_sum_over_calls(database.engine)
     with database.engine.begin() as conn:
         assert results.keep_result(conn, item, database.extraction(), [])
         assert queue.withdraw_lost(conn, item)
+    assert_spend_is_the_sum_over_calls(database.engine)
     leader.fold()
     totals = kept(database.engine)
     assert totals[Key(Total.LOST_LEASES)] == 1
     assert totals[Key(Total.SPEND_NUSD, model="small")] == 1_500_000
     assert totals == counted(database.engine)
+
+
+def assert_spend_is_the_sum_over_calls(engine: Engine) -> None:
+    assert shown_spent(engine, "job_id") == spent(engine, "job_id")
+    assert shown_spent(engine, "day") == spent(engine, "day")
+
+
+@pytest.mark.parametrize("step", [1, 5, 10_000])
+def test_spend_is_the_sum_over_calls_whatever_is_counted_and_pruned(
+    database: JobDatabase, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is counted, a part is, all is; failed calls are pruned, and others come."""
+    monkeypatch.setattr(fold, "ROWS", step)
+    engine, rng, leader = database.engine, random.Random(step), Leader(database.engine)
+    for prefix in ("first", "second", "third"):
+        lives(database, rng, prefix, 12)
+        with engine.begin() as conn:  # yesterday's
+            conn.exec_driver_sql(
+                "UPDATE attempts SET created_at = '2026-01-31 23:59:59.999999+00:00' WHERE id > "
+                + str(folded_to(conn, attempts) + 2)
+            )
+            conn.exec_driver_sql("UPDATE jobs SET state = 'done'")
+            conn.exec_driver_sql("UPDATE work_items SET state = 'done' WHERE state <> 'leased'")
+        assert_spend_is_the_sum_over_calls(engine)
+        for seconds in (0.0, PATIENCE_S):
+            leader.fold(seconds)
+            assert_spend_is_the_sum_over_calls(engine)
+            before = shown_spent(engine, "day")
+            prune(engine, cutoff(engine, 0), [Kind.ATTEMPTS], lambda *_: None)
+            assert shown_spent(engine, "day") == before
+            assert_spend_is_the_sum_over_calls(engine)
+    assert database.one("SELECT SUM(calls) FROM pruned_attempts") > 0
+    answered = sum(row[0] for row in spent(engine, "day").values())
+    assert database.one("SELECT SUM(calls) FROM counted_calls") == answered
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
@@ -193,7 +232,9 @@ def test_a_row_that_appears_below_others_is_counted(database: JobDatabase, url: 
         leader.fold()
         assert Key(Total.ANSWERED_CALLS, model="small", kind="NER") not in kept(database.engine)
     late.dispose()
+    assert_spend_is_the_sum_over_calls(database.engine)
     leader.fold()
+    assert_spend_is_the_sum_over_calls(database.engine)
     assert kept(database.engine) == counted(database.engine)
 
 

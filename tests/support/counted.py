@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from typing import Literal
 
-from sqlalchemy import Engine, RowMapping, Table, func, select
+from sqlalchemy import Engine, RowMapping, Table, func, select, table, text
 
+from ruie.db.call_sums import TOKENS
 from ruie.db.fold_sources import BUCKETS_S, LAST_BUCKET
 from ruie.db.models import (
     attempts,
@@ -101,3 +103,43 @@ def kept(engine: Engine) -> dict[Key, int]:
 def deltas_left(engine: Engine) -> int:
     with engine.connect() as conn:
         return conn.execute(select(func.count()).select_from(metric_deltas)).scalar_one()
+
+
+Spent = dict[tuple[str, str], tuple[int, ...]]
+"""By job or day, and model: answered and failed calls, each kind of tokens, billionths of a US
+dollar."""
+
+
+def spent(engine: Engine, by: Literal["job_id", "day"]) -> Spent:
+    """What was spent, call by call; failed calls that were pruned as they are kept."""
+    found: dict[tuple[str, str], Counter[int]] = {}
+
+    def add(row: RowMapping, day: str, answered: int, failed: int) -> None:
+        sums = found.setdefault((day if by == "day" else row[by], row["model"]), Counter())
+        values = (answered, failed, *(row[name] for name in TOKENS), billionths(row["cost_usd"]))
+        sums.update(dict(enumerate(values)))
+
+    for row in rows(engine, extractions):
+        if row["source"] == "model" and row["reused_from"] is None:
+            add(row, f"{row['created_at']:%Y-%m-%d}", 1, 0)
+    for row in rows(engine, attempts):
+        add(row, f"{row['created_at']:%Y-%m-%d}", 0, 1)
+    for row in rows(engine, pruned_attempts):
+        add(row, row["day"], 0, row["calls"])
+    return {key: tuple(sums.values()) for key, sums in found.items()}
+
+
+def shown_spent(engine: Engine, by: Literal["job_id", "day"]) -> Spent:
+    """The same as a view says it."""
+    view = {"job_id": "spend_by_job", "day": "spend_by_day"}[by]
+    with engine.connect() as conn:
+        listed = list(conn.execute(select(text("*")).select_from(table(view))).mappings())
+    return {
+        (row[by], row["model"]): (
+            row["calls"],
+            row["failed_calls"],
+            *(row[name] for name in TOKENS),
+            billionths(row["cost_usd"]),
+        )
+        for row in listed
+    }
