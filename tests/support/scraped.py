@@ -67,7 +67,7 @@ class Scrape:
             (name, labels): value
             for (name, labels), value in self.samples.items()
             if name.endswith(("_total", "_bucket", "_count", "_sum"))
-            and not name.startswith(("process_", "ruie_limit_"))
+            and not name.startswith(("process_", "ruie_limit_", "ruie_coordinator_"))
         }
 
     @property
