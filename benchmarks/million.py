@@ -2,9 +2,9 @@
 
     python benchmarks/million.py [--documents 1000000] [--folder /tmp/ruie-million]
 
-Everything is real and on this machine: Redis, a coordinator, a worker, the shipped bundle's encoder,
-PostgreSQL with its defaults; an endpoint answers at once (million_endpoint.py), and entities and
-relations are asked for, two calls a document. Each 10,000 documents a line is added to
+Everything is real and on this machine: Redis, a coordinator, a worker, the shipped bundle's
+encoder, PostgreSQL with its defaults; an endpoint answers at once (million_endpoint.py), and
+entities and relations are asked for, two calls a document. Each 10,000 documents a line is added to
 samples.jsonl in the folder: speed, processor time by kind of process, the coordinator's round, what
 `ruie status`, the pages and a scrape take, and what PostgreSQL says of its tables. At the end the
 samples of the first and the last tenth are compared, and all tables are written anew to see what
@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ import million_corpus as corpus  # noqa: E402  # after the path above
 import million_probe as probe  # noqa: E402  # likewise
 from million_prefill import join, prefill  # noqa: E402  # likewise
 from million_report import report  # noqa: E402  # likewise
+from query import postgresql  # noqa: E402  # likewise
 from redis import Redis  # noqa: E402  # likewise
-from scrape import get, postgresql, value  # noqa: E402  # likewise
+from scrape import get, value  # noqa: E402  # likewise
 from sqlalchemy import text  # noqa: E402  # likewise
 from support.fleet import Fleet, Process  # noqa: E402  # likewise
 
@@ -70,7 +72,8 @@ class Options:
 def endpoint() -> Iterator[tuple[str, int]]:
     """The endpoint in a process of its own: its URL, and its pid."""
     port = free_port()
-    command = [sys.executable, str(ROOT / "benchmarks" / "million_endpoint.py"), "--port", f"{port}"]
+    script = ROOT / "benchmarks" / "million_endpoint.py"
+    command = [sys.executable, str(script), "--port", str(port)]
     process = subprocess.Popen(command)
     try:
         yield f"http://127.0.0.1:{port}/v1", process.pid
@@ -129,7 +132,7 @@ class Watch:
     def calls(self) -> int:
         """Made so far; ids that were not given out count too."""
         with reading(self._engine) as conn:
-            return int(conn.execute(text("SELECT COALESCE(MAX(id), 0) FROM extractions")).scalar_one())
+            return int(conn.execute(text("SELECT MAX(id) FROM extractions")).scalar_one() or 0)
 
     def _counts(self) -> dict[str, float]:
         """What only rises."""
@@ -168,7 +171,7 @@ class Watch:
             },
             "status_ms": milliseconds(lambda: job_status(self._fleet.client, self._job)),
             "scrape_ms": milliseconds(lambda: get(self._metrics)),
-            "page_ms": {name: milliseconds(lambda at=at: get(at)) for name, at in self._pages.items()},
+            "page_ms": {name: milliseconds(partial(get, at)) for name, at in self._pages.items()},
             "wal_bytes": round(since["wal_bytes"] / documents),
             "redis_bytes": int(redis["used_memory"]),
             "queued": sum(int(self._redis.llen(key)) for key in queues),  # type: ignore[arg-type]
@@ -260,7 +263,7 @@ def main() -> None:
             given.documents, given.folder, given.every, given.processes, given.prefill,
             not given.no_rebuild,
         )  # fmt: skip  # its fields
-        with postgresql(given.folder) as url:
+        with postgresql(given.folder / "pg", defaults=True) as url:
             if given.prefill:
                 prefill(url, given.prefill)
             run(options, url, samples)

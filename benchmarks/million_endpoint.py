@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def said(task: Task, found: Sequence[str]) -> str:
     if task is Task.NER:
         listed = [f"{ENTITY_TYPES[len(n) % len(ENTITY_TYPES)]}: {n}" for n in found]
     else:
-        pairs = zip(found, found[1:], strict=False)
-        listed = [f"{RELATION_TYPES[len(a) % len(RELATION_TYPES)]}: {a}, {b}" for a, b in pairs]
+        listed = [
+            f"{RELATION_TYPES[len(a) % len(RELATION_TYPES)]}: {a}, {b}" for a, b in pairwise(found)
+        ]
     return "; ".join(listed) or "None"
 
 

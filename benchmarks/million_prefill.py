@@ -27,10 +27,11 @@ def prefill(url: str, documents: int) -> None:
         there = conn.execute(text("SELECT 1 FROM documents LIMIT 1")).first()
     if not there:
         fill(engine, documents)
-        while index_documents(engine):
-            pass
-        for _ in range(2):  # the first looks how far the tables are
-            Folding(engine).fold_for(engine.begin, 3600.0)
+    while index_documents(engine):
+        pass
+    folding = Folding(engine)
+    for _ in range(2):  # the first looks how far the tables are
+        folding.fold_for(engine.begin, 3600.0)
     engine.dispose()
 
 

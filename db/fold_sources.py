@@ -90,7 +90,10 @@ _USAGE = {
 }
 _JOB_USAGE = {
     "prompt": Total.JOB_INPUT_TOKENS,
+    "cached": Total.JOB_CACHED_INPUT_TOKENS,
+    "cache_write": Total.JOB_CACHE_WRITE_TOKENS,
     "completion": Total.JOB_OUTPUT_TOKENS,
+    "reasoning": Total.JOB_REASONING_TOKENS,
     "nusd": Total.JOB_SPEND_NUSD,
 }
 

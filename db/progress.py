@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Connection, func, select
 
+from ruie.db.job_calls import job_calls
 from ruie.db.jobs import no_such_job
-from ruie.db.models import (
-    attempts,
-    extractions,
-    input_errors,
-    jobs,
-    origins,
-    pruned_attempts,
-    pruned_items,
-    work_items,
-)
-from ruie.db.usage_columns import FROM_MODEL
+from ruie.db.models import input_errors, jobs, pruned_items, work_items
 from ruie.records import Task
 
 TOLERATED_SHARE = 0.05
@@ -67,7 +58,8 @@ class JobProgress:
     enqueued: bool
     """Whether all documents are in; until then the totals grow."""
     documents: int
-    """Pieces of input that were accepted; a text that came twice counts twice."""
+    """Pieces of input that were accepted, those included that were forgotten; a text that came
+    twice counts twice."""
     input_errors: int
     tasks: tuple[TaskProgress, ...]
     calls: int
@@ -137,22 +129,7 @@ def progress(
     job = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if job is None:
         raise no_such_job(conn, job_id)
-    answered = _totals(
-        conn,
-        extractions,
-        extractions.c.job_id == job_id,
-        extractions.c.reused_from.is_(None),
-        FROM_MODEL,
-    )
-    failed = [
-        there + pruned
-        for there, pruned in zip(
-            _totals(conn, attempts, attempts.c.job_id == job_id),
-            _pruned_totals(conn, job_id),
-            strict=True,
-        )
-    ]
-    documents = select(func.count()).where(origins.c.job_id == job_id)
+    called = job_calls(conn, job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return JobProgress(
         job_id=job.id,
@@ -160,39 +137,21 @@ def progress(
         state=job.state,
         reason=job.reason,
         enqueued=job.enqueued_at is not None,
-        documents=conn.execute(documents).scalar_one(),
+        documents=called.documents,
         input_errors=conn.execute(errors).scalar_one(),
         tasks=_tasks(conn, job_id),
-        calls=int(answered[0] + failed[0]),
-        failed_calls=int(failed[0]),
-        prompt_tokens=int(answered[1] + failed[1]),
-        completion_tokens=int(answered[2] + failed[2]),
-        cost_usd=answered[3] + failed[3],
+        calls=called.calls,
+        failed_calls=called.failed_calls,
+        prompt_tokens=called.prompt_tokens,
+        completion_tokens=called.completion_tokens,
+        cost_usd=called.cost_usd,
         cap_usd=None if job.cap_nusd is None else job.cap_nusd / 1e9,
         paused_by=job.paused_by,
         tolerated_share=tolerated_share,
-        cached_tokens=int(answered[4] + failed[4]),
-        cache_write_tokens=int(answered[5] + failed[5]),
-        reasoning_tokens=int(answered[6] + failed[6]),
+        cached_tokens=called.cached_tokens,
+        cache_write_tokens=called.cache_write_tokens,
+        reasoning_tokens=called.reasoning_tokens,
     )
-
-
-_SUMS = ("prompt_tokens", "completion_tokens", "cost_usd", "cached_tokens", "cache_write_tokens",
-         "reasoning_tokens")  # fmt: skip  # a list of columns
-
-
-def _totals(conn: Connection, calls: Table, *conditions: ColumnElement[bool]) -> list[float]:
-    """The number of calls, and the sums over them."""
-    sums = [func.coalesce(func.sum(calls.c[name]), 0) for name in _SUMS]
-    row = conn.execute(select(func.count(), *sums).where(*conditions)).one()
-    return [float(value) for value in row]
-
-
-def _pruned_totals(conn: Connection, job_id: str) -> list[float]:
-    """Likewise, of calls that were pruned."""
-    sums = [func.coalesce(func.sum(pruned_attempts.c[name]), 0) for name in ("calls", *_SUMS)]
-    row = conn.execute(select(*sums).where(pruned_attempts.c.job_id == job_id)).one()
-    return [float(value) for value in row]
 
 
 def _tasks(conn: Connection, job_id: str) -> tuple[TaskProgress, ...]:

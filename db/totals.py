@@ -45,6 +45,9 @@ class Total(StrEnum):
     JOB_SPEND_NUSD = "job_spend_nusd"  # model
     JOB_INPUT_TOKENS = "job_input_tokens"  # model
     JOB_OUTPUT_TOKENS = "job_output_tokens"  # model
+    JOB_CACHED_INPUT_TOKENS = "job_cached_input_tokens"  # model
+    JOB_CACHE_WRITE_TOKENS = "job_cache_write_tokens"  # model
+    JOB_REASONING_TOKENS = "job_reasoning_tokens"  # model
 
 
 class Key(NamedTuple):

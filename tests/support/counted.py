@@ -43,6 +43,9 @@ def _usage(found: Counter[Key], row: RowMapping) -> None:
     found[Key(Total.JOB_SPEND_NUSD, job, model)] += nusd
     found[Key(Total.JOB_INPUT_TOKENS, job, model)] += row["prompt_tokens"]
     found[Key(Total.JOB_OUTPUT_TOKENS, job, model)] += row["completion_tokens"]
+    found[Key(Total.JOB_CACHED_INPUT_TOKENS, job, model)] += row["cached_tokens"]
+    found[Key(Total.JOB_CACHE_WRITE_TOKENS, job, model)] += row["cache_write_tokens"]
+    found[Key(Total.JOB_REASONING_TOKENS, job, model)] += row["reasoning_tokens"]
 
 
 def counted(engine: Engine) -> dict[Key, int]:
