@@ -65,6 +65,7 @@ class Options:
     every: int
     processes: int
     prefilled: int
+    seed: int
     rebuild: bool
 
 
@@ -201,8 +202,8 @@ def job_of(fleet: Fleet) -> str:
 
 
 def run(options: Options, url: str, samples: Path) -> None:
-    file = options.folder / "documents.jsonl"
-    corpus.write(file, options.documents)
+    file = options.folder / f"documents-{options.seed}.jsonl"
+    corpus.write(file, options.documents, options.seed)
     with (
         endpoint() as (llm, endpoint_pid),
         Fleet(
@@ -253,6 +254,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10_000, help="documents from sample to sample")
     parser.add_argument("--processes", type=int, default=2, help="of the worker")
     parser.add_argument("--prefill", type=int, default=0, help="documents that are there before")
+    parser.add_argument("--seed", type=int, default=5, help="another corpus in the same database")
     parser.add_argument("--no-rebuild", action="store_true", help="do not measure bloat at the end")
     parser.add_argument("--report", action="store_true", help="of samples that are there already")
     given = parser.parse_args()
@@ -261,7 +263,7 @@ def main() -> None:
     if not given.report:
         options = Options(
             given.documents, given.folder, given.every, given.processes, given.prefill,
-            not given.no_rebuild,
+            given.seed, not given.no_rebuild,
         )  # fmt: skip  # its fields
         with postgresql(given.folder / "pg", defaults=True) as url:
             if given.prefill:

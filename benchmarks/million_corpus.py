@@ -19,7 +19,7 @@ OUTLETS = 40
 SENTENCES = 2
 
 
-def write(path: Path, documents: int, seed: int = 5) -> None:
+def write(path: Path, documents: int, seed: int) -> None:
     """Write the corpus as JSON lines, unless it is there."""
     if path.exists():
         return

@@ -15,6 +15,7 @@ from ruie.db import fold, forget, jobs, leadership, queue, results
 from ruie.db.engine import open_engine, reading
 from ruie.db.erasure import blank
 from ruie.db.fold import Folding, count_unfolded, folded_to
+from ruie.db.job_calls import JobCalls, job_calls
 from ruie.db.leadership import NotLeadingError
 from ruie.db.models import extractions
 from ruie.db.quarantine import retry_quarantined
@@ -44,6 +45,24 @@ class Leader:
 
     def fold(self) -> None:
         self.folding.fold_for(self.leading, PATIENCE_S)
+
+
+def by_rows(database: JobDatabase, job: str) -> JobCalls:
+    """What a job comes to, from every row."""
+    asked = ("prompt_tokens, completion_tokens, cost_usd, cached_tokens, cache_write_tokens,"
+             " reasoning_tokens")  # fmt: skip  # columns
+    answered = database.rows(
+        f"SELECT {asked} FROM extractions WHERE job_id = '{job}' AND source = 'model'"
+        " AND reused_from IS NULL"
+    )
+    failed = database.rows(f"SELECT {asked} FROM attempts WHERE job_id = '{job}'")
+    sums = [sum(value or 0 for value in column) for column in zip(*answered, *failed, strict=True)]
+    ((documents,),) = database.rows(f"SELECT COUNT(*) FROM origins WHERE job_id = '{job}'")
+    tokens = [int(value) for value in (*sums[:2], *sums[3:])]
+    return JobCalls(
+        documents, len(answered) + len(failed), len(failed), *tokens[:2],
+        pytest.approx(float(sums[2])), *tokens[2:],
+    )  # fmt: skip  # its fields
 
 
 def lives(database: JobDatabase, rng: random.Random, prefix: str, count: int) -> None:
@@ -101,6 +120,24 @@ def test_every_total_is_what_counting_row_by_row_gives(
     assert deltas_left(database.engine) == 0
     with reading(database.engine) as conn:
         assert count_unfolded(conn, read_totals(conn)) == 0
+
+
+def test_what_a_job_comes_to_is_the_same_however_much_of_it_is_counted(
+    database: JobDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(8)
+    for name in ("first", "second"):
+        lives(database, rng, name, 30)
+    ((job,),) = database.rows("SELECT id FROM jobs WHERE name = 'first'")
+    monkeypatch.setattr(fold, "ROWS", 7)
+    leader = Leader(database.engine)
+    unfolded = []
+    for _ in range(20):
+        with reading(database.engine) as conn:
+            assert job_calls(conn, job) == by_rows(database, job)
+            unfolded.append(count_unfolded(conn, read_totals(conn)))
+        leader.folding.fold_for(leader.leading, 0.0)
+    assert unfolded[0] > unfolded[5] > unfolded[-1] == 0
 
 
 def test_another_leader_counts_on_and_the_former_one_counts_nothing(database: JobDatabase) -> None:
