@@ -30,7 +30,7 @@ def write(path: Path, documents: int, seed: int) -> None:
         for number in range(documents):
             drawn = " ".join(draw.sample(known, SENTENCES))
             row = {
-                "id": f"news-{number}",
+                "id": f"report-{seed}-{number}",
                 "text": f"{drawn} Report {number} , {draw.randrange(10**9)} .",
                 "outlet": f"outlet-{draw.randrange(OUTLETS)}",
             }

@@ -7,6 +7,7 @@ from typing import Any
 
 from query_fill import fill
 from sqlalchemy import Engine, text
+from web import give_settings
 
 from ruie.db import migrate
 from ruie.db.engine import open_engine, reading
@@ -27,6 +28,7 @@ def prefill(url: str, documents: int) -> None:
         there = conn.execute(text("SELECT 1 FROM documents LIMIT 1")).first()
     if not there:
         fill(engine, documents)
+        give_settings(url)
     while index_documents(engine):
         pass
     folding = Folding(engine)
