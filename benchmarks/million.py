@@ -108,7 +108,7 @@ def milliseconds(action: Callable[[], object]) -> float:
 class Watch:
     """What is looked at, of one job."""
 
-    def __init__(self, fleet: Fleet, web: str, endpoint_pid: int, job: str) -> None:
+    def __init__(self, fleet: Fleet, web: str, endpoint_pid: int, job: str, prefilled: bool):
         self._fleet = fleet
         self._engine = fleet.client.engine
         self._redis = Redis.from_url(fleet.redis.url)
@@ -123,6 +123,8 @@ class Watch:
         }
         self._endpoint_pid = endpoint_pid
         self.processors = probe.Processors(self._roots, self._engine)
+        self._before = 0
+        self._before = self.calls() if prefilled else 0
         self._last = self._counts()
 
     def _roots(self) -> Mapping[int, str]:
@@ -131,9 +133,11 @@ class Watch:
         return ours | {self._endpoint_pid: "endpoint", int(redis["process_id"]): "redis"}
 
     def calls(self) -> int:
-        """Made so far; ids that were not given out count too."""
+        """Made so far, but for those of the prefilled database; ids that were not given out count
+        too."""
         with reading(self._engine) as conn:
-            return int(conn.execute(text("SELECT MAX(id) FROM extractions")).scalar_one() or 0)
+            last = conn.execute(text("SELECT MAX(id) FROM extractions")).scalar_one() or 0
+            return int(last) - self._before
 
     def _counts(self) -> dict[str, float]:
         """What only rises."""
@@ -220,7 +224,7 @@ def run(options: Options, url: str, samples: Path) -> None:
         fleet.start("worker")
         while not answers(fleet.settings.metrics_port):
             time.sleep(0.2)
-        watch = Watch(fleet, web, endpoint_pid, job)
+        watch = Watch(fleet, web, endpoint_pid, job, bool(options.prefilled))
         each = options.every * len(corpus.SCHEMA.tasks)
         due = watch.calls() + each
         while fleet.client.job(job).state == "running":

@@ -54,7 +54,6 @@ def join(engine: Engine, job: str) -> str:
         f"UPDATE jobs SET finished_at = NULL, ({_JOB}) ="
         f" (SELECT {_JOB} FROM jobs WHERE id = '{job}') WHERE id = '{LARGEST}'"
     )
-    driver.execute(f"UPDATE jobs SET name = 'million' WHERE id = '{LARGEST}'")
     driver.execute(f"DELETE FROM jobs WHERE id = '{job}'")
     pooled.invalidate()
     return LARGEST

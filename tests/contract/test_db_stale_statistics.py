@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
+from support.databases import Server
 from support.job_database import JobDatabase
 
 from ruie.db import job_states, jobs, queue, sent_batches
@@ -31,10 +32,14 @@ STEPS: dict[str, Step] = {
 
 
 @pytest.fixture
+def server(postgresql_server: Server) -> Server:
+    """SQLite plans without statistics."""
+    return postgresql_server
+
+
+@pytest.fixture
 def database(database: JobDatabase) -> JobDatabase:
     """A job that is done, which PostgreSQL knows, and one that has come since."""
-    if database.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite plans without statistics")
     done = database.job("done")
     database.enqueue(done, [f"done {n}" for n in range(ITEMS)])
     with database.engine.begin() as conn:

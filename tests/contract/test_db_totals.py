@@ -65,7 +65,7 @@ def by_rows(database: JobDatabase, job: str) -> JobCalls:
         failed_calls=len(failed),
         prompt_tokens=prompt,
         completion_tokens=completion,
-        cost_usd=usd,
+        cost_usd=float(usd),
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
