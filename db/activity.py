@@ -15,6 +15,8 @@ from ruie.db.types import utcnow
 
 WINDOW_S = 300.0
 """The rate is that of the items which ended within these last seconds."""
+LOOKED_AT = 20_000
+"""Of these the last ones, if there are more: a fast job is not read for longer than a slow one."""
 SHORTEST_S = 5.0
 """With less to go by, there is no rate yet."""
 
@@ -66,13 +68,20 @@ class Alive:
 
 def activity(conn: Connection, job_id: str) -> Activity:
     """How fast a job is, and its last error."""
-    ended = work_items.c.updated_at
-    count, first, now = conn.execute(
-        select(func.count(), func.min(ended), utcnow()).where(
+    at = work_items.c.updated_at
+    ended = (
+        select(at)
+        .where(
             work_items.c.job_id == job_id,
-            work_items.c.state.in_((DONE, QUARANTINED)),
-            ended > utcnow(-WINDOW_S),
+            work_items.c.state.in_((DONE, QUARANTINED)),  # as the index has it
+            at > utcnow(-WINDOW_S),
         )
+        .order_by(at.desc())
+        .limit(LOOKED_AT)
+        .subquery()
+    )
+    count, first, now = conn.execute(
+        select(func.count(), func.min(ended.c.updated_at), utcnow())
     ).one()
     seconds = (now - first).total_seconds() if first is not None else 0.0
     rate = 60 * count / seconds if count > 1 and seconds >= SHORTEST_S else None

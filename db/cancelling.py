@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
-from ruie.db.item_states import CANCELLED, NOT_SENT, PENDING, RETRY, SUBMITTED
-from ruie.db.models import provider_requests, work_items
+from ruie.db.item_states import CANCELLED, NOT_SENT, PENDING, RETRY, SUBMITTED, has_any
+from ruie.db.models import jobs, provider_requests, work_items
 from ruie.db.provider_lines import book_late
 from ruie.db.request_states import ANSWERED
 from ruie.db.types import utcnow
+
+_WAITING = (PENDING, RETRY, SUBMITTED)
+"""The states of an item that no worker holds, and that is yet to be done."""
+
+
+_WITH_WAITING = select(jobs.c.id).where(
+    jobs.c.state == "cancelled", or_(*(has_any(state) for state in _WAITING))
+)
+
+
+def cancel_released(conn: Connection) -> None:
+    """Cancel items of jobs that were cancelled while workers held them, and that these released."""
+    for job_id in conn.scalars(_WITH_WAITING).all():
+        cancel_waiting(conn, work_items.c.job_id == job_id)
 
 
 def cancel_waiting(conn: Connection, of_items: ColumnElement[bool]) -> None:
@@ -33,7 +47,7 @@ def cancel_waiting(conn: Connection, of_items: ColumnElement[bool]) -> None:
         late = update(provider_requests).where(provider_requests.c.id == row.id)
         conn.execute(late.values(state="late"))
     # One statement for each state, which has a small index of its own.
-    for state in (PENDING, RETRY, SUBMITTED):
+    for state in _WAITING:
         conn.execute(
             update(work_items)
             .where(of_items, work_items.c.state == state)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select
 
-from ruie.db.models import ITEM_STATES, work_items
+from ruie.db.models import ITEM_STATES, jobs, work_items
 
 # As literals, not as parameters: a partial index (... WHERE state = 'pending') is used only by a
 # statement in which the planner can read the value.
@@ -47,6 +47,16 @@ def held(item: Any, token: Any) -> ColumnElement[bool]:
 LEASES = {"item": work_items.c.id.type, "token": work_items.c.fence.type}
 """The columns of `held`, where there are several (db/bulk.py)."""
 HELD = held(*(bindparam(name, type_=type_) for name, type_ in LEASES.items()))
+
+
+def has_any(state: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a row of `jobs` has an item in a state: one look into an index for each job.
+
+    The limit keeps it so: a condition by EXISTS may be planned as a join with all items that are in
+    that state, which in a large job are millions.
+    """
+    of_job = select(work_items.c.id).where(work_items.c.job_id == jobs.c.id)
+    return of_job.where(work_items.c.state == state).limit(1).scalar_subquery().is_not(None)
 
 
 def any_done(conn: Connection, job_id: str) -> bool:

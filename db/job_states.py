@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, select, update
 
 from ruie.db.cancelling import cancel_waiting
-from ruie.db.item_states import NOT_SENT, OPEN
+from ruie.db.item_states import NOT_SENT, OPEN, has_any
 from ruie.db.jobs import Job, JobState, PausedBy, get_job
 from ruie.db.models import JOB_STATES, jobs, work_items
 from ruie.db.sql import changed
@@ -110,10 +110,7 @@ def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
 def close_jobs(conn: Connection) -> list[str]:
     """Close the running jobs that have all their documents and no open item; returns their ids."""
     # One condition for each state, which has a small index of its own.
-    nothing_open = [
-        ~exists().where(work_items.c.job_id == jobs.c.id, work_items.c.state == state)
-        for state in OPEN
-    ]
+    nothing_open = [~has_any(state) for state in OPEN]
     return list(
         conn.scalars(
             update(jobs)

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from ruie.closest import listed
 from ruie.db import demonstrations
-from ruie.db.item_states import PENDING
 from ruie.db.job_settings import JobSettings
 from ruie.db.models import input_errors, jobs, schemas, work_items
 from ruie.db.sql import insert_new
@@ -212,8 +211,9 @@ def get_job(conn: Connection, job_id: str) -> Job:
 
 def of_batch(conn: Connection, batch_id: str) -> Job | None:
     """The job of a batch. None where nothing of the batch is to be done any more."""
-    waiting = work_items.c.batch == batch_id, work_items.c.state == PENDING
-    one = select(work_items.c.job_id).where(*waiting).limit(1).scalar_subquery()
+    # What a message names is pending (db/lease.py).
+    waiting = select(work_items.c.job_id).where(work_items.c.batch == batch_id)
+    one = waiting.limit(1).scalar_subquery()
     row = conn.execute(_JOB.where(jobs.c.id == one)).one_or_none()
     return _job(row) if row else None
 

@@ -57,19 +57,18 @@ def lease(conn: Connection, batch_id: str, owner: str, ttl_s: float) -> list[Lea
     """
     # PostgreSQL: a second transaction skips the locked rows, and later sees them leased.
     # SQLite: the transaction has been the only writer since it began.
+    # What a message names is pending. The statement does not say so: with statistics of before a
+    # job came, PostgreSQL takes all that is pending for a few rows, and reads it for each of them.
     mine = (
         select(work_items.c.id)
         .join(jobs, jobs.c.id == work_items.c.job_id)
-        .where(
-            work_items.c.batch == batch_id,
-            work_items.c.state == PENDING,
-            jobs.c.state == "running",
-        )
+        .where(work_items.c.batch == batch_id, jobs.c.state == "running")
         .with_for_update(of=work_items, skip_locked=True)
+        .cte("mine")
     )
     taken = conn.execute(
         update(work_items)
-        .where(work_items.c.id.in_(mine), work_items.c.state == PENDING)
+        .where(work_items.c.id == mine.c.id)
         .values(
             state=LEASED,
             fence=work_items.c.fence + 1,
@@ -135,7 +134,7 @@ def defer_batch(conn: Connection, batch_id: str, delay_s: float) -> None:
     """Send a batch that was not leased again after `delay_s` seconds."""
     conn.execute(
         update(work_items)
-        .where(work_items.c.batch == batch_id, work_items.c.state == PENDING)
+        .where(work_items.c.batch == batch_id)  # so it is pending, as in `lease`
         .values(dispatched_until=utcnow(delay_s))
     )
 

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, String, bindparam, column, func, select, table
 
 from ruie.db.call_sums import TOKENS
+from ruie.db.job_documents import job_documents
 from ruie.db.jobs import no_such_job
-from ruie.db.models import input_errors, jobs, origins, pruned_items, work_items
+from ruie.db.models import input_errors, jobs, pruned_items, work_items
 from ruie.records import Task
 
 TOLERATED_SHARE = 0.05
@@ -130,7 +131,6 @@ def progress(
     if job is None:
         raise no_such_job(conn, job_id)
     spent = conn.execute(_SPENT, {"job": job_id}).one()
-    documents = select(func.count()).where(origins.c.job_id == job_id)
     errors = select(func.count()).where(input_errors.c.job_id == job_id)
     return JobProgress(
         job_id=job.id,
@@ -138,7 +138,7 @@ def progress(
         state=job.state,
         reason=job.reason,
         enqueued=job.enqueued_at is not None,
-        documents=conn.execute(documents).scalar_one(),
+        documents=job_documents(conn, job_id),
         input_errors=conn.execute(errors).scalar_one(),
         tasks=_tasks(conn, job_id),
         calls=int(spent.calls + spent.failed_calls),

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from ruie.db.cancelling import cancel_waiting
+from ruie.db.cancelling import cancel_released
 from ruie.db.item_states import LEASED, NOT_LEASED, PENDING, QUARANTINED
 from ruie.db.leased_item import LeasedItem
 from ruie.db.models import attempts, chunks, jobs, work_items
@@ -54,8 +54,7 @@ def reap(conn: Connection, max_losses: int) -> tuple[int, int]:
         add_delta(conn, Total.LOST_LEASES, value=len(rows))
     if lost:
         add_delta(conn, Total.QUARANTINED_ITEMS, WORKER_LOST, len(lost))
-    cancelled = select(jobs.c.id).where(jobs.c.state == "cancelled")
-    cancel_waiting(conn, work_items.c.job_id.in_(cancelled))
+    cancel_released(conn)
     return len(returned), len(lost)
 
 

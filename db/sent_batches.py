@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from ruie.db.item_states import PENDING
 from ruie.db.models import jobs, work_items
 from ruie.db.sql import changed
 from ruie.db.types import utcnow
 
 _LATE = (
+    # So they are pending: by the state too, PostgreSQL might read all that wait in a large job.
     work_items.c.batch.is_not(None),
-    work_items.c.state == PENDING,
     work_items.c.dispatched_until <= utcnow(),
 )
 _LATE_CLASSES = (

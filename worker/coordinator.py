@@ -71,6 +71,8 @@ class Coordinator:
         self._token: int | None = None
         self._day_cap_nusd = spend.to_nusd(config.spend_per_day_usd or None)
         self._round_at = time.monotonic()
+        self.rounds = 0
+        self.rounds_s = 0.0
         self._renewed_at = 0.0
         self._redis_lost_at: float | None = None
         self._reap_from = 0.0
@@ -149,6 +151,8 @@ class Coordinator:
         closed = self._resume_and_close()
         self._schedules()
         self._upkeep.run()
+        self.rounds += 1
+        self.rounds_s += self.round_age_s
         return Tick(True, returned, quarantined, sent, closed)
 
     def _begin_round(self) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, update
 from support.counted import counted, deltas_left, kept, shown_spent, spent
 from support.job_database import JobDatabase
 
-from ruie.db import fold, forget, jobs, leadership, queue, results
+from ruie.db import fold, forget, jobs, leadership, progress, queue, results
 from ruie.db.engine import open_engine, reading
 from ruie.db.erasure import blank
 from ruie.db.fold import Folding, count_unfolded, folded_to
@@ -47,6 +47,30 @@ class Leader:
     def fold(self, seconds: float = PATIENCE_S) -> None:
         """At least one transaction."""
         self.folding.fold_for(self.leading, seconds)
+
+
+def by_rows(database: JobDatabase, job: str) -> dict[str, float]:
+    """What a job comes to, from every row."""
+    asked = ("prompt_tokens, completion_tokens, cost_usd, cached_tokens, cache_write_tokens,"
+             " reasoning_tokens")  # fmt: skip  # columns
+    answered = database.rows(
+        f"SELECT {asked} FROM extractions WHERE job_id = '{job}' AND source = 'model'"
+        " AND reused_from IS NULL"
+    )
+    failed = database.rows(f"SELECT {asked} FROM attempts WHERE job_id = '{job}'")
+    sums = [sum(value or 0 for value in column) for column in zip(*answered, *failed, strict=True)]
+    prompt, completion, usd, cached, written, reasoning = sums
+    return {
+        "documents": database.one(f"SELECT COUNT(*) FROM origins WHERE job_id = '{job}'"),
+        "calls": len(answered) + len(failed),
+        "failed_calls": len(failed),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "cost_usd": pytest.approx(float(usd)),
+        "cached_tokens": cached,
+        "cache_write_tokens": written,
+        "reasoning_tokens": reasoning,
+    }
 
 
 def lives(database: JobDatabase, rng: random.Random, prefix: str, count: int) -> None:
@@ -104,6 +128,25 @@ def test_every_total_is_what_counting_row_by_row_gives(
     assert deltas_left(database.engine) == 0
     with reading(database.engine) as conn:
         assert count_unfolded(conn, read_totals(conn)) == 0
+
+
+def test_what_a_job_comes_to_is_the_same_however_much_of_it_is_counted(
+    database: JobDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(8)
+    for name in ("first", "second"):
+        lives(database, rng, name, 30)
+    ((job,),) = database.rows("SELECT id FROM jobs WHERE name = 'first'")
+    monkeypatch.setattr(fold, "ROWS", 7)
+    leader = Leader(database.engine)
+    unfolded = []
+    for _ in range(20):
+        with reading(database.engine) as conn:
+            found, wanted = progress.progress(conn, job), by_rows(database, job)
+            assert {name: getattr(found, name) for name in wanted} == wanted
+            unfolded.append(count_unfolded(conn, read_totals(conn)))
+        leader.folding.fold_for(leader.leading, 0.0)
+    assert unfolded[0] > unfolded[5] > unfolded[-1] == 0
 
 
 def test_another_leader_counts_on_and_the_former_one_counts_nothing(database: JobDatabase) -> None:

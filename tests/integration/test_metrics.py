@@ -72,7 +72,8 @@ def test_of_two_coordinators_one_alone_reports_the_fleet(
 ) -> None:
     work(database, 6, random.Random(3))
     own = {"ruie_build_info", "ruie_coordinator_leads", "ruie_database_up",
-           "ruie_coordinator_last_round_timestamp_seconds"}  # fmt: skip  # one set
+           "ruie_coordinator_last_round_timestamp_seconds", "ruie_coordinator_rounds_total",
+           "ruie_coordinator_round_seconds_total"}  # fmt: skip  # one set
     with coordinator(engine, url) as first, coordinator(engine, url) as second:
         leading, standing_by = first.scrape(), second.scrape()
         assert leading.value("ruie_coordinator_leads") == 1

@@ -39,7 +39,7 @@ NAMES = {
     Total.JOB_OUTPUT_TOKENS: "ruie_job_output_tokens_total",
     Total.JOB_SPEND_NUSD: "ruie_job_spend_usd_total",
 }
-"""The metric that shows each total; buckets are apart."""
+"""The metric that shows each total that has one; buckets are apart."""
 UNITS = {Total.SPEND_NUSD: 1e9, Total.JOB_SPEND_NUSD: 1e9, Total.CALL_MICROSECONDS: 1e6}
 OF_TOTALS = {metric.name for metric in TOTALS} | {
     metric.name for metric in JOBS if metric.kind == "counter"
@@ -67,7 +67,7 @@ class Scrape:
             (name, labels): value
             for (name, labels), value in self.samples.items()
             if name.endswith(("_total", "_bucket", "_count", "_sum"))
-            and not name.startswith(("process_", "ruie_limit_"))
+            and not name.startswith(("process_", "ruie_limit_", "ruie_coordinator_"))
         }
 
     @property
@@ -106,7 +106,7 @@ def expected(engine: Engine, open_jobs: tuple[str, ...] = ()) -> dict[Sample, fl
     for key, value in counted(engine).items():
         if key.name is Total.CALL_BUCKET:
             buckets.setdefault(key.model, {})[key.kind] = value
-        elif not key.job_id or key.job_id in open_jobs:
+        elif key.name in NAMES and (not key.job_id or key.job_id in open_jobs):
             name = NAMES[key.name]
             values = {"job_id": key.job_id, "model": key.model}
             listed = METRICS[name].labels if name in METRICS else ("model",)

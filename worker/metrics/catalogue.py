@@ -38,6 +38,8 @@ OF_PROCESS = (
         "coordinator_last_round_timestamp_seconds", "",
         "when this coordinator began its last round of duties",
     ),
+    _counter("coordinator_rounds", "", "rounds of duties that this coordinator has led"),
+    _counter("coordinator_round_seconds", "", "seconds that these rounds took, without pauses"),
     _gauge("database_up", "", "1 where the database answered this scrape, else 0"),
     _gauge(
         "redis_up", "", "1 where Redis answered this scrape, else 0; of the one that leads alone"

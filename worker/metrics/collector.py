@@ -52,6 +52,14 @@ class Reports(Protocol):
     def round_age_s(self) -> float:
         """Seconds since it began its last round of duties."""
 
+    @property
+    def rounds(self) -> int:
+        """Rounds that it has ended while it led."""
+
+    @property
+    def rounds_s(self) -> float:
+        """Seconds that these took."""
+
 
 class CoordinatorCollector(Collector):
     """redis: a client of its own, with short time-outs. limits: as configured."""
@@ -75,6 +83,8 @@ class CoordinatorCollector(Collector):
             "ruie_coordinator_last_round_timestamp_seconds",
             time.time() - self._coordinator.round_age_s,
         )
+        families.add("ruie_coordinator_rounds_total", self._coordinator.rounds)
+        families.add("ruie_coordinator_round_seconds_total", self._coordinator.rounds_s)
         if self._turn.acquire(timeout=TURN_S):
             try:
                 answered, found = self._read()
