@@ -1,5 +1,5 @@
-"""The calls of each day, counted by the leading coordinator; indexes of items that ended lately, and
-of those that were given up by their documents."""
+"""The calls of each day, counted by the leading coordinator; indexes of items that ended lately,
+and of those that were given up by their documents."""
 
 from __future__ import annotations
 
