@@ -61,8 +61,8 @@ class WorkItem(Base):
         ),
         partial("ix_work_items_event", "event_id", where="event_id IS NOT NULL"),
         Index("ix_work_items_progress", "job_id", "state", "task"),
-        # How many ended lately is looked up for each look at a job.
-        # SQLite uses it for an IN only where it is of an IN, which PostgreSQL would store otherwise.
+        # How many ended lately is counted for each look at a job. SQLite uses it for an IN only
+        # where it is of an IN, which PostgreSQL would store otherwise.
         Index(
             "ix_work_items_ended", "job_id", "updated_at",
             sqlite_where=text("state IN ('done', 'quarantined')"),
