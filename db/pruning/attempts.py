@@ -13,10 +13,12 @@ from ruie.db.pruning.parts import JOB_ENDED, Cutoff, Found, IdRows, Kind, reason
 from ruie.db.reaper import WORKER_LOST
 from ruie.db.sql import in_ids
 
+# Looked up for each: of an EXISTS, PostgreSQL may read all work items instead, for each span anew.
 _ITEM_ENDED = (
-    select(work_items.c.id)
-    .where(work_items.c.id == attempts.c.work_item_id, work_items.c.state.in_((DONE, CANCELLED)))
-    .exists()
+    select(work_items.c.state)
+    .where(work_items.c.id == attempts.c.work_item_id)
+    .scalar_subquery()
+    .in_((DONE, CANCELLED))
 )
 _JOB_ENDED = select(jobs.c.id).where(jobs.c.id == attempts.c.job_id, JOB_ENDED).exists()
 

@@ -24,7 +24,7 @@ class Scan:
     statement: str
 
     def __str__(self) -> str:
-        return f"{self.step}: reads all of {self.table}: {' '.join(self.statement.split())}"
+        return f"{self.step}: reads all of {self.table}: {self.statement}"
 
 
 class Plans:
@@ -66,7 +66,8 @@ class Plans:
         plan = json.loads(plan) if isinstance(plan, str) else plan
         for node in _nodes(plan[0]["Plan"]):
             if node["Node Type"] == "Seq Scan":
-                self.scans.append(Scan(node["Relation Name"], step, statement))
+                words = " ".join(statement.split())
+                self.scans.append(Scan(node["Relation Name"], step, words))
 
 
 def _has_plan(statement: str) -> bool:
