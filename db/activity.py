@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from ruie.db.item_states import DONE, LEASED, QUARANTINED
 from ruie.db.leadership import COORDINATOR
@@ -73,7 +73,7 @@ def activity(conn: Connection, job_id: str) -> Activity:
         select(at)
         .where(
             work_items.c.job_id == job_id,
-            work_items.c.state.in_((DONE, QUARANTINED)),  # as the index has it
+            or_(work_items.c.state == DONE, work_items.c.state == QUARANTINED),  # as the index
             at > utcnow(-WINDOW_S),
         )
         .order_by(at.desc())

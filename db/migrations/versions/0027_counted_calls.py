@@ -16,10 +16,7 @@ depends_on = None
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens")  # fmt: skip  # a list of columns
 LOST = "error_class = 'worker_lost'"
-ENDED = {
-    "sqlite": "state IN ('done', 'quarantined')",
-    "postgresql": "state = 'done' OR state = 'quarantined'",
-}
+ENDED = "state = 'done' OR state = 'quarantined'"
 
 # What the totals have counted is in it from the beginning, also what was pruned since.
 _COUNTED = (
@@ -96,7 +93,7 @@ def upgrade() -> None:
     op.create_index("ix_attempts_lost", "attempts", ["job_id"],
         sqlite_where=sa.text(LOST), postgresql_where=sa.text(LOST))
     op.create_index("ix_work_items_ended", "work_items", ["job_id", "updated_at"],
-        sqlite_where=sa.text(ENDED["sqlite"]), postgresql_where=sa.text(ENDED["postgresql"]))
+        sqlite_where=sa.text(ENDED), postgresql_where=sa.text(ENDED))
     op.create_index("ix_quarantine_document_id", "quarantine", ["document_id"])
     op.execute(_fill(op.get_bind().dialect.name))
 
