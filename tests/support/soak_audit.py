@@ -1,0 +1,185 @@
+"""What must hold after a soak: every document once, nothing paid twice beyond what was in flight,
+the books equal the bill, the metrics the rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from support.audit import Audit, paid_twice
+from support.metered import Entry
+from support.metering import Quota
+from support.scraped import expected
+from support.soak import AT_RISK, Soak, leading, until_counted
+
+_BOOKED = """SELECT COALESCE(SUM(cost_usd), 0) FROM
+(SELECT cost_usd FROM extractions UNION ALL SELECT cost_usd FROM attempts) c"""
+_COMMITTED = """SELECT COALESCE(SUM(committed_nusd), 0) -
+(SELECT COALESCE(SUM(nusd), 0) FROM spend_refunds WHERE account LIKE 'job%')
+FROM spend_accounts WHERE account LIKE 'job%'"""
+_SIZES = """SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class
+WHERE relkind = 'r' AND relnamespace = CAST('public' AS regnamespace)"""
+
+
+@dataclass
+class Report:
+    """figures: what was measured; wrong: what does not hold."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raises AssertionError with everything that is wrong."""
+        if self.wrong:
+            raise AssertionError("\n".join(["after the soak:", *self.wrong]))
+
+
+def audit(soak: Soak) -> Report:
+    """Raises nothing: see `Report.wrong`."""
+    report = Report()
+    log = soak.scene.endpoint.log()
+    _jobs(soak, log, report)
+    _paid(soak, log, report)
+    _books(soak, log, report)
+    _metrics(soak, report)
+    report.figures["sizes"] = sizes(soak)
+    return report
+
+
+def _rows(soak: Soak, sql: str, **values: object) -> list[tuple[Any, ...]]:
+    with soak.scene.engine.connect() as conn:
+        return [tuple(row) for row in conn.execute(text(sql), values)]
+
+
+def _jobs(soak: Soak, log: Sequence[Entry], report: Report) -> None:
+    """Each document in one job, each of its items in a final state, each record once."""
+    given = {row["id"]: row for row in soak.scheduled}
+    of_person: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in log:
+        of_person[entry.person].append(entry)
+    jobs = [row[0] for row in _rows(soak, "SELECT id FROM jobs")]
+    seen: Counter[str] = Counter()
+    for job in jobs:
+        corpus = soak.corpora.get(job)
+        if corpus is None:
+            ids = _rows(soak, "SELECT external_id FROM origins WHERE job_id = :job", job=job)
+            seen.update(row[0] for row in ids)
+            corpus = [given[row[0]] for row in ids]
+        mine = [entry for row in corpus for entry in of_person[row["text"].split()[0]]]
+        one = Audit(soak.scene.engine, job, corpus, mine, Quota(), lost_calls=len(mine))
+        try:
+            one.check()
+        except AssertionError as error:
+            report.wrong.append(str(error))
+    lost = set(given) - set(seen)
+    twice = [name for name, count in seen.items() if count > 1]
+    if lost or twice:
+        report.wrong.append(
+            f"the schedules lost {len(lost)} documents, and read {len(twice)} twice"
+        )
+    quarantined = _rows(soak, "SELECT error_class, COUNT(*) FROM quarantine GROUP BY error_class")
+    runs = _rows(soak, "SELECT state, COUNT(*) FROM schedule_runs GROUP BY state")
+    report.figures |= {
+        "jobs": len(jobs),
+        "documents": len(given) + sum(map(len, soak.corpora.values())),
+        "items given up": dict(quarantined),
+        "runs of schedules": dict(runs),
+    }
+
+
+def _paid(soak: Soak, log: Sequence[Entry], report: Report) -> None:
+    again, most = paid_twice(log), AT_RISK * soak.stops
+    if again > most:
+        report.wrong.append(f"{again} calls were paid for twice, more than {most}")
+    whole = Audit(soak.scene.engine, "", [], log, soak.sizes.quota)
+    whole._windows()
+    report.wrong += whole.faults
+    report.figures |= {
+        "calls": len(log),
+        "faults": dict(Counter(entry.fault for entry in log if entry.fault)),
+        "paid twice": again,
+        "at most": most,
+        "of a window": round(whole.fullest_share(), 3),
+        "ends of workers": soak.stops,
+        "paid twice, by the restart before": _blamed(soak, log),
+    }
+
+
+def _blamed(soak: Soak, log: Sequence[Entry]) -> dict[str, int]:
+    """How many of the calls that were paid for twice had their first answer within 10 seconds
+    before a restart of each part, or were in flight then."""
+    file = soak.output / "events.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    events: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
+    first: dict[str, Entry] = {}
+    blamed: Counter[str] = Counter()
+    for entry in sorted((e for e in log if e.good), key=lambda e: e.at):
+        earlier = first.setdefault(entry.prompt, entry)
+        if earlier is entry:
+            continue
+        near = [
+            str(event["how"]) for event in events
+            if earlier.at <= event["at"] + event["took_s"] and event["at"] <= earlier.ended + 10
+        ]  # fmt: skip  # a condition
+        blamed[near[-1] if near else "none"] += 1
+    return dict(blamed)
+
+
+def _books(soak: Soak, log: Sequence[Entry], report: Report) -> None:
+    """In billionths of a dollar. A call whose cost nobody told is booked as the most it can be."""
+    bill = sum(entry.nusd for entry in log)
+    known = sum(entry.nusd for entry in log if entry.good or entry.fault == "length")
+    twice = sum(entry.nusd for entry in _again(log))
+    booked = round(float(soak.scene.scalar(_BOOKED)) * 1e9)
+    committed = int(soak.scene.scalar(_COMMITTED))
+    report.figures |= {
+        "bill_nusd": bill, "of whole answers_nusd": known, "of those paid twice_nusd": twice,
+        "booked_nusd": booked, "committed_nusd": committed,
+    }  # fmt: skip  # a row of figures
+    if committed < bill:
+        report.wrong.append(f"{committed} nusd are on the accounts, the bill is {bill}")
+
+
+def _again(log: Sequence[Entry]) -> list[Entry]:
+    seen: set[str] = set()
+    again = []
+    for entry in log:
+        if entry.good:
+            if entry.prompt in seen:
+                again.append(entry)
+            seen.add(entry.prompt)
+    return again
+
+
+def _metrics(soak: Soak, report: Report) -> None:
+    wanted = expected(soak.scene.engine)
+    try:
+        until_counted(soak, lambda: wanted)
+    except AssertionError:
+        now = leading(soak.metrics_ports)
+        told = now.totals if now else {}
+        differ = [f"{k}: {told.get(k)} != {v}" for k, v in wanted.items() if told.get(k) != v]
+        report.wrong.append(f"{len(differ)} metrics differ from the rows: {differ[:5]}")
+    report.wrong += [f"a counter fell: {words}" for words in soak.fell[:5]]
+    report.figures["counters equal to the rows"] = len(wanted)
+
+
+def sizes(soak: Soak) -> dict[str, Any]:
+    """By table: rows, bytes, bytes of indexes; as they are, and without dead rows."""
+    found: dict[str, Any] = {}
+    for name, table, indexes in _rows(soak, _SIZES):
+        count = soak.scene.scalar(f"SELECT COUNT(*) FROM {name}")
+        found[name] = {"rows": count, "bytes": table, "indexes": indexes}
+    pooled = soak.scene.engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    driver.autocommit = True
+    driver.execute("SET statement_timeout = 0")
+    driver.execute("VACUUM FULL ANALYZE")
+    pooled.invalidate()
+    for name, table, indexes in _rows(soak, _SIZES):
+        found[name] |= {"full": table, "full_indexes": indexes}
+    return found
