@@ -6,20 +6,22 @@ turn; what its processes hold is written down all the while.
         soak.run()
         report = audit(soak)  # support.soak_audit
 
-Half of the documents are one job, whose calls are always waiting; of the others some arrive each
-minute in a file, from which two schedules that fire every minute enqueue them.
+Half of the documents are one job, whose calls are always waiting. The others arrive in files, two
+each minute, from which two schedules that fire every minute enqueue them: one asks all there is to
+ask about them, the other, as the large job, only for entities.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from support.corpus import SCHEMA, rows
 from support.fleet import Process
@@ -31,22 +33,32 @@ from support.soak_page import Tab
 from support.soak_samples import Sampler
 from support.waiting import wait_until
 
+from ruie.schema import Schema
 from ruie.worker.embedded.stack import free_port
 from ruie.worker.schedules import Schedules
 
-CALLS = 4.2
-"""For each document: one for each task and for the event that is found, and those that fail."""
+NAMES = Schema("names", entities=SCHEMA.entities)
+CALLS = 1.84
+"""For each document, on average: one, of a quarter of them four, and those that fail."""
 SLOWING = tuple(kind for kind in FAULTS if kind.startswith("429") or kind == "503")
 KINDS = (*SLOWING, *(45 * [kind for kind in FAULTS if kind not in SLOWING]))
 """Of the faults one in ninety is of the kinds that pause the whole fleet: with more it would do
 nothing but wait."""
-IN_FLIGHT, PROCESSES = 10, 2
+IN_FLIGHT, PROCESSES = 6, 2
 AT_RISK = 2 * 2 * IN_FLIGHT * PROCESSES
 """Calls of a worker: of two classes of jobs, and as many that wait to be saved."""
-SCHEDULES = {"refusing": "refuse", "queueing": "queue"}
-"""Two schedules, and what each does with a run that is due while the last one's job runs."""
-SOURCES = {name: 2 + number for number, name in enumerate(SCHEDULES)}
-"""The series of documents of each."""
+
+
+class Scheduled(NamedTuple):
+    """A schedule. series: of its documents; overlap: what it does with a run that is due while the
+    job of the last one runs."""
+
+    series: int
+    schema: Schema
+    overlap: Literal["refuse", "queue"]
+
+
+SCHEDULES = {"whole": Scheduled(2, SCHEMA, "refuse"), "names": Scheduled(3, NAMES, "queue")}
 
 
 @dataclass(frozen=True)
@@ -132,8 +144,8 @@ class Soak:
             folder.mkdir(parents=True, exist_ok=True)
         self.corpora: dict[str, list[dict[str, str]]] = {}
         """What was enqueued at once, by job."""
-        self.scheduled: list[dict[str, str]] = []
-        """What the schedules were given."""
+        self.scheduled: dict[str, list[dict[str, str]]] = {name: [] for name in SCHEDULES}
+        """What each schedule was given."""
         self.stops = 0
         """Ends of workers, in order or not."""
         self.fell: list[str] = []
@@ -195,27 +207,27 @@ class Soak:
     def _enqueue(self, count: int, series: int) -> None:
         documents = rows(count, series)
         enqueued = self.scene.fleet.client.enqueue(
-            documents, SCHEMA, priority="backfill", name=f"backlog {series}", **self._options()
+            documents, NAMES, priority="backfill", name=f"backlog {series}", **self._options()
         )
         self.corpora[enqueued.job_id] = documents
 
     def _add_schedules(self) -> None:
         self._give()
-        for name, overlap in SCHEDULES.items():
+        for name, one in SCHEDULES.items():
             self._schedules.add(
-                name, "* * * * *", "UTC", [str(self.sources / name / "*.jsonl")], SCHEMA,
-                overlap=overlap, **self._options(),  # type: ignore[arg-type]  # one of the two
+                name, "* * * * *", "UTC", [str(self.sources / name / "*.jsonl")], one.schema,
+                overlap=one.overlap, **self._options(),
             )  # fmt: skip  # when, what and how
 
     def _give(self) -> None:
         """One more file for each schedule, whole at once."""
-        for name, series in SOURCES.items():
-            size = self.sizes.a_file
-            documents = rows((self._files + 1) * size, series)[-size:]
+        size = self.sizes.a_file
+        for name, one in SCHEDULES.items():
+            documents = rows((self._files + 1) * size, one.series)[-size:]
             new = self.sources / name / f"{self._files:04}.new"
             new.write_text("".join(json.dumps(row) + "\n" for row in documents), encoding="utf-8")
             new.rename(new.with_suffix(".jsonl"))
-            self.scheduled += documents
+            self.scheduled[name] += documents
         self._files += 1
 
     def _keep_busy(self) -> None:
@@ -303,7 +315,7 @@ class Soak:
             slot.process.kill()
         else:
             code = slot.process.terminate()
-            assert code == 0, f"{role} ended with code {code}: {slot.process.output()[-500:]}"
+            assert code in (0, -signal.SIGTERM), f"{role}: {code}, {slot.process.output()[-500:]}"
         self.stops += slot.command == "worker"
         self._fill(role, slot.command, *slot.arguments, **slot.env)
         return f"{role}: {how}"

@@ -16,6 +16,7 @@ from support.metering import Quota
 from support.scraped import expected
 from support.soak import AT_RISK, Soak, leading, until_counted
 
+ALL = ("NER", "RE", "ED", "EAE")
 _BOOKED = """SELECT COALESCE(SUM(cost_usd), 0) FROM
 (SELECT cost_usd FROM extractions UNION ALL SELECT cost_usd FROM attempts) c"""
 _COMMITTED = """SELECT COALESCE(SUM(committed_nusd), 0) -
@@ -57,7 +58,8 @@ def _rows(soak: Soak, sql: str, **values: object) -> list[tuple[Any, ...]]:
 
 def _jobs(soak: Soak, log: Sequence[Entry], report: Report) -> None:
     """Each document in one job, each of its items in a final state, each record once."""
-    given = {row["id"]: row for row in soak.scheduled}
+    given = {row["id"]: row for rows in soak.scheduled.values() for row in rows}
+    whole = {row["id"] for row in soak.scheduled["whole"]}
     of_person: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in log:
         of_person[entry.person].append(entry)
@@ -70,7 +72,8 @@ def _jobs(soak: Soak, log: Sequence[Entry], report: Report) -> None:
             seen.update(row[0] for row in ids)
             corpus = [given[row[0]] for row in ids]
         mine = [entry for row in corpus for entry in of_person[row["text"].split()[0]]]
-        one = Audit(soak.scene.engine, job, corpus, mine, Quota(), lost_calls=len(mine))
+        tasks = ALL if any(row["id"] in whole for row in corpus) else ("NER",)
+        one = Audit(soak.scene.engine, job, corpus, mine, Quota(), len(mine), tasks=tasks)
         try:
             one.check()
         except AssertionError as error:
