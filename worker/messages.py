@@ -156,8 +156,8 @@ def _waited_for(answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | N
 
 class _Taken(virtual.QoS):
     def restore_unacked(self) -> list[Any]:
-        """Put back what was taken and not begun. Where Redis is away it is lost, and the coordinator
-        sends it again: of what is returned here, kombu would write a file that nobody deletes."""
+        """Put back what was taken and not begun. Where Redis is away it is lost, and sent again by
+        the coordinator: of what is returned here, kombu would write a file that nobody deletes."""
         lost: list[Any] = super().restore_unacked()  # type: ignore[no-untyped-call]  # kombu ships few types
         if lost:
             log.info("%d messages could not be put back; they are sent again", len(lost))

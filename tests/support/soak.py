@@ -269,6 +269,12 @@ class Soak:
                 self.fell.append(f"{sample}: {value} -> {found.samples.get(sample)}")
         self._last = found
 
+    def read(self, name: str) -> list[dict[str, Any]]:
+        """The rows of `samples` or `events` so far."""
+        file = self.output / f"{name}.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
+
     def _write(self, name: str, row: dict[str, Any]) -> None:
         with (self.output / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -352,7 +358,8 @@ class Soak:
     def is_done(self) -> bool:
         open_runs = "SELECT COUNT(*) FROM schedule_runs WHERE state IN ('due', 'running')"
         open_jobs = "SELECT COUNT(*) FROM jobs WHERE state IN ('running', 'paused')"
-        return not self.scene.scalar(open_runs) and not self.scene.scalar(open_jobs)
+        batches = "SELECT COUNT(*) FROM provider_batches WHERE state NOT IN ('done', 'failed')"
+        return not any(self.scene.scalar(sql) for sql in (open_runs, open_jobs, batches))
 
 
 def leading(ports: tuple[int, ...]) -> Scrape | None:

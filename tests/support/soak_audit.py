@@ -3,14 +3,15 @@ the books equal the bill, the metrics the rows."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
 from support.audit import Audit, paid_twice
+from support.batch_provider import BatchProvider
+from support.batch_provider_audit import BatchAudit
 from support.metered import Entry
 from support.metering import Quota
 from support.scraped import expected
@@ -96,6 +97,14 @@ def _jobs(soak: Soak, log: Sequence[Entry], report: Report) -> None:
 
 def _paid(soak: Soak, log: Sequence[Entry], report: Report) -> None:
     again, most = paid_twice(log), AT_RISK * soak.stops
+    if isinstance(soak.scene.endpoint, BatchProvider):
+        batches = BatchAudit(soak.scene.engine, soak.scene.endpoint.books(), calls=log)
+        again -= batches.doubled_by_provider()
+        report.figures["batches"] = batches.figures()
+        try:
+            batches.check(may_double=most)
+        except AssertionError as error:
+            report.wrong.append(str(error))
     if again > most:
         report.wrong.append(f"{again} calls were paid for twice, more than {most}")
     whole = Audit(soak.scene.engine, "", [], log, soak.sizes.quota)
@@ -115,9 +124,7 @@ def _paid(soak: Soak, log: Sequence[Entry], report: Report) -> None:
 def _blamed(soak: Soak, log: Sequence[Entry]) -> dict[str, int]:
     """How many of the calls that were paid for twice had their first answer within 10 seconds
     before a restart of each part, or were in flight then."""
-    file = soak.output / "events.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    events: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
+    events = soak.read("events")
     first: dict[str, Entry] = {}
     blamed: Counter[str] = Counter()
     for entry in sorted((e for e in log if e.good), key=lambda e: e.at):
