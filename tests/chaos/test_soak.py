@@ -12,7 +12,7 @@ from support.scene import Scene
 from support.soak import Sizes, Soak, plan, settings
 from support.soak_audit import audit
 
-SIZES = Sizes(minutes=1.0, documents=300, quarter_s=45.0, sample_s=3.0, tail_s=15.0)
+SIZES = Sizes(minutes=1.0, documents=300, quarter_s=45.0, sample_s=3.0, tail_s=15.0, spare=3.0)
 
 
 @pytest.mark.scene("soak")

@@ -64,7 +64,8 @@ SCHEDULES = {"whole": Scheduled(2, SCHEMA, "refuse"), "names": Scheduled(3, NAME
 @dataclass(frozen=True)
 class Sizes:
     """How much, and how long. quarter_s: in so many seconds each part is restarted once. tail_s:
-    before the end nothing new comes any more, and nothing is restarted."""
+    before the end nothing new comes any more, and nothing is restarted. spare: the limit of
+    requests, by what is needed on average."""
 
     minutes: float = 120.0
     documents: int = 100_000
@@ -72,6 +73,7 @@ class Sizes:
     sample_s: float = 10.0
     tail_s: float = 480.0
     batch: bool = False
+    spare: float = 1.1
 
     @property
     def feeding_s(self) -> float:
@@ -84,8 +86,7 @@ class Sizes:
 
     @property
     def quota(self) -> Quota:
-        """A tenth more than is needed on average: the backlog lasts until nothing new comes."""
-        a_minute = round(1.1 * CALLS * self.documents / (self.feeding_s / 60))
+        a_minute = round(self.spare * CALLS * self.documents / (self.feeding_s / 60))
         return Quota(requests=0 if self.batch else a_minute)
 
 
@@ -231,7 +232,9 @@ class Soak:
         self._files += 1
 
     def _keep_busy(self) -> None:
-        """Two minutes' more where little is left to do."""
+        """Two minutes' more where little is left to do, unless it is the end."""
+        if self.sampler.now > self.sizes.feeding_s - 120:
+            return
         a_minute = CALLS * self.sizes.documents / (self.sizes.feeding_s / 60)
         waiting = self._open_items()
         if waiting is not None and waiting < 2 * a_minute:
@@ -343,13 +346,18 @@ class Soak:
     # The end
 
     def _finish(self, end: float) -> None:
+        """What was refused while a job ran is enqueued by one more run of each schedule."""
         for name in SCHEDULES:
             self._schedules.disable(name)
+        self._wait(self.is_done, end)
+        for name in SCHEDULES:
             self._schedules.run(name)
-        deadline = end + 1200
+        self._wait(lambda: self.sampler.now > end and self.is_done(), end)
+
+    def _wait(self, over: Callable[[], bool], end: float) -> None:
         next_sample = self.sampler.now
-        while self.sampler.now < end or not self.is_done():
-            assert self.sampler.now < deadline, "the jobs have not ended"
+        while not over():
+            assert self.sampler.now < end + 1200, "the jobs have not ended"
             if self.sampler.now >= next_sample:
                 next_sample = self.sampler.now + self.sizes.sample_s
                 self._sample()

@@ -18,8 +18,9 @@ from support.scraped import expected
 from support.soak import AT_RISK, Soak, leading, until_counted
 
 ALL = ("NER", "RE", "ED", "EAE")
-_BOOKED = """SELECT COALESCE(SUM(cost_usd), 0) FROM
-(SELECT cost_usd FROM extractions UNION ALL SELECT cost_usd FROM attempts) c"""
+_RECORDED = "SELECT COALESCE(SUM(ROUND(cost_usd::numeric * 1000000000)), 0) FROM extractions"
+_BOOKED = f"""SELECT ({_RECORDED}) +
+(SELECT COALESCE(SUM(ROUND(cost_usd::numeric * 1000000000)), 0) FROM attempts)"""
 _COMMITTED = """SELECT COALESCE(SUM(committed_nusd), 0) -
 (SELECT COALESCE(SUM(nusd), 0) FROM spend_refunds WHERE account LIKE 'job%')
 FROM spend_accounts WHERE account LIKE 'job%'"""
@@ -140,29 +141,24 @@ def _blamed(soak: Soak, log: Sequence[Entry]) -> dict[str, int]:
 
 
 def _books(soak: Soak, log: Sequence[Entry], report: Report) -> None:
-    """In billionths of a dollar. A call whose cost nobody told is booked as the most it can be."""
+    """In billionths of a dollar. What was recorded costs what the endpoint charged for it. A call
+    whose cost nobody told is booked as the most it can be."""
     bill = sum(entry.nusd for entry in log)
-    known = sum(entry.nusd for entry in log if entry.good or entry.fault == "length")
-    twice = sum(entry.nusd for entry in _again(log))
-    booked = round(float(soak.scene.scalar(_BOOKED)) * 1e9)
-    committed = int(soak.scene.scalar(_COMMITTED))
-    report.figures |= {
-        "bill_nusd": bill, "of whole answers_nusd": known, "of those paid twice_nusd": twice,
-        "booked_nusd": booked, "committed_nusd": committed,
+    answers = sum({entry.prompt: entry.nusd for entry in log if entry.good}.values())
+    recorded = _nusd(soak, _RECORDED)
+    booked, committed = _nusd(soak, _BOOKED), int(soak.scene.scalar(_COMMITTED))
+    report.figures["nusd"] = {
+        "bill": bill, "answers, each once": answers, "recorded": recorded, "booked": booked,
+        "accounts": committed,
     }  # fmt: skip  # a row of figures
-    if committed < bill:
-        report.wrong.append(f"{committed} nusd are on the accounts, the bill is {bill}")
+    if recorded != answers:
+        report.wrong.append(f"{recorded} nusd are recorded, the bill of them is {answers}")
+    if committed < bill or booked < bill:
+        report.wrong.append(f"booked {booked}, accounts {committed} nusd, the bill is {bill}")
 
 
-def _again(log: Sequence[Entry]) -> list[Entry]:
-    seen: set[str] = set()
-    again = []
-    for entry in log:
-        if entry.good:
-            if entry.prompt in seen:
-                again.append(entry)
-            seen.add(entry.prompt)
-    return again
+def _nusd(soak: Soak, sql: str) -> int:
+    return int(soak.scene.scalar(sql))
 
 
 def _metrics(soak: Soak, report: Report) -> None:

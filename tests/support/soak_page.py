@@ -33,6 +33,8 @@ class Tab(threading.Thread):
     def close(self) -> None:
         self._closed.set()
         self.join()
+        if self._connection is not None:
+            self._connection.close()
 
     def took_ms(self) -> list[float]:
         """Of the answers since the last time this was asked."""

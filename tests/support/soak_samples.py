@@ -111,7 +111,7 @@ def _postgresql(engine: Engine) -> dict[str, Any]:
     try:
         with engine.connect() as conn:
             found = dict(conn.execute(text(_DATABASE)).mappings().one())
-            connections: dict[str, int] = dict(conn.execute(text(_CONNECTIONS)).tuples().all())
+            connections = {row[0]: int(row[1]) for row in conn.execute(text(_CONNECTIONS))}
     except SQLAlchemyError:
         return {}
     server = parent(found.pop("pid"))
