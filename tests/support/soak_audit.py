@@ -3,6 +3,7 @@ the books equal the bill, the metrics the rows."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,15 @@ class Report:
     figures: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
+    def line(self) -> str:
+        """For `scene.figures`."""
+        of = self.figures
+        return (
+            f"{of['seconds']} s, {of['documents']} documents in {of['jobs']} jobs, {of['calls']}"
+            f" calls, {of['restarts']} restarts, {of['paid twice']} paid twice (at most"
+            f" {of['at most']}), load {os.getloadavg()[0]:.1f}"
+        )
+
     def check(self) -> None:
         """Raises AssertionError with everything that is wrong."""
         if self.wrong:
@@ -43,7 +53,7 @@ class Report:
 
 def audit(soak: Soak) -> Report:
     """Raises nothing: see `Report.wrong`."""
-    report = Report()
+    report = Report({"seconds": round(soak.sampler.now), "restarts": len(soak.read("events"))})
     log = soak.scene.endpoint.log()
     _jobs(soak, log, report)
     _paid(soak, log, report)
