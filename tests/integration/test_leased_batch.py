@@ -293,3 +293,44 @@ def test_one_document_that_is_refused_as_a_bad_key_is_given_up_alone(engine: Eng
         assert len(endpoint.requests) == 4
     assert execute(engine, "SELECT state FROM jobs") == [("running",)]
     assert execute(engine, "SELECT error_class FROM quarantine") == [("account",)]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_batch_gives_way_to_another_class_only_where_that_has_its_lane_free(
+    engine: Engine, live: bool
+) -> None:
+    """Each batch takes seconds to be started, so that the next of its class waits for it."""
+
+    def texts(name: str) -> list[str]:
+        return [f"{name} met Bo {number} ." for number in range(40)]
+
+    classes = [Priority.NORMAL, Priority.BACKFILL, Priority.NORMAL]
+    ids = [
+        batch_of(engine, texts(f"Ada {n}"), priority=int(each)) for n, each in enumerate(classes)
+    ]
+    other = Priority.LIVE if live else Priority.BACKFILL
+    batch_of(engine, texts("Cy"), priority=int(other))  # for another process
+
+    async def run(endpoint: ScriptedEndpoint) -> list[Outcome]:
+        llms = {each: LLMClient(endpoint.url, max_in_flight=1) for each in Priority}
+        lanes = {
+            each: Lane(each, llm, Demonstrations(None), "m", PRICES.get)
+            for each, llm in llms.items()
+        }
+        store = Store(open_engine(engine.url.render_as_string(False)))
+        runner = BatchRunner(
+            store, lanes.__getitem__, "w", lease_s=60.0, grace_s=1.0, policy=RetryPolicy()
+        )
+        running = []
+        for batch_id, each in zip(ids, classes, strict=True):
+            running.append(asyncio.create_task(runner.run(batch_id, each, lambda: None)))
+            await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*running)
+        for llm in llms.values():
+            await llm.close()
+        store.close()
+        return outcomes
+
+    with ScriptedEndpoint(answer("person: Bo", delay_s=0.1)) as endpoint:
+        *_, last = asyncio.run(run(endpoint))
+    assert last == (Outcome() if live else Outcome(leased=40, saved=40))
