@@ -24,8 +24,9 @@ from support.databases import postgresql  # noqa: E402  # likewise
 from support.fleet import Fleet  # noqa: E402  # likewise
 from support.metered import MeteredEndpoint  # noqa: E402  # likewise
 from support.scene import Scene  # noqa: E402  # likewise
-from support.soak import Sizes, Soak, plan, settings  # noqa: E402  # likewise
+from support.soak import Soak  # noqa: E402  # likewise
 from support.soak_audit import audit  # noqa: E402  # likewise
+from support.soak_plan import Sizes, plan, settings  # noqa: E402  # likewise
 
 from ruie.packaged import packaged_bundle  # noqa: E402  # likewise
 

@@ -25,8 +25,8 @@ WARM_S, ENDS_S = 600.0, 120.0
 """What a process takes to have seen everything, and what is averaged at both ends."""
 MOST = 0.05
 MEASURES = ("pss_kb", "rss_kb", "threads", "fds", "sockets")
-KINDS = {"coordinator": "coordinator", "worker": "worker", "web": "web"}
 Point = tuple[float, float]
+Row = Mapping[str, Any]
 
 
 @dataclass
@@ -61,7 +61,7 @@ def read(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def lives(samples: Sequence[Mapping[str, Any]]) -> list[Life]:
+def lives(samples: Sequence[Row]) -> list[Life]:
     """Of all processes, servers too. Of what belongs to none (temporary files) there is one."""
     found: dict[tuple[str, int], Life] = {}
     for sample in samples:
@@ -134,62 +134,77 @@ def across(found: Sequence[Life]) -> list[str]:
     return rows
 
 
-def plot(
-    samples: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], to: Path
-) -> None:
-    """One picture: memory, threads, handles, the database, the pages, by time."""
+def plot(samples: Sequence[Row], events: Sequence[Row], to: Path) -> None:
+    """One picture: memory, threads, handles, connections, the database, the pages, by time."""
     import matplotlib
 
     matplotlib.use("agg")
     matplotlib.rcParams["svg.hashsalt"] = "ruie"  # the same picture makes the same file
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(3, 2, figsize=(11, 9), sharex=True, layout="constrained")
-    found = lives(samples)
-    colours = {role: f"C{n % 10}" for n, role in enumerate(sorted({life.role for life in found}))}
-    for axis, measure, title in (
-        (axes[0][0], "pss_kb", "memory (PSS), MB"),
-        (axes[0][1], "fds", "file handles"),
-        (axes[1][0], "threads", "threads"),
-    ):
-        seen: set[str] = set()
-        for life in found:
-            if life.role == "endpoint" or measure not in life.values:
-                continue  # the endpoint is no part of ruie
-            unit = 1024 if measure.endswith("_kb") else 1
-            points = minutes(
-                [(life.began + age, value / unit) for age, value in life.values[measure]]
-            )
-            label = None if life.role in seen else life.role
-            seen.add(life.role)
-            axis.plot(
-                *zip(*points, strict=True), color=colours[life.role], label=label, linewidth=0.9
-            )
+    figure, axes = pyplot.subplots(4, 2, figsize=(10, 11), sharex=True, layout="constrained")
+    found = [life for life in lives(samples) if life.role != "endpoint"]  # which is no part of ruie
+    small = [life for life in found if life.role != "postgresql"]
+    _lives(axes[0][0], found, "pss_kb", "memory, MB (PSS)")
+    _lives(axes[0][1], small, "threads", "threads")
+    _lives(axes[1][0], small, "fds", "file handles")
+    axes[0][0].legend(fontsize=6, ncols=3)
+    for axis, title, curves in (
+        (axes[1][1], "connections", {
+            "to PostgreSQL": lambda s: sum(s["postgresql"].get("connections", {}).values()) or None,
+            "to Redis": lambda s: s["redis"].get("clients"),
+        }),
+        (axes[2][0], "database, MB", {
+            "on disk": lambda s: _scaled(s["postgresql"].get("bytes"), 1e6),
+        }),
+        (axes[2][1], "temporary files, and Redis", {
+            "temporary files": lambda s: s["temporary"]["files"],
+            "keys in Redis": lambda s: s["redis"].get("keys"),
+            "memory of Redis, 0.1 MB": lambda s: _scaled(s["redis"].get("used_kb"), 102.4),
+        }),
+        (axes[3][0], "work items that are open, thousands", {
+            "all": lambda s: _scaled(s["postgresql"].get("open_items"), 1000),
+        }),
+        (axes[3][1], "median of a minute, ms", {
+            **{
+                "page of the job" if path.startswith("/jobs/") else f"page {path}":
+                    lambda s, path=path: s["pages"][path].get("p50")
+                for path in samples[-1]["pages"]
+            },
+            "status of the job": lambda s: s.get("status_ms"),
+        }),
+    ):  # fmt: skip  # a table of curves
+        for label, value in curves.items():
+            _curve(axis, samples, label, value)
         axis.set_title(title, fontsize=9)
-    axes[0][0].legend(fontsize=6, ncols=2)
-    _curve(axes[1][1], samples, "items waiting", lambda s: s["postgresql"].get("open_items"))
-    axes[1][1].set_title("work items that are open", fontsize=9)
-    size = axes[2][0]
-    _curve(size, samples, "database, MB", lambda s: _scaled(s["postgresql"].get("bytes"), 1e6))
-    size.set_title("database, MB", fontsize=9)
-    pages = axes[2][1]
-    for path in samples[-1]["pages"]:
-        name = "a job" if path.startswith("/jobs/") else path
-        _curve(pages, samples, name, lambda s, p=path: s["pages"][p].get("p50"))
-    _curve(pages, samples, "status of the job", lambda s: s.get("status_ms"))
-    pages.set_title("pages, median ms", fontsize=9)
-    pages.set_yscale("log")
-    pages.legend(fontsize=6)
+        axis.set_ylim(bottom=0)
+        if len(curves) > 1:
+            axis.legend(fontsize=6)
     for axis in axes.flat:
         axis.grid(alpha=0.3)
         for event in events:
             axis.axvline(event["t"] / 60, color="0.85", linewidth=0.5, zorder=0)
-    for axis in axes[2]:
+    for axis in axes[-1]:
         axis.set_xlabel("minutes")
     figure.savefig(to, metadata={"Date": None} if to.suffix == ".svg" else None)
 
 
-def _curve(axis: Any, samples: Sequence[Mapping[str, Any]], label: str, value: Any) -> None:
+def _lives(axis: Any, found: Sequence[Life], measure: str, title: str) -> None:
+    """A line for each life, in the colour of its role."""
+    colours = {role: f"C{n % 10}" for n, role in enumerate(sorted({life.role for life in found}))}
+    unit = 1024 if measure.endswith("_kb") else 1
+    seen: set[str] = set()
+    for life in found:
+        if points := [(life.began + age, value / unit) for age, value in life.values[measure]]:
+            label = None if life.role in seen else life.role
+            seen.add(life.role)
+            colour = colours[life.role]
+            axis.plot(*zip(*minutes(points), strict=True), color=colour, label=label, linewidth=0.9)
+    axis.set_title(title, fontsize=9)
+    axis.set_ylim(bottom=0)
+
+
+def _curve(axis: Any, samples: Sequence[Row], label: str, value: Any) -> None:
     points = [(s["t"], found) for s in samples if (found := value(s)) is not None]
     if points:
         axis.plot(*zip(*minutes(points), strict=True), label=label, linewidth=0.9)
@@ -207,6 +222,26 @@ def minutes(points: Sequence[Point]) -> list[Point]:
     return [(minute + 0.5, round(statistics.median(v), 2)) for minute, v in by_minute.items()]
 
 
+def database(report: Mapping[str, Any]) -> list[str]:
+    """A row for each table: what it took, and what weight.md says of so many rows."""
+    weight = (ROOT / "benchmarks" / "weight.md").read_text(encoding="utf-8").split("## SQLite")[0]
+    a_row = {
+        name: int(size)
+        for name, size in re.findall(r"^\| `(\w+)` (?:\|[^|]*){3}\| (\d+) \|", weight, re.MULTILINE)
+    }
+    tables = sorted(report["sizes"].items(), key=lambda one: -one[1]["bytes"] - one[1]["indexes"])
+    rows, sums = [], [0.0, 0.0, 0.0]
+    for name, size in tables:
+        taken = (size["bytes"] + size["indexes"]) / 1e6
+        full = (size["full"] + size["full_indexes"]) / 1e6
+        predicted = size["rows"] * a_row.get(name, 0) / 1e6
+        sums = [one + more for one, more in zip(sums, (taken, full, predicted), strict=True)]
+        if taken > 1:
+            known = f"{predicted:.1f}" if predicted else ""
+            rows.append(f"| `{name}` | {size['rows']:,} | {taken:.1f} | {full:.1f} | {known} |")
+    return [*rows, f"| all | | {sums[0]:.1f} | {sums[1]:.1f} | {sums[2]:.1f} |"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
@@ -215,6 +250,9 @@ def main() -> None:
     samples, events = read(given.folder, "samples"), read(given.folder, "events")
     found = lives(samples)
     print("\n".join(["within a life:", *within(found), "", "across lives:", *across(found)]))
+    if (report := given.folder / "report.json").exists():
+        figures = json.loads(report.read_text(encoding="utf-8"))["figures"]
+        print("\n".join(["", "the database, MB:", *database(figures)]))
     if given.plot:
         plot(samples, events, given.plot)
 

@@ -10,8 +10,9 @@ from support.databases import Server
 from support.fleet import Fleet
 from support.metered import MeteredEndpoint
 from support.scene import Scene
-from support.soak import Sizes, Soak, plan, settings
+from support.soak import Soak
 from support.soak_audit import audit
+from support.soak_plan import Sizes, plan, settings
 
 
 @pytest.mark.scene("soak")

@@ -15,119 +15,23 @@ from __future__ import annotations
 
 import itertools
 import json
-import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from support.corpus import SCHEMA, rows
-from support.fleet import Process
-from support.metered import MeteredEndpoint
-from support.metering import FAULTS, Plan, Quota
+from support.corpus import rows
 from support.scene import Scene
 from support.scraped import Scrape, scrape
 from support.soak_page import Tab
+from support.soak_parts import Parts, Restart
+from support.soak_plan import CALLS, NAMES, SCHEDULES, Sizes
 from support.soak_samples import Sampler
 from support.waiting import wait_until
 
-from ruie.schema import Schema
-from ruie.worker.embedded.stack import free_port
 from ruie.worker.schedules import Schedules
-
-NAMES = Schema("names", entities=SCHEMA.entities)
-CALLS = 1.84
-"""For each document, on average: one, of a quarter of them four, and those that fail."""
-SLOWING = tuple(kind for kind in FAULTS if kind.startswith("429") or kind == "503")
-KINDS = (*SLOWING, *(45 * [kind for kind in FAULTS if kind not in SLOWING]))
-"""Of the faults one in ninety is of the kinds that pause the whole fleet: with more it would do
-nothing but wait."""
-IN_FLIGHT, PROCESSES = 6, 2
-AT_RISK = 2 * 2 * IN_FLIGHT * PROCESSES
-"""Calls of a worker: of two classes of jobs, and as many that wait to be saved."""
-
-
-class Scheduled(NamedTuple):
-    """A schedule. series: of its documents; overlap: what it does with a run that is due while the
-    job of the last one runs."""
-
-    series: int
-    schema: Schema
-    overlap: Literal["refuse", "queue"]
-
-
-SCHEDULES = {"whole": Scheduled(2, SCHEMA, "refuse"), "names": Scheduled(3, NAMES, "queue")}
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much, and how long. quarter_s: in so many seconds each part is restarted once. tail_s:
-    before the end nothing new comes any more, and nothing is restarted. spare: the limit of
-    requests, by what is needed on average."""
-
-    minutes: float = 120.0
-    documents: int = 100_000
-    quarter_s: float = 900.0
-    sample_s: float = 10.0
-    tail_s: float = 480.0
-    batch: bool = False
-    spare: float = 1.1
-
-    @property
-    def feeding_s(self) -> float:
-        return 60 * self.minutes - self.tail_s
-
-    @property
-    def a_file(self) -> int:
-        """Documents in one file of one schedule: there is one each minute."""
-        return max(1, round(self.documents / 2 / len(SCHEDULES) / max(1, self.feeding_s / 60)))
-
-    @property
-    def quota(self) -> Quota:
-        a_minute = round(self.spare * CALLS * self.documents / (self.feeding_s / 60))
-        return Quota(requests=0 if self.batch else a_minute)
-
-
-def plan(sizes: Sizes) -> Plan:
-    return Plan(
-        quota=sizes.quota, delay_s=(0.3, 0.7), faults=0.05, kinds=KINDS, input_nusd=1000,
-        output_nusd=4000,
-    )  # fmt: skip  # the endpoint's plan
-
-
-def settings(sizes: Sizes) -> dict[str, object]:
-    return {
-        "lease_s": 30.0,
-        "dispatch_s": 30.0,
-        "batch_size": 32,
-        "window": 512,
-        "concurrency": PROCESSES,
-        "demonstrations": 2,
-        "llm_model": "scripted",
-        "llm_max_tokens": 48,
-        "llm_max_in_flight": IN_FLIGHT,
-        "llm_timeout_s": 6.0,
-        "max_attempts": 8,
-        "llm_requests_per_minute": sizes.quota.requests,
-        "llm_prices": {"scripted": {"input": 1.0, "output": 4.0, "batch": [0.5, 2.0]}},
-        "llm_batch_wait_s": 5.0,
-        "llm_batch_requests": 400,
-        "llm_batch_poll_s": 1.0,
-        "llm_batch_settle_s": 10.0,
-    }
-
-
-@dataclass
-class Slot:
-    """A process that is always there, whoever it is. arguments, env: of each that is started."""
-
-    role: str
-    command: str
-    process: Process
-    arguments: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -147,29 +51,25 @@ class Soak:
         """What was enqueued at once, by job."""
         self.scheduled: dict[str, list[dict[str, str]]] = {name: [] for name in SCHEDULES}
         """What each schedule was given."""
-        self.stops = 0
-        """Ends of workers, in order or not."""
         self.fell: list[str] = []
         """Counters that were less than before."""
         self._files = 0
         self._last: Scrape | None = None
         self._series = itertools.count(10)
         self._schedules = Schedules(self.scene.fleet.client)
-        self._web_port, self.metrics_ports = free_port(), (free_port(), free_port())
 
     def run(self) -> None:
-        self._staff()
+        self.parts = Parts(self.scene, self.temporary)
         self._enqueue(self.sizes.documents // 2, 1)
         self.scene.job_id = next(iter(self.corpora))
         self._add_schedules()
-        self._tabs = [
-            Tab(self._web_port, path) for path in ("/jobs", f"/jobs/{self.scene.job_id}", "/fleet")
-        ]
+        paths = ("/jobs", f"/jobs/{self.scene.job_id}", "/fleet")
+        self._tabs = [Tab(self.parts.web_port, path) for path in paths]
         for tab in self._tabs:
             tab.start()
         self.sampler = Sampler(self.scene, self.temporary)
         end = 60 * self.sizes.minutes
-        restarts = list(self._restarts())
+        restarts = list(self.parts.restarts(self.sizes))
         next_sample = next_file = next_look = 0.0
         while self.sampler.now < self.sizes.feeding_s:
             if self.sampler.now >= next_sample:
@@ -181,26 +81,14 @@ class Soak:
             if self.sampler.now >= next_look:
                 next_look += 30.0
                 self._keep_busy()
-            if restarts and self.sampler.now >= restarts[0][0]:
-                self._event(*restarts.pop(0)[1:])
+            if restarts and self.sampler.now >= restarts[0].at_s:
+                self._event(restarts.pop(0))
             time.sleep(0.2)
         self._finish(end)
         for tab in self._tabs:
             tab.close()
 
-    # What there is
-
-    def _staff(self) -> None:
-        self.slots: dict[str, Slot] = {}
-        for number, port in enumerate(self.metrics_ports, 1):
-            self._fill(f"coordinator {number}", "coordinator", RUIE_METRICS_PORT=str(port))
-            self._fill(f"worker {number}", "worker")
-        self._fill("web", "web", "--port", str(self._web_port))
-
-    def _fill(self, role: str, command: str, *arguments: str, **env: str) -> None:
-        env = {"TMPDIR": str(self.temporary), **env}
-        process = self.scene.start(command, *arguments, **env)
-        self.slots[role] = Slot(role, command, process, arguments, env)
+    # What there is to do
 
     def _options(self) -> dict[str, Any]:
         return {"mode": "batch"} if self.sizes.batch else {}
@@ -247,9 +135,7 @@ class Soak:
     # What is written down
 
     def _sample(self) -> None:
-        roles = {slot.role: slot.process.pid for slot in self.slots.values()}
-        roles["endpoint"] = self.scene.endpoint.pid
-        self._last_sample = sample = self.sampler.sample(roles)
+        self._last_sample = sample = self.sampler.sample(self.parts.pids())
         sample["pages"] = {tab.path: _times(tab.took_ms()) for tab in self._tabs}
         sample["page_answers"] = {tab.path: dict(tab.answers) for tab in self._tabs}
         begun = time.perf_counter()
@@ -263,7 +149,7 @@ class Soak:
 
     def _scrape(self) -> None:
         """Of the leader, as Prometheus asks it: what is counted never falls."""
-        found = leading(self.metrics_ports)
+        found = leading(self.parts.metrics_ports)
         if found is None:
             return
         for sample, value in (self._last.counters if self._last else {}).items():
@@ -282,66 +168,13 @@ class Soak:
         with (self.output / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    # What is restarted
-
-    def _restarts(self) -> Iterator[tuple[float, str, Callable[[], str]]]:
-        """When, which part, and how: each part once in a quarter. Of coordinators and workers the
-        second is restarted in the first half, the first in the second: so each lives for long."""
-        parts: list[tuple[str, Callable[[int, int], Callable[[], str]]]] = [
-            ("worker", lambda half, turn: lambda: self._restart(f"worker {2 - half}", turn)),
-            ("redis", lambda half, turn: self._redis),
-            (
-                "coordinator",
-                lambda half, turn: lambda: self._restart(f"coordinator {2 - half}", turn),
-            ),
-            ("postgresql", lambda half, turn: self._postgresql),
-            ("web", lambda half, turn: lambda: self._restart("web", turn)),
-        ]
-        if not self.sizes.batch:  # the provider of batches is one process with its books
-            parts.append(("endpoint", lambda half, turn: self._endpoint))
-        step = self.sizes.quarter_s / len(parts)
-        for turn in itertools.count():
-            for number, (name, make) in enumerate(parts):
-                at = turn * self.sizes.quarter_s + (number + 0.6) * step
-                if at > self.sizes.feeding_s:
-                    return
-                half = int(at > 30 * self.sizes.minutes)
-                yield at, name, make(half, turn)
-
-    def _event(self, part: str, restart: Callable[[], str]) -> None:
+    def _event(self, restart: Restart) -> None:
         at, monotonic = self.sampler.now, time.monotonic()
-        how = restart()
-        took = self.sampler.now - at
+        how = restart.make()
+        took_s = round(self.sampler.now - at, 1)
         self._write("events", {
-            "t": round(at, 1), "at": monotonic, "part": part, "how": how, "took_s": round(took, 1),
+            "t": round(at, 1), "at": monotonic, "part": restart.part, "how": how, "took_s": took_s,
         })  # fmt: skip  # a row
-
-    def _restart(self, role: str, turn: int) -> str:
-        """In order and by `kill -9` in turns."""
-        slot = self.slots[role]
-        how = "SIGKILL" if turn % 2 else "SIGTERM"
-        if how == "SIGKILL":
-            slot.process.kill()
-        else:
-            code = slot.process.terminate()
-            assert code in (0, -signal.SIGTERM), f"{role}: {code}, {slot.process.output()[-500:]}"
-        self.stops += slot.command == "worker"
-        self._fill(role, slot.command, *slot.arguments, **slot.env)
-        return f"{role}: {how}"
-
-    def _redis(self) -> str:
-        self.scene.fleet.restart_redis()
-        return "SIGKILL, and back empty"
-
-    def _postgresql(self) -> str:
-        self.scene.server.crash()
-        return "SIGQUIT, and recovered"
-
-    def _endpoint(self) -> str:
-        endpoint: MeteredEndpoint = self.scene.endpoint
-        endpoint.__exit__()
-        endpoint.__enter__()
-        return "SIGKILL"
 
     # The end
 
@@ -377,7 +210,7 @@ def leading(ports: tuple[int, ...]) -> Scrape | None:
 
 
 def until_counted(soak: Soak, wanted: Callable[[], object]) -> None:
-    wait_until(lambda: (now := leading(soak.metrics_ports)) and now.totals == wanted())
+    wait_until(lambda: (now := leading(soak.parts.metrics_ports)) and now.totals == wanted())
 
 
 def _times(took_ms: list[float]) -> dict[str, float]:

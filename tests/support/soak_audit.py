@@ -16,7 +16,8 @@ from support.batch_provider_audit import BatchAudit
 from support.metered import Entry
 from support.metering import Quota
 from support.scraped import expected
-from support.soak import AT_RISK, Soak, leading, until_counted
+from support.soak import Soak, leading, until_counted
+from support.soak_plan import AT_RISK
 
 ALL = ("NER", "RE", "ED", "EAE")
 _RECORDED = "SELECT COALESCE(SUM(ROUND(cost_usd::numeric * 1000000000)), 0) FROM extractions"
@@ -107,7 +108,7 @@ def _jobs(soak: Soak, log: Sequence[Entry], report: Report) -> None:
 
 
 def _paid(soak: Soak, log: Sequence[Entry], report: Report) -> None:
-    again, most = paid_twice(log), AT_RISK * soak.stops
+    again, most = paid_twice(log), AT_RISK * soak.parts.stops
     if isinstance(soak.scene.endpoint, BatchProvider):
         batches = BatchAudit(soak.scene.engine, soak.scene.endpoint.books(), calls=log)
         again -= batches.doubled_by_provider()
@@ -127,7 +128,7 @@ def _paid(soak: Soak, log: Sequence[Entry], report: Report) -> None:
         "paid twice": again,
         "at most": most,
         "of a window": round(whole.fullest_share(), 3),
-        "ends of workers": soak.stops,
+        "ends of workers": soak.parts.stops,
         "paid twice, by the restart before": _blamed(soak, log),
     }
 
@@ -176,7 +177,7 @@ def _metrics(soak: Soak, report: Report) -> None:
     try:
         until_counted(soak, lambda: wanted)
     except AssertionError:
-        now = leading(soak.metrics_ports)
+        now = leading(soak.parts.metrics_ports)
         told = now.totals if now else {}
         differ = [f"{k}: {told.get(k)} != {v}" for k, v in wanted.items() if told.get(k) != v]
         report.wrong.append(f"{len(differ)} metrics differ from the rows: {differ[:5]}")
