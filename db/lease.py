@@ -6,7 +6,7 @@ lease exists, it changes nothing, and its result says so. All times are the data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -139,15 +139,15 @@ def defer_batch(conn: Connection, batch_id: str, delay_s: float) -> None:
     )
 
 
-def other_class_waits(conn: Connection, priority: int) -> bool:
-    """Whether a batch of another class was sent and not yet leased."""
+def class_waits(conn: Connection, priorities: Collection[int]) -> bool:
+    """Whether a batch of one of these classes was sent and not yet leased."""
     sent = (
         select(work_items.c.id)
         .join(jobs, jobs.c.id == work_items.c.job_id)
         .where(
             work_items.c.batch.is_not(None),  # so it is pending; by the state SQLite might read all
             jobs.c.state == "running",
-            jobs.c.priority != priority,
+            jobs.c.priority.in_(priorities),
         )
     )
     return conn.execute(sent.limit(1)).first() is not None

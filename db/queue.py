@@ -21,10 +21,10 @@ from ruie.db.attempts import record_attempt
 from ruie.db.enqueue import EnqueueCounts, NewDocument, enqueue_documents
 from ruie.db.item_states import LEASED, NOT_SENT, PENDING, RETRY
 from ruie.db.lease import (
+    class_waits,
     count_throttled,
     defer_batch,
     lease,
-    other_class_waits,
     release,
     renew,
     retry,
@@ -47,6 +47,7 @@ __all__ = [
     "LeasedItem",
     "NewDocument",
     "Overrides",
+    "class_waits",
     "classes",
     "count_throttled",
     "defer_batch",
@@ -54,7 +55,6 @@ __all__ = [
     "enqueue_documents",
     "in_flight",
     "lease",
-    "other_class_waits",
     "quarantine",
     "reap",
     "record_attempt",

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as transport
+from kombu.transport import virtual
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from redis import Redis
 
@@ -153,7 +154,21 @@ def _waited_for(answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | N
     return None if ours is None else (key, ours)
 
 
+class _Taken(virtual.QoS):
+    def restore_unacked(self) -> list[Any]:
+        """Put back what was taken and not begun. Where Redis is away it is lost, and sent again by
+        the coordinator: of what is returned here, kombu would write a file that nobody deletes."""
+        lost: list[Any] = super().restore_unacked()  # type: ignore[no-untyped-call]  # kombu ships few types
+        if lost:
+            log.info("%d messages could not be put back; they are sent again", len(lost))
+        return []
+
+
 class _Channel(transport.Channel):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # likewise
+        self.QoS = _Taken  # type: ignore[assignment]  # kombu puts it there itself
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         """A client to which a message that is not ours is as none."""
         client: Any = super()._create_client(asynchronous)  # type: ignore[no-untyped-call]  # kombu ships few types

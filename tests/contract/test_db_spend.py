@@ -187,11 +187,11 @@ def test_a_batch_is_deferred_when_another_class_waits(database: JobDatabase) -> 
     database.enqueue(backfill, {"a": "Crude fell."})
     (batch,) = database.dispatch(backfill)
     with database.engine.begin() as conn:
-        assert not queue.other_class_waits(conn, -1)
+        assert not queue.class_waits(conn, [0, 1])
     database.enqueue(live, {"b": "Crude rose."})
     database.dispatch(live)
     with database.engine.begin() as conn:
-        assert queue.other_class_waits(conn, -1)
+        assert queue.class_waits(conn, [0, 1])
         assert queue.classes(conn) == [1, -1]
         assert queue.in_flight(conn) == {1: 1, -1: 1}
         queue.defer_batch(conn, batch.id, 5.0)

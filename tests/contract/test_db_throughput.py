@@ -112,7 +112,7 @@ def test_who_holds_and_what_waits(engine: Engine) -> None:
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    "ask", [alive, holdings, waiting, queue.in_flight, lambda c: queue.other_class_waits(c, 1)]
+    "ask", [alive, holdings, waiting, queue.in_flight, lambda c: queue.class_waits(c, [0, -1])]
 )
 def test_what_a_worker_or_page_asks_again_and_again_reads_no_item_that_only_waits(
     engine: Engine, ask: Callable[[Connection], Any]

@@ -19,8 +19,10 @@ from support.messages import BATCH, LIST, foreign, sent
 from support.waiting import wait_until
 
 from ruie.schema import Schema
+from ruie.settings import load
 from ruie.worker.app import MESSAGE_PRIORITY, create_app
 from ruie.worker.broker import broker_url
+from ruie.worker.embedded.redis_server import RedisServer
 from ruie.worker.messages import QUEUE, checked
 
 SCHEMA = Schema("names", entities={"person": ""})
@@ -77,8 +79,6 @@ def test_any_bytes_are_refused(message: bytes) -> None:
 
 
 def test_a_consumer_without_an_event_loop_drops_them_too(url: str, ours: dict[str, Any]) -> None:
-    from ruie.settings import load
-
     app = create_app(load(redis_url=url))
     with Redis.from_url(url) as client, app.connection_for_read() as connection:
         channel = connection.default_channel
@@ -87,6 +87,30 @@ def test_a_consumer_without_an_event_loop_drops_them_too(url: str, ours: dict[st
         client.lpush(LIST, json.dumps(ours))
         assert channel.basic_get(QUEUE, no_ack=True).payload[0] == [BATCH, 1]
     app.close()
+
+
+def test_what_was_taken_is_put_back_or_lost_but_written_to_no_file(
+    ours: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    server = RedisServer(tmp_path)
+    app = create_app(load(redis_url=server.url))
+    try:
+        with Redis.from_url(server.url) as client:
+            client.lpush(LIST, json.dumps(ours))
+            with app.connection_for_read() as connection:
+                assert connection.default_channel.basic_get(QUEUE).payload[0] == [BATCH, 1]
+                assert client.llen(LIST) == 0
+            assert sum(client.llen(key) for key in client.keys(f"{LIST}*")) == 1
+            with app.connection_for_read() as connection:
+                while not connection.default_channel.basic_get(QUEUE):
+                    pass
+                server.stop()
+        assert list(temporary.iterdir()) == []
+    finally:
+        app.close()
+        server.stop()
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ class Audit:
     """One job and everything that is known about it. log: every request since the endpoint started.
 
     lost_calls: how many calls may have been paid for twice, because they were in flight when a
-    worker was killed. may_fail: faults for which an item may be given up.
+    worker was killed. may_fail: faults for which an item may be given up. tasks: those of the
+    job's schema; EAE is of the events that were found.
     """
 
     engine: Engine
@@ -47,6 +48,7 @@ class Audit:
     lost_calls: int = 0
     cap_nusd: int | None = None
     may_fail: Sequence[str] = ("length", "poison")
+    tasks: Sequence[str] = ("NER", "RE", "ED", "EAE")
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -85,8 +87,8 @@ class Audit:
         twice = {key: count for key, count in times.items() if count > 1}
         self._fault(bool(twice), f"{len(twice)} tasks are there twice: {list(twice)[:5]}")
         given_up = {(name, task) for name, task, state in items if state == "quarantined"}
-        wanted = {(row["id"], task) for row in self.corpus for task in ("NER", "RE", "ED")}
-        wanted |= {(row["id"], "EAE") for row in self.corpus if (row["id"], "ED") not in given_up}
+        eventless = {(name, "EAE") for name, task in given_up if task == "ED"}
+        wanted = {(row["id"], task) for row in self.corpus for task in self.tasks} - eventless
         missing, more = wanted - set(times), set(times) - wanted
         self._fault(bool(missing), f"{len(missing)} tasks are missing: {sorted(missing)[:5]}")
         self._fault(bool(more), f"{len(more)} tasks too many: {sorted(more)[:5]}")
@@ -114,7 +116,11 @@ class Audit:
             found.update(row[:4] if row[0] == "ED" else row for row in self._rows(sql))
         lost = given_up | {(name, "EAE") for name, task in given_up if task == "ED"}
         wanted = Counter(
-            {r: n for r, n in expected(self.corpus).items() if (r[1], r[0]) not in lost}
+            {
+                record: count
+                for record, count in expected(self.corpus).items()
+                if record[0] in self.tasks and (record[1], record[0]) not in lost
+            }
         )
         for words, which in (("missing", wanted - found), ("too many", found - wanted)):
             self._fault(

@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,8 +134,8 @@ class PostgreSQL:
                 conn.exec_driver_sql(statement)
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Server]:
+@contextmanager
+def postgresql() -> Iterator[Server]:
     """A server of our own, its socket in a short path: the system limits that to 107 bytes."""
     folder = tempfile.mkdtemp(prefix="ruie-pg-")
     with warnings.catch_warnings():
@@ -152,3 +153,9 @@ def postgresql_server() -> Iterator[Server]:
     yield Server(databases.empty, databases.current, databases.drop, databases.crash)
     databases.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    with postgresql() as server:
+        yield server

@@ -114,12 +114,19 @@ class Fleet:
         self.client = Client(self.settings, engine)
         self.processes: list[Process] = []
 
-    def start(self, command: str, **env: str) -> Process:
+    def start(self, command: str, *arguments: str, **env: str) -> Process:
         """Start one of our commands; `env` is added to its environment."""
-        return self._start(command, env)
+        return self._start(command, env, arguments)
 
-    def _start(self, command: str, env: Mapping[str, str], run: Sequence[str] = ()) -> Process:
-        process = Process(command, self.folder, {**self.settings.environment(), **env}, run=run)
+    def _start(
+        self,
+        command: str,
+        env: Mapping[str, str],
+        arguments: Sequence[str] = (),
+        run: Sequence[str] = (),
+    ) -> Process:
+        settings = {**self.settings.environment(), **env}
+        process = Process(command, self.folder, settings, (command, *arguments), run=run)
         self.processes.append(process)
         return process
 

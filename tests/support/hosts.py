@@ -36,7 +36,7 @@ class Hosts(Fleet):
         """Where the next process starts; None: in that of the test."""
         self._links: dict[tuple[int, To], TcpProxy] = {}
 
-    def start(self, command: str, **env: str) -> Process:
+    def start(self, command: str, *arguments: str, **env: str) -> Process:
         there = self.namespace
         host = there.gateway if there else "127.0.0.1"
         links = {server: TcpProxy(self._address(server), host) for server in SERVERS}
@@ -50,7 +50,7 @@ class Hosts(Fleet):
             "RUIE_REDIS_URL": f"redis://{host}:{links['redis'].port}/0",
             "RUIE_LLM_BASE_URL": f"http://{host}:{links['endpoint'].port}/v1",
         }
-        process = self._start(command, {**env, **own}, there.run if there else ())
+        process = self._start(command, {**env, **own}, arguments, there.run if there else ())
         self._links |= {(process.pid, server): link for server, link in links.items()}
         return process
 

@@ -65,15 +65,24 @@ class Entry:
 
 
 class MeteredEndpoint:
-    """A running endpoint; a context manager."""
+    """A running endpoint; a context manager, which can be entered again, at the same port.
+
+    journal: a file that requests are written to when they have ended, so that the process keeps no
+    more of them than are in progress, and that outlives it.
+    """
 
     app = "support.metered_app"
     """The module that is the process."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, journal: Path | None = None) -> None:
         self._folder = folder
         self._plan = plan
         self._port = 0
+        self._journal = journal
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -85,7 +94,10 @@ class MeteredEndpoint:
         path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
         with (self._folder / "endpoint.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.app, str(port_file)],
+                [
+                    *(sys.executable, "-m", self.app, str(port_file), str(self._port)),
+                    *([str(self._journal)] if self._journal else []),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -114,8 +126,13 @@ class MeteredEndpoint:
         return int(self._ask("count"))
 
     def log(self, since: int = 0) -> list[Entry]:
-        """Every request from number `since` on, those in progress included."""
-        return list(self._entries(since))
+        """Every request from number `since` on, those in progress included; with a journal every
+        request, but for those that were in progress when the process was killed."""
+        ended: list[Entry] = []
+        if self._journal and self._journal.exists():
+            with self._journal.open(encoding="utf-8") as file:
+                ended = [Entry(**json.loads(line)) for line in file]
+        return [*ended, *self._entries(since)]
 
     def _entries(self, since: int) -> Iterator[Entry]:
         for line in self._ask(f"log?since={since}").splitlines():

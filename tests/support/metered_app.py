@@ -1,5 +1,5 @@
-"""The process behind `support.metered`: `python -m support.metered_app FILE` writes its port there
-and serves until it is killed."""
+"""The process behind `support.metered`: `python -m support.metered_app FILE PORT [JOURNAL]` serves
+at the port (0: any that is free), writes it to the file, and ends when it is killed."""
 
 from __future__ import annotations
 
@@ -37,13 +37,16 @@ OPENAI = Wire(completion, failure)
 
 
 class App:
-    """The endpoint's state: its plan, its meter and the log of every request."""
+    """The endpoint's state: its plan, its meter and the log of every request. journal: a file that
+    requests are moved to when they have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Path | None = None) -> None:
         self.plan = Plan()
         self.meter = Meter(self.plan.quota)
-        self.entries: list[Entry] = []
+        self.entries: dict[int, Entry] = {}
         self.requests: dict[str, int] = {}  # how often each prompt came
+        self._seen = 0
+        self._journal = journal.open("a", encoding="utf-8", buffering=1) if journal else None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -64,11 +67,12 @@ class App:
         return web.Response()
 
     async def count(self, _: web.Request) -> web.Response:
-        return web.Response(text=str(len(self.entries)))
+        return web.Response(text=str(self._seen))
 
     async def log(self, request: web.Request) -> web.Response:
         since = int(request.query.get("since", 0))
-        return web.Response(text="\n".join(json.dumps(asdict(e)) for e in self.entries[since:]))
+        wanted = [entry for number, entry in self.entries.items() if number >= since]
+        return web.Response(text="\n".join(map(line, wanted)))
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         return await self.serve(request, await request.json(), OPENAI)
@@ -77,9 +81,10 @@ class App:
         self, request: web.Request, body: Mapping[str, Any], wire: Wire
     ) -> web.StreamResponse:
         """Answer a chat request."""
-        entry, question = asked(body, len(self.entries))
+        entry, question = asked(body, self._seen)
         prompt = entry.prompt
-        self.entries.append(entry)
+        self._seen += 1
+        self.entries[entry.number] = entry
         plan, meter = self.plan, self.meter
         charge = meter.admit(entry.at, entry.prompt_tokens, entry.max_tokens)
         headers = meter.headers(entry.at) if plan.tell_limits else {}
@@ -110,7 +115,14 @@ class App:
         return nth
 
     def _end(self, entry: Entry) -> None:
-        self.entries[entry.number] = replace(entry, ended=time.monotonic())
+        ended = self.entries[entry.number] = replace(entry, ended=time.monotonic())
+        if self._journal is not None:
+            self._journal.write(line(ended) + "\n")
+            del self.entries[entry.number]
+
+
+def line(entry: Entry) -> str:
+    return json.dumps(asdict(entry))
 
 
 def kill_peer(request: web.Request) -> None:
@@ -156,13 +168,14 @@ def _plain(reply: Reply, headers: dict[str, str]) -> web.Response:
     return web.Response(body=reply.body, status=reply.status, headers={**reply.headers, **headers})
 
 
-async def serve(routes: list[web.RouteDef], port_file: Path) -> None:
-    """Serve on a free port of the loopback interface, write it to a file, and never end."""
+async def serve(routes: list[web.RouteDef], port_file: Path, port: int = 0) -> None:
+    """Serve on a port of the loopback interface, by default a free one, write it to a file, and
+    never end."""
     app = web.Application(client_max_size=2**28)
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     ready = port_file.with_suffix(".new")
     ready.write_text(str(runner.addresses[0][1]))
     ready.rename(port_file)
@@ -170,4 +183,6 @@ async def serve(routes: list[web.RouteDef], port_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(App().routes(), Path(sys.argv[1])))
+    _file, _port, *_journal = sys.argv[1:]
+    _app = App(Path(_journal[0]) if _journal else None)
+    asyncio.run(serve(_app.routes(), Path(_file), int(_port)))

@@ -93,14 +93,14 @@ class Scene:
             for _ in range(count - len(self.alive(command))):
                 self.start(command)
 
-    def start(self, command: str, **env: str) -> Process:
+    def start(self, command: str, *arguments: str, **env: str) -> Process:
         """One more, known to PostgreSQL by a name of its own: `who`."""
         name = f"{command}-{len(self.fleet.processes)}"
         url = make_url(self.fleet.settings.database_url).update_query_dict(
             {"application_name": name}
         )
         own_url = url.render_as_string(hide_password=False)
-        process = self.fleet.start(command, **{"RUIE_DATABASE_URL": own_url, **env})
+        process = self.fleet.start(command, *arguments, **{"RUIE_DATABASE_URL": own_url, **env})
         process.who = name
         return process
 

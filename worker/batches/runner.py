@@ -81,6 +81,8 @@ class BatchRunner:
         self._stopping = asyncio.Event()
         self._encoder = asyncio.Lock()
         self._isolation = Isolation()
+        self._lanes: dict[Priority, Lane] = {}
+        """Those that were used so far."""
 
     def stop(self) -> None:
         """Send nothing more; every batch ends within the grace period."""
@@ -107,17 +109,21 @@ class BatchRunner:
 
     async def _enter(self, lane: Lane, batch_id: str) -> bool:
         """Wait for the lane. False: the batch was put back, because the worker stops, or because
-        others wait whose lane may be free."""
-        other_class_waits = partial(queue.other_class_waits, priority=int(lane.priority))
+        others wait whose lane is free."""
+        self._lanes[lane.priority] = lane
         while not self._stopping.is_set():
             try:
                 await asyncio.wait_for(lane.feeding.acquire(), WATCH_S)
                 return True
             except TimeoutError:
-                if await self._store.read(other_class_waits):
+                free = [int(each) for each in Priority if not self._is_fed(each)]
+                if await self._store.read(partial(queue.class_waits, priorities=free)):
                     break
         await self._store.write(lambda conn: queue.defer_batch(conn, batch_id, DEFER_S))
         return False
+
+    def _is_fed(self, priority: Priority) -> bool:
+        return priority in self._lanes and self._lanes[priority].feeding.locked()
 
     async def _lease_and_process(
         self, lane: Lane, batch_id: str, all_started: Callable[[], object]
