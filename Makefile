@@ -11,7 +11,7 @@ SPREAD := --dist loadfile --no-loadscope-reorder
 # of the libraries' own code, most of it
 UNUSED := /(tests?|testing|sympy|networkx|fontTools|_inductor|transformers/models|pip/_vendor)/
 
-.PHONY: demo test check lint types contracts dist clean
+.PHONY: demo test check lint types contracts bench-install dist clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("ruie needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
@@ -45,6 +45,10 @@ types: $(STAMP)
 
 contracts: $(STAMP)
 	$(BIN)/lint-imports
+
+# what benchmarks compare with
+bench-install: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[bench]"
 
 dist: $(STAMP)
 	rm -rf build dist

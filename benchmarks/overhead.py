@@ -1,6 +1,7 @@
 """Documents and calls a second from `enqueue` to records, with an endpoint that costs nothing.
 
     python benchmarks/overhead.py [--calls 9216] [--database URL]
+    python benchmarks/overhead.py --short [--calls 320]
 
 Two endpoints: one that answers at once (what the system itself costs), and one that answers after
 500 ms with 64 calls in flight (how much of the 128 calls a second that this allows is used); and
@@ -9,12 +10,17 @@ document, which share its encoding); as many calls in each run. Everything is re
 coordinator, a worker with its processes, the encoder, SQL; and all of it, the endpoint included,
 runs on this machine. Workers are warm before the clock starts. The encoder alone, on all cores, is
 measured in the same run: no document can be faster than its encoding.
+
+--short: jobs one after the other in a fleet that waits for them. What their rounds allow: 320 calls
+at 64 in flight are five rounds of 500 ms.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -31,8 +37,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from rich.console import Console  # noqa: E402  # after the path above
 from rich.table import Table  # noqa: E402  # likewise
+from sqlalchemy import func, select  # noqa: E402  # likewise
+from support.endpoint import ScriptedEndpoint, answer  # noqa: E402  # likewise
 from support.fleet import Fleet  # noqa: E402  # likewise
+from support.waiting import wait_until  # noqa: E402  # likewise
 
+from ruie.db import job_states, jobs  # noqa: E402  # likewise
+from ruie.db.engine import reading  # noqa: E402  # likewise
+from ruie.db.models import extractions  # noqa: E402  # likewise
 from ruie.schema import Schema  # noqa: E402  # likewise
 from ruie.worker.demo import gold  # noqa: E402  # likewise
 from ruie.worker.embedded.stack import free_port  # noqa: E402  # likewise
@@ -93,70 +105,150 @@ def encoder_rate(made: Path, rows: list[dict[str, str]]) -> float:
     return len(texts) / (time.monotonic() - started)
 
 
+@contextmanager
+def fleet(
+    folder: Path, made: Path, database: str, llm: str, delay_s: float, processes: int
+) -> Iterator[Fleet]:
+    """A coordinator and a worker, with one class of calls in flight divided among its processes."""
+    folder.mkdir()
+    with Fleet(
+        folder,
+        database or f"sqlite:///{folder / 'ruie.db'}",
+        made,
+        llm,
+        lease_s=60.0,
+        dispatch_s=120.0,
+        concurrency=processes,
+        batch_size=32,
+        llm_max_in_flight=IN_FLIGHT // processes if delay_s else 8,
+    ) as started:
+        started.start("coordinator")
+        started.start("worker")
+        yield started
+
+
+def warm(started: Fleet, rows: list[dict[str, str]], schema: Schema, processes: int) -> None:
+    """Let each process open its encoder, on its first task: a job for each, all at once."""
+    job_ids = [
+        started.client.enqueue(rows[64 * i :][:64], schema, name="warm").job_id
+        for i in range(processes)
+    ]
+    for job_id in job_ids:
+        await_done(started, job_id, 120)
+
+
+def await_done(started: Fleet, job_id: str, timeout_s: float) -> None:
+    """Until the job is done. Not by its progress, which counts its items: ten times a second that
+    would take more CPU time than the coordinator."""
+
+    def state() -> str:
+        with reading(started.client.engine) as conn:
+            return job_states.get_job_states(conn, [job_id])[job_id]
+
+    wait_until(lambda: state() == "done", timeout_s)
+
+
 def measure(
     folder: Path, made: Path, database: str, schema: Schema, delay_s: float, options: Options
 ) -> tuple[float, float]:
     """One run; gives documents and calls a second."""
-    folder.mkdir()
     processes, documents = options.processes, options.calls // len(schema.tasks)
     rows = sentences(documents + 64 * processes)
     with (
         endpoint(delay_s, "None") as llm,
-        Fleet(
-            folder,
-            database or f"sqlite:///{folder / 'ruie.db'}",
-            made,
-            llm,
-            lease_s=60.0,
-            dispatch_s=120.0,
-            concurrency=processes,
-            batch_size=32,
-            llm_max_in_flight=IN_FLIGHT // processes if delay_s else 8,
-        ) as fleet,
+        fleet(folder, made, database, llm, delay_s, processes) as started,
     ):
-        fleet.start("coordinator")
-        fleet.start("worker")
-        # all at once, so that each process gets one: it opens its encoder on its first task
-        warm = [
-            fleet.client.enqueue(rows[documents + 64 * i :][:64], schema, name="warm").job_id
-            for i in range(processes)
-        ]
-        for job_id in warm:
-            fleet.wait_done(job_id, 120)
-        started = time.monotonic()
-        job_id = fleet.client.enqueue(rows[:documents], schema, name="measured").job_id
-        fleet.wait_done(job_id, 600)
-        seconds = time.monotonic() - started
-        done = fleet.client.progress(job_id).done
+        warm(started, rows[documents:], schema, processes)
+        began = time.monotonic()
+        job_id = started.client.enqueue(rows[:documents], schema, name="measured").job_id
+        await_done(started, job_id, 600)
+        seconds = time.monotonic() - began
+        done = started.client.progress(job_id).done
     calls = documents * len(schema.tasks)
     assert done == calls, f"{done} of {calls} work items done"
     return documents / seconds, calls / seconds
+
+
+def measure_short(
+    folder: Path, made: Path, database: str, schema: Schema, options: Options
+) -> list[tuple[float, float, float]]:
+    """Seconds of each job: from the end of its enqueueing to its first call, from there to the last
+    answer saved, and from the end of its enqueueing until it is done."""
+    processes, calls = options.processes, options.calls
+    rows = sentences(calls * options.repetitions + 64 * processes)
+    pause = random.Random(0)
+    measured = []
+    with (
+        ScriptedEndpoint(answer("None", delay_s=DELAY_S)) as said,
+        fleet(folder, made, database, said.url, DELAY_S, processes) as started,
+    ):
+        warm(started, rows[calls * options.repetitions :], schema, processes)
+        for number in range(options.repetitions):
+            time.sleep(1 + pause.random())  # the coordinator is anywhere in its rounds
+            before = len(said.requests)
+            some = rows[calls * number :][:calls]
+            job_id = started.client.enqueue(some, schema, name="short").job_id
+            await_done(started, job_id, 120)
+            assert len(said.requests) == before + calls
+            first = said.requests[before].at + time.time() - time.monotonic()
+            with reading(started.client.engine) as conn:
+                job = jobs.get_job(conn, job_id)
+                mine = extractions.c.job_id == job_id
+                saved = conn.scalar(select(func.max(extractions.c.created_at)).where(mine))
+            assert job.enqueued_at is not None
+            assert job.finished_at is not None
+            enqueued = job.enqueued_at.timestamp()
+            last, done = saved.timestamp(), job.finished_at.timestamp()
+            measured.append((first - enqueued, last - first, done - enqueued))
+    return measured
+
+
+def show_short(measured: list[tuple[float, float, float]], options: Options) -> None:
+    """The medians, and the shares of what the rounds allow."""
+    allowed = math.ceil(options.calls / IN_FLIGHT) * DELAY_S
+    first, calling, whole = (median(values) for values in zip(*measured, strict=True))
+    table = Table("from", "to", "seconds", "of what its rounds allow")
+    table.add_row("enqueued", "first call", f"{first:.2f}", "")
+    table.add_row("first call", "last answer saved", f"{calling:.2f}", f"{allowed / calling:.0%}")
+    table.add_row("enqueued", "done", f"{whole:.2f}", f"{allowed / whole:.0%}")
+    console = Console(width=110)
+    console.print(table)
+    console.print(f"{options.calls} calls, {allowed:g} s; medians of {options.repetitions}")
 
 
 @dataclass(frozen=True)
 class Options:
     calls: int
     processes: int
+    repetitions: int
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=9216, help="in each run")
+    parser.add_argument("--short", action="store_true", help="short jobs alone")
+    parser.add_argument("--calls", type=int, help="in each run; default: 9216, of short jobs 320")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")
     parser.add_argument("--quantise", default="int8", choices=["none", "int8"])
     parser.add_argument("--bundle", type=Path, help="default: one is built")
     given = parser.parse_args()
-    options = Options(given.calls, given.processes)
+    calls = given.calls or (320 if given.short else 9216)
+    options = Options(calls, given.processes, given.repetitions)
     folder = Path(tempfile.mkdtemp(prefix="ruie-overhead-"))
     schemas = {"entities": gold.corpus("entities").schema, "all three": everything()}
     measured: dict[tuple[str, float], list[tuple[float, float]]] = {}
     alone: list[float] = []
     try:
         made = given.bundle or bundle(folder, given.quantise)
+        if given.short:
+            run = folder / "short"
+            show_short(
+                measure_short(run, made, given.database, schemas["entities"], options), options
+            )
+            return
         for repetition in range(given.repetitions):
             alone.append(encoder_rate(made, sentences(500)))
             for delay_s in (0.0, DELAY_S):

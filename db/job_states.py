@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from ruie.db.cancelling import cancel_waiting
 from ruie.db.item_states import NOT_SENT, OPEN, has_any
@@ -107,15 +109,41 @@ def set_cap(conn: Connection, job_id: str, cap_nusd: int | None) -> Job:
     return get_job(conn, job_id)
 
 
+# One condition for each state, which has a small index of its own.
+_CLOSABLE = (
+    jobs.c.state == "running",
+    jobs.c.enqueued_at.is_not(None),
+    *(~has_any(state) for state in OPEN),
+)
+
+
 def close_jobs(conn: Connection) -> list[str]:
     """Close the running jobs that have all their documents and no open item; returns their ids."""
-    # One condition for each state, which has a small index of its own.
-    nothing_open = [~has_any(state) for state in OPEN]
     return list(
         conn.scalars(
             update(jobs)
-            .where(jobs.c.state == "running", jobs.c.enqueued_at.is_not(None), *nothing_open)
+            .where(*_CLOSABLE)
             .values(state="done", finished_at=utcnow())
             .returning(jobs.c.id)
         )
     )
+
+
+class WaitingJobs(NamedTuple):
+    """enqueued_at: when the last of the running jobs got the last of its documents. closable:
+    whether `close_jobs` would close one."""
+
+    enqueued_at: datetime | None
+    closable: bool
+
+
+_WAITING = select(
+    select(func.max(jobs.c.enqueued_at)).where(jobs.c.state == "running").scalar_subquery(),
+    exists().where(*_CLOSABLE),
+)
+
+
+def waiting_jobs(conn: Connection) -> WaitingJobs:
+    """Which of the running jobs a coordinator has something to do for."""
+    enqueued_at, closable = conn.execute(_WAITING).one()
+    return WaitingJobs(enqueued_at, bool(closable))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ruie.bundle.encoder import BATCH_TOKENS, Vectors, batches_by_length
+from ruie.bundle.encoder import BATCH_TOKENS, RUN_TOKENS, Vectors, cheapest_batches
 from ruie.bundle.manifest import Parity, Quantisation
 from ruie.errors import BundleError
 from ruie.exporter.base_encoder import BaseEncoder, pooled
@@ -41,7 +41,7 @@ def torch_vectors(encoder: BaseEncoder, texts: Sequence[str]) -> Vectors:
     ids = tokenised["input_ids"]
     vectors = np.empty((len(texts), encoder.dimension), dtype=np.float32)
     with torch.inference_mode():
-        for batch in batches_by_length([len(each) for each in ids], BATCH_TOKENS):
+        for batch in cheapest_batches([len(each) for each in ids], BATCH_TOKENS, RUN_TOKENS):
             padded = encoder.tokenizer.pad(
                 {"input_ids": [ids[i] for i in batch]}, return_tensors="pt"
             )

@@ -28,6 +28,7 @@ from ruie.settings import Settings
 from ruie.worker.dispatcher import Dispatcher
 from ruie.worker.endpoint_probe import EndpointProbe
 from ruie.worker.heartbeat import Heartbeat, process_name
+from ruie.worker.job_watch import JobWatch
 from ruie.worker.limits import MARKER
 from ruie.worker.limits.restore import recent_calls, restore
 from ruie.worker.provider_batches import BatchSender
@@ -42,6 +43,7 @@ MAX_LOSSES = 5
 its process (ruie.db.queue.ALONE_FROM), so that the last three can hardly have another cause."""
 BUSY_S = 0.1
 IDLE_S = 0.5
+AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Coordinator:
         self._upkeep = Upkeep(engine, redis, config, self._leading)
         self._runner = ScheduleRunner(config, self._name)
         self._probe = EndpointProbe(engine, config)
+        self._jobs = JobWatch(engine)
         self._batches = BatchSender(engine, config)
         self._away = False
         self.stop = threading.Event()
@@ -104,9 +107,17 @@ class Coordinator:
             while not self.stop.is_set():
                 started = time.monotonic()
                 pause = self._round()
-                self.stop.wait(max(0.0, pause - (time.monotonic() - started)))
+                self._rest(started + pause, watch=pause < AWAY_S)
         finally:
             self.close()
+
+    def _rest(self, until: float, *, watch: bool) -> None:
+        """Until the next round; watch: or until a job waits for it."""
+        while (left := until - time.monotonic()) > 0:
+            if self.stop.wait(min(self._jobs.pause_s, left) if watch else left):
+                return
+            if watch and self._token is not None and self._jobs.waits():
+                return
 
     def _round(self) -> float:
         """One round; returns the seconds from its beginning to that of the next."""
@@ -125,7 +136,7 @@ class Coordinator:
         except (RedisError, BrokerError, OSError) as error:
             log.warning("Redis is away (%s), trying again", error)
             self._redis_lost_at = self._redis_lost_at or started
-        return 1.0
+        return AWAY_S
 
     def close(self) -> None:
         """End what goes on beside the rounds, and let another lead."""

@@ -18,6 +18,8 @@ from ruie.errors import BundleError
 BATCH_TOKENS = 512
 """Tokens in one batch. Small enough that the activations of a layer stay in the processor's cache:
 measured in benchmarks/encode.md, 4,096 tokens are a fifth slower."""
+RUN_TOKENS = 25
+"""One more batch costs as much as so many tokens (benchmarks/overhead.md)."""
 
 Vectors = npt.NDArray[np.float32]
 Ids = list[int]
@@ -108,7 +110,7 @@ class Encoder:
         ids = [self._tokenizer.encode(text).ids or [self._pad_id] for text in texts]
         return [
             (rows, _feed([ids[row] for row in rows], self._pad_id))
-            for rows in batches_by_length([len(each) for each in ids], BATCH_TOKENS)
+            for rows in cheapest_batches([len(each) for each in ids], BATCH_TOKENS, RUN_TOKENS)
         ]
 
     def _open(self) -> Any:
@@ -142,6 +144,31 @@ def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]
         size = max(1, budget // max(1, lengths[order[start]]))
         yield order[start : start + size]
         start += size
+
+
+def cheapest_batches(lengths: Sequence[int], budget: int, run: int) -> list[list[int]]:
+    """As `batches_by_length`, cut where padding and batches together cost least. run: what a batch
+    costs, however small, in tokens. Of few texts nearly a third of the tokens would be padding."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    least, begins = [0], [0]
+    """Of the first texts, by how many: what they cost, and where their last batch begins."""
+    for end in range(1, len(order) + 1):
+        cheapest = None
+        for start in range(end - 1, -1, -1):
+            tokens = (end - start) * max(1, lengths[order[start]])
+            if tokens > budget and end - start > 1:
+                break
+            cost = least[start] + run + tokens
+            if cheapest is None or cost < cheapest[0]:
+                cheapest = cost, start
+        assert cheapest is not None
+        least.append(cheapest[0])
+        begins.append(cheapest[1])
+    batches, end = [], len(order)
+    while end:
+        batches.append(order[begins[end] : end])
+        end = begins[end]
+    return batches[::-1]
 
 
 def _feed(rows: list[Ids], pad_id: int) -> Feed:

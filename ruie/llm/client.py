@@ -1,8 +1,8 @@
 """The LLM client: one call at a time, over any endpoint for chat completions or Messages.
 
-The `openai` library sends the requests, with its own retries off: whether, when and at whose cost a
-call is repeated is decided where limits and spend are known, not inside a client. A `CallHook` runs
-around each call: that is where they plug in.
+Nothing is repeated here: whether, when and at whose cost a call is made again is decided where
+limits and spend are known, not inside a client. A `CallHook` runs around each call: that is where
+they plug in.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ruie.errors import CallError, ModelError, TransientCallError, UnavailableError
 from ruie.lengths import LONGEST_MODEL_BYTES, is_too_long, size_of
 from ruie.llm.call import Call, CallHook, Completion, NotSentError, Unlimited
+from ruie.llm.connections import Connections
 from ruie.llm.constraint import proved_constraint
 from ruie.llm.failures import call_error
 from ruie.llm.gate import Gate
@@ -30,8 +31,8 @@ from ruie.usage import Usage
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
-    from openai._types import RequestOptions
+
+REFUSED_KEY = 401
 
 
 class LLMClient:
@@ -65,18 +66,18 @@ class LLMClient:
         self._timeout_s = timeout_s
         self.max_in_flight = max_in_flight
         self._slots: asyncio.Semaphore | None = None
-        self._client: openai.AsyncOpenAI | None = None
+        self._connections: Connections | None = None
         self._unbooked: dict[str, Usage] = {}
         """Of each model, what it used to find out to what it holds its answers."""
 
-    def _open(self) -> openai.AsyncOpenAI:
-        if self._client is None:
-            self._client = self._transport.open()
-        return self._client
+    def _open(self) -> Connections:
+        if self._connections is None:
+            self._connections = Connections(self._transport)
+        return self._connections
 
     async def _prepare(self) -> None:
         """Load the library, read the key and open the connections, where that was not done."""
-        if self._client is None:
+        if self._connections is None:
             # Loading takes seconds on a busy machine. They are not the endpoint's, and the event
             # loop has other things to do meanwhile: a worker renews its leases in it.
             await asyncio.to_thread(self._transport.prepare)
@@ -178,16 +179,16 @@ class LLMClient:
 
     async def _send(self, profile: RequestProfile, call: Call, timeout_s: float) -> Completion:
         import aiohttp
-        import openai
+        from httpx2 import HTTPError, InvalidURL
 
         body = request_body(profile, call)
         started = time.monotonic()
         try:
             response = await self._post(body, timeout_s)
-        except openai.APIStatusError as error:
-            raise call_error(error, self.base_url, call.model, self._transport.page) from None
-        except (openai.OpenAIError, aiohttp.ClientError, ValueError) as error:
+        except (HTTPError, InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
             raise unanswered_error(error, self.base_url, timeout_s) from None
+        if not response.is_success:
+            raise call_error(response, self.base_url, call.model, self._transport.page)
         answer = read_document(response.content, self.base_url)
         latency_s = time.monotonic() - started
         completion = read_completion(
@@ -197,32 +198,17 @@ class LLMClient:
 
     async def _post(self, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
         """The response; to a second request where the key was refused and there is a newer one."""
-        import openai
-        from httpx2 import Response, Timeout
-
-        options: RequestOptions = {"timeout": Timeout(timeout_s, connect=min(10.0, timeout_s))}
-
-        async def post() -> httpx2.Response:
-            # The library's method for requests whose types it need not check: `create` validates
-            # every message against every type it may have and builds models of the answer, which
-            # is half of the CPU time that a call takes here.
-            return await self._open().post(
-                self._transport.page, cast_to=Response, body=body, options=options
-            )
-
         version = self._transport.key.version
-        try:
-            return await post()
-        except openai.AuthenticationError:
-            if not await self._transport.refresh(version):
-                raise
-        return await post()
+        response = await self._open().post(body, timeout_s)
+        if response.status_code == REFUSED_KEY and await self._transport.refresh(version):
+            response = await self._open().post(body, timeout_s)
+        return response
 
     async def models(self) -> list[str]:
         """The names of the endpoint's models, possibly none. Raises `UnavailableError`; `CallError`
         if the key is refused, or no request can reach the endpoint."""
         await self._prepare()
-        return await list_models(self._open(), self._transport)
+        return await list_models(self._open().library, self._transport)
 
     async def check(self, model: str) -> list[str]:
         """Likewise. Raises besides `ModelError` if there are names and not that of `model`,
@@ -251,9 +237,9 @@ class LLMClient:
 
     async def close(self) -> None:
         """Close the connections. The client may be used again, also in another event loop."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        if self._connections is not None:
+            await self._connections.close()
+            self._connections = None
         self._slots = None  # it belongs to the event loop that ends now
         self.gate.close()
 

@@ -37,7 +37,7 @@ from ruie.llm.retry_after import retry_after_seconds
 from ruie.secrets import bare_url
 
 if TYPE_CHECKING:
-    import openai
+    import httpx2
 
 BY_STATUS: dict[int, type[CallError]] = {
     **dict.fromkeys((401, 402, 403, 451), AccountError),
@@ -94,12 +94,9 @@ STATUS_OF_TYPE = {
 whose batches have them. platform.claude.com/docs/en/api/errors"""
 
 
-def call_error(
-    error: openai.APIStatusError, url: str, model: str, page: str = CHAT_PAGE
-) -> CallError:
-    """The error of a call to `page` of `url` that was answered with an HTTP status of 400 or
-    more."""
-    response = error.response
+def call_error(response: httpx2.Response, url: str, model: str, page: str = CHAT_PAGE) -> CallError:
+    """The error of a call to `page` of `url` whose response has another HTTP status than of
+    success."""
     if response.history:
         url = f"{url} (which redirects to {bare_url(str(response.url))})"
     secrets = tuple(
@@ -108,9 +105,9 @@ def call_error(
         if any(word in name.lower() for word in ("auth", "key", "token", "secret"))
     )
     failure = answered_error(
-        error.status_code, response.headers, response.content, url, model, secrets, page
+        response.status_code, response.headers, response.content, url, model, secrets, page
     )
-    failure.status = error.status_code
+    failure.status = response.status_code
     return failure
 
 

@@ -93,16 +93,17 @@ class Transport:
         newer one, with which the call can be repeated. Raises `AccountError`."""
         return await self.key.refresh(version)
 
-    def open(self, *, bounded: bool = True) -> openai.AsyncOpenAI:
-        """A client for one event loop; to be closed by the caller. bounded: a response that is too
-        long is refused before it fills the memory. Raises `AccountError`, `UnreachableError`."""
+    def connect(self, *, bounded: bool = True) -> httpx2.AsyncClient:
+        """Connections for one event loop; to be closed by the caller. bounded: a response that is
+        too long is refused before it fills the memory. Raises `AccountError`,
+        `UnreachableError`."""
         import openai
         from httpx2 import Limits, Timeout
 
         self.key.read()
         # aiohttp underneath: 2.8 ms of CPU a call where the default transport takes 4.5 ms
         # (benchmarks/overhead.md), and 2 cores must carry 200 calls a second.
-        transport = openai.DefaultAioHttpClient(
+        return openai.DefaultAioHttpClient(
             timeout=Timeout(self.timeout_s, connect=min(10.0, self.timeout_s)),
             limits=Limits(
                 max_connections=self.max_connections,
@@ -117,6 +118,11 @@ class Transport:
                 "response": [read_bounded] if bounded else [],
             },
         )
+
+    def library(self, connections: httpx2.AsyncClient) -> openai.AsyncOpenAI:
+        """The openai library over these connections, which it closes when it is closed."""
+        import openai
+
         return openai.AsyncOpenAI(
             base_url=self.shown_url,
             api_key="unused",  # the library refuses to be without one
@@ -124,7 +130,7 @@ class Transport:
             default_headers=headers_of(self.api),
             max_retries=0,
             timeout=self.timeout_s,
-            http_client=transport,
+            http_client=connections,
         )
 
     def _proxy(self) -> httpx2.Proxy | None:

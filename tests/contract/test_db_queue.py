@@ -217,6 +217,26 @@ class TestCloseJobs:
             assert job_states.close_jobs(conn) == []
             assert jobs.get_job(conn, job).finished_at is not None
 
+    def test_it_is_known_beforehand_whether_one_can_be_closed(self, database: JobDatabase) -> None:
+        def waiting() -> job_states.WaitingJobs:
+            with database.engine.connect() as conn:
+                return job_states.waiting_jobs(conn)
+
+        job = database.job()
+        database.enqueue(job, ["a"])
+        assert waiting() == (None, False)
+        with database.engine.begin() as conn:
+            jobs.finish_enqueueing(conn, job)
+            enqueued_at = jobs.get_job(conn, job).enqueued_at
+        assert waiting() == (enqueued_at, False)
+        (item,) = database.take()
+        assert waiting() == (enqueued_at, False)
+        database.save(item)
+        assert waiting() == (enqueued_at, True)
+        with database.engine.begin() as conn:
+            job_states.close_jobs(conn)
+        assert waiting() == (None, False)
+
 
 def test_no_moment_comes_from_this_machine(
     database: JobDatabase, monkeypatch: pytest.MonkeyPatch

@@ -15,10 +15,12 @@ from support.job_database import JobDatabase
 from support.tcp_proxy import TcpProxy
 from support.waiting import wait_until
 
+from ruie.db import jobs
 from ruie.db.engine import open_engine
 from ruie.settings import load
 from ruie.worker.app import create_app
 from ruie.worker.coordinator import LEADER_LEASE_S, Coordinator
+from ruie.worker.job_watch import JobWatch
 
 LEASE_S = 2.0
 
@@ -141,4 +143,31 @@ def test_totals_that_cannot_be_counted_do_not_delay_the_advice(database_url: str
         running._upkeep.hurry()
         running.tick()
         assert database.one(said) == 0
+    engine.dispose()
+
+
+def test_a_job_waits_for_a_round_when_it_is_enqueued_and_when_it_can_be_closed(
+    database_url: str, url: str
+) -> None:
+    engine = open_engine(database_url)
+    database, watch = JobDatabase(engine), JobWatch(engine)
+    assert not watch.waits()
+    job = database.job()
+    database.enqueue(job, ["Ada was here."])
+    with engine.begin() as conn:
+        jobs.finish_enqueueing(conn, job)
+    assert watch.waits()
+    assert not watch.waits()  # a round has been since
+    (item,) = database.take()
+    database.save(item)
+    assert watch.waits()
+    with coordinator(engine, url, LEASE_S) as running:
+        assert running.tick().closed == 1
+    assert not watch.waits()
+    engine.dispose()
+
+
+def test_a_database_that_answers_with_an_error_is_left_to_the_next_round(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    assert not JobWatch(engine).waits()
     engine.dispose()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruie.bundle.encoder import batches_by_length
+from ruie.bundle.encoder import batches_by_length, cheapest_batches
 from ruie.bundle.layout import check_target, staged
 from ruie.bundle.manifest import (
     FORMAT_VERSION,
@@ -32,6 +33,40 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budg
     for batch in batches:
         padded = len(batch) * max(lengths[i] for i in batch)
         assert len(batch) == 1 or padded <= budget
+
+
+Cut = list[list[int]]
+
+
+def cost(batches: Cut, lengths: list[int], run: int) -> int:
+    padded = (len(batch) * max(1, *(lengths[i] for i in batch)) for batch in batches)
+    return sum(run + tokens for tokens in padded)
+
+
+def ways(order: list[int]) -> Iterator[Cut]:
+    """All ways to cut it."""
+    if not order:
+        yield []
+    for end in range(1, len(order) + 1):
+        for rest in ways(order[end:]):
+            yield [order[:end], *rest]
+
+
+@given(st.lists(st.integers(0, 300), max_size=7), st.integers(1, 600), st.integers(0, 100))
+def test_no_way_to_cut_the_texts_into_batches_costs_less(
+    lengths: list[int], budget: int, run: int
+) -> None:
+    batches = cheapest_batches(lengths, budget, run)
+    order = [i for batch in batches for i in batch]
+    assert [lengths[i] for i in order] == sorted(lengths, reverse=True)
+    assert sorted(order) == list(range(len(lengths)))
+    possible = [
+        cut
+        for cut in ways(order)
+        if all(len(b) == 1 or len(b) * max(1, *(lengths[i] for i in b)) <= budget for b in cut)
+    ]
+    assert batches in possible
+    assert cost(batches, lengths, run) == min(cost(cut, lengths, run) for cut in possible)
 
 
 def test_the_table_gives_back_what_it_was_given(tmp_path: Path) -> None:

@@ -186,11 +186,12 @@ class BatchHttp:
 
     def _client(self) -> openai.AsyncOpenAI:
         if self._opened is None:
-            self._opened = self._transport.open(bounded=False)
+            connections = self._transport.connect(bounded=False)
+            self._opened = self._transport.library(connections)
         return self._opened
 
     def _refused(self, error: openai.APIStatusError, path: str) -> CallError:
-        failure = call_error(error, self.url, "", path)
+        failure = call_error(error.response, self.url, "", path)
         # where there is no such page; else what is missing is one batch, or one file
         if isinstance(failure, ModelError) and path.endswith(("/files", "/batches", "/jobs")):
             missing = ModelError(
