@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from ruie.db.cancelling import cancel_waiting
 from ruie.db.item_states import NOT_SENT, OPEN, has_any
