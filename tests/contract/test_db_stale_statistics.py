@@ -21,7 +21,7 @@ STEPS: dict[str, Step] = {
     "lease": lambda conn, batch: queue.lease(conn, batch, "worker", 60.0),
     "defer a batch": lambda conn, batch: queue.defer_batch(conn, batch, 60.0),
     "the job of a batch": jobs.of_batch,
-    "another class waits": lambda conn, _: queue.other_class_waits(conn, 5),
+    "another class waits": lambda conn, _: queue.class_waits(conn, [5]),
     "dispatch": lambda conn, _: queue.dispatch(conn, None, SENT, 32, 60.0),
     "in flight": lambda conn, _: queue.in_flight(conn),
     "late batches": lambda conn, _: sent_batches.late_classes(conn),
