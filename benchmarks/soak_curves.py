@@ -74,6 +74,8 @@ def lives(samples: Sequence[Row]) -> list[Life]:
 
 def _holders(sample: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, float]]]:
     for one in sample["processes"]:
+        if one["role"] == "endpoint":
+            continue  # it is no part of ruie
         yield one["role"], one["pid"], {name: one[name] for name in MEASURES}
     for server, measures in (
         ("postgresql", ("pss_kb", "processes", "fds")),
@@ -88,50 +90,59 @@ def is_flat(first: float, last: float, measure: str) -> bool:
     return last - first <= max(MOST * first, 0.0 if measure.endswith("_kb") else 1.0)
 
 
+Ends = Mapping[str, tuple[float, float]]
+"""By measure: what it was first, and last."""
+
+
 def within(found: Sequence[Life]) -> list[str]:
     """A row for each life that was long enough."""
-    rows = []
+    rows = [_header("minutes")]
     for life in found:
-        grown = {m: g for m in life.values if (g := life.growth(m))}
-        if not grown:
-            continue
-        words = [_words(measure, *ends) for measure, ends in grown.items()]
-        rows.append(
-            f"| {life.role} | {life.began / 60:.0f} to {(life.began + life.length_s) / 60:.0f}"
-            f" | {' | '.join(words)} |"
-        )
+        ends = {m: g for m in life.values if (g := life.growth(m))}
+        if ends:
+            until = (life.began + life.length_s) / 60
+            rows.append(_row(life.role, f"{life.began / 60:.0f} to {until:.0f}", ends))
     return rows
 
 
-def _words(measure: str, first: float, last: float) -> str:
-    unit = 1024 if measure.endswith("_kb") else 1
-    mark = "" if is_flat(first, last, measure) else " **!**"
-    share = f" ({last / first - 1:+.1%})" if first else ""
-    return f"{measure.removesuffix('_kb')} {first / unit:.1f} → {last / unit:.1f}{share}{mark}"
-
-
 def across(found: Sequence[Life]) -> list[str]:
-    """A row for each role with several lives: the first and the last at the same age."""
+    """A row for each role with several lives: the means of the first and of the second half of
+    them, at the same age."""
     by_role: defaultdict[str, list[Life]] = defaultdict(list)
     for life in found:
         by_role[re.sub(r" \d'", "'", life.role)].append(life)
-    rows = []
+    rows = [_header("lives")]
     for role, some in by_role.items():
         long = [life for life in some if life.length_s > 2 * ENDS_S]
         if len(long) < 2:
             continue
         age = min(min(life.length_s for life in long), WARM_S + ENDS_S)
-        words = []
+        ends: dict[str, tuple[float, float]] = {}
         for measure in long[0].values:
             means = [life.mean(measure, age - ENDS_S, age) for life in long]
             known = [mean for mean in means if mean is not None]
             half = len(known) // 2
-            ends = statistics.fmean(known[:half]), statistics.fmean(known[-half:])
-            words.append(_words(measure, *ends))
-        rows.append(
-            f"| {role} | {len(long)} lives, aged {age / 60:.0f} min | {' | '.join(words)} |"
-        )
+            ends[measure] = statistics.fmean(known[:half]), statistics.fmean(known[-half:])
+        rows.append(_row(role, f"{len(long)}, aged {age / 60:.0f} min", ends))
     return rows
+
+
+def _header(what: str) -> str:
+    names = ("memory (PSS), MB", "memory (RSS), MB", "threads", "handles", "sockets", "more")
+    return f"| process | {what} | {' | '.join(names)} |\n|{'---|' * (2 + len(names))}"
+
+
+def _row(role: str, when: str, ends: Ends) -> str:
+    cells = [_words(measure, *ends[measure]) if measure in ends else "" for measure in MEASURES]
+    more = [f"{m.removesuffix('_kb')} {_words(m, *ends[m])}" for m in ends if m not in MEASURES]
+    return f"| {' | '.join([role, when, *cells, ', '.join(more)])} |"
+
+
+def _words(measure: str, first: float, last: float) -> str:
+    unit = 1024 if measure.endswith("_kb") else 1
+    mark = "" if is_flat(first, last, measure) else " **!**"
+    share = f" ({100 * (last / first - 1):+.1f} %)" if first else ""
+    return f"{first / unit:.1f} → {last / unit:.1f}{share}{mark}"
 
 
 def plot(samples: Sequence[Row], events: Sequence[Row], to: Path) -> None:
@@ -143,7 +154,7 @@ def plot(samples: Sequence[Row], events: Sequence[Row], to: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(4, 2, figsize=(10, 11), sharex=True, layout="constrained")
-    found = [life for life in lives(samples) if life.role != "endpoint"]  # which is no part of ruie
+    found = lives(samples)
     small = [life for life in found if life.role != "postgresql"]
     _lives(axes[0][0], found, "pss_kb", "memory, MB (PSS)")
     _lives(axes[0][1], small, "threads", "threads")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
@@ -38,13 +39,16 @@ class LostRunError(RuieError):
 
 
 class ScheduleRunner:
-    """Does runs in threads, each with an engine of its own, so that no round waits for them."""
+    """Does runs in threads, with an engine of their own, so that no round waits for them."""
 
     def __init__(self, config: Settings, owner: str) -> None:
         self._config = config
         self._owner = owner
         self._threads: dict[int, threading.Thread] = {}
         self._stop = threading.Event()
+        self._opening = threading.Lock()
+        self._opened: Engine | None = None
+        self._using = 0
 
     def claim(self, conn: Connection) -> Sequence[schedule_runs.ClaimedRun]:
         """In the leader's transaction: the runs that are to begin now."""
@@ -67,13 +71,32 @@ class ScheduleRunner:
         for thread in self._threads.values():
             thread.join(timeout_s)
 
-    def _do(self, run: schedule_runs.ClaimedRun) -> None:
-        name = run.schedule.name
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        """One for all runs: of those that were asked for their tables and views SQLAlchemy keeps
+        the last 128 for ever, with all they compiled. The last run ends its connections: the next
+        may be a day away."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_engine(self._config.database_url)
+            self._using += 1
         try:
-            engine = open_engine(self._config.database_url)
+            yield self._opened
+        finally:
+            with self._opening:
+                self._using -= 1
+                if not self._using:
+                    self._opened.dispose()
+
+    def _do(self, run: schedule_runs.ClaimedRun) -> None:
+        try:
+            with self._engine() as engine:
+                self._do_with(engine, run)
         except RuieError as error:
-            log.warning("schedule %s: %s; its run is tried again", name, error)
-            return
+            log.warning("schedule %s: %s; its run is tried again", run.schedule.name, error)
+
+    def _do_with(self, engine: Engine, run: schedule_runs.ClaimedRun) -> None:
+        name = run.schedule.name
         over, lost = threading.Event(), threading.Event()
         beat = threading.Thread(target=self._beat, args=(engine, run, over, lost), daemon=True)
         beat.start()
@@ -99,7 +122,6 @@ class ScheduleRunner:
         finally:
             over.set()
             beat.join()
-            engine.dispose()
 
     def _failed(self, engine: Engine, run: schedule_runs.ClaimedRun, error: Exception) -> None:
         """Retry the run after a pause or give it up, so that others have its place meanwhile."""

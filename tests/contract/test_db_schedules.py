@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
+from sqlalchemy.engine.default import DefaultDialect
 from support.job_database import JobDatabase
 from support.waiting import PATIENCE_S
 
@@ -104,6 +106,21 @@ def test_the_last_run_of_each_comes_in_one_query(engine: Engine, calls: Schedule
         assert schedule_runs.last_runs(conn, []) == {}
     assert last == {id_: runs[0] for id_, runs in wanted.items() if runs}
     assert [len(runs) for runs in wanted.values()] == [3] * 10 + [0, 0]
+
+
+def test_a_run_leaves_nothing_in_memory_that_the_one_before_did_not(
+    engine: Engine, calls: Schedules, runner: ScheduleRunner, tmp_path: Path
+) -> None:
+    add(calls, tmp_path)
+    kept = []
+    for _ in range(3):
+        calls.run("news")
+        assert round_(engine, runner) == 1
+        with engine.begin() as conn:
+            conn.execute(text("UPDATE jobs SET state = 'done'"))
+        gc.collect()
+        kept.append(sum(isinstance(each, DefaultDialect) for each in gc.get_objects()))
+    assert kept == [kept[0]] * 3
 
 
 def test_two_coordinators_fire_once(
