@@ -20,11 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
 WARM_S, ENDS_S = 600.0, 120.0
 """What a process takes to have seen everything, and what is averaged at both ends."""
 MOST = 0.05
 MEASURES = ("pss_kb", "rss_kb", "threads", "fds", "sockets")
+ROLES = (
+    *("coordinator 1", "coordinator 2", "worker 1", "worker 2", "worker 1's child"),
+    *("worker 2's child", "web", "postgresql", "redis"),
+)
+"""In the order of their colours."""
 Point = tuple[float, float]
 Row = Mapping[str, Any]
 
@@ -96,13 +100,13 @@ Ends = Mapping[str, tuple[float, float]]
 
 def within(found: Sequence[Life]) -> list[str]:
     """A row for each life that was long enough."""
-    rows = [_header("minutes")]
+    table = [_header("minutes")]
     for life in found:
         ends = {m: g for m in life.values if (g := life.growth(m))}
         if ends:
             until = (life.began + life.length_s) / 60
-            rows.append(_row(life.role, f"{life.began / 60:.0f} to {until:.0f}", ends))
-    return rows
+            table.append(_row(life.role, f"{life.began / 60:.0f} to {until:.0f}", ends))
+    return table
 
 
 def across(found: Sequence[Life]) -> list[str]:
@@ -111,7 +115,7 @@ def across(found: Sequence[Life]) -> list[str]:
     by_role: defaultdict[str, list[Life]] = defaultdict(list)
     for life in found:
         by_role[re.sub(r" \d'", "'", life.role)].append(life)
-    rows = [_header("lives")]
+    table = [_header("lives")]
     for role, some in by_role.items():
         long = [life for life in some if life.length_s > 2 * ENDS_S]
         if len(long) < 2:
@@ -123,8 +127,8 @@ def across(found: Sequence[Life]) -> list[str]:
             known = [mean for mean in means if mean is not None]
             half = len(known) // 2
             ends[measure] = statistics.fmean(known[:half]), statistics.fmean(known[-half:])
-        rows.append(_row(role, f"{len(long)}, aged {age / 60:.0f} min", ends))
-    return rows
+        table.append(_row(role, f"{len(long)}, aged {age / 60:.0f} min", ends))
+    return table
 
 
 def _header(what: str) -> str:
@@ -202,14 +206,13 @@ def plot(samples: Sequence[Row], events: Sequence[Row], to: Path) -> None:
 
 def _lives(axis: Any, found: Sequence[Life], measure: str, title: str) -> None:
     """A line for each life, in the colour of its role."""
-    colours = {role: f"C{n % 10}" for n, role in enumerate(sorted({life.role for life in found}))}
     unit = 1024 if measure.endswith("_kb") else 1
     seen: set[str] = set()
     for life in found:
         if points := [(life.began + age, value / unit) for age, value in life.values[measure]]:
             label = None if life.role in seen else life.role
             seen.add(life.role)
-            colour = colours[life.role]
+            colour = f"C{ROLES.index(life.role)}" if life.role in ROLES else "0.5"
             axis.plot(*zip(*minutes(points), strict=True), color=colour, label=label, linewidth=0.9)
     axis.set_title(title, fontsize=9)
     axis.set_ylim(bottom=0)
@@ -233,26 +236,6 @@ def minutes(points: Sequence[Point]) -> list[Point]:
     return [(minute + 0.5, round(statistics.median(v), 2)) for minute, v in by_minute.items()]
 
 
-def database(report: Mapping[str, Any]) -> list[str]:
-    """A row for each table: what it took, and what weight.md says of so many rows."""
-    weight = (ROOT / "benchmarks" / "weight.md").read_text(encoding="utf-8").split("## SQLite")[0]
-    a_row = {
-        name: int(size)
-        for name, size in re.findall(r"^\| `(\w+)` (?:\|[^|]*){3}\| (\d+) \|", weight, re.MULTILINE)
-    }
-    tables = sorted(report["sizes"].items(), key=lambda one: -one[1]["bytes"] - one[1]["indexes"])
-    rows, sums = [], [0.0, 0.0, 0.0]
-    for name, size in tables:
-        taken = (size["bytes"] + size["indexes"]) / 1e6
-        full = (size["full"] + size["full_indexes"]) / 1e6
-        predicted = size["rows"] * a_row.get(name, 0) / 1e6
-        sums = [one + more for one, more in zip(sums, (taken, full, predicted), strict=True)]
-        if taken > 1:
-            known = f"{predicted:.1f}" if predicted else ""
-            rows.append(f"| `{name}` | {size['rows']:,} | {taken:.1f} | {full:.1f} | {known} |")
-    return [*rows, f"| all | | {sums[0]:.1f} | {sums[1]:.1f} | {sums[2]:.1f} |"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
@@ -261,9 +244,6 @@ def main() -> None:
     samples, events = read(given.folder, "samples"), read(given.folder, "events")
     found = lives(samples)
     print("\n".join(["within a life:", *within(found), "", "across lives:", *across(found)]))
-    if (report := given.folder / "report.json").exists():
-        figures = json.loads(report.read_text(encoding="utf-8"))["figures"]
-        print("\n".join(["", "the database, MB:", *database(figures)]))
     if given.plot:
         plot(samples, events, given.plot)
 
