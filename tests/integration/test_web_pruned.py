@@ -20,7 +20,7 @@ def test_the_pages_of_a_pruned_document_job_and_call(site: Site) -> None:
     document = database.one(
         f"SELECT document_id FROM origins WHERE job_id = '{old}' AND external_id = 'a'"
     )
-    before = site.get(f"/jobs/{old}").words
+    before = without_last_hour(site.get(f"/jobs/{old}").words)
     assert "Crude" in site.get(f"/documents/{document}?job={old}").words
     corpus.prune()
 
@@ -28,7 +28,7 @@ def test_the_pages_of_a_pruned_document_job_and_call(site: Site) -> None:
     assert "Pruned: what was found in it is no longer kept" in page
     assert "Its records were pruned." in page
     assert "is not answered" not in page
-    assert site.get(f"/jobs/{old}").words == before
+    assert without_last_hour(site.get(f"/jobs/{old}").words) == before
     for path in ("/jobs", "/fleet", f"/documents?job={old}", f"/jobs/{copy}"):
         site.get(path)
     (call,) = database.rows(
@@ -36,6 +36,13 @@ def test_the_pages_of_a_pruned_document_job_and_call(site: Site) -> None:
         " AND task = 'NER'"
     )
     site.get(f"/documents/calls/{call[0]}")
+
+
+def without_last_hour(words: str) -> str:
+    """What a job's page says, but for its calls of each minute: these are counted anew from time to
+    time, and nobody prunes what is an hour old."""
+    start, end = words.index("Calls a minute, last hour"), words.index("Items by task")
+    return words[:start] + words[end:]
 
 
 def test_a_raw_answer_that_went_names_the_call_that_has_it(site: Site) -> None:
