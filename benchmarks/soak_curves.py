@@ -155,6 +155,7 @@ def plot(samples: Sequence[Row], events: Sequence[Row], to: Path) -> None:
 
     matplotlib.use("agg")
     matplotlib.rcParams["svg.hashsalt"] = "ruie"  # the same picture makes the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(4, 2, figsize=(10, 11), sharex=True, layout="constrained")
@@ -229,11 +230,11 @@ def _scaled(value: float | None, unit: float) -> float | None:
 
 
 def minutes(points: Sequence[Point]) -> list[Point]:
-    """The median of each minute, by minutes."""
-    by_minute: defaultdict[int, list[float]] = defaultdict(list)
+    """The medians of two minutes each, by minutes."""
+    by_time: defaultdict[int, list[float]] = defaultdict(list)
     for at, value in points:
-        by_minute[int(at // 60)].append(value)
-    return [(minute + 0.5, round(statistics.median(v), 2)) for minute, v in by_minute.items()]
+        by_time[int(at // 120)].append(value)
+    return [(2 * n + 1, float(f"{statistics.median(v):.4g}")) for n, v in by_time.items()]
 
 
 def main() -> None:
