@@ -86,7 +86,7 @@ def endpoint() -> Iterator[tuple[str, int]]:
 @contextmanager
 def pages(fleet: Fleet) -> Iterator[str]:
     """`ruie web` in a thread; nothing is kept from one request to the next."""
-    Kept.get = lambda _self, _key, make: make()  # type: ignore[method-assign]
+    Kept.get = lambda _self, _key, make: make()  # type: ignore[method-assign]  # for this process alone
     server = WebServer(fleet.settings, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -179,7 +179,7 @@ class Watch:
             "page_ms": {name: milliseconds(partial(get, at)) for name, at in self._pages.items()},
             "wal_bytes": round(since["wal_bytes"] / documents),
             "redis_bytes": int(redis["used_memory"]),
-            "queued": sum(int(self._redis.llen(key)) for key in queues),  # type: ignore[arg-type]
+            "queued": sum(int(self._redis.llen(key)) for key in queues),  # type: ignore[arg-type]  # redis types it for both clients
             "server": probe.server(self._engine),
             "tables": probe.tables(self._engine),
             "indexes": probe.indexes(self._engine),

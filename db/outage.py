@@ -136,16 +136,14 @@ class Outage:
         return pause_s
 
 
-def retry_during_outage(
-    transaction: Callable[[], T], outage: Outage, sleep: Callable[[float], object] = time.sleep
-) -> T:
+def retry_during_outage(transaction: Callable[[], T], outage: Outage) -> T:
     """Run a transaction until the database answers. It must be safe to repeat: a commit whose
     answer was lost may have happened."""
     while True:
         try:
             return transaction()
         except Exception as error:
-            sleep(outage.pause_s(error))
+            time.sleep(outage.pause_s(error))
 
 
 def error_text(error: BaseException) -> str:

@@ -1,5 +1,4 @@
-"""Sources into a job, batch by batch, each in one transaction with the positions it reached, while
-the next one is read.
+"""Sources into a job, batch by batch, each in one transaction with the positions it reached.
 
 So whatever ends it (Ctrl-C, a kill, a database that restarts), the same call continues after the
 last batch: nothing twice, nothing missed.
@@ -7,7 +6,6 @@ last batch: nothing twice, nothing missed.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -23,7 +21,6 @@ from ruie.records import Task
 from ruie.worker.ingest.input_batches import InputBatch, read_batches, total_bytes
 from ruie.worker.ingest.input_counter import EnqueueCounter
 from ruie.worker.ingest.sources.source import Source
-from ruie.worker.ingest.write_behind import write_behind
 from ruie.worker.tracing.spans import UNTRACED, Tracer
 
 PATIENCE_S = 600.0
@@ -176,15 +173,9 @@ def fill_job(
     counter = EnqueueCounter(unchanged=started.unchanged)
     size = total_bytes(sources)
     progress(EnqueueProgress(job_id, 0, 0, size))
-
-    def write(batch: InputBatch, stop: threading.Event) -> queue.EnqueueCounts:
-        return transact(engine, _writer(job_id, batch, tasks, chunker), stop)
-
-    def written(batch: InputBatch, counts: queue.EnqueueCounts) -> None:
-        counter.add(batch, counts)
+    for batch in read_batches(sources, started.positions, new.corpus):
+        counter.add(batch, transact(engine, _writer(job_id, batch, tasks, chunker)))
         progress(EnqueueProgress(job_id, counter.documents, batch.bytes_read, size))
-
-    write_behind(read_batches(sources, started.positions, new.corpus), write, written)
 
     def close(conn: Connection) -> tuple[int, int]:
         corpus_job = CorpusJob(job_id, new.corpus, new.question, new.again)
@@ -220,19 +211,10 @@ def _writer(
     return write
 
 
-class StoppedError(Exception):
-    """Nobody waits for the transaction any more."""
-
-
-def transact(
-    engine: Engine, work: Callable[[Connection], T], stop: threading.Event | None = None
-) -> T:
-    """`work` in a transaction, repeated while the database is unavailable, until `stop` is set."""
-    stop = stop or threading.Event()
+def transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """`work` in a transaction, repeated while the database is unavailable."""
 
     def transaction() -> T:
-        if stop.is_set():
-            raise StoppedError
         with engine.begin() as conn:
             return work(conn)
 
@@ -241,4 +223,4 @@ def transact(
         longest_pause_s=LONGEST_PAUSE_S,
         hint="When it is back, the same command continues from here.",
     )
-    return retry_during_outage(transaction, outage, stop.wait)
+    return retry_during_outage(transaction, outage)
