@@ -4,11 +4,11 @@
 
 Everything is real and on this machine: Redis, a coordinator, a worker, the shipped bundle's
 encoder, PostgreSQL with its defaults; an endpoint answers at once (million_endpoint.py), and
-entities and relations are asked for, two calls a document. Each 10,000 documents a line is added to
-samples.jsonl in the folder: speed, processor time by kind of process, the coordinator's round, what
-`ruie status`, the pages and a scrape take, and what PostgreSQL says of its tables. At the end the
-samples of the first and the last tenth are compared, and all tables are written anew to see what
-of them was bloat. Where it is interrupted, the same call goes on in the same job.
+entities are asked for, one call a document (two, with --relations). Each 20,000 documents a line is
+added to samples.jsonl in the folder: speed, processor time by kind of process, the coordinator's
+round, what `ruie status`, the pages and a scrape take, and what PostgreSQL says of its tables. At
+the end the samples of the first and the last tenth are compared, and all tables are written anew
+to see what of them was bloat. Where it is interrupted, the same call goes on in the same job.
 
 With --prefill the database holds so many documents of query_data.py before, with their calls and
 records, three fifths of which belong to the job that is measured: what a job costs late in its
@@ -46,6 +46,7 @@ from support.fleet import Fleet, Process  # noqa: E402  # likewise
 
 from ruie.db.engine import reading  # noqa: E402  # likewise
 from ruie.packaged import packaged_bundle  # noqa: E402  # likewise
+from ruie.schema import Schema  # noqa: E402  # likewise
 from ruie.worker.embedded.stack import free_port  # noqa: E402  # likewise
 from ruie.worker.job_status import job_status  # noqa: E402  # likewise
 from ruie.worker.messages import QUEUE  # noqa: E402  # likewise
@@ -67,6 +68,7 @@ class Options:
     prefilled: int
     seed: int
     rebuild: bool
+    schema: Schema
 
 
 @contextmanager
@@ -108,8 +110,19 @@ def milliseconds(action: Callable[[], object]) -> float:
 class Watch:
     """What is looked at, of one job."""
 
-    def __init__(self, fleet: Fleet, web: str, endpoint_pid: int, job: str, prefilled: bool):
+    def __init__(
+        self,
+        fleet: Fleet,
+        web: str,
+        endpoint_pid: int,
+        job: str,
+        enqueue: Process,
+        options: Options,
+    ) -> None:
         self._fleet = fleet
+        self._enqueue = enqueue
+        self._enqueueing = True
+        self._tasks = len(options.schema.tasks)
         self._engine = fleet.client.engine
         self._redis = Redis.from_url(fleet.redis.url)
         self._metrics = f"http://127.0.0.1:{fleet.settings.metrics_port}/metrics"
@@ -124,7 +137,7 @@ class Watch:
         self._endpoint_pid = endpoint_pid
         self.processors = probe.Processors(self._roots, self._engine)
         self._before = 0
-        self._before = self.calls() if prefilled else 0
+        self._before = self.calls() if options.prefilled else 0
         self._last = self._counts()
 
     def _roots(self) -> Mapping[int, str]:
@@ -158,13 +171,15 @@ class Watch:
         since = {name: count - self._last.get(name, 0.0) for name, count in now.items()}
         self._last = now
         calls = max(1.0, since["calls"])
-        documents = calls / len(corpus.SCHEMA.tasks)
+        documents = calls / self._tasks
         redis: Any = self._redis.info("memory")
+        enqueueing, self._enqueueing = self._enqueueing, self._enqueue.alive
         queues: Any = self._redis.keys(f"ruie:{QUEUE}*")
         return {
             "at": now["at"],
             "seconds": round(since["at"], 1),
-            "documents": int(now["calls"] / len(corpus.SCHEMA.tasks)),
+            "documents": int(now["calls"] / self._tasks),
+            "enqueueing": enqueueing,
             "documents_per_s": round(documents / since["at"], 1),
             "calls_per_s": round(calls / since["at"], 1),
             "round_ms": round(1000 * since["rounds_s"] / max(1.0, since["rounds"]), 1),
@@ -186,10 +201,10 @@ class Watch:
         }
 
 
-def enqueueing(fleet: Fleet, file: Path) -> Process:
+def enqueueing(fleet: Fleet, file: Path, wanted: Schema) -> Process:
     """`ruie enqueue`, which goes on where it was interrupted."""
     schema = fleet.folder / "schema.json"
-    schema.write_text(json.dumps(corpus.SCHEMA.body()), encoding="utf-8")
+    schema.write_text(json.dumps(wanted.body()), encoding="utf-8")
     command = ("enqueue", str(file), "--schema", str(schema), "--name", "million")
     process = Process("enqueue", fleet.folder, fleet.settings.environment(), command)
     fleet.processes.append(process)
@@ -216,7 +231,7 @@ def run(options: Options, url: str, samples: Path) -> None:
         ) as fleet,
         pages(fleet) as web,
     ):  # fmt: skip  # its settings
-        enqueue = enqueueing(fleet, file)
+        enqueue = enqueueing(fleet, file, options.schema)
         job = job_of(fleet)
         if options.prefilled and not enqueue.wait(3600):
             job = join(fleet.client.engine, job)
@@ -224,8 +239,8 @@ def run(options: Options, url: str, samples: Path) -> None:
         fleet.start("worker")
         while not answers(fleet.settings.metrics_port):
             time.sleep(0.2)
-        watch = Watch(fleet, web, endpoint_pid, job, bool(options.prefilled))
-        each = options.every * len(corpus.SCHEMA.tasks)
+        watch = Watch(fleet, web, endpoint_pid, job, enqueue, options)
+        each = options.every * len(options.schema.tasks)
         due = watch.calls() + each
         while fleet.client.job(job).state == "running":
             time.sleep(LOOK_S)
@@ -255,10 +270,11 @@ def main() -> None:
     )
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/ruie-million"))
-    parser.add_argument("--every", type=int, default=10_000, help="documents from sample to sample")
+    parser.add_argument("--every", type=int, default=20_000, help="documents from sample to sample")
     parser.add_argument("--processes", type=int, default=2, help="of the worker")
     parser.add_argument("--prefill", type=int, default=0, help="documents that are there before")
     parser.add_argument("--seed", type=int, default=5, help="another corpus in the same database")
+    parser.add_argument("--relations", action="store_true", help="ask for relations, too")
     parser.add_argument("--no-rebuild", action="store_true", help="do not measure bloat at the end")
     parser.add_argument("--report", action="store_true", help="of samples that are there already")
     given = parser.parse_args()
@@ -267,7 +283,7 @@ def main() -> None:
     if not given.report:
         options = Options(
             given.documents, given.folder, given.every, given.processes, given.prefill,
-            given.seed, not given.no_rebuild,
+            given.seed, not given.no_rebuild, corpus.schema(given.relations),
         )  # fmt: skip  # its fields
         with postgresql(given.folder / "pg", defaults=True) as url:
             if given.prefill:

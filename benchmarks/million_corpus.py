@@ -1,4 +1,4 @@
-"""The documents of million.py: texts of real sentences, no two alike, in a file that can be read
+"""The documents of million.py: real sentences, no two alike, in a file that can be read
 again where enqueueing was interrupted."""
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from ruie.worker.demo import gold
 
 ENTITY_TYPES = ("person", "organisation", "location", "product", "field")
 RELATION_TYPES = ("part of", "member of", "follows", "located in")
-SCHEMA = Schema(
-    "million", entities=dict.fromkeys(ENTITY_TYPES, ""), relations=dict.fromkeys(RELATION_TYPES, "")
-)
 OUTLETS = 40
-SENTENCES = 2
+
+
+def schema(relations: bool) -> Schema:
+    """Entities, and relations between them if wanted: one call a document, or two."""
+    asked = RELATION_TYPES if relations else ()
+    return Schema(
+        "million", entities=dict.fromkeys(ENTITY_TYPES, ""), relations=dict.fromkeys(asked, "")
+    )
 
 
 def write(path: Path, documents: int, seed: int) -> None:
@@ -28,10 +32,9 @@ def write(path: Path, documents: int, seed: int) -> None:
     scratch = path.with_suffix(".tmp")
     with scratch.open("w", encoding="utf-8") as file:
         for number in range(documents):
-            drawn = " ".join(draw.sample(known, SENTENCES))
             row = {
                 "id": f"report-{seed}-{number}",
-                "text": f"{drawn} Report {number} , {draw.randrange(10**9)} .",
+                "text": f"{draw.choice(known)} Report {number} , {draw.randrange(10**9)} .",
                 "outlet": f"outlet-{draw.randrange(OUTLETS)}",
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

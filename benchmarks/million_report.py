@@ -21,8 +21,13 @@ def report(samples: Path, rebuilt: Path) -> None:
         print(f"{len(rows)} samples: too few to compare")
         return
     many = max(1, len(rows) // TENTH)
-    first, last = rows[:many], rows[-many:]
-    print(f"\n{len(rows)} samples, {many} in a tenth, up to document {rows[-1]['documents']:,}\n")
+    alone = [row for row in rows if not row["enqueueing"]]
+    first, last = alone[:many], alone[-many:]
+    print(
+        f"\n{len(rows)} samples, {many} in a tenth, up to document {rows[-1]['documents']:,};"
+        f" the first tenth is that after enqueueing, from document"
+        f" {first[0]['documents']:,}\n"
+    )
     print("| | first tenth | last tenth | ratio |\n|---|---|---|---|")
     for name in _names(rows):
         before, after = (statistics.median(_values(part, name)) for part in (first, last))
