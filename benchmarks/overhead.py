@@ -9,7 +9,9 @@ two schemas: entities alone (a call a document), and entities, relations and eve
 document, which share its encoding); as many calls in each run. Everything is real: Redis, a
 coordinator, a worker with its processes, the encoder, SQL; and all of it, the endpoint included,
 runs on this machine. Workers are warm before the clock starts. The encoder alone, on all cores, is
-measured in the same run: no document can be faster than its encoding.
+measured in the same run: no document can be faster than its encoding. Where LangExtract is
+installed (`make bench-install`), it is asked the entities of as many documents in the same run
+(langextract_peer.py).
 
 --short: jobs one after the other in a fleet that waits for them. What their rounds allow: 320 calls
 at 64 in flight are five rounds of 500 ms.
@@ -29,6 +31,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -51,6 +54,7 @@ from ruie.worker.embedded.stack import free_port  # noqa: E402  # likewise
 
 IN_FLIGHT = 64
 DELAY_S = 0.5
+LANGEXTRACT = "entities, by LangExtract"
 
 
 @contextmanager
@@ -203,6 +207,14 @@ def measure_short(
     return measured
 
 
+def langextract(delay_s: float, documents: int) -> float:
+    """Documents a second of LangExtract, in a process of its own."""
+    with endpoint(delay_s, '{"extractions": []}') as llm:
+        command = [sys.executable, str(ROOT / "benchmarks" / "langextract_peer.py")]
+        command += ["--url", llm, "--documents", str(documents)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def show_short(measured: list[tuple[float, float, float]], options: Options) -> None:
     """The medians, and the shares of what the rounds allow."""
     allowed = math.ceil(options.calls / IN_FLIGHT) * DELAY_S
@@ -241,6 +253,7 @@ def main() -> None:
     schemas = {"entities": gold.corpus("entities").schema, "all three": everything()}
     measured: dict[tuple[str, float], list[tuple[float, float]]] = {}
     alone: list[float] = []
+    compares = find_spec("langextract") is not None
     try:
         made = given.bundle or bundle(folder, given.quantise)
         if given.short:
@@ -256,6 +269,9 @@ def main() -> None:
                     run = folder / f"{repetition}-{delay_s}-{name.split()[0]}"
                     result = measure(run, made, given.database, schema, delay_s, options)
                     measured.setdefault((name, delay_s), []).append(result)
+                if compares:
+                    rate = langextract(delay_s, options.calls)
+                    measured.setdefault((LANGEXTRACT, delay_s), []).append((rate, rate))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     table = Table(
@@ -276,6 +292,8 @@ def main() -> None:
     console = Console(width=110)
     console.print(table)
     console.print(f"encoder alone: {limit:.1f} sentences/s; medians of {given.repetitions}")
+    if not compares:
+        console.print("LangExtract is not installed: `make bench-install`")
 
 
 if __name__ == "__main__":
