@@ -13,6 +13,7 @@ import queue
 import re
 import threading
 import traceback
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     json_schema: str | None = None  # JSON text; the output then follows it
     grammar: str | None = None  # EBNF; likewise, and instead of a schema
+    log_probs: bool = False  # whether the answer comes with them
 
     @property
     def constraint(self) -> tuple[str | None, str | None]:
@@ -51,11 +53,13 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`tokens` counts the output; `finish_reason` is `stop` or `length`."""
+    """`tokens` counts the output; `finish_reason` is `stop` or `length`. log_probs: each token as
+    text, with the natural logarithm of its probability; empty where they were not asked for."""
 
     text: str
     tokens: int
     finish_reason: str
+    log_probs: tuple[tuple[str, float], ...] = ()
 
 
 class RefusedError(Exception):
@@ -166,6 +170,7 @@ class Engine:
         config.stop_token_ids = {self._end}
         config.stop_strings = {*sampling.stop, LONG_STOP} if sampling.stop else set()
         config.apply_chat_template = False  # the prompt has it already
+        config.logprobs = int(sampling.log_probs)
         config.do_sample = sampling.temperature > 0
         if config.do_sample:
             config.temperature = sampling.temperature
@@ -197,13 +202,26 @@ class Engine:
         text = self._tokenizer.decode(tokens) if tokens else ""
         for stop in job.sampling.stop:
             text = text.partition(stop)[0]
+        log_probs: tuple[tuple[str, float], ...] = ()
+        if job.sampling.log_probs and outputs:
+            log_probs = tuple(
+                zip(self._pieces(tokens), outputs[0].generated_log_probs, strict=True)
+            )
         length = bool(outputs) and (
             outputs[0].finish_reason == openvino_genai.GenerationFinishReason.LENGTH
         )
-        answer = Answer(text, len(tokens), "length" if length else "stop")
+        answer = Answer(text, len(tokens), "length" if length else "stop", log_probs)
         with contextlib.suppress(InvalidStateError):  # cancelled just now
             job.future.set_result(answer)
         return True
+
+    def _pieces(self, tokens: Sequence[int]) -> Iterator[str]:
+        """The text of each token: what it adds to those before it."""
+        before = ""
+        for end in range(1, len(tokens) + 1):
+            text = self._tokenizer.decode(tokens[:end])
+            yield text[len(before) :]
+            before = text
 
 
 def _fail(job: _Request, error: Exception) -> None:

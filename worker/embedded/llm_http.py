@@ -123,7 +123,12 @@ def _reply(
             "created": int(time.time()),
             "model": engine.model,
             "choices": [
-                {"index": 0, **choice, "logprobs": None, "finish_reason": answer.finish_reason}
+                {
+                    "index": 0,
+                    **choice,
+                    "logprobs": _log_probs(answer),
+                    "finish_reason": answer.finish_reason,
+                }
             ],
             "usage": {
                 "prompt_tokens": used,
@@ -132,6 +137,24 @@ def _reply(
             },
         }
     )
+
+
+def _log_probs(answer: Answer) -> dict[str, Any] | None:
+    """In the form of a chat's answer. Part of a character has no bytes."""
+    if not answer.log_probs:
+        return None
+    return {
+        "content": [
+            {
+                "token": token,
+                "logprob": log_prob,
+                "bytes": None if "\ufffd" in token else list(token.encode()),
+                "top_logprobs": [],
+            }
+            for token, log_prob in answer.log_probs
+        ],
+        "refusal": None,
+    }
 
 
 def _card(engine: Engine, created: int) -> dict[str, Any]:

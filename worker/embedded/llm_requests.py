@@ -64,9 +64,13 @@ class CommonBody(BaseModel):
     stop: Text | list[Text] | None = None
     n: Literal[1] | None = None
     stream: Literal[False] | None = None
-    logprobs: Literal[False, 0] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     structured_outputs: StructuredOutputs | None = None
+
+    @property
+    def with_log_probs(self) -> bool:
+        """Whether the answer is to come with the probability of each token."""
+        return False
 
     def sampling(self, room: int, json_schema: str | None) -> Sampling:
         """How to decode; without a limit in the request the answer may fill `room` (tokens)."""
@@ -78,12 +82,19 @@ class CommonBody(BaseModel):
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             json_schema=json_schema,
             grammar=self.structured_outputs.grammar if self.structured_outputs else None,
+            log_probs=self.with_log_probs,
         )
 
 
 class ChatBody(CommonBody):
     messages: list[ChatMessage] = Field(min_length=1)
     response_format: SchemaFormat | PlainFormat | None = Field(None, discriminator="type")
+    logprobs: bool | None = None
+    top_logprobs: Literal[0] | None = None  # those of other tokens are not known
+
+    @property
+    def with_log_probs(self) -> bool:
+        return bool(self.logprobs)
 
     def json_schema(self) -> str | None:
         """The schema that the answer must follow, as JSON text."""
@@ -97,3 +108,4 @@ class ChatBody(CommonBody):
 
 class TextBody(CommonBody):
     prompt: str = Field(min_length=1)
+    logprobs: Literal[False, 0] | None = None  # of another form than those of a chat
