@@ -32,7 +32,8 @@ class Decoding:
     parameters: added to each request; those that do not shape an answer are in no key.
     reasoning_tokens: most that a reasoning model may think beside its answer; in no key, for more
     room makes no other answer. constraint: how the endpoint takes the grammar of the form
-    `grammar`; in no key. The form `auto` is to be resolved before anything is asked.
+    `grammar`; in no key. log_probs: whether the endpoint is asked how probable each token was, as
+    far as it says so; in no key. The form `auto` is to be resolved before anything is asked.
     """
 
     demonstrations: int = 8
@@ -43,6 +44,7 @@ class Decoding:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reasoning_tokens: int = 4096
     constraint: str = ""
+    log_probs: bool = True
 
     @property
     def longest(self) -> int:

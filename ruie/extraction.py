@@ -97,13 +97,14 @@ def joined(text: str, parts: Sequence[tuple[int, Result]]) -> Result:
     relations: dict[Relation, None] = {}
     events: dict[tuple[str, Span], Event] = {}
     for offset, part in parts:
-        entities |= dict.fromkeys(Entity(e.type, _moved(e.span, offset)) for e in part.entities)
+        entities |= dict.fromkeys(replace(e, span=_moved(e.span, offset)) for e in part.entities)
         relations |= dict.fromkeys(
-            Relation(r.type, _moved(r.head, offset), _moved(r.tail, offset)) for r in part.relations
+            replace(r, head=_moved(r.head, offset), tail=_moved(r.tail, offset))
+            for r in part.relations
         )
         for event in part.events:
-            arguments = tuple(Argument(a.role, _moved(a.span, offset)) for a in event.arguments)
-            moved = Event(event.type, _moved(event.trigger, offset), arguments)
+            arguments = tuple(replace(a, span=_moved(a.span, offset)) for a in event.arguments)
+            moved = replace(event, trigger=_moved(event.trigger, offset), arguments=arguments)
             key = (moved.type, moved.trigger)
             if key not in events or not events[key].arguments:
                 events[key] = moved
@@ -148,19 +149,20 @@ def result(
         query = answer.question.query
         match query.task:
             case Task.NER:
-                entities += [Entity(i.type, i.spans[0]) for i in answer.items]
+                entities += [Entity(i.type, i.spans[0], i.confidence) for i in answer.items]
             case Task.RE:
-                relations += [Relation(i.type, i.spans[0], i.spans[1]) for i in answer.items]
+                relations += [Relation(i.type, *i.spans, i.confidence) for i in answer.items]
             case Task.ED:
                 detected += [
-                    (i.type, i.spans[0].start, Event(i.type, i.spans[0])) for i in answer.items
+                    (i.type, i.spans[0].start, Event(i.type, *i.spans, confidence=i.confidence))
+                    for i in answer.items
                 ]
             case Task.EAE if query.trigger:
                 arguments[query.trigger.type, query.trigger.span.start] = tuple(
-                    Argument(i.type, i.spans[0]) for i in answer.items
+                    Argument(i.type, i.spans[0], i.confidence) for i in answer.items
                 )
     events = [
-        Event(event.type, event.trigger, arguments.get((kind, start), ()))
+        replace(event, arguments=arguments.get((kind, start), ()))
         for kind, start, event in detected
     ]
     return Result(

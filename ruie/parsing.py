@@ -36,11 +36,13 @@ class OutputForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The contents of an output. `readable` is False if nothing in it is an answer."""
+    """The contents of an output. `readable` is False if nothing in it is an answer. written: of
+    each item its type and its spans, as the model wrote them."""
 
     items: tuple[Item, ...]
     rejects: tuple[Reject, ...]
     readable: bool
+    written: tuple[tuple[str, ...], ...] = ()
 
 
 MAX_SPAN = 4
@@ -109,9 +111,10 @@ def _judged(
 ) -> Parsed:
     known = [(labels.find(candidate.type), candidate) for candidate in reading.candidates]
     named = any(label is not None for label, _ in known)
-    items, rejects = _check(known, query, text, demonstrations)
+    found, rejects = _check(known, query, text, demonstrations)
     readable = reading.none_stated or named
-    return Parsed(tuple(items), (*reading.rejects, *rejects), readable)
+    items, written = tuple(found), tuple(found.values())
+    return Parsed(items, (*reading.rejects, *rejects), readable, written)
 
 
 def _check(
@@ -119,8 +122,9 @@ def _check(
     query: Query,
     grounder: Grounder,
     demonstrations: Sequence[Demonstration],
-) -> tuple[list[Item], list[Reject]]:
-    items: list[Item] = []
+) -> tuple[dict[Item, tuple[str, ...]], list[Reject]]:
+    """The items, each with what was written for it, and what is none."""
+    items: dict[Item, tuple[str, ...]] = {}
     rejects: list[Reject] = []
     seen: set[tuple[object, ...]] = set()
     left: dict[tuple[str, tuple[str, ...]], Iterator[tuple[Span, ...]]] = {}
@@ -144,7 +148,7 @@ def _check(
                 key = (label, *((span.start, span.end) for span in spans))
                 if key not in seen:
                     seen.add(key)
-                    items.append(Item(label, spans))
+                    items[Item(label, spans)] = (candidate.type, *parts)
                     break
             else:
                 rejects.append(Reject(RejectReason.REPEATED, candidate.raw))

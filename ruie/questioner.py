@@ -12,6 +12,8 @@ from typing import Protocol
 
 from ruie import prompts
 from ruie.chunking import Chunker
+from ruie.confidence.model import ConfidenceModel, included
+from ruie.confidence.signals import signals
 from ruie.cut_off import exhausted, truncated
 from ruie.decoding import LENGTHEN, Decoding
 from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
@@ -51,8 +53,11 @@ class Questioner:
         decoding: Decoding | None = None,
         salt: str = "",
         chunker: Chunker | None = None,
+        confidence: ConfidenceModel | None = None,
     ) -> None:
-        """salt: part of every idempotency key: a new one makes every call be made again."""
+        """salt: part of every idempotency key: a new one makes every call be made again.
+        confidence: of items; default, the model that comes with ruie."""
+        self.confidence = confidence or included()
         self.retriever = retriever
         self.salt = salt
         self.chunker = chunker or Chunker()
@@ -159,7 +164,12 @@ class Questioner:
             raise OutputError(
                 "The answer cannot be read.", raw_output=completion.text, usage=completion.usage
             )
-        return Answer(question, completion, parsed)
+        found = signals(parsed.items, parsed.written, completion.log_probs, question.demonstrations)
+        items = tuple(
+            replace(item, confidence=self.confidence.confidence(question.query.task, each))
+            for item, each in zip(parsed.items, found, strict=True)
+        )
+        return Answer(question, completion, replace(parsed, items=items))
 
 
 def question(
@@ -189,6 +199,7 @@ def question(
         grammar=grammar(query, decoding.max_tokens) if decoding.constraint else "",
         constraint=decoding.constraint,
         reasoning_tokens=decoding.reasoning_tokens,
+        log_probs=decoding.log_probs,
         parameters=decoding.parameters,
         timeout_s=FLEX_TIMEOUT_S if is_flex(decoding.parameters) else None,
     )

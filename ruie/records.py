@@ -67,10 +67,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One extracted unit: a type (or role) with its spans, `Task.arity` of them."""
+    """One extracted unit: a type (or role) with its spans, `Task.arity` of them. confidence: how
+    probable it is that it is right, 0 to 1; None where nobody said. Items that differ in it alone
+    are equal."""
 
     type: str
     spans: tuple[Span, ...]
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,33 +171,38 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A named entity (NER)."""
+    """A named entity (NER). confidence: as of an `Item`."""
 
     type: str
     span: Span
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation from head to tail (RE)."""
+    """A relation from head to tail (RE). confidence: as of an `Item`."""
 
     type: str
     head: Span
     tail: Span
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of an event, in its role (EAE)."""
+    """An argument of an event, in its role (EAE). confidence: as of an `Item`."""
 
     role: str
     span: Span
+    confidence: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event with its trigger (ED) and its arguments (EAE)."""
+    """An event with its trigger (ED) and its arguments (EAE). confidence: as of an `Item`, of type
+    and trigger."""
 
     type: str
     trigger: Span
     arguments: tuple[Argument, ...] = ()
+    confidence: float | None = field(default=None, compare=False)

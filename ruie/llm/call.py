@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ruie.errors import CallError, TransientCallError
 from ruie.llm.api import Api
+from ruie.llm.log_probs import LogProbs
 from ruie.prompts import Message
 from ruie.usage import Usage
 
@@ -33,6 +34,8 @@ class Call:
     """What the answer is held to, in the notation of `ruie.grammar`."""
     constraint: str = ""
     """How the endpoint takes the grammar (`ruie.llm.profile.GRAMMARS`)."""
+    log_probs: bool = False
+    """Whether the endpoint is asked how probable each token of the answer was."""
     timeout_s: float | None = None
     """The answer is waited for at least so long, seconds; None: as the client waits."""
     api: Api = Api.CHAT
@@ -52,6 +55,8 @@ class Completion:
     """Whether the model visibly thought before it answered."""
     model: str = ""
     """The model that answered, as the endpoint calls it; "" where it does not say."""
+    log_probs: LogProbs = field(default=(), repr=False)
+    """Of the tokens that it wrote; empty where the endpoint does not say."""
 
     @property
     def prompt_tokens(self) -> int:

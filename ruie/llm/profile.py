@@ -15,9 +15,10 @@ from ruie.llm.call import Call, Completion
 from ruie.llm.refused_parameter import BUDGET
 from ruie.modes import in_mode, is_batch
 
+LOG_PROBS = "logprobs"
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of the output limit."""
-OPTIONAL = ("temperature", "stop")
+OPTIONAL = ("temperature", "stop", LOG_PROBS)
 """What a request can do without. The answer is cut at a stop sequence that was not sent."""
 GRAMMARS = ("structured_outputs.grammar", "grammar", "ebnf")
 """The fields in which servers take a grammar: vLLM, and the local LLM; llama.cpp; SGLang."""
@@ -108,6 +109,8 @@ class RequestProfile:
             body["response_format"] = call.response_format if strict else {"type": "json_object"}
         if call.stop and self.sends_stop:
             body["stop"] = call.stop
+        if call.log_probs and LOG_PROBS not in self.omitted:
+            body[LOG_PROBS] = True
         if call.grammar and not self.refuses(call):
             field, _, part = call.constraint.partition(".")
             body[field] = {part: call.grammar} if part else call.grammar
@@ -202,6 +205,7 @@ def shape(call: Call) -> str:
         bool(call.stop),
         [(name, parameters[name]) for name in sorted(parameters)],
         *([call.constraint] if call.constraint else []),
+        *([LOG_PROBS] if call.log_probs else []),
         *([str(call.api)] if call.api is not Api.CHAT else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -45,6 +45,7 @@ class StoredQuestion:
                 "parameters": dict(call.parameters),
                 "grammar": call.grammar,
                 "constraint": call.constraint,
+                "log_probs": call.log_probs,
                 "api": str(call.api),
             },
             "demonstrations": [each.body() for each in self.question.demonstrations],

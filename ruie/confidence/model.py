@@ -1,0 +1,93 @@
+"""From signals to a confidence: a logistic regression for each task, with the probabilities of
+tokens and without.
+
+    confidence = 1 / (1 + exp(-(w · x)))        x = (1, signals)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Self
+
+from ruie.confidence.signals import Signals
+from ruie.errors import UsageError
+from ruie.records import Task
+
+WITH_TOKENS, WITHOUT = "with_tokens", "without"
+SIZES = {WITH_TOKENS: 6, WITHOUT: 5}
+"""Weights of a regression, the first of them the constant."""
+
+Regression = tuple[float, ...]
+
+
+def features(signals: Signals, kind: str) -> tuple[float, ...]:
+    """x: the constant, and what the regression is of."""
+    if kind == WITHOUT:
+        return (1.0, *signals.cheap)
+    assert signals.log_probability is not None
+    return (1.0, signals.log_probability, *signals.cheap)
+
+
+def kind_of(signals: Signals) -> str:
+    """Which regression serves."""
+    return WITHOUT if signals.log_probability is None else WITH_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceModel:
+    """The regressions, by task and kind."""
+
+    regressions: Mapping[tuple[Task, str], Regression]
+
+    def confidence(self, task: Task, signals: Signals) -> float:
+        """0 to 1, to four decimal places."""
+        kind = kind_of(signals)
+        weights = self.regressions[task, kind]
+        exponent = sum(w * x for w, x in zip(weights, features(signals, kind), strict=True))
+        return round(1 / (1 + math.exp(-max(-40.0, min(40.0, exponent)))), 4)
+
+    def body(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            str(task): {kind: list(self.regressions[task, kind]) for kind in SIZES} for task in Task
+        }
+
+    @classmethod
+    def from_body(cls, body: Any, source: str = "the calibration") -> Self:
+        """The inverse of `body`. Raises `UsageError`."""
+        try:
+            read = {
+                (task, kind): tuple(float(weight) for weight in body[str(task)][kind])
+                for task in Task
+                for kind in SIZES
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(source, f"{type(error).__name__}: {error}") from None
+        for (task, kind), weights in read.items():
+            if len(weights) != SIZES[kind] or not all(map(math.isfinite, weights)):
+                raise _unreadable(source, f"{task} has no {SIZES[kind]} numbers {kind}")
+        return cls(read)
+
+
+def _unreadable(source: str, why: str) -> UsageError:
+    return UsageError(
+        f"{source} is no calibration of confidences: {why}.",
+        "Write one with `ruie evaluate --calibration FILE`.",
+    )
+
+
+@cache
+def included() -> ConfidenceModel:
+    """The model that comes with ruie."""
+    text = files("ruie.confidence").joinpath("included.json").read_text(encoding="utf-8")
+    return ConfidenceModel.from_body(json.loads(text))
+
+
+def most(confidences: Sequence[float | None]) -> float | None:
+    """Of equal records of several answers: the highest that is known."""
+    return max((each for each in confidences if each is not None), default=None)
