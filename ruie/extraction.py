@@ -151,10 +151,12 @@ def result(
             case Task.NER:
                 entities += [Entity(i.type, i.spans[0], i.confidence) for i in answer.items]
             case Task.RE:
-                relations += [Relation(i.type, *i.spans, i.confidence) for i in answer.items]
+                relations += [
+                    Relation(i.type, i.spans[0], i.spans[1], i.confidence) for i in answer.items
+                ]
             case Task.ED:
                 detected += [
-                    (i.type, i.spans[0].start, Event(i.type, *i.spans, confidence=i.confidence))
+                    (i.type, i.spans[0].start, Event(i.type, i.spans[0], confidence=i.confidence))
                     for i in answer.items
                 ]
             case Task.EAE if query.trigger:
