@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ruie.annotations import Corpus
+from ruie.confidence.judged import Judged
+from ruie.confidence.signals import signals
 from ruie.errors import CallError, FatalCallError, OutputError, TruncatedError
 from ruie.extraction import together
 from ruie.extractor import Extractor
@@ -20,7 +22,7 @@ from ruie.mistakes import Mistake, mistakes
 from ruie.parsing import Parsed, parse
 from ruie.questions import Question
 from ruie.records import Item, Query, Task
-from ruie.scoring import Score, score_offsets, score_strings
+from ruie.scoring import Score, are_right, score_offsets, score_strings
 
 WAVE = 256
 """Queries prepared at a time."""
@@ -57,6 +59,8 @@ class Prediction:
     strings: Score
     offsets: Score
     mistakes: Counter[Mistake]
+    judged: tuple[Judged, ...] = ()
+    """Its items, each with what says how far it may be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +209,16 @@ def _prediction(
         strings=score_strings(gold.items, parsed.items),
         offsets=score_offsets(gold.items, parsed.items),
         mistakes=mistakes(gold.items, parsed.items, parsed.rejects),
+        judged=_judged(gold, question, completion, parsed) if completion and not error else (),
+    )
+
+
+def _judged(
+    gold: GoldQuery, question: Question, completion: Completion, parsed: Parsed
+) -> tuple[Judged, ...]:
+    found = signals(parsed.items, parsed.written, completion.log_probs, question.demonstrations)
+    right = are_right(gold.items, parsed.items)
+    return tuple(
+        Judged(gold.query.task, each, item.confidence or 0.0, is_right, gold.row)
+        for item, each, is_right in zip(parsed.items, found, right, strict=True)
     )

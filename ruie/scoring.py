@@ -60,6 +60,12 @@ def score_offsets(gold: Iterable[Item], predicted: Iterable[Item]) -> Score:
     return _score({_offsets(i) for i in gold}, {_offsets(i) for i in predicted})
 
 
+def are_right(gold: Iterable[Item], predicted: Iterable[Item]) -> list[bool]:
+    """Of each predicted item, in order, whether the gold answer has it in the paper's form."""
+    wanted = {_strings(item) for item in gold}
+    return [_strings(item) in wanted for item in predicted]
+
+
 def _score(gold: set[tuple[object, ...]], predicted: set[tuple[object, ...]]) -> Score:
     return Score(len(gold), len(predicted), len(gold & predicted))
 

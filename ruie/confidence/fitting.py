@@ -8,14 +8,12 @@ Machine Learning, 2006, section 4.3.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ruie.confidence.judged import Judged
 from ruie.confidence.model import WITHOUT, ConfidenceModel, Regression, features, included
-from ruie.confidence.signals import Signals
-from ruie.records import Task
 
 PRIOR_RECORDS = 4.0
 """The prior weighs as much as about so many records."""
@@ -24,17 +22,6 @@ ENOUGH = 1e-8
 FOLDS = 5
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A record of which it is known whether it is right. group: of records that are not
-    independent, such as those of one text."""
-
-    task: Task
-    signals: Signals
-    right: bool
-    group: int
 
 
 def fit(judged: Sequence[Judged], prior: ConfidenceModel | None = None) -> ConfidenceModel:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from ruie.confidence import fitting
-from ruie.confidence.fitting import Judged
+from ruie.confidence.judged import Judged
 from ruie.confidence.model import SIZES, WITHOUT, ConfidenceModel, included
 from ruie.confidence.reliability import Bin, Bound, bins, bounds, calibration_error
 from ruie.confidence.signals import LEAST, Signals, signals
@@ -152,7 +152,7 @@ def made_up(number: int, seed: int, weight: float = 0.5) -> list[Judged]:
         value = -chance.expovariate(0.2)
         right = chance.random() < 1 / (1 + math.exp(-(2.0 + weight * value)))
         seen = Signals(value, chance.random(), 0.0, 1.0, 0.0)
-        judged.append(Judged(Task.NER, seen, right, group))
+        judged.append(Judged(Task.NER, seen, 0.5, right, group))
     return judged
 
 

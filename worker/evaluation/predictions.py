@@ -69,6 +69,8 @@ class Predictions:
             finish_reason=raw["finish_reason"],
             usage=Usage(raw["prompt_tokens"], raw["completion_tokens"]),
             latency_s=raw["latency_s"],
+            # of earlier versions: there are none
+            log_probs=tuple((token, value) for token, value in raw.get("log_probs", ())),
         )
         self._written.add((raw["key"], raw["corpus"], raw["retriever"], raw["id"]))
 
@@ -101,6 +103,7 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
         "demonstrations": list(prediction.demonstrations),
         "output": output,
         "finish_reason": completion.finish_reason if completion else None,
+        "log_probs": [[*each] for each in completion.log_probs] if completion else [],
         "items": _items(prediction.parsed.items),
         "rejects": [{"reason": str(r.reason), "raw": r.raw} for r in prediction.parsed.rejects],
         "error": {"kind": error.kind, "message": error.message} if error else None,
@@ -114,7 +117,14 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
 
 
 def _items(items: Sequence[Item]) -> list[dict[str, Any]]:
-    return [{"type": item.type, "spans": [_span(span) for span in item.spans]} for item in items]
+    return [
+        {
+            "type": item.type,
+            "spans": [_span(span) for span in item.spans],
+            "confidence": item.confidence,
+        }
+        for item in items
+    ]
 
 
 def _span(span: Span) -> dict[str, Any]:

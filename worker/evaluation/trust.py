@@ -1,0 +1,81 @@
+"""How far the confidences of an evaluation's records may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ruie.confidence.fitting import held_out
+from ruie.confidence.judged import Judged
+from ruie.confidence.reliability import Bin, Bound, bins, bounds, calibration_error
+from ruie.records import Task
+from ruie.worker.evaluation.run import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Of the records of one corpus, task and retriever.
+
+    records, right: how many there are, and how many of them are right. stated, fitted: the bins of
+    their confidences, as they were given and as a model gives them that was fitted to the other
+    sentences. curve: what a bound on the fitted ones leaves.
+    """
+
+    corpus: str
+    task: Task
+    retriever: str
+    records: int
+    right: int
+    with_tokens: int
+    stated: list[Bin]
+    fitted: list[Bin]
+    curve: list[Bound]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error of the confidences as they were given."""
+        return calibration_error(self.stated)
+
+    @property
+    def fitted_error(self) -> float:
+        """Likewise of the fitted ones."""
+        return calibration_error(self.fitted)
+
+    def at(self, least: float) -> Bound:
+        """What is left of the records that are at least so confident."""
+        kept = [bound for bound in self.curve if bound.least >= least]
+        return kept[-1] if kept else Bound(least, 0.0, 0.0)
+
+    @property
+    def best(self) -> Bound | None:
+        """The bound with the highest F1."""
+        return max(self.curve, key=lambda bound: bound.f1, default=None)
+
+
+def trust(parts: Sequence[Part]) -> list[Trust]:
+    """For each corpus, task and retriever with any record."""
+    found: list[Trust] = []
+    for part in parts:
+        judged = [each for one in part.predictions for each in one.judged]
+        for task in Task:
+            own = [each for each in judged if each.task is task]
+            gold = sum(p.strings.gold for p in part.predictions if p.gold.query.task is task)
+            if own:
+                found.append(_trust(part, task, own, gold))
+    return found
+
+
+def _trust(part: Part, task: Task, judged: Sequence[Judged], gold: int) -> Trust:
+    right = [each.right for each in judged]
+    fitted = held_out(judged)
+    return Trust(
+        part.corpus,
+        task,
+        part.retriever,
+        len(judged),
+        sum(right),
+        sum(each.signals.log_probability is not None for each in judged),
+        bins([each.confidence for each in judged], right),
+        bins(fitted, right),
+        bounds(fitted, right, gold),
+    )
