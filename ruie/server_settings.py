@@ -44,6 +44,11 @@ class ServerSettings(BaseSettings):
     bundle: Annotated[Path, AfterValidator(checked_folder)] = Field(
         packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
     )
+    calibration: Path | None = Field(
+        None,
+        description="file of `ruie evaluate --calibration`, by which confidences are told; "
+        "default: the one included in ruie",
+    )
     home: Path = Field(
         Path(".ruie"),
         description="directory of the embedded Redis and of logs, created when needed",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Self
 
 from ruie.confidence.signals import Signals
@@ -86,6 +87,17 @@ def included() -> ConfidenceModel:
     """The model that comes with ruie."""
     text = files("ruie.confidence").joinpath("included.json").read_text(encoding="utf-8")
     return ConfidenceModel.from_body(json.loads(text))
+
+
+def opened(file: Path | None) -> ConfidenceModel:
+    """The model in a file, or the included one. Raises `UsageError`."""
+    if file is None:
+        return included()
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(str(file), str(error)) from None
+    return ConfidenceModel.from_body(body, str(file))
 
 
 def most(confidences: Sequence[float | None]) -> float | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
+from ruie.confidence.model import ConfidenceModel
 from ruie.db.jobs import Job, Priority
 from ruie.db.queue import NO_OVERRIDES, Overrides
 from ruie.decoding import Decoding
@@ -33,7 +34,8 @@ class Lane:
 
     llm: a client with its own calls in flight, behind the fleet's limits for this class.
     parameters: added to each request, unless the job has one of the same name. reasoning_tokens:
-    most that a reasoning model may think beside its answer.
+    most that a reasoning model may think beside its answer. confidence: of records; default, the
+    model that comes with ruie.
     default_model: of jobs that name none; "": the first that the endpoint lists.
     """
 
@@ -46,6 +48,7 @@ class Lane:
         price: Callable[[str], Price | None],
         parameters: Mapping[str, Any] | None = None,
         reasoning_tokens: int = 4096,
+        confidence: ConfidenceModel | None = None,
     ) -> None:
         self.priority = priority
         self.llm = llm
@@ -53,6 +56,7 @@ class Lane:
         self.demonstrations = demonstrations
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
+        self.confidence = confidence
         self.default_model = default_model
         self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
         self._constraints: dict[str, str] = {}
@@ -138,7 +142,9 @@ class Lane:
             if not decoding.proved:
                 decoding = decoding.resolved(constraint)
             salt = job.id if job.forced else ""
-            self._extractors[key] = Extractor(retriever, self.llm, model, decoding, salt)
+            self._extractors[key] = Extractor(
+                retriever, self.llm, model, decoding, salt, confidence=self.confidence
+            )
         return self._extractors[key]
 
     def key(self, job: Job, overrides: Overrides, query: Query, shown: Shown | None = None) -> str:

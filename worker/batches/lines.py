@@ -87,7 +87,7 @@ async def record_lines(
 def _read(lane: Lane, item: BatchItem, line: Answered) -> Read:
     stored = StoredQuestion.from_body(line.question, item.query, line.key)
     decoding = stored.decoding(item.extractor.decoding)
-    reader = Extractor(None, lane.llm, line.model, decoding)
+    reader = Extractor(None, lane.llm, line.model, decoding, confidence=lane.confidence)
     try:
         completion = read_line(line.answer, stored.profile, stored.question.call, line.endpoint)
         answer = reader.read(stored.question, completion)

@@ -18,6 +18,7 @@ from functools import partial
 from redis.asyncio import Redis
 
 from ruie.bundle import Bundle
+from ruie.confidence.model import opened
 from ruie.db.jobs import Priority
 from ruie.db.processes import Doing
 from ruie.db.spend import to_nusd
@@ -138,6 +139,7 @@ class Process:
                 self._price,
                 config.llm_parameters,
                 config.llm_reasoning_tokens,
+                opened(config.calibration),
             )
         return self._lanes[priority]
 

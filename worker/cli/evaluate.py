@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the results; answers in it are not paid for again.",
 )
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Write here how confidences are to be told for records like these (RUIE_CALIBRATION).",
+)
 @json_option
 def evaluate(
     gold: tuple[Path, ...],
@@ -63,6 +68,7 @@ def evaluate(
     limit: int,
     seed: int,
     output: Path | None,
+    calibration: Path | None,
     as_json: bool,
 ) -> None:
     """Precision, recall and F1 on GOLD: annotated rows, JSONL or JSONL with gzip.
@@ -79,6 +85,7 @@ def evaluate(
     from ruie.worker.evaluation.predictions import Predictions
     from ruie.worker.evaluation.report import Report, described
     from ruie.worker.evaluation.summary import summary
+    from ruie.worker.evaluation.trust import trust, write_calibration
     from ruie.worker.prices import price_of
     from ruie.worker.terminal import counted, error_console, print_json
 
@@ -100,11 +107,13 @@ def evaluate(
         used_model, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
     price = price_of(used_model, config.llm_prices, config.llm_base_url)
     settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
-    report = Report(settings, summary(parts, price, seed), price)
+    report = Report(settings, summary(parts, price, seed), price, trust(parts))
     if as_json:
         print_json(report.document())
     else:
         _print_report(report)
+    if calibration:
+        write_calibration(calibration, parts)
     if output:
         try:
             report.save(output)
@@ -116,7 +125,7 @@ def _print_report(report: Report) -> None:
     from ruie.worker.evaluation.tables import grids
     from ruie.worker.terminal import console, table
 
-    for grid in grids(report.lines):
+    for grid in grids(report.lines, report.trusted):
         console.print(table(grid.columns, grid.without_repetition(), title=grid.title))
         console.print()
     for name, note in report.notes():

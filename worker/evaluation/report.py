@@ -1,4 +1,5 @@
-"""What an evaluation writes: `evaluation.json`, `evaluation.md` and `evaluation.png`."""
+"""What an evaluation writes: `evaluation.json`, `evaluation.md`, and two pictures,
+`evaluation.png` and `confidence.png`."""
 
 from __future__ import annotations
 
@@ -22,9 +23,12 @@ from ruie.worker.client import decoding
 from ruie.worker.evaluation.chart import chart
 from ruie.worker.evaluation.summary import Line
 from ruie.worker.evaluation.tables import Grid, grids
+from ruie.worker.evaluation.trust import Trust
+from ruie.worker.evaluation.trust_chart import trust_chart
 from ruie.worker.prices import Price
 
 DATA, TABLES, CHART = "evaluation.json", "evaluation.md", "evaluation.png"
+TRUST_CHART = "confidence.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Report:
     settings: Mapping[str, Any]
     lines: Sequence[Line]
     price: Price | None
+    trusted: Sequence[Trust] = ()
 
     def document(self) -> dict[str, Any]:
         """The whole report as plain JSON values."""
@@ -41,6 +46,7 @@ class Report:
             "settings": dict(self.settings),
             "price": self.price and asdict(self.price),
             "results": [_plain(line) for line in self.lines],
+            "confidence": [_trust_plain(each) for each in self.trusted],
         }
 
     def title(self) -> str:
@@ -58,6 +64,11 @@ class Report:
             f"percentile bootstrap over sentences, {s['resamples']:,} resamples, seed {s['seed']};"
             " differences are paired",
         )
+        if self.trusted:
+            yield (
+                "confidence",
+                "error: expected calibration error, in tenths; fitted: to other sentences",
+            )
         queries = sum(line.evaluation.queries for line in self.lines)
         if failed := sum(line.evaluation.failed for line in self.lines):
             yield "failed", f"{failed:,} of {queries:,} calls; each counts as an empty answer"
@@ -73,12 +84,15 @@ class Report:
         parts = [f"# Evaluation: {self.title()}"]
         if picture:
             parts.append(f"![F1 of each corpus and retriever]({CHART})")
-        parts += [f"## {grid.title}\n\n{_markdown(grid)}" for grid in grids(self.lines)]
+            if self.trusted:
+                parts.append(f"![Confidence, and what a bound on it leaves]({TRUST_CHART})")
+        every = grids(self.lines, self.trusted)
+        parts += [f"## {grid.title}\n\n{_markdown(grid)}" for grid in every]
         parts.append("## Notes\n\n" + "\n".join(f"- {name}: {note}" for name, note in self.notes()))
         return "\n\n".join(parts) + "\n"
 
     def save(self, folder: Path) -> None:
-        """Write the three files, each completely or not at all.
+        """Write the files, each completely or not at all.
 
         Raises `UnavailableError` after the others are written if the chart cannot be drawn.
         """
@@ -87,6 +101,9 @@ class Report:
         missing: UnavailableError | None = None
         try:
             write_atomically(folder / CHART, chart(self.lines, self.title()))
+            if self.trusted:
+                drawn = trust_chart(self.trusted, self.title())
+                write_atomically(folder / TRUST_CHART, drawn)
         except UnavailableError as error:
             missing = error
         write_atomically(
@@ -148,6 +165,22 @@ def _plain(line: Line) -> dict[str, Any]:
         "completion_tokens": sums.completion_tokens,
         "cost_usd": line.cost_usd,
         "mistakes": {str(kind): sums.mistakes[kind] for kind in Mistake},
+    }
+
+
+def _trust_plain(trust: Trust) -> dict[str, Any]:
+    return {
+        "corpus": trust.corpus,
+        "task": str(trust.task),
+        "retriever": trust.retriever,
+        "items": trust.records,
+        "right": trust.right,
+        "with_tokens": trust.with_tokens,
+        "calibration_error": trust.error,
+        "calibration_error_fitted": trust.fitted_error,
+        "bins": [asdict(each) for each in trust.stated],
+        "bins_fitted": [asdict(each) for each in trust.fitted],
+        "curve": [{**asdict(each), "f1": each.f1} for each in trust.curve],
     }
 
 

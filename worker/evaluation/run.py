@@ -9,6 +9,7 @@ from pathlib import Path
 from ruie.annotations import Corpus
 from ruie.bundle import Bundle
 from ruie.bundle.manifest import DEMONSTRATIONS
+from ruie.confidence.model import opened
 from ruie.errors import UsageError
 from ruie.evaluation import Prediction, gold_queries, predict
 from ruie.extractor import Extractor
@@ -94,6 +95,7 @@ async def run(
     try:
         model = await llm.resolve_model(config.llm_model)
         first = Extractor(None, llm, model, decoding(config))
+        confidence = opened(config.calibration)
         await first.resolve()
         parts = []
         for corpus, gold in corpora.items():
@@ -105,7 +107,7 @@ async def run(
                     progress(1)
 
                 saved = predictions.completions if predictions is not None else None
-                extractor = Extractor(retriever, llm, model, first.decoding)
+                extractor = Extractor(retriever, llm, model, first.decoding, confidence=confidence)
                 outcome = await predict(extractor, gold, saved=saved, on_prediction=save)
                 parts.append(Part(corpus, name, outcome))
         return model, parts

@@ -10,6 +10,7 @@ from typing import Any
 from ruie.bootstrap import Interval
 from ruie.mistakes import Mistake
 from ruie.worker.evaluation.summary import Line
+from ruie.worker.evaluation.trust import Trust
 
 KEYS = ("corpus", "task", "retriever")
 
@@ -36,11 +37,44 @@ class Grid:
         return rows
 
 
-def grids(lines: Sequence[Line]) -> list[Grid]:
+HALF = 0.5
+"""A bound on confidences that the tables have."""
+
+
+def grids(lines: Sequence[Line], trusted: Sequence[Trust] = ()) -> list[Grid]:
     """Scores, their means where there are several, differences where there is more than one
-    retriever, mistakes, tokens and cost."""
-    every = [_scores(lines), _means(lines), _differences(lines), _mistakes(lines), _costs(lines)]
+    retriever, mistakes, confidences, tokens and cost."""
+    every = [
+        _scores(lines), _means(lines), _differences(lines), _mistakes(lines), _trusted(trusted),
+        _bounded(trusted), _costs(lines),
+    ]  # fmt: skip  # in the order of their tables
     return [grid for grid in every if grid.rows]
+
+
+def _trusted(trusted: Iterable[Trust]) -> Grid:
+    columns = (*KEYS, "items", "right", "with tokens", "error", "error, fitted")
+    rows = [
+        (*_of(each), each.records, each.right, each.with_tokens, each.error, each.fitted_error)
+        for each in trusted
+    ]
+    return Grid("Confidence", columns, rows, len(KEYS))
+
+
+def _bounded(trusted: Iterable[Trust]) -> Grid:
+    columns = (*KEYS, "least", "P", "R", "F1")
+    rows = [
+        (*_of(each), f"{least:.2f}", bound.precision, bound.recall, bound.f1)
+        for each in trusted
+        for best in (each.best,)
+        if best is not None
+        for least in sorted({0.0, HALF, best.least})
+        for bound in (each.at(least),)
+    ]
+    return Grid("Records that are at least so confident", columns, rows, len(KEYS) + 1)
+
+
+def _of(trust: Trust) -> tuple[str, str, str]:
+    return trust.corpus, str(trust.task), trust.retriever
 
 
 def _scores(lines: Iterable[Line]) -> Grid:

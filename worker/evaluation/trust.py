@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ruie.confidence.fitting import held_out
+from ruie.confidence.fitting import fit, held_out
 from ruie.confidence.judged import Judged
 from ruie.confidence.reliability import Bin, Bound, bins, bounds, calibration_error
+from ruie.files import write_atomically
 from ruie.records import Task
 from ruie.worker.evaluation.run import Part
 
@@ -63,6 +66,12 @@ def trust(parts: Sequence[Part]) -> list[Trust]:
             if own:
                 found.append(_trust(part, task, own, gold))
     return found
+
+
+def write_calibration(file: Path, parts: Sequence[Part]) -> None:
+    """Write the model that is fitted to all of these records."""
+    model = fit([each for part in parts for one in part.predictions for each in one.judged])
+    write_atomically(file, (json.dumps(model.body(), indent=2) + "\n").encode())
 
 
 def _trust(part: Part, task: Task, judged: Sequence[Judged], gold: int) -> Trust:
