@@ -31,7 +31,8 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True)
 class EntityRecord:
-    """source: `model` or `person`, who has no model."""
+    """source: `model` or `person`, who has no model. confidence: as of `ruie.records.Item`; None
+    for what a person said, and what an earlier version of ruie extracted."""
 
     id: int
     type: str
@@ -39,6 +40,7 @@ class EntityRecord:
     extraction: int
     model: str
     source: str
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class RelationRecord:
     extraction: int
     model: str
     source: str
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class ArgumentRecord:
     role: str
     span: SpanRecord
     extraction: int
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class EventRecord:
     model: str
     source: str
     arguments: tuple[ArgumentRecord, ...]
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,7 @@ def records_of(
     for row in conn.execute(queries.entities, within).mappings():
         entities[row["document_id"]][row["entity_id"]] = EntityRecord(
             row["entity_id"], row["type"], _span(row), row["extraction_id"], row["model"],
-            row["source"],
+            row["source"], row["confidence"],
         )  # fmt: skip
     relations: defaultdict[int, dict[int, RelationRecord]] = defaultdict(dict)
     for row in conn.execute(queries.relations, within).mappings():
@@ -231,6 +236,7 @@ def records_of(
             row["extraction_id"],
             row["model"],
             row["source"],
+            row["confidence"],
         )
     events: defaultdict[int, dict[int, list[Mapping[Any, Any]]]] = defaultdict(dict)
     for row in conn.execute(queries.events, within).mappings():
@@ -262,7 +268,10 @@ def _event(rows: Sequence[Mapping[Any, Any]]) -> EventRecord:
     first = rows[0]
     arguments = dict.fromkeys(
         ArgumentRecord(
-            row["role"], _span(row, "argument", "argument_grounding"), row["argument_extraction_id"]
+            row["role"],
+            _span(row, "argument", "argument_grounding"),
+            row["argument_extraction_id"],
+            row["argument_confidence"],
         )
         for row in rows
         if row["role"] is not None
@@ -275,6 +284,7 @@ def _event(rows: Sequence[Mapping[Any, Any]]) -> EventRecord:
         first["model"],
         first["source"],
         tuple(arguments),
+        first["confidence"],
     )
 
 

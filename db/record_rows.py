@@ -61,12 +61,15 @@ _COLUMNS = {
         *(name for span in spans for name in span),
         *(() if task is Task.EAE else ("shared",)),
         *_KEYS[task],
+        "confidence",
     )
     for task, spans in _SPANS.items()
 }
 """The columns of each task's rows, in the order of `_row`."""
 
 _INSERT = {task: bulk_insert(TABLES[task], _COLUMNS[task]) for task in Task}
+# A migration runs it, with the columns that there are at that revision.
+_INSERT_REVIEWED = {task: bulk_insert(TABLES[task], _COLUMNS[task][:-1]) for task in Task}
 
 
 def write_records(
@@ -91,7 +94,8 @@ def write_all_records(
         source = RecordSource(item.task, extraction_id, owner, item.chunk_start)
         rows.setdefault(item.task, []).extend(_rows(source, items, others.get(item.id, ())))
     for task, listed in rows.items():
-        _insert_rows(conn, task, listed)
+        if listed:
+            _INSERT[task].run(conn, listed)
 
 
 def chunks_around(
@@ -122,11 +126,13 @@ class RecordSource:
     at: int = 0
 
 
-def insert_records(
+def insert_reviewed(
     conn: Connection, source: RecordSource, items: Sequence[Item], others: Sequence[Range] = ()
 ) -> None:
-    """Insert records, each once, without their names. others: chunks that may have them too."""
-    _insert_rows(conn, source.task, _rows(source, items, others))
+    """Insert records that a person reviewed, each once, without their names and without confidence.
+    others: chunks that may have them too."""
+    if rows := _rows(source, items, others):
+        _INSERT_REVIEWED[source.task].run(conn, [row[:-1] for row in rows])
 
 
 def _rows(
@@ -136,11 +142,6 @@ def _rows(
     for record in items:
         records.setdefault(_identity(record), record)
     return [_row(source, record, others) for record in records.values()]
-
-
-def _insert_rows(conn: Connection, task: Task, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        _INSERT[task].run(conn, rows)
 
 
 def _identity(item: Item) -> Hashable:
@@ -159,6 +160,7 @@ def _row(source: RecordSource, record: Item, others: Sequence[Range]) -> tuple[A
         *chain.from_iterable(spans),
         *shared,
         *keys,
+        record.confidence,
     )
 
 
@@ -192,5 +194,5 @@ def read_items(conn: Connection, task: Task, extraction_id: int, chunk_start: in
             chunk_span(row[span_text], row[start], row[end], row[grounding], chunk_start)
             for span_text, start, end, grounding in _SPANS[task]
         )
-        items.append(Item(row[label], spans))
+        items.append(Item(row[label], spans, row["confidence"]))
     return items

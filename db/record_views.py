@@ -93,7 +93,7 @@ def _entities(results: _Results) -> str:
 SELECT w.job_id AS job_id, {_document("e")},
     e.id AS entity_id, e.type AS type, e.text AS text, e.name_key AS name_key, c.name AS canonical,
     e.char_start AS char_start, e.char_end AS char_end, e.grounding AS grounding,
-    {_call("e", results)}
+    {_call("e", results)}, e.confidence AS confidence
 FROM entities e
 {_from("e", results)}
 LEFT JOIN canonical c ON c.key = e.name_key
@@ -108,7 +108,7 @@ SELECT w.job_id AS job_id, {_document("r")},
     r.head_start AS head_start, r.head_end AS head_end, r.head_grounding AS head_grounding,
     r.tail_text AS tail_text, r.tail_key AS tail_key, t.name AS tail_canonical,
     r.tail_start AS tail_start, r.tail_end AS tail_end, r.tail_grounding AS tail_grounding,
-    {_call("r", results)}
+    {_call("r", results)}, r.confidence AS confidence
 FROM relations r
 {_from("r", results)}
 LEFT JOIN canonical h ON h.key = r.head_key
@@ -125,7 +125,7 @@ SELECT w.job_id AS job_id, {_document("v")},
     a.role AS role, a.text AS argument_text, a.name_key AS argument_key,
     c.name AS argument_canonical, a.char_start AS argument_start, a.char_end AS argument_end,
     a.grounding AS argument_grounding, a.extraction_id AS argument_extraction_id,
-    {_call("v", results)}
+    {_call("v", results)}, v.confidence AS confidence, a.confidence AS argument_confidence
 FROM events v
 {_from("v", results)}
 {_ARGUMENT_ITEM}
@@ -142,7 +142,7 @@ SELECT w.job_id AS job_id, {_document("v")},
     v.id AS event_id, v.type AS type, v.trigger_text AS trigger_text,
     v.trigger_start AS trigger_start, v.trigger_end AS trigger_end, v.grounding AS grounding,
     {{arguments}} AS arguments,
-    {_call("v", results)}
+    {_call("v", results)}, v.confidence AS confidence
 FROM events v
 {_from("v", results)}
 {_ARGUMENT_ITEM}
@@ -180,6 +180,7 @@ ARGUMENT = (
     ("start", "a.char_start"),
     ("end", "a.char_end"),
     ("grounding", "a.grounding"),
+    ("confidence", "a.confidence"),
 )
 """The keys of an argument in `events_json`, and what they are read from."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table, bindparam, func, select, text, update
 
 from ruie.db.canonical import add_names
 from ruie.db.models import chunks, extractions, jobs, origins, reviews, work_items
-from ruie.db.record_rows import RecordSource, insert_records
+from ruie.db.record_rows import RecordSource, insert_reviewed
 from ruie.records import Grounding, Item, Span, Task
 
 # Written out, since a migration runs it: with the columns that there are at that revision.
@@ -54,7 +54,7 @@ def place(conn: Connection, review_id: int) -> None:
         values = {"task": task, "review": review_id}
         extraction = conn.execute(_ADD_EXTRACTION, values).scalar_one()
         source = RecordSource(Task(task), extraction, review.document_id)
-        insert_records(conn, source, gold.get(Task(task), []))
+        insert_reviewed(conn, source, gold.get(Task(task), []))
         if task == Task.ED:
             _add_arguments(conn, extraction, review.body)
     show(conn, review_id)
@@ -169,7 +169,7 @@ def _add_arguments(conn: Connection, extraction: int, body: Mapping[str, Any]) -
         listed += [Item(a["role"], _spans(a)) for a in event["arguments"]]
     for row in conn.execute(_EVENTS, {"extraction": extraction}).all():
         listed = arguments[row.type, row.trigger_start, row.trigger_end]
-        insert_records(conn, RecordSource(Task.EAE, extraction, row.id), listed)
+        insert_reviewed(conn, RecordSource(Task.EAE, extraction, row.id), listed)
 
 
 _EVENTS = text(

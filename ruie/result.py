@@ -41,16 +41,27 @@ class Result:
         calls whose records are missing: an empty list elsewhere says nothing of these tasks."""
         return {
             "text": self.text,
-            "entities": [{"type": e.type, **_span(e.span)} for e in self.entities],
+            "entities": [
+                {"type": e.type, **_span(e.span), "confidence": e.confidence} for e in self.entities
+            ],
             "relations": [
-                {"type": r.type, "head": _span(r.head), "tail": _span(r.tail)}
+                {
+                    "type": r.type,
+                    "head": _span(r.head),
+                    "tail": _span(r.tail),
+                    "confidence": r.confidence,
+                }
                 for r in self.relations
             ],
             "events": [
                 {
                     "type": v.type,
                     "trigger": _span(v.trigger),
-                    "arguments": [{"role": a.role, **_span(a.span)} for a in v.arguments],
+                    "arguments": [
+                        {"role": a.role, **_span(a.span), "confidence": a.confidence}
+                        for a in v.arguments
+                    ],
+                    "confidence": v.confidence,
                 }
                 for v in self.events
             ],

@@ -44,6 +44,11 @@ class ServerSettings(BaseSettings):
     bundle: Annotated[Path, AfterValidator(checked_folder)] = Field(
         packaged_bundle(), description="directory of the bundle; default: the one included in ruie"
     )
+    llm_log_probs: bool = Field(
+        True,
+        description="ask the endpoint how probable each token of an answer was, as far as it says "
+        "so: what the confidence of records is told by best",
+    )
     calibration: Path | None = Field(
         None,
         description="file of `ruie evaluate --calibration`, by which confidences are told; "

@@ -33,7 +33,8 @@ from ruie.formats.writing import schema_text
 from ruie.schema import Schema
 from ruie.settings import Settings, settings
 from ruie.worker.export import write
-from ruie.worker.export.rows import RecordTable
+from ruie.worker.export.confident import confident
+from ruie.worker.export.rows import Counts, RecordTable
 from ruie.worker.job_options import Changes, check_cap, job_change
 from ruie.worker.reviewing import Imported, import_reviews
 from ruie.worker.waiting import wait_for
@@ -123,22 +124,29 @@ class JobClient:
         with reading(self.engine) as conn:
             return jobs.list_jobs(conn)
 
-    def results(self, job_id: str, *, limit: int | None = None) -> Iterator[DocumentRecords]:
+    def results(
+        self, job_id: str, *, limit: int | None = None, min_confidence: float | None = None
+    ) -> Iterator[DocumentRecords]:
         """The job's documents with their records, each document once, read page by page; of a job
         that runs, those there are by then.
 
         A task that is not in a document's `answered` has no answer, or not yet: its records are
-        missing. limit: at most so many documents.
+        missing. limit: at most so many documents. min_confidence: without the model's records
+        that are less confident, or of which no confidence is known.
         """
         self.job(job_id)
-        return document_records(self.engine, job_id, limit=limit)
+        read = document_records(self.engine, job_id, limit=limit)
+        return confident(read, min_confidence, Counts())
 
-    def to_arrow(self, job_id: str, table: RecordTable = "entities") -> pa.Table:
+    def to_arrow(
+        self, job_id: str, table: RecordTable = "entities", *, min_confidence: float | None = None
+    ) -> pa.Table:
         """One kind of a job's records, or its documents, with the columns of `ruie export --format
-        parquet`. Which tasks have an answer is a column of the documents, `answered`."""
+        parquet`. Which tasks have an answer is a column of the documents, `answered`.
+        min_confidence: as of `results`."""
         from ruie.worker.export.parquet import record_table  # it loads pyarrow
 
-        return record_table(self.results(job_id), job_id, table)
+        return record_table(self.results(job_id, min_confidence=min_confidence), job_id, table)
 
     def pause(self, job_id: str) -> None:
         """Send nothing of a job for now; calls in flight end. Raises `DatabaseError` where its

@@ -127,6 +127,7 @@ def decoding(config: Settings) -> Decoding:
         stop=tuple(config.llm_stop),
         parameters=config.llm_parameters,
         reasoning_tokens=config.llm_reasoning_tokens,
+        log_probs=config.llm_log_probs,
     )
 
 

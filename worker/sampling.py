@@ -2,9 +2,10 @@
 
 Greedy facility location (Cornuejols, Fisher and Nemhauser, 1977): each choice is the document that
 brings the others closest to one that is annotated, by the encoder's similarity. A short document
-has little in it that others could be shown, and stands for them less. Once there are reviews,
-documents whose answers were rejected or given up count for more, and so do those that are like
-documents in which the model and people agreed least.
+has little in it that others could be shown, and stands for them less. A document counts for more,
+the more of its records are doubtful; once there are reviews, also the more of its answers were
+rejected or given up, and the more it is like documents in which the model and people agreed
+least.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ import numpy as np
 from sqlalchemy import Connection, column, func, select, table
 
 from ruie.bundle.encoder import Encoder, Vectors
-from ruie.db.models import chunks, documents, extractions, origins, reviews, schemas, work_items
+from ruie.db.models import (
+    chunks,
+    documents,
+    entities,
+    events,
+    extractions,
+    origins,
+    relations,
+    reviews,
+    schemas,
+    work_items,
+)
 from ruie.db.sql import pieces
 
 MOST = 2000
@@ -38,7 +50,8 @@ def sample(
     texts = _texts(conn, numbers)
     vectors = encoder.encode([prefix + texts[number] for number in numbers])
     done = np.array([number in reviewed for number in numbers])
-    weights = np.ones(len(numbers))
+    doubt = _doubt(conn, job_id)
+    weights = np.array([1.0 + doubt.get(number, 0.0) for number in numbers])
     if done.any():
         trouble, wrong = _trouble(conn, job_id), _disagreement(conn, job_id)
         weights += np.array([trouble.get(number, 0) for number in numbers])
@@ -116,6 +129,22 @@ def _disagreement(conn: Connection, job_id: str) -> dict[int, int]:
     wrong = func.sum(agreement.c.missing + agreement.c.spurious)
     query = select(agreement.c.document_id, wrong).where(agreement.c.job_id == job_id)
     return {row[0]: int(row[1]) for row in conn.execute(query.group_by(agreement.c.document_id))}
+
+
+def _doubt(conn: Connection, job_id: str) -> dict[int, float]:
+    """For each document, how many of the model's records are expected to be wrong, by what is known
+    of their confidence. Those that were seen in two chunks count twice."""
+    expected: dict[int, float] = {}
+    for records in (entities, relations, events):
+        query = (
+            select(records.c.document_id, func.sum(1.0 - records.c.confidence))
+            .join(work_items, work_items.c.extraction_id == records.c.extraction_id)
+            .where(work_items.c.job_id == job_id, records.c.confidence.is_not(None))
+            .group_by(records.c.document_id)
+        )
+        for number, wrong in conn.execute(query):
+            expected[number] = expected.get(number, 0.0) + wrong
+    return expected
 
 
 def _texts(conn: Connection, numbers: Sequence[int]) -> dict[int, str]:

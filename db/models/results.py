@@ -118,6 +118,7 @@ class EntityRow(Base):
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
     shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    confidence: Mapped[float | None] = mapped_column(Double)
 
 
 class RelationRow(Base):
@@ -153,6 +154,7 @@ class RelationRow(Base):
     tail_end: Mapped[int | None] = mapped_column(Integer)
     tail_grounding: Mapped[str] = mapped_column(String(16))
     shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    confidence: Mapped[float | None] = mapped_column(Double)
 
 
 class EventRow(Base):
@@ -176,6 +178,7 @@ class EventRow(Base):
     trigger_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
     shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    confidence: Mapped[float | None] = mapped_column(Double)
 
 
 class ArgumentRow(Base):
@@ -199,3 +202,4 @@ class ArgumentRow(Base):
     char_start: Mapped[int | None] = mapped_column(Integer)
     char_end: Mapped[int | None] = mapped_column(Integer)
     grounding: Mapped[str] = mapped_column(String(16))
+    confidence: Mapped[float | None] = mapped_column(Double)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -98,8 +98,3 @@ def opened(file: Path | None) -> ConfidenceModel:
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(str(file), str(error)) from None
     return ConfidenceModel.from_body(body, str(file))
-
-
-def most(confidences: Sequence[float | None]) -> float | None:
-    """Of equal records of several answers: the highest that is known."""
-    return max((each for each in confidences if each is not None), default=None)

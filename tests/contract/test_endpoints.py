@@ -114,8 +114,8 @@ def with_client(endpoint: ProviderEndpoint, use: Callable[[LLMClient], Awaitable
     return asyncio.run(run())
 
 
-def ask(endpoint: ProviderEndpoint) -> Completion:
-    call = Call(endpoint.provider.model, ({"role": "user", "content": "Ada?"},), 9, 3)
+def ask(endpoint: ProviderEndpoint, **asked: Any) -> Completion:
+    call = Call(endpoint.provider.model, ({"role": "user", "content": "Ada?"},), 9, 3, **asked)
     return with_client(endpoint, lambda client: client.complete(call))
 
 
@@ -132,6 +132,13 @@ def test_an_answer(provider: Provider) -> None:
     assert (got.text, got.finish_reason) == (TEXT, "stop")
     assert got.prompt_tokens == provider.answer.usage.prompt
     assert got.completion_tokens == provider.answer.usage.completion
+
+
+@each_provider
+def test_it_is_asked_how_probable_tokens_were_and_once_where_it_refuses(provider: Provider) -> None:
+    with ProviderEndpoint(provider, lambda _: TEXT) as endpoint:
+        assert ask(endpoint, log_probs=True).text == TEXT
+    assert endpoint.refused["logprobs"] <= 1
 
 
 USAGES = [

@@ -81,10 +81,12 @@ def test_says_how_probable_each_token_was(client: openai.OpenAI, model: str) -> 
         model=model, messages=ASK, temperature=0, max_tokens=12, logprobs=True
     )
     (choice,) = answer.choices
-    assert choice.logprobs is not None and choice.logprobs.content is not None
+    assert choice.logprobs is not None
+    assert choice.logprobs.content is not None
     tokens = choice.logprobs.content
     assert "".join(token.token for token in tokens).startswith(choice.message.content or "?")
-    assert answer.usage is not None and len(tokens) == answer.usage.completion_tokens
+    assert answer.usage is not None
+    assert len(tokens) == answer.usage.completion_tokens
     assert all(token.logprob <= 0 for token in tokens)
     assert bytes(byte for token in tokens for byte in token.bytes or ()).decode().startswith("The")
     assert ask(client, model).choices[0].logprobs is None
@@ -99,7 +101,10 @@ def test_tokens_are_as_probable_in_a_longer_answer(client: openai.OpenAI, model:
         .logprobs
         for length in (4, 8)
     )
-    assert first is not None and first.content and second is not None and second.content
+    assert first is not None
+    assert second is not None
+    assert first.content
+    assert second.content
     for one, other in zip(first.content, second.content, strict=False):
         assert one.token == other.token
         assert one.logprob == pytest.approx(other.logprob, abs=0.05)

@@ -42,11 +42,11 @@ def span(words: str) -> SpanRecord:
 def document() -> DocumentRecords:
     return DocumentRecords(
         1, "d<1>", "0" * 64, TEXT, frozenset(),
-        (EntityRecord(1, "person", span("Ada"), 1, "m", "model"),
-         EntityRecord(2, "a <b>", span("Ada & Bo"), 2, "", "person")),
-        (RelationRecord(1, "lives in", span("Bo"), span("Rome"), 1, "m", "model"),),
+        (EntityRecord(1, "person", span("Ada"), 1, "m", "model", 0.875),
+         EntityRecord(2, "a <b>", span("Ada & Bo"), 2, "", "person", None)),
+        (RelationRecord(1, "lives in", span("Bo"), span("Rome"), 1, "m", "model", 0.5),),
         (EventRecord(1, "move", span("moved"), 1, "m", "model",
-                     (ArgumentRecord("who", span("Ada"), 1),)),),
+                     (ArgumentRecord("who", span("Ada"), 1, 0.25),), 0.75),),
     )  # fmt: skip  # one document
 
 
@@ -93,6 +93,10 @@ def test_what_it_says(tree: LexborHTMLParser) -> None:
         "person", "a <b>", "lives in", "move",
     ]  # fmt: skip  # a line
     assert "hidden" in one(tree, "header label").attributes  # searching needs the script
+
+
+def test_how_sure_the_model_is(tree: LexborHTMLParser) -> None:
+    assert [node.text() for node in tree.css(".records .sure")] == ["0.88", "0.50", "0.75", "0.25"]
 
 
 def test_kinds_differ_in_shape_and_in_the_range_of_their_colours(tree: LexborHTMLParser) -> None:

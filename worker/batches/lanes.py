@@ -35,7 +35,7 @@ class Lane:
     llm: a client with its own calls in flight, behind the fleet's limits for this class.
     parameters: added to each request, unless the job has one of the same name. reasoning_tokens:
     most that a reasoning model may think beside its answer. confidence: of records; default, the
-    model that comes with ruie.
+    model that comes with ruie. log_probs: whether the endpoint is asked how probable tokens are.
     default_model: of jobs that name none; "": the first that the endpoint lists.
     """
 
@@ -49,6 +49,7 @@ class Lane:
         parameters: Mapping[str, Any] | None = None,
         reasoning_tokens: int = 4096,
         confidence: ConfidenceModel | None = None,
+        log_probs: bool = True,
     ) -> None:
         self.priority = priority
         self.llm = llm
@@ -56,6 +57,7 @@ class Lane:
         self.demonstrations = demonstrations
         self._parameters = parameters or {}
         self._reasoning_tokens = reasoning_tokens
+        self._log_probs = log_probs
         self.confidence = confidence
         self.default_model = default_model
         self._extractors: dict[tuple[str, Decoding, Overrides, str, str], Extractor] = {}
@@ -108,6 +110,7 @@ class Lane:
             job.settings.decoding,
             parameters={**self._parameters, **job.settings.decoding.parameters},
             reasoning_tokens=self._reasoning_tokens,
+            log_probs=self._log_probs,
         )
 
     def slots(self) -> Slots:

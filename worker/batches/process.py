@@ -140,6 +140,7 @@ class Process:
                 config.llm_parameters,
                 config.llm_reasoning_tokens,
                 opened(config.calibration),
+                config.llm_log_probs,
             )
         return self._lanes[priority]
 

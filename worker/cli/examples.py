@@ -46,7 +46,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "estimate": ("estimate news.jsonl --schema oil.yaml --model gpt-4.1-mini",),
     "evaluate": ("evaluate test.jsonl --retriever trained --retriever random --limit 50",),
-    "export": (f"export {JOB} > news.jsonl", f"export {JOB} --format html -o news.html"),
+    "export": (
+        f"export {JOB} > news.jsonl",
+        f"export {JOB} --min-confidence 0.8 --format html -o news.html",
+    ),
     "forget": ("forget news-12 --corpus news", "forget --list"),
     "learn": (f"learn {JOB}", f"learn {JOB} --only"),
     "job set": (f"job set {JOB} --model gpt-5-mini --max-tokens 512",),

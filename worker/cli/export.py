@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="JSONL: also documents without an answer, null for a person to fill in.",
 )
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="0..1",
+    help="Leave out the model's records that are less confident; default: none.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 def export(
     job: str,
@@ -47,6 +53,7 @@ def export(
     limit: int | None,
     document: int | None,
     unanswered: bool,
+    min_confidence: float | None,
     overwrite: bool,
 ) -> None:
     """Write the records of JOB as files."""
@@ -56,6 +63,7 @@ def export(
     from ruie.shown import data_output
     from ruie.worker.client import Client
     from ruie.worker.export import write
+    from ruie.worker.export.confident import confident
     from ruie.worker.export.rows import Counts
     from ruie.worker.terminal import counted
 
@@ -64,14 +72,18 @@ def export(
         known = jobs.get_job(conn, job)
     if form == "jsonl" and output is None:
         counts = Counts()
-        documents = document_records(engine, known.id, limit=limit, document=document)
+        documents = confident(
+            document_records(engine, known.id, limit=limit, document=document),
+            min_confidence,
+            counts,
+        )
         write.write_lines(data_output(), documents, known, counts, unanswered=unanswered)
         where = "standard output"
     else:
         path = output or write.default_path(known.id, form)
         counts = write.export(
             engine, known, form, path, limit=limit, document=document, overwrite=overwrite,
-            unanswered=unanswered,
+            unanswered=unanswered, min_confidence=min_confidence,
         )  # fmt: skip  # its options
         where = str(path)
     click.echo(f"{where}: {counted(counts.documents, 'document')}", err=True)
@@ -80,6 +92,11 @@ def export(
             f"left out  {counted(counts.unanswered, 'document')} without an answered task:"
             " --unanswered adds them",
             err=True,
+        )
+    if counts.doubtful:
+        unrated = f", {counts.unrated:,} of them without any" if counts.unrated else ""
+        click.echo(
+            f"left out  {counted(counts.doubtful, 'record')} of less confidence{unrated}", err=True
         )
     if counts.ungrounded:
         click.echo(

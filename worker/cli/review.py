@@ -132,8 +132,8 @@ def export(job: str | None, output: Path, overwrite: bool) -> None:
 def sample(job: str, count: int, output: Path | None, overwrite: bool) -> None:
     """Write the documents of JOB that are worth annotating first, with the model's records.
 
-    They stand for as many others as possible, short ones for less. Once some are reviewed, those
-    whose answers were rejected or given up count for more.
+    They stand for as many others as possible, short ones for less. Those with doubtful records
+    count for more; once some are reviewed, so do those whose answers were rejected or given up.
     """
     from ruie.bundle import Bundle
     from ruie.db import jobs

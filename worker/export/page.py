@@ -19,9 +19,6 @@ from ruie.worker.export.document_notes import notes
 from ruie.worker.export.rows import Counts
 
 _HERE = Path(__file__).parent
-DOCUMENTS = 500
-"""The default limit: browsers scroll a page of so many easily."""
-
 _KINDS = {"entity": "Entities", "relation": "Relations", "event": "Events"}
 
 
@@ -53,9 +50,9 @@ def page(
 def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
     body = marked_html.body(
         document.text,
-        ((Entity(e.type, _span(e.span)), _by(e.source)) for e in document.entities),
+        ((Entity(e.type, _span(e.span), e.confidence), _by(e.source)) for e in document.entities),
         (
-            (Relation(r.type, _span(r.head), _span(r.tail)), _by(r.source))
+            (Relation(r.type, _span(r.head), _span(r.tail), r.confidence), _by(r.source))
             for r in document.relations
         ),
         ((_event(v), _by(v.source)) for v in document.events),
@@ -67,8 +64,8 @@ def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
 
 
 def _event(event: EventRecord) -> Event:
-    arguments = (Argument(a.role, _span(a.span)) for a in event.arguments)
-    return Event(event.type, _span(event.trigger), tuple(arguments))
+    arguments = (Argument(a.role, _span(a.span), a.confidence) for a in event.arguments)
+    return Event(event.type, _span(event.trigger), tuple(arguments), event.confidence)
 
 
 def _by(source: str) -> str:

@@ -36,7 +36,8 @@ def _offsets(part: str = "") -> list[tuple[str, Any]]:
 
 
 _IDS = [("job_id", pa.string()), ("document_id", pa.int64())]
-_MADE_BY = [("extraction_id", pa.int64()), ("model", pa.string()), ("source", pa.string())]
+_MADE_BY = [("extraction_id", pa.int64()), ("model", pa.string()), ("source", pa.string()),
+            ("confidence", pa.float64())]  # fmt: skip  # one list
 TABLES: dict[str, Any] = {
     "documents": pa.schema(
         [*_IDS, ("external_id", pa.string()), ("digest", pa.string()), ("text", pa.string()),
@@ -54,7 +55,7 @@ TABLES: dict[str, Any] = {
     ),
     "event_arguments": pa.schema(
         [*_IDS, ("event_id", pa.int64()), ("role", pa.string()), *_offsets(),
-         ("extraction_id", pa.int64())]
+         ("extraction_id", pa.int64()), ("confidence", pa.float64())]
     ),
 }  # fmt: skip  # the columns of each table
 
@@ -120,7 +121,10 @@ def _rows(document: DocumentRecords) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "events", row | _made_by(v)
         for a in v.arguments:
             row = {"event_id": v.id, "role": a.role, **_span(a.span)}
-            yield "event_arguments", {**row, "extraction_id": a.extraction}
+            yield (
+                "event_arguments",
+                {**row, "extraction_id": a.extraction, "confidence": a.confidence},
+            )
 
 
 def _made_by(record: EntityRecord | RelationRecord | EventRecord) -> dict[str, Any]:
@@ -128,6 +132,7 @@ def _made_by(record: EntityRecord | RelationRecord | EventRecord) -> dict[str, A
         "extraction_id": record.extraction,
         "model": record.model or None,
         "source": record.source,
+        "confidence": record.confidence,
     }
 
 

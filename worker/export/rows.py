@@ -18,11 +18,14 @@ RecordTable = Literal["documents", "entities", "relations", "events", "event_arg
 @dataclass(slots=True)
 class Counts:
     """What was written and what was left out. ungrounded: records without offsets in the text.
-    unanswered: documents without a completely answered task."""
+    unanswered: documents without a completely answered task. doubtful: records of less confidence
+    than was asked for, among them unrated ones, of which none is known."""
 
     documents: int = 0
     ungrounded: int = 0
     unanswered: int = 0
+    doubtful: int = 0
+    unrated: int = 0
 
 
 def to_line(
@@ -32,8 +35,8 @@ def to_line(
 
     A key is written only if its task was answered completely: to readers it means that what is not
     listed is not in the text. unanswered: tasks whose keys are null otherwise, for a person to
-    fill in; then no document is left out. `provenance`, `record` and `source` are for people;
-    readers ignore them.
+    fill in; then no document is left out. `provenance`, `record`, `source` and `confidence` are for
+    people; readers ignore them.
     """
     if not document.answered and not unanswered:
         counts.unanswered += 1
@@ -44,7 +47,13 @@ def to_line(
     if Task.NER in document.answered:
         entities = [e for e in document.entities if _located(counts, e.span)]
         row["entities"] = [
-            {"type": e.type, **_span(text, e.span), "record": e.id, "source": e.source}
+            {
+                "type": e.type,
+                **_span(text, e.span),
+                "record": e.id,
+                "source": e.source,
+                "confidence": e.confidence,
+            }
             for e in entities
         ]
     if Task.RE in document.answered:
@@ -56,6 +65,7 @@ def to_line(
                 "tail": _span(text, r.tail),
                 "record": r.id,
                 "source": r.source,
+                "confidence": r.confidence,
             }
             for r in relations
         ]
@@ -66,12 +76,13 @@ def to_line(
                 "type": v.type,
                 "trigger": _span(text, v.trigger),
                 "arguments": [
-                    {"role": a.role, **_span(text, a.span)}
+                    {"role": a.role, **_span(text, a.span), "confidence": a.confidence}
                     for a in v.arguments
                     if _located(counts, a.span)
                 ],
                 "record": v.id,
                 "source": v.source,
+                "confidence": v.confidence,
             }
             for v in events
         ]

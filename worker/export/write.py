@@ -17,10 +17,13 @@ from ruie.errors import UsageError
 from ruie.files import replacing
 from ruie.formats.writing import schema_path, schema_text
 from ruie.schema import Schema
+from ruie.worker.export.confident import confident
 from ruie.worker.export.rows import Counts, to_line
 
 Form = Literal["jsonl", "parquet", "brat", "html"]
 FOLDERS = ("parquet", "brat")
+PAGE_DOCUMENTS = 500
+"""The default limit of a page: browsers scroll one of so many easily."""
 
 
 def default_path(job: str, form: Form) -> Path:
@@ -38,18 +41,23 @@ def export(
     document: int | None = None,
     overwrite: bool = False,
     unanswered: bool = False,
+    min_confidence: float | None = None,
 ) -> Counts:
-    """Write the records of `job`. limit: of documents; None: all, or `page.DOCUMENTS` for a page.
+    """Write the records of `job`. limit: of documents; None: all, or `PAGE_DOCUMENTS` for a page.
     unanswered: as JSONL, also the documents without an answer; the other formats have them anyway.
+    min_confidence: without the records of the model that are less confident (`confident`).
     Raises `UsageError` for a path that may not be written; an export that fails leaves nothing."""
     check(path, form, overwrite=overwrite)
     counts = Counts()
     try:
         with replacing(path) as partial:
             if form == "html":
-                _page(engine, job, partial, limit, document, counts)
+                at_most = PAGE_DOCUMENTS if limit is None else limit
+                read = documents_in_source_order(engine, job.id, limit=at_most, document=document)
+                _page(confident(read, min_confidence, counts), job, partial, at_most, counts)
                 return counts
-            documents = document_records(engine, job.id, limit=limit, document=document)
+            read = document_records(engine, job.id, limit=limit, document=document)
+            documents = confident(read, min_confidence, counts)
             if form == "jsonl":
                 with partial.open("w", encoding="utf-8", newline="\n") as stream:
                     write_lines(stream, documents, job, counts, unanswered=unanswered)
@@ -128,12 +136,10 @@ def _folder(
 
 
 def _page(
-    engine: Engine, job: Job, path: Path, limit: int | None, document: int | None, counts: Counts
+    documents: Iterable[DocumentRecords], job: Job, path: Path, at_most: int, counts: Counts
 ) -> None:
     from ruie.worker.export import page
 
-    at_most = page.DOCUMENTS if limit is None else limit
-    documents = documents_in_source_order(engine, job.id, limit=at_most, document=document)
     more = f"This page has at most {at_most:,} documents of the job (--limit)."
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id
