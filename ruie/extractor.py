@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from ruie.chunking import Chunker
+from ruie.confidence.model import ConfidenceModel
 from ruie.decoding import Decoding
 from ruie.errors import UsageError
 from ruie.llm import CallHook, LLMClient, Transport
@@ -55,9 +56,11 @@ class Extractor(Questioner):
         decoding: Decoding | None = None,
         salt: str = "",
         chunker: Chunker | None = None,
+        confidence: ConfidenceModel | None = None,
     ) -> None:
-        """salt: part of every idempotency key: a new one makes every call be made again."""
-        super().__init__(retriever, llm, model, decoding, salt, chunker)
+        """salt: part of every idempotency key: a new one makes every call be made again.
+        confidence: of records; default, the model that comes with ruie."""
+        super().__init__(retriever, llm, model, decoding, salt, chunker, confidence)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sessions = 0
 

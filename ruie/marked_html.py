@@ -87,12 +87,12 @@ def body(
     rows: list[str] = []
     for e, remark in entities:
         mark(e.span, "entity", e.type)
-        rows.append(_record("entity", e, _quoted(e.span), remark))
+        rows.append(_record("entity", e.type, _quoted(e.span) + _sure(e.confidence), remark))
     for r, remark in relations:
         mark(r.head, "relation", r.type)
         mark(r.tail, "relation", r.type)
-        said = f"{_quoted(r.head)} → {_quoted(r.tail)}"
-        rows.append(_record("relation", r, said, remark))
+        said = f"{_quoted(r.head)} → {_quoted(r.tail)}{_sure(r.confidence)}"
+        rows.append(_record("relation", r.type, said, remark))
     for v, remark in events:
         mark(v.trigger, "event", v.type)
         for a in v.arguments:
@@ -101,8 +101,8 @@ def body(
             f"<dt>{escape(a.role)}</dt><dd>{_quoted(a.span)}{_sure(a.confidence)}</dd>"
             for a in v.arguments
         )
-        said = _quoted(v.trigger) + (arguments and f"<dl>{arguments}</dl>")
-        rows.append(_record("event", v, said, remark))
+        said = _quoted(v.trigger) + _sure(v.confidence) + (arguments and f"<dl>{arguments}</dl>")
+        rows.append(_record("event", v.type, said, remark))
     records = "".join(rows) or '<li class="none">Nothing found.</li>'
     return (
         f'<div class="both"><div class="text">{marked(text, marks)}</div>'
@@ -166,12 +166,11 @@ def _shape(kind: str) -> str:
     return kind.partition(":")[0]
 
 
-def _record(kind: str, record: Entity | Relation | Event, content: str, remark: str) -> str:
-    type_ = record.type
+def _record(kind: str, type_: str, content: str, remark: str) -> str:
     by = f' <small class="source">{escape(remark)}</small>' if remark else ""
     return (
         f'<li class="{key(kind, type_)} {kind}"><span class="type">{escape(type_)}</span> '
-        f'<span class="said">{content}{_sure(record.confidence)}{by}</span></li>'
+        f'<span class="said">{content}{by}</span></li>'
     )
 
 

@@ -20,6 +20,11 @@ def packaged_bundle() -> Path:
     return Path(__file__).parent / "bundle" / "default"
 
 
+def packaged_calibration() -> Path:
+    """How confidences are told without one of the user's own: docs/confidence.md."""
+    return Path(__file__).parent / "confidence" / "included.json"
+
+
 def packaged_encoder() -> Path:
     """The folder of the sentence encoder all-MiniLM-L6-v2. Raises `UnavailableError`."""
     for folder in _folders(ENCODER):

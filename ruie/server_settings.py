@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
 from ruie.hosts import checked_hosts
-from ruie.packaged import packaged_bundle
+from ruie.packaged import packaged_bundle, packaged_calibration
 
 
 def checked_folder(path: Path) -> Path:
@@ -49,8 +49,8 @@ class ServerSettings(BaseSettings):
         description="ask the endpoint how probable each token of an answer was, as far as it says "
         "so: what the confidence of records is told by best",
     )
-    calibration: Path | None = Field(
-        None,
+    calibration: Path = Field(
+        packaged_calibration(),
         description="file of `ruie evaluate --calibration`, by which confidences are told; "
         "default: the one included in ruie",
     )

@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from ruie.confidence.signals import Signals
 from ruie.errors import UsageError
+from ruie.packaged import packaged_calibration
 from ruie.records import Task
 
 WITH_TOKENS, WITHOUT = "with_tokens", "without"
@@ -85,14 +85,11 @@ def _unreadable(source: str, why: str) -> UsageError:
 @cache
 def included() -> ConfidenceModel:
     """The model that comes with ruie."""
-    text = files("ruie.confidence").joinpath("included.json").read_text(encoding="utf-8")
-    return ConfidenceModel.from_body(json.loads(text))
+    return opened(packaged_calibration())
 
 
-def opened(file: Path | None) -> ConfidenceModel:
-    """The model in a file, or the included one. Raises `UsageError`."""
-    if file is None:
-        return included()
+def opened(file: Path) -> ConfidenceModel:
+    """The model in a file. Raises `UsageError`."""
     try:
         body = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -27,7 +27,7 @@ from ruie.db import migrate
 from ruie.db.engine import open_engine
 from ruie.db.query import run_readonly
 from ruie.errors import ExitCode
-from ruie.packaged import packaged_bundle
+from ruie.packaged import packaged_bundle, packaged_calibration
 from ruie.settings import Settings
 
 # docs/settings.md
@@ -43,7 +43,7 @@ def setting_rows() -> list[Row]:
     for name, field in Settings.model_fields.items():
         value = field.default.get_secret_value() if name in SECRETS else field.default
         written = json.dumps(value) if isinstance(value, list) else str(value)
-        if value is None or value == packaged_bundle():  # wherever ruie is installed
+        if value in (None, packaged_bundle(), packaged_calibration()):  # wherever ruie is installed
             written = ""
         if isinstance(value, float):
             written = f"{value:g}"

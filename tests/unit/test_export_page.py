@@ -148,7 +148,7 @@ def test_what_a_person_said_is_marked() -> None:
         "✓ Reviewed by <Ada> on 2026-02-03 (NER, ED): these records are the review's"
     ]
     assert of_the_page(reviewed, ".records > li")[:3] == [
-        "person Ada", "a <b> Ada & Bo person", "lives in Bo → Rome",
+        "person Ada 0.88", "a <b> Ada & Bo person", "lives in Bo → Rome 0.50",
     ]  # fmt: skip  # a line
 
 

@@ -24,7 +24,7 @@ def span(words: str) -> Span:
 
 WHOLE = Result(
     TEXT,
-    (Entity("person", span("Ada")), Entity("place", Span("Lima"))),
+    (Entity("person", span("Ada"), 0.75), Entity("place", Span("Lima"))),
     (Relation("with", span("Ada"), span("Bo")),),
     (Event("move", span("moved"), (Argument("who", span("Bo")),)),),
 )
@@ -62,8 +62,22 @@ def test_json_values_have_every_record_and_every_failure() -> None:
     made = WHOLE.to_dict()
     assert json.loads(json.dumps(made)) == made
     assert made["entities"] == [
-        {"type": "person", "text": "Ada", "start": 0, "end": 3, "grounding": "exact"},
-        {"type": "place", "text": "Lima", "start": None, "end": None, "grounding": "none"},
+        {
+            "type": "person",
+            "text": "Ada",
+            "start": 0,
+            "end": 3,
+            "grounding": "exact",
+            "confidence": 0.75,
+        },
+        {
+            "type": "place",
+            "text": "Lima",
+            "start": None,
+            "end": None,
+            "grounding": "none",
+            "confidence": None,
+        },
     ]
     (relation,) = made["relations"]
     assert (relation["type"], relation["tail"]["text"]) == ("with", "Bo")

@@ -108,17 +108,23 @@ def evaluate(
     price = price_of(used_model, config.llm_prices, config.llm_base_url)
     settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
     report = Report(settings, summary(parts, price, seed), price, trust(parts))
+    if calibration:
+        write_calibration(calibration, parts)
     if as_json:
         print_json(report.document())
     else:
         _print_report(report)
-    if calibration:
-        write_calibration(calibration, parts)
     if output:
-        try:
-            report.save(output)
-        except UnavailableError as error:
-            error_console.print(str(error), markup=False)
+        _save(report, output)
+
+
+def _save(report: Report, folder: Path) -> None:
+    from ruie.worker.terminal import error_console
+
+    try:
+        report.save(folder)
+    except UnavailableError as error:
+        error_console.print(str(error), markup=False)
 
 
 def _print_report(report: Report) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ruie.db.record_pages import DocumentRecords, SpanRecord
+from ruie.db.record_pages import (
+    DocumentRecords,
+    EntityRecord,
+    EventRecord,
+    RelationRecord,
+    SpanRecord,
+)
 from ruie.formats.jsonl import KEYS
 from ruie.records import Task
 
@@ -45,32 +51,18 @@ def to_line(
     row: dict[str, Any] = {"id": document.external_id, "text": document.text}
     text = document.text
     if Task.NER in document.answered:
-        entities = [e for e in document.entities if _located(counts, e.span)]
         row["entities"] = [
-            {
-                "type": e.type,
-                **_span(text, e.span),
-                "record": e.id,
-                "source": e.source,
-                "confidence": e.confidence,
-            }
-            for e in entities
+            {"type": e.type, **_span(text, e.span), **_said(e)}
+            for e in document.entities
+            if _located(counts, e.span)
         ]
     if Task.RE in document.answered:
-        relations = [r for r in document.relations if _located(counts, r.head, r.tail)]
         row["relations"] = [
-            {
-                "type": r.type,
-                "head": _span(text, r.head),
-                "tail": _span(text, r.tail),
-                "record": r.id,
-                "source": r.source,
-                "confidence": r.confidence,
-            }
-            for r in relations
+            {"type": r.type, "head": _span(text, r.head), "tail": _span(text, r.tail), **_said(r)}
+            for r in document.relations
+            if _located(counts, r.head, r.tail)
         ]
     if Task.ED in document.answered:
-        events = [v for v in document.events if _located(counts, v.trigger)]
         row["events"] = [
             {
                 "type": v.type,
@@ -80,11 +72,10 @@ def to_line(
                     for a in v.arguments
                     if _located(counts, a.span)
                 ],
-                "record": v.id,
-                "source": v.source,
-                "confidence": v.confidence,
+                **_said(v),
             }
-            for v in events
+            for v in document.events
+            if _located(counts, v.trigger)
         ]
     row |= {KEYS[task]: None for task in unanswered if task not in document.answered}
     row["provenance"] = {
@@ -95,6 +86,10 @@ def to_line(
         "models": document.models,
     }
     return json.dumps(row, ensure_ascii=False)
+
+
+def _said(record: EntityRecord | RelationRecord | EventRecord) -> dict[str, Any]:
+    return {"record": record.id, "source": record.source, "confidence": record.confidence}
 
 
 def _located(counts: Counts, *spans: SpanRecord) -> bool:
