@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("document", "record", "kind", "type", "role", "text", "start", "end", "grounding",
-           "failed_calls", "error")  # fmt: skip  # a list
+           "confidence", "failed_calls", "error")  # fmt: skip  # a list
 _WHOLE = ("document", "record", "start", "end", "failed_calls")
 
 
@@ -24,8 +24,8 @@ def to_frame(results: Iterable[Result]) -> pd.DataFrame:
     for its head and one for its tail, an event one for its trigger and one for each argument. kind:
     entity, relation, event (a trigger), argument, or failed. type: of an argument that of its
     event, of a failed call its task. role: head, tail, or the argument's. start, end: missing where
-    the span is not in the text. failed_calls: of the whole text; where it is not 0, records are
-    missing. error: why the call failed. Raises `UnavailableError` where pandas is not installed.
+    the span is not in the text. confidence: of the record, or the argument. failed_calls: of the
+    whole text; where it is not 0, records are missing. error: why the call failed. Raises `UnavailableError` where pandas is not installed.
     """
     try:
         import pandas as pd
@@ -40,23 +40,25 @@ def _rows(number: int, result: Result) -> Iterator[dict[str, Any]]:
     common = {"document": number, "failed_calls": len(result.errors)}
     record = 0
 
-    def row(kind: str, type_: str, span: Span, role: str | None = None) -> dict[str, Any]:
+    def row(
+        kind: str, type_: str, span: Span, confidence: float | None, role: str | None = None
+    ) -> dict[str, Any]:
         start, end = (span.start, span.end) if span.grounded else (None, None)
         return {**common, "record": record, "kind": kind, "type": type_, "role": role,
                 "text": span.text, "start": start, "end": end,
-                "grounding": str(span.grounding)}  # fmt: skip  # a row
+                "grounding": str(span.grounding), "confidence": confidence}  # fmt: skip  # a row
 
     for entity in result.entities:
-        yield row("entity", entity.type, entity.span)
+        yield row("entity", entity.type, entity.span, entity.confidence)
         record += 1
     for relation in result.relations:
-        yield row("relation", relation.type, relation.head, "head")
-        yield row("relation", relation.type, relation.tail, "tail")
+        yield row("relation", relation.type, relation.head, relation.confidence, "head")
+        yield row("relation", relation.type, relation.tail, relation.confidence, "tail")
         record += 1
     for event in result.events:
-        yield row("event", event.type, event.trigger)
+        yield row("event", event.type, event.trigger, event.confidence)
         for argument in event.arguments:
-            yield row("argument", event.type, argument.span, argument.role)
+            yield row("argument", event.type, argument.span, argument.confidence, argument.role)
         record += 1
     for task, error in result.failures():
         yield {**common, "kind": "failed", "type": task, "error": str(error)}

@@ -77,7 +77,7 @@ def test_a_copy_is_as_sure(database: JobDatabase, sure: Callable[..., Item]) -> 
     database.enqueue(first, {"b": f"{TEXT} "})
     (other,) = database.take()
     with database.engine.begin() as conn:
-        (paid,) = kept_answers.find_paid(conn, {"k"}).values()
+        (paid,) = kept_answers.find_paid(conn, ["k"]).values()
         assert reused_results.copy_result(conn, other, paid)
     assert database.rows("SELECT confidence FROM entity_mentions") == [(0.6,), (0.6,)]
 

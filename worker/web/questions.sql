@@ -78,6 +78,13 @@ WHERE type = 'Cut'
 ORDER BY event_id
 LIMIT 2
 
+-- Doubtful records
+SELECT external_id, text, type, confidence
+FROM entity_mentions
+WHERE job_id IN (SELECT id FROM jobs WHERE name = 'oil') AND confidence < 0.6
+ORDER BY confidence, entity_id
+LIMIT 4
+
 -- Names that occur together
 SELECT other_canonical, other_type, COUNT(DISTINCT document_id) AS documents
 FROM entity_pairs
