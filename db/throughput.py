@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Row,
     Select,
     Table,
     cast,
@@ -31,6 +32,10 @@ MINUTES = 60
 MARGIN_S = 120.0
 """Rows are stored nearly in the order of their times, of which there is no index: the first one is
 sought by halving their numbers, and so much earlier."""
+SETTLED = 3
+"""Minutes after which all calls that ended in one are in the database: a transaction takes less."""
+JOBS = 100
+"""So many jobs, at most, are kept the minutes of."""
 _SUMS = ("prompt_tokens", "completion_tokens", "cost_usd")
 _FIELDS = ("calls", "failed", *_SUMS, "in_flight")
 
@@ -73,14 +78,43 @@ class Hour:
         return sum(minute.calls for minute in self.minutes[-6:-1]) / 300
 
 
-def last_hour(conn: Connection, job_id: str | None = None) -> list[Hour]:
+class SettledMinutes:
+    """Minutes that are over, for who asks again and again: each call is read for a few minutes, and
+    not for an hour. For any number of threads; what is pruned meanwhile stays in it for the hour.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None], tuple[int, list[Row[Any]]]] = {}
+
+    def rows(self, conn: Connection, calls: Table, job_id: str | None, now: datetime) -> list[Any]:
+        """Those of `_by_minute` for the last hour."""
+        last = int(now.timestamp() // 60)
+        begin = last - MINUTES
+        to, kept = self._known.get((calls.name, job_id), (begin, []))
+        to, kept = max(to, begin), [row for row in kept if row.ended > begin]
+        new = conn.execute(_by_minute(conn, calls, job_id, to)).all()
+        settled = last - SETTLED
+        if len(self._known) > JOBS:
+            self._known.clear()
+        over = [*kept, *(row for row in new if row.ended <= settled)]
+        self._known[calls.name, job_id] = max(to, settled), over
+        return [*kept, *new]
+
+
+def last_hour(
+    conn: Connection,
+    job_id: str | None = None,
+    settled: SettledMinutes | None = None,
+    now: datetime | None = None,
+) -> list[Hour]:
     """The last hour of each endpoint and model that was called in it, the most calls first; of one
-    job or of all."""
-    now: datetime = conn.execute(select(utcnow())).scalar_one()
+    job or of all. settled: what was read before. now: default, by the database's clock."""
+    now = now or conn.execute(select(utcnow())).scalar_one()
     last = int(now.timestamp() // 60)
+    settled = settled or SettledMinutes()
     found: dict[tuple[str, str], _Minutes] = {}
     for table in (extractions, attempts):
-        for row in conn.execute(_by_minute(conn, table, job_id)):
+        for row in settled.rows(conn, table, job_id, now):
             minutes = found.setdefault((row.endpoint or "", row.model), _Minutes(last))
             minutes.add(row, failed=table is attempts)
     hours = [Hour(*target, minutes.listed()) for target, minutes in found.items()]
@@ -143,15 +177,16 @@ def together(hours: Iterable[Hour]) -> tuple[Minute, ...]:
     )
 
 
-def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any]:
-    """By the minutes in which calls began and ended, each by its number since 1970. ends: the sum
-    of when they ended, in seconds since then; seconds: that they took."""
+def _by_minute(conn: Connection, calls: Table, job_id: str | None, after: int) -> Select[Any]:
+    """By the minutes in which calls began and ended, each by its number since 1970; of those that
+    ended after the minute `after`. ends: the sum of when they ended, in seconds since then;
+    seconds: that they took."""
     end = _epoch_s(conn, calls.c.created_at)
     took: ColumnElement[float] = literal(0.0, Double())
     if calls is extractions:
         took = cast(calls.c.latency_s, Double())
     ended, began = _minute(conn, end), _minute(conn, end - took)
-    first = _first_since(conn, calls, 60.0 * MINUTES + MARGIN_S)
+    first = _first_since(conn, calls, 60.0 * (after + 1) - MARGIN_S)
     query = (
         select(
             calls.c.endpoint,
@@ -163,7 +198,7 @@ def _by_minute(conn: Connection, calls: Table, job_id: str | None) -> Select[Any
             func.sum(end).label("ends"),
             func.sum(took).label("seconds"),
         )
-        .where(calls.c.id >= first, calls.c.created_at > utcnow(-60.0 * MINUTES))
+        .where(calls.c.id >= first, ended > after)
         .where(made_alone(calls))
         .group_by(calls.c.endpoint, calls.c.model, ended, began)
     )
@@ -189,8 +224,8 @@ def _minute(conn: Connection, seconds: ColumnElement[float]) -> ColumnElement[in
 
 
 def _first_since(conn: Connection, calls: Table, seconds: float) -> int:
-    """The number of about the first row that is no older."""
-    recent = (calls.c.created_at > utcnow(-seconds)).label("recent")
+    """The number of about the first row that is no older than that many seconds since 1970."""
+    recent = (calls.c.created_at > datetime.fromtimestamp(seconds, UTC)).label("recent")
     low, high = conn.execute(select(func.min(calls.c.id), func.max(calls.c.id))).one()
     if low is None:
         return 0

@@ -25,7 +25,8 @@ def to_frame(results: Iterable[Result]) -> pd.DataFrame:
     entity, relation, event (a trigger), argument, or failed. type: of an argument that of its
     event, of a failed call its task. role: head, tail, or the argument's. start, end: missing where
     the span is not in the text. confidence: of the record, or the argument. failed_calls: of the
-    whole text; where it is not 0, records are missing. error: why the call failed. Raises `UnavailableError` where pandas is not installed.
+    whole text; where it is not 0, records are missing. error: why the call
+    failed. Raises `UnavailableError` where pandas is not installed.
     """
     try:
         import pandas as pd

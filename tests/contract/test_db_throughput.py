@@ -17,7 +17,7 @@ from ruie.db.activity import alive
 from ruie.db.engine import reading
 from ruie.db.holders import holdings, waiting
 from ruie.db.models import extractions, work_items
-from ruie.db.throughput import last_hour, together
+from ruie.db.throughput import SettledMinutes, last_hour, together
 from ruie.db.types import utcnow
 
 
@@ -74,6 +74,30 @@ def test_calls_in_flight_are_what_counting_every_second_says(
         )
         assert minute.in_flight == pytest.approx(busy / 60, abs=1e-4), minute.at
     assert sum(minute.calls for minute in minutes) == len(took)
+
+
+def test_minutes_that_are_over_are_read_once(engine: Engine, calls: list[int]) -> None:
+    """As two hours pass, it is what reading all of an hour each time says."""
+    with engine.begin() as conn:
+        begin = conn.execute(select(utcnow())).scalar_one()
+        for place, id_ in enumerate(calls):
+            values = {"created_at": begin + timedelta(minutes=4 * place), "latency_s": 150.0}
+            conn.execute(update(extractions).where(extractions.c.id == id_).values(values))
+    settled = SettledMinutes()
+    with reading(engine) as conn:
+        for minutes in (0, 1, 2, 7, 8, 40, 41, 59, 61, 100, 240):
+            now = begin + timedelta(minutes=minutes)
+            known = last_hour(conn, settled=settled, now=now)
+            assert known == last_hour(conn, now=now), minutes
+    settled, now = SettledMinutes(), begin + timedelta(minutes=30)
+    with reading(engine) as conn:
+        before = last_hour(conn, settled=settled, now=now)
+    with engine.begin() as conn:
+        old = extractions.c.created_at < begin + timedelta(minutes=20)
+        conn.execute(update(extractions).where(old).values(prompt_tokens=0))
+    with reading(engine) as conn:
+        assert last_hour(conn, settled=settled, now=now) == before
+        assert last_hour(conn, now=now) != before
 
 
 def test_nothing_was_called(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from redis import Redis
 from sqlalchemy import Engine
 
+from ruie.db.throughput import SettledMinutes
 from ruie.settings import Settings
 from ruie.worker.client import Client
 from ruie.worker.web.kept import Kept
@@ -27,6 +28,7 @@ class Door:
     def __init__(self, config: Settings, client: Client, prefix: str = "") -> None:
         self.config, self.client, self.prefix = config, client, prefix
         self.kept = Kept()
+        self.settled = SettledMinutes()
         self.tasks = LongTasks()
         self._bundle: Bundle | None = None
         self._opening = Lock()

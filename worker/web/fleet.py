@@ -78,7 +78,7 @@ def _now(web: Door) -> dict[str, Any]:
             "batches": listed(conn, only_open=True),
             "requests_waiting": count_waiting(conn),
         }
-        hours = last_hour(conn)
+        hours = last_hour(conn, settled=web.settled)
     values["targets"], values["redis"] = _targets(web, hours)
     return values | {
         "away": web.client.endpoints_away(),

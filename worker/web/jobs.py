@@ -97,7 +97,7 @@ def _hour(web: Door, job_id: str, wait_s: float | None) -> tuple[Chart, float] |
 def _curve(web: Door, job_id: str) -> tuple[Chart, float] | None:
     """Calls of the last hour and calls a second now; None where there was none."""
     with reading(web.engine) as conn:
-        hours = last_hour(conn, job_id)
+        hours = last_hour(conn, job_id, web.settled)
     if not hours:
         return None
     minutes = together(hours)
