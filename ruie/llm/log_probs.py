@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import codecs
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any
 
 LogProbs = tuple[tuple[str, float], ...]
 """The tokens of an answer as text, each with the natural logarithm of its probability."""
+BEGINNING = 200
+"""Characters of an answer by which its place is found."""
 
 
 def read_log_probs(choice: Mapping[str, Any]) -> LogProbs:
-    """Those of a choice of a chat completion; empty where the endpoint gives none, or anything in
-    them is not what it should be."""
+    """Those of a choice of a chat completion, in the form of OpenAI or in that of its older
+    completions, which Together has; empty where the endpoint gives none, or anything in them is not
+    what it should be. A character of several tokens is counted to the last of them."""
     stated = choice.get("logprobs")
-    content = stated.get("content") if isinstance(stated, dict) else None
-    if not isinstance(content, list):
+    if not isinstance(stated, dict):
         return ()
-    read: list[tuple[str, float]] = []
-    for entry in content:
-        token = entry.get("token") if isinstance(entry, dict) else None
-        value = entry.get("logprob") if isinstance(entry, dict) else None
-        if not isinstance(token, str) or isinstance(value, bool):
-            return ()
-        if not isinstance(value, int | float) or math.isnan(value):
-            return ()
-        read.append((token, min(float(value), 0.0)))
-    return tuple(read)
+    try:
+        return tuple(_pairs(stated))
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return ()
+
+
+def _pairs(stated: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    if isinstance(content := stated.get("content"), list):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for entry in content:
+            written = entry.get("bytes")
+            token = entry["token"] if written is None else decoder.decode(bytes(written))
+            yield _pair(token, entry["logprob"])
+    elif isinstance(tokens := stated.get("tokens"), list):
+        for token, value in zip(tokens, stated["token_logprobs"], strict=True):
+            yield _pair(token, value)
+
+
+def _pair(token: Any, value: Any) -> tuple[str, float]:
+    if not isinstance(token, str) or isinstance(value, bool) or math.isnan(value):
+        raise ValueError
+    return token, min(float(value), 0.0)
+
+
+def of_answer(tokens: LogProbs, text: str) -> LogProbs:
+    """Without those of what stands before the answer's text, such as thoughts; all of them where it
+    is not found."""
+    begin = text.lstrip()[:BEGINNING]
+    start = "".join(token for token, _ in tokens).rfind(begin) if begin else -1
+    ends = accumulate(len(token) for token, _ in tokens)
+    return tokens[sum(end <= start for end in ends) :]

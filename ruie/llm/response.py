@@ -22,7 +22,7 @@ from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
 from ruie.llm.error_body import read_error_body
 from ruie.llm.failures import answered_error
-from ruie.llm.log_probs import read_log_probs
+from ruie.llm.log_probs import of_answer, read_log_probs
 from ruie.llm.messages import as_choice
 from ruie.llm.usage import read_usage
 from ruie.tokens import estimate_tokens
@@ -159,7 +159,7 @@ def read_completion(
         headers=headers,
         reasoned=said.reasoned or usage.reasoning > 0,
         model=_model(answer),
-        log_probs=read_log_probs(choice),
+        log_probs=of_answer(read_log_probs(choice), said.text),
     )
 
 
