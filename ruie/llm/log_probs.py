@@ -32,6 +32,8 @@ def _pairs(stated: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for entry in content:
             written = entry.get("bytes")
+            if written is not None and not isinstance(written, list):
+                raise TypeError
             token = entry["token"] if written is None else decoder.decode(bytes(written))
             yield _pair(token, entry["logprob"])
     elif isinstance(tokens := stated.get("tokens"), list):

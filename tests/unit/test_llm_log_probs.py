@@ -58,6 +58,7 @@ def test_a_probability_above_one_is_one() -> None:
         content(entry("a", float("nan"))),
         content(entry("a", bytes="a")),
         content(entry("a", bytes=[300])),
+        content(entry("a", bytes=10**15)),
         content({"token": 3, "logprob": -1}),
         {"logprobs": {"tokens": ["a"]}},
         {"logprobs": {"tokens": ["a"], "token_logprobs": [-1, -2]}},
