@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from sqlalchemy import Connection, column, func, select, table
@@ -50,7 +51,7 @@ def sample(
     texts = _texts(conn, numbers)
     vectors = encoder.encode([prefix + texts[number] for number in numbers])
     done = np.array([number in reviewed for number in numbers])
-    doubt = _doubt(conn, job_id)
+    doubt = _doubt(conn, job_id, numbers)
     weights = np.array([1.0 + doubt.get(number, 0.0) for number in numbers])
     if done.any():
         trouble, wrong = _trouble(conn, job_id), _disagreement(conn, job_id)
@@ -131,15 +132,16 @@ def _disagreement(conn: Connection, job_id: str) -> dict[int, int]:
     return {row[0]: int(row[1]) for row in conn.execute(query.group_by(agreement.c.document_id))}
 
 
-def _doubt(conn: Connection, job_id: str) -> dict[int, float]:
+def _doubt(conn: Connection, job_id: str, numbers: Sequence[int]) -> dict[int, float]:
     """For each document, how many of the model's records are expected to be wrong, by what is known
     of their confidence. Those that were seen in two chunks count twice."""
     expected: dict[int, float] = {}
-    for records in (entities, relations, events):
+    for records, some in product((entities, relations, events), pieces(numbers)):
         query = (
             select(records.c.document_id, func.sum(1.0 - records.c.confidence))
             .join(work_items, work_items.c.extraction_id == records.c.extraction_id)
-            .where(work_items.c.job_id == job_id, records.c.confidence.is_not(None))
+            .where(records.c.document_id.in_(some), work_items.c.job_id == job_id)
+            .where(records.c.confidence.is_not(None))
             .group_by(records.c.document_id)
         )
         for number, wrong in conn.execute(query):
