@@ -10,11 +10,13 @@ from ruie.db.record_pages import DocumentRecords, SpanRecord
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A span of a record. name: its role, or ""."""
+    """A span of a record. name: its role, or "". confidence: of the record, at its first span, or
+    of an argument."""
 
     name: str
     span: SpanRecord
     extraction: int
+    confidence: float | None = None
 
     @property
     def place(self) -> str:
@@ -44,14 +46,14 @@ class Row:
 def records(document: DocumentRecords) -> dict[str, list[Row]]:
     """The records by their kind, in the order of the text."""
     entities = [
-        _row("entity", e.type, (Part("", e.span, e.extraction),), e.source)
+        _row("entity", e.type, (Part("", e.span, e.extraction, e.confidence),), e.source)
         for e in document.entities
     ]
     relations = [
         _row(
             "relation",
             r.type,
-            (Part("", r.head, r.extraction), Part("", r.tail, r.extraction)),
+            (Part("", r.head, r.extraction, r.confidence), Part("", r.tail, r.extraction)),
             r.source,
         )
         for r in document.relations
@@ -61,8 +63,8 @@ def records(document: DocumentRecords) -> dict[str, list[Row]]:
             "event",
             v.type,
             (
-                Part("", v.trigger, v.extraction),
-                *(Part(a.role, a.span, a.extraction) for a in v.arguments),
+                Part("", v.trigger, v.extraction, v.confidence),
+                *(Part(a.role, a.span, a.extraction, a.confidence) for a in v.arguments),
             ),
             v.source,
         )
