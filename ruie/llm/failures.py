@@ -32,7 +32,7 @@ from ruie.llm.failure_words import (
     asks_for_too_much,
     says_credit_is_spent,
 )
-from ruie.llm.refused_parameter import BUDGET, Refusal, refused_parameter
+from ruie.llm.refused_parameter import BUDGET, LOG_PROBS, Refusal, refused_parameter
 from ruie.llm.retry_after import retry_after_seconds
 from ruie.secrets import bare_url
 
@@ -156,6 +156,8 @@ def _kind(status: int, body: ErrorBody) -> tuple[type[CallError], Refusal | None
         return ContextTooLongError, None
     if body.flagged and status in (0, 400, 403):
         return ContentFilteredError, None
+    if status == 403 and (refusal := refused_parameter(body)) and refusal.name == LOG_PROBS:
+        return ParameterRefusedError, refusal
     for rule in (FILTERED, ACCOUNT, MODEL, TOO_LONG):
         if rule.has_code(body.codes):
             return rule.kind, None

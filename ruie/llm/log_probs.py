@@ -10,8 +10,11 @@ from typing import Any
 
 LogProbs = tuple[tuple[str, float], ...]
 """The tokens of an answer as text, each with the natural logarithm of its probability."""
-BEGINNING = 200
-"""Characters of an answer by which its place is found."""
+LEAST = -100.0
+"""No token counts as less probable: some servers say -9999, and JSON may have -Infinity."""
+BEGINNING, SLACK = 200, 400
+"""Characters of an answer by which its place is found, and after which more of it may follow than
+its text has."""
 
 
 def read_log_probs(choice: Mapping[str, Any]) -> LogProbs:
@@ -23,7 +26,7 @@ def read_log_probs(choice: Mapping[str, Any]) -> LogProbs:
         return ()
     try:
         return tuple(_pairs(stated))
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return ()
 
 
@@ -44,13 +47,18 @@ def _pairs(stated: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 def _pair(token: Any, value: Any) -> tuple[str, float]:
     if not isinstance(token, str) or isinstance(value, bool) or math.isnan(value):
         raise ValueError
-    return token, min(float(value), 0.0)
+    return token, max(LEAST, min(float(value), 0.0))
 
 
 def of_answer(tokens: LogProbs, text: str) -> LogProbs:
     """Without those of what stands before the answer's text, such as thoughts; all of them where it
-    is not found."""
-    begin = text.lstrip()[:BEGINNING]
-    start = "".join(token for token, _ in tokens).rfind(begin) if begin else -1
+    is not found. text: what was left of it may be cut off at its end."""
+    everything = "".join(token for token, _ in tokens)
+    wanted = text.strip()
+    if not wanted:
+        return tokens
+    start = everything.rfind(wanted)
+    if start < 0:  # not as it was written: its beginning, where so much can follow
+        start = everything.find(wanted[:BEGINNING], max(0, len(everything) - len(text) - SLACK))
     ends = accumulate(len(token) for token, _ in tokens)
     return tokens[sum(end <= start for end in ends) :]

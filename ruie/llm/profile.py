@@ -12,10 +12,9 @@ from typing import Any, Self
 from ruie.errors import ParameterRefusedError
 from ruie.llm.api import Api
 from ruie.llm.call import Call, Completion
-from ruie.llm.refused_parameter import BUDGET
+from ruie.llm.refused_parameter import BUDGET, LOG_PROBS
 from ruie.modes import in_mode, is_batch
 
-LOG_PROBS = "logprobs"
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
 """The two names of the output limit."""
 OPTIONAL = ("temperature", "stop", LOG_PROBS)

@@ -13,6 +13,8 @@ from ruie.llm.error_body import ErrorBody
 
 SYSTEM = "messages.system"
 """The name of the system message among the parameters."""
+LOG_PROBS = "logprobs"
+"""How probable tokens are, which OpenAI says nobody is allowed to ask of its reasoning models."""
 BUDGET = "budget_tokens"
 """What an output limit must leave room for, where a parameter lets a model of Anthropic think."""
 MAX_SEARCHED = 1_000
@@ -23,7 +25,11 @@ NAME = (
     r"(?<![\w.])[`'\"]{0,2}(?P<name>max_completion_tokens|max_tokens|maxoutputtokens|temperature|stop_sequences|stop"
     r"|response_format|top_logprobs|logprobs|seed)(?:\.[\w.]+)?[`'\"]{0,2}(?!\w)"
 )
-ALIASES = {"maxoutputtokens": "max_tokens", "stop_sequences": "stop"}  # Vertex AI, Anthropic
+ALIASES = {
+    "maxoutputtokens": "max_tokens",  # Vertex AI
+    "stop_sequences": "stop",  # Anthropic
+    "top_logprobs": LOG_PROBS,  # which ruie never sends, and some have by themselves
+}
 
 
 def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -33,8 +39,9 @@ def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
 UNSUPPORTED = _patterns(
     r"unsupported (?:parameter|param|argument|field)s?:? NAME",  # OpenAI, llama.cpp
     r"unrecognized request arguments? supplied:? NAME",  # OpenAI, older models
-    r"NAME(?: parameter)? (?:is|are) (?:currently )?(?:not|no longer)(?: yet| currently)?"
+    r"NAME(?: parameter)? (?:(?:is|are) )?(?:currently )?(?:not|no longer)(?: yet| currently)?"
     r" (?:supported|allowed|available|enabled|permitted|implemented)",  # Groq, Gemini
+    r"(?:not (?:allowed|permitted) to|cannot|can't) (?:request|use|return|set) NAME",  # OpenAI, 403
     r"NAME(?: parameter)? (?:is|are) (?:deprecated|unsupported)",  # Anthropic, Groq
     r"(?:does not|doesn't|do not|don't) support (?:the )?(?:parameters?|arguments?)?:? ?[\[({]?"
     r"NAME",  # xAI, OpenAI, LiteLLM

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ruie.errors import ParameterRefusedError, RequestRefusedError
+from ruie.errors import AccountError, ParameterRefusedError, RequestRefusedError
 from ruie.llm.failures import answered_error
 
 
@@ -42,6 +42,15 @@ VLLM_2024 = "[{'type': 'extra_forbidden', 'loc': ('body', 'stop'), 'msg': 'Extra
         (error(TOO_LARGE), "max_tokens", True),
         (error("Unrecognized request argument supplied: logprobs"), "logprobs", False),
         (error("This model does not support the 'logprobs' parameter.", "logprobs"), "logprobs", 0),
+        (error("Cannot use logprobs with this model"), "logprobs", False),
+        (error("logprobs not supported"), "logprobs", False),
+        (
+            error("Unable to submit request because Logprobs is not supported for this model."),
+            "logprobs",
+            False,
+        ),
+        (error("Logprobs is not enabled for models/gemini-2.5-pro"), "logprobs", False),
+        (error("top_logprobs must be at least 1"), "logprobs", True),
         (error(SYSTEM, "messages[0].role", "unsupported_value"), "messages.system", False),
         (
             error("Invalid parameter: 'response_format' of type 'json_schema' is not supported"),
@@ -106,3 +115,12 @@ ECHO = "Failed to parse the prompt: \"He said that temperature is not supported,
 )
 def test_what_names_no_parameter(body: Any) -> None:
     assert type(read(body)) is RequestRefusedError, read(body)
+
+
+def test_nobody_may_ask_how_probable_tokens_were() -> None:
+    """OpenAI of its reasoning models, with the status of an account's error."""
+    words = "You are not allowed to request logprobs from this model"
+    found = read(error(words), 403)
+    assert isinstance(found, ParameterRefusedError)
+    assert found.parameter == "logprobs"
+    assert isinstance(read(error("You are not allowed to use this model"), 403), AccountError)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ruie.llm.log_probs import of_answer, read_log_probs
+from ruie.llm.log_probs import LEAST, of_answer, read_log_probs
 
 
 def entry(token: str, value: Any = -0.5, **more: Any) -> dict[str, Any]:
@@ -35,8 +35,11 @@ def test_a_character_of_several_tokens_is_the_last_ones() -> None:
     assert [token for token, _ in read_log_probs(said)] == ["Zo", "", "é"]
 
 
-def test_a_probability_above_one_is_one() -> None:
-    assert read_log_probs(content(entry("a", 1e-6))) == (("a", 0.0),)
+@pytest.mark.parametrize(
+    ("said", "meant"), [(1e-6, 0.0), (-9999, LEAST), (float("-inf"), LEAST), (float("inf"), 0.0)]
+)
+def test_a_probability_is_between_one_and_hardly_any(said: float, meant: float) -> None:
+    assert read_log_probs(content(entry("a", said))) == (("a", meant),)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_a_probability_above_one_is_one() -> None:
         content(entry("a", True)),
         content(entry("a", "-1")),
         content(entry("a", float("nan"))),
+        content(entry("a", -(10**400))),
         content(entry("a", bytes="a")),
         content(entry("a", bytes=[300])),
         content(entry("a", bytes=10**15)),
@@ -76,3 +80,10 @@ def test_thoughts_before_an_answer_are_left_out() -> None:
     assert of_answer(tokens, "place: Bath") == tokens
     assert of_answer(tokens, "") == tokens
     assert of_answer((), "person: Ada") == ()
+
+
+def test_an_answer_that_repeats_itself_is_whole() -> None:
+    tokens = tuple((piece, -1.0) for _ in range(100) for piece in ("PER", ": Ada", "; "))
+    assert of_answer(tokens, "PER: Ada; " * 100) == tokens
+    cleaned = "PER: Ada; " * 99 + "PER: Ada;!"  # not as it was written
+    assert of_answer(tokens, cleaned) == tokens
