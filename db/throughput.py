@@ -34,8 +34,8 @@ MARGIN_S = 120.0
 sought by halving their numbers, and so much earlier."""
 SETTLED = 3
 """Minutes after which all calls that ended in one are in the database: a transaction takes less."""
-JOBS = 100
-"""So many jobs, at most, are kept the minutes of."""
+MOST = 400
+"""So many tables of jobs, at most, are kept the minutes of."""
 _SUMS = ("prompt_tokens", "completion_tokens", "cost_usd")
 _FIELDS = ("calls", "failed", *_SUMS, "in_flight")
 
@@ -94,8 +94,8 @@ class SettledMinutes:
         to, kept = max(to, begin), [row for row in kept if row.ended > begin]
         new = conn.execute(_by_minute(conn, calls, job_id, to)).all()
         settled = last - SETTLED
-        if len(self._known) > JOBS:
-            self._known.clear()
+        while len(self._known) >= MOST:
+            self._known.pop(next(iter(self._known)), None)
         over = [*kept, *(row for row in new if row.ended <= settled)]
         self._known[calls.name, job_id] = max(to, settled), over
         return [*kept, *new]

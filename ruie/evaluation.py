@@ -22,7 +22,7 @@ from ruie.mistakes import Mistake, mistakes
 from ruie.parsing import Parsed, parse
 from ruie.questions import Question
 from ruie.records import Item, Query, Task
-from ruie.scoring import Score, are_right, score_offsets, score_strings
+from ruie.scoring import Score, score_offsets, score_strings, strings
 
 WAVE = 256
 """Queries prepared at a time."""
@@ -216,9 +216,13 @@ def _prediction(
 def _judged(
     gold: GoldQuery, question: Question, completion: Completion, parsed: Parsed
 ) -> tuple[Judged, ...]:
+    """Of items with the same words the most confident one, as `score_strings` counts them once."""
     found = signals(parsed.items, parsed.written, completion.log_probs, question.demonstrations)
-    right = are_right(gold.items, parsed.items)
-    return tuple(
-        Judged(gold.query.task, each, item.confidence or 0.0, is_right, gold.row)
-        for item, each, is_right in zip(parsed.items, found, right, strict=True)
-    )
+    wanted = {strings(item) for item in gold.items}
+    judged: dict[tuple[str, ...], Judged] = {}
+    for item, each in zip(parsed.items, found, strict=True):
+        words = strings(item)
+        one = Judged(gold.query.task, each, item.confidence or 0.0, words in wanted, gold.row)
+        if words not in judged or judged[words].confidence < one.confidence:
+            judged[words] = one
+    return tuple(judged.values())

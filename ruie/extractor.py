@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from ruie.chunking import Chunker
-from ruie.confidence.model import ConfidenceModel
+from ruie.confidence.model import ConfidenceModel, opened
 from ruie.decoding import Decoding
 from ruie.errors import UsageError
 from ruie.llm import CallHook, LLMClient, Transport
@@ -79,6 +79,7 @@ class Extractor(Questioner):
         max_in_flight: int = 16,
         threads: int | None = None,
         hook: CallHook | None = None,
+        calibration: str | Path | None = None,
     ) -> Self:
         """Open a bundle (by default the one that is included in ruie; None: no demonstrations) and
         an endpoint: its base URL, or how it is reached.
@@ -86,7 +87,8 @@ class Extractor(Questioner):
         demonstrations: further ones, of types of your own: a file of annotated rows, in any of the
         formats of docs/data.md, or what `load_corpus(file).demonstrations()` gives. They take the
         place of the bundle's of the same text. Without `model` the first that the endpoint lists
-        is used. Raises `BundleError`, `AnnotationError`, `UsageError`.
+        is used. calibration: by which confidences are told (docs/confidence.md); default, the
+        one that is included in ruie. Raises `BundleError`, `AnnotationError`, `UsageError`.
         """
         from ruie.bundle import Bundle
 
@@ -103,7 +105,8 @@ class Extractor(Questioner):
         client = LLMClient(
             llm, api_key, timeout_s=timeout_s, max_in_flight=max_in_flight, hook=hook
         )
-        return cls(retriever, client, model, decoding, chunker=chunker)
+        confidence = opened(Path(calibration)) if calibration is not None else None
+        return cls(retriever, client, model, decoding, chunker=chunker, confidence=confidence)
 
     def extract(
         self, texts: Iterable[str], schema: Schema, *, progress: Progress | None = None

@@ -35,14 +35,22 @@ class OutputForm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What a model wrote to be an item: its type and its spans. is_item: whether it is one."""
+
+    words: tuple[str, ...]
+    is_item: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
-    """The contents of an output. `readable` is False if nothing in it is an answer. written: of
-    each item its type and its spans, as the model wrote them."""
+    """The contents of an output. `readable` is False if nothing in it is an answer. written: in the
+    order of the output, which is that of the items among them."""
 
     items: tuple[Item, ...]
     rejects: tuple[Reject, ...]
     readable: bool
-    written: tuple[tuple[str, ...], ...] = ()
+    written: tuple[Written, ...] = ()
 
 
 MAX_SPAN = 4
@@ -111,10 +119,9 @@ def _judged(
 ) -> Parsed:
     known = [(labels.find(candidate.type), candidate) for candidate in reading.candidates]
     named = any(label is not None for label, _ in known)
-    found, rejects = _check(known, query, text, demonstrations)
+    items, rejects, written = _check(known, query, text, demonstrations)
     readable = reading.none_stated or named
-    items, written = tuple(found), tuple(found.values())
-    return Parsed(items, (*reading.rejects, *rejects), readable, written)
+    return Parsed(tuple(items), (*reading.rejects, *rejects), readable, tuple(written))
 
 
 def _check(
@@ -122,37 +129,39 @@ def _check(
     query: Query,
     grounder: Grounder,
     demonstrations: Sequence[Demonstration],
-) -> tuple[dict[Item, tuple[str, ...]], list[Reject]]:
-    """The items, each with what was written for it, and what is none."""
-    items: dict[Item, tuple[str, ...]] = {}
+) -> tuple[list[Item], list[Reject], list[Written]]:
+    items: list[Item] = []
     rejects: list[Reject] = []
+    written: list[Written] = []
     seen: set[tuple[object, ...]] = set()
     left: dict[tuple[str, tuple[str, ...]], Iterator[tuple[Span, ...]]] = {}
     shown: set[str] | None = None
     for label, candidate in candidates:
         if label is None:
             rejects.append(Reject(RejectReason.UNKNOWN_TYPE, candidate.raw))
+            written.append(Written((candidate.type, *candidate.parts), is_item=False))
             continue
         for parts in _separate(candidate.parts, grounder):
+            count = len(items)
             occurrences = [grounder.occurrences(part) for part in parts]
-            if not all(occurrences):
+            if all(occurrences):
+                if (label, parts) not in left:
+                    left[label, parts] = _choices(occurrences, query)
+                for spans in left[label, parts]:
+                    key = (label, *((span.start, span.end) for span in spans))
+                    if key not in seen:
+                        seen.add(key)
+                        items.append(Item(label, spans))
+                        break
+                else:
+                    rejects.append(Reject(RejectReason.REPEATED, candidate.raw))
+            else:
                 if shown is None:
                     shown = _shown(demonstrations)
                 absent = [part for part, spans in zip(parts, occurrences, strict=True) if not spans]
-                reason = _reason(absent, shown)
-                rejects.append(Reject(reason, candidate.raw))
-                continue
-            if (label, parts) not in left:
-                left[label, parts] = _choices(occurrences, query)
-            for spans in left[label, parts]:
-                key = (label, *((span.start, span.end) for span in spans))
-                if key not in seen:
-                    seen.add(key)
-                    items[Item(label, spans)] = (candidate.type, *parts)
-                    break
-            else:
-                rejects.append(Reject(RejectReason.REPEATED, candidate.raw))
-    return items, rejects
+                rejects.append(Reject(_reason(absent, shown), candidate.raw))
+            written.append(Written((candidate.type, *parts), is_item=len(items) > count))
+    return items, rejects, written
 
 
 def _separate(parts: tuple[str, ...], grounder: Grounder) -> list[tuple[str, ...]]:

@@ -52,7 +52,7 @@ class Score:
 
 def score_strings(gold: Iterable[Item], predicted: Iterable[Item]) -> Score:
     """The paper's form, for one query."""
-    return _score({_strings(i) for i in gold}, {_strings(i) for i in predicted})
+    return _score({strings(i) for i in gold}, {strings(i) for i in predicted})
 
 
 def score_offsets(gold: Iterable[Item], predicted: Iterable[Item]) -> Score:
@@ -60,17 +60,12 @@ def score_offsets(gold: Iterable[Item], predicted: Iterable[Item]) -> Score:
     return _score({_offsets(i) for i in gold}, {_offsets(i) for i in predicted})
 
 
-def are_right(gold: Iterable[Item], predicted: Iterable[Item]) -> list[bool]:
-    """Of each predicted item, in order, whether the gold answer has it in the paper's form."""
-    wanted = {_strings(item) for item in gold}
-    return [_strings(item) in wanted for item in predicted]
-
-
 def _score(gold: set[tuple[object, ...]], predicted: set[tuple[object, ...]]) -> Score:
     return Score(len(gold), len(predicted), len(gold & predicted))
 
 
-def _strings(item: Item) -> tuple[object, ...]:
+def strings(item: Item) -> tuple[str, ...]:
+    """The paper's form of an item: its type and the words of its spans."""
     return (plain(item.type), *(plain(span.text) for span in item.spans))
 
 

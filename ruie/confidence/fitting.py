@@ -17,8 +17,11 @@ from ruie.confidence.model import WITHOUT, ConfidenceModel, Regression, features
 
 PRIOR_RECORDS = 4.0
 """The prior weighs as much as about so many records."""
-STEPS = 50
+STEPS = 200
 ENOUGH = 1e-8
+SLOPE = 1e-4
+"""A step is halved until it makes the function less by at least so much of what its slope promises
+(Nocedal and Wright, Numerical Optimization, 2006, section 3.1)."""
 FOLDS = 5
 
 Floats = npt.NDArray[np.float64]
@@ -53,17 +56,32 @@ def held_out(judged: Sequence[Judged], prior: ConfidenceModel | None = None) -> 
 
 
 def _regression(x: Floats, right: npt.NDArray[np.bool_], begin: Regression) -> Regression:
-    """x: shape (records, weights); right: shape (records,)."""
+    """x: shape (records, weights); right: shape (records,). The function is convex, and no step
+    makes it greater: so it ends at its least."""
     mean = np.array(begin)
     scale = np.sqrt((x**2).mean(axis=0)) + 0.1
     precision = PRIOR_RECORDS / 4 * scale**2  # a record's weight is at most a quarter
-    weights = mean.copy()
+
+    def loss(weights: Floats) -> float:
+        z = x @ weights
+        off = weights - mean
+        return float((np.logaddexp(0.0, z) - right * z).sum() + (precision * off**2).sum() / 2)
+
+    weights, least = mean.copy(), loss(mean)
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
         gradient = x.T @ (p - right) + precision * (weights - mean)
         hessian = (x * (p * (1 - p))[:, None]).T @ x + np.diag(precision)
         step = np.linalg.solve(hessian, gradient)
-        weights -= step
+        downhill = float(gradient @ step)
+        part = 1.0
+        while (now := loss(weights - part * step)) > least - SLOPE * part * downhill:
+            part /= 2
+            if part < ENOUGH:
+                break
+        if part < ENOUGH:
+            break
+        weights, least = weights - part * step, now
         if np.abs(step * scale).max() < ENOUGH:
             break
     return tuple(round(float(each), 6) for each in weights)

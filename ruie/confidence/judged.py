@@ -10,8 +10,8 @@ from ruie.records import Task
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """confidence: that it was given, 0 to 1. group: of records that are not independent, such as
-    those of one text."""
+    """confidence: that it was given, 0 to 1. right: whether it is. group: of records that
+    are not independent, such as those of one text."""
 
     task: Task
     signals: Signals

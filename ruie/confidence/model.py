@@ -63,16 +63,22 @@ class ConfidenceModel:
         """The inverse of `body`. Raises `UsageError`."""
         try:
             read = {
-                (task, kind): tuple(float(weight) for weight in body[str(task)][kind])
+                (task, kind): tuple(map(float, _listed(body[str(task)][kind])))
                 for task in Task
                 for kind in SIZES
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _unreadable(source, f"{type(error).__name__}: {error}") from None
         for (task, kind), weights in read.items():
             if len(weights) != SIZES[kind] or not all(map(math.isfinite, weights)):
                 raise _unreadable(source, f"{task} has no {SIZES[kind]} numbers {kind}")
         return cls(read)
+
+
+def _listed(weights: Any) -> list[float]:
+    if not isinstance(weights, list) or not all(isinstance(each, int | float) for each in weights):
+        raise TypeError("the weights are no list of numbers")
+    return weights
 
 
 def _unreadable(source: str, why: str) -> UsageError:
@@ -92,6 +98,11 @@ def opened(file: Path) -> ConfidenceModel:
     """The model in a file. Raises `UsageError`."""
     try:
         body = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror or error}.",
+            "Correct RUIE_CALIBRATION, or write it with `ruie evaluate --calibration FILE`.",
+        ) from None
+    except (ValueError, RecursionError) as error:
         raise _unreadable(str(file), str(error)) from None
     return ConfidenceModel.from_body(body, str(file))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import compress, repeat
 
 from ruie.confidence.written import log_probabilities
 from ruie.llm.log_probs import LogProbs
+from ruie.parsing import Written
 from ruie.records import Demonstration, Grounding, Item
 
 LEAST = -20.0
@@ -39,11 +41,11 @@ class Signals:
 
 def signals(
     items: Sequence[Item],
-    written: Sequence[Sequence[str]],
+    written: Sequence[Written],
     tokens: LogProbs,
     demonstrations: Sequence[Demonstration],
 ) -> Iterator[Signals]:
-    """Of each item of an answer. written: what the model wrote for it."""
+    """Of each item of an answer. written: as of `Parsed`."""
     shown = [
         (item.type, _folded(span.text))
         for each in demonstrations
@@ -53,7 +55,10 @@ def signals(
     known = set(shown)
     types = Counter(kind for each in demonstrations for kind in {item.type for item in each.items})
     places = Counter(_place(item) for item in items)
-    probable = log_probabilities(tokens, written) if tokens else [None] * len(items)
+    probable: Iterable[float | None] = repeat(None, len(items))
+    if tokens:
+        every = log_probabilities(tokens, [each.words for each in written])
+        probable = compress(every, [each.is_item for each in written])
     for item, log_probability in zip(items, probable, strict=True):
         spans = len(item.spans)
         yield Signals(

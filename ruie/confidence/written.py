@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from ruie.llm.log_probs import LogProbs
 
-FAR = 2_000
+FAR = 20_000
 """An item is looked for among so many characters after the one before it."""
 
 Place = tuple[int, int]
@@ -20,21 +20,30 @@ def log_probabilities(tokens: LogProbs, written: Sequence[Sequence[str]]) -> Ite
     spans, and of the one after them, which says that the last span ends there; None where it is not
     found.
 
-    written: of each item its type and its spans, in the order of the answer.
+    written: of each item its type and its spans, in the order of the answer, and so of what is no
+    item, or else its words would be taken for those of the next.
     """
     text = "".join(token for token, _ in tokens)
     probable = _Sums(tokens)
     end = 0  # of the item before
+    type_last: bool | None = None  # whether types stand behind their spans, as JSON may have them
     for kind, *spans in written:
         places = _places(text, spans, end)
-        if places is None:
+        ahead = _place(text, kind, end)
+        if places and ahead and ahead[0] <= places[0][0]:
+            places = _places(text, spans, ahead[1]) or places
+        if not places:
             yield None
             continue
-        (start, _), (_, end) = places[0], places[-1]
-        named = text.rfind(kind, max(0, start - FAR), start)
-        if named >= 0:
-            places.append((named, named + len(kind)))
-        yield sum(probable.of(place) for place in places) + probable.after(end)
+        start, span_end = places[0][0], places[-1][1]
+        end = span_end
+        own = _last(text, kind, start)
+        if type_last is None:
+            type_last = own is None and ahead is not None
+        if type_last:
+            own = _place(text, kind, end)
+            end = own[1] if own else end
+        yield sum(map(probable.of, places + ([own] if own else []))) + probable.after(span_end)
 
 
 class _Sums:
@@ -56,23 +65,36 @@ class _Sums:
         return self._sums[min(last + 2, len(self._ends))] - self._sums[last + 1]
 
 
-def _places(text: str, spans: Sequence[str], begin: int) -> list[Place] | None:
-    """Where the spans are, one behind the other, or None."""
+def _places(text: str, spans: Sequence[str], begin: int) -> list[Place]:
+    """Where the spans are, one behind the other; empty where one is not found."""
     places: list[Place] = []
     for span in spans:
         found = _place(text, span, begin)
         if found is None:
-            return None
+            return []
         places.append(found)
         begin = found[1]
     return places
 
 
-def _place(text: str, span: str, begin: int) -> Place | None:
-    """Where it is as it is, or as JSON writes it."""
-    for form in dict.fromkeys((span, json.dumps(span, ensure_ascii=False)[1:-1],
-                               json.dumps(span)[1:-1])):  # fmt: skip  # three forms of one
+def _place(text: str, words: str, begin: int) -> Place | None:
+    """The next place where they are as they are, or as JSON writes them."""
+    for form in _forms(words):
         start = text.find(form, begin, begin + FAR + len(form))
         if start >= 0:
             return start, start + len(form)
     return None
+
+
+def _last(text: str, words: str, before: int) -> Place | None:
+    """The last place before another."""
+    for form in _forms(words):
+        start = text.rfind(form, max(0, before - FAR), before)
+        if start >= 0:
+            return start, start + len(form)
+    return None
+
+
+def _forms(words: str) -> Iterable[str]:
+    quoted = json.dumps(words, ensure_ascii=False)[1:-1]
+    return dict.fromkeys((words, quoted, json.dumps(words)[1:-1]))

@@ -14,6 +14,7 @@ from support.job_database import SCHEMA, JobDatabase
 from ruie.db import jobs, kept_answers, reused_results
 from ruie.db.engine import reading
 from ruie.db.record_pages import document_records
+from ruie.errors import UsageError
 from ruie.records import Item, Task
 from ruie.worker import sampling
 from ruie.worker.export import write
@@ -94,6 +95,12 @@ def test_what_is_not_sure_enough_is_left_out_and_counted(database: JobDatabase, 
     assert counts.doubtful == 3  # the event's arguments are not counted beside it
     (document,) = confident(document_records(database.engine, job), None, counts := Counts())
     assert (len(document.entities), counts.doubtful) == (2, 0)
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.5, 80, float("nan")])
+def test_a_bound_is_between_0_and_1(database: JobDatabase, job: str, least: float) -> None:
+    with pytest.raises(UsageError, match="It is between 0 and 1"):
+        confident(document_records(database.engine, job), least, Counts())
 
 
 def test_what_people_said_is_kept(database: JobDatabase, job: str, tmp_path: Path) -> None:

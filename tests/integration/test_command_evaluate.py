@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from support.endpoint import Reply, ScriptedEndpoint
 from support.gold_model import CORPORA, FILES, QUESTIONS, gold_model, predictions, settings
-from support.replies import message
+from support.replies import answer, message
 
 from ruie.bundle import Bundle
 from ruie.bundle.layout import seal
 from ruie.bundle.rerank_scores import RerankWeights
+from ruie.confidence.model import included, opened
 from ruie.mistakes import Mistake
 from ruie.records import Demonstration, Task
 
@@ -41,7 +42,7 @@ def test_the_files_and_the_output_have_the_same_figures(
     report = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     markdown = (out / "evaluation.md").read_text(encoding="utf-8")
     assert sorted(file.name for file in out.iterdir()) == [
-        "evaluation.json", "evaluation.md", "evaluation.png", "predictions.jsonl",
+        "confidence.png", "evaluation.json", "evaluation.md", "evaluation.png", "predictions.jsonl",
     ]  # fmt: skip  # a list of names
 
     lines = predictions(out)
@@ -199,3 +200,54 @@ def test_k_and_the_model_are_options(
     assert report["results"][0]["cost_usd"] is None
     assert [len(r.body["messages"]) for r in endpoint.requests] == [5, 5]
     assert {r.body["model"] for r in endpoint.requests} == {"other"}
+
+
+def test_a_calibration_is_written_and_used(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path
+) -> None:
+    given = settings(endpoint, bundle_path)
+    asked = ("evaluate", *FILES, *RANDOM, "--output", "out", "--json")
+    done = ruie(*asked, "--calibration", "c.json", **given)
+    assert done.returncode == 0, done.stderr
+    assert "c.json: fitted to records, " in done.stderr
+    before = {(r["corpus"], r["task"]): r for r in json.loads(done.stdout)["confidence"]}
+    calls = len(endpoint.requests)
+    again = ruie(*asked, "--calibration", "c.json", **given, RUIE_CALIBRATION="c.json")
+    assert again.returncode == 0, again.stderr
+    assert len(endpoint.requests) == calls
+    after = json.loads(again.stdout)["confidence"]
+    errors = [
+        (before[r["corpus"], r["task"]]["calibration_error"], r["calibration_error"]) for r in after
+    ]
+    assert sum(new for _, new in errors) < sum(old for old, _ in errors)
+    assert opened(tmp_path / "c.json") != included()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nowhere/c.json", "There is no folder nowhere."), ("other.json", "is no calibration"),
+     ("folder", "folder cannot be read: Is a directory.")],
+)  # fmt: skip  # a line each
+def test_a_calibration_that_cannot_be_written_is_said_before_anything_is_asked(
+    ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "other.json").write_text('{"mine": 1}')
+    (tmp_path / "folder").mkdir()
+    done = ruie("evaluate", *FILES, "--calibration", name, **settings(endpoint, bundle_path))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not endpoint.requests
+    assert (tmp_path / "other.json").read_text() == '{"mine": 1}'
+
+
+def test_without_a_record_there_is_no_calibration(
+    ruie: Run, bundle_path: Path, tmp_path: Path
+) -> None:
+    with ScriptedEndpoint(lambda _body, _number: answer("None")) as silent:
+        done = ruie(
+            "evaluate", *FILES, *RANDOM, "--calibration", "c.json", **settings(silent, bundle_path)
+        )
+    assert done.returncode != 0
+    assert "c.json was not written: no answer had a record." in done.stderr
+    assert "0.000" in done.stdout  # the scores are there all the same
+    assert not (tmp_path / "c.json").exists()

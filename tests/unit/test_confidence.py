@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from ruie.confidence.reliability import Bin, Bound, bins, bounds, calibration_er
 from ruie.confidence.signals import LEAST, Signals, signals
 from ruie.confidence.written import FAR, log_probabilities
 from ruie.errors import UsageError
+from ruie.parsing import Written
 from ruie.records import Demonstration, Grounding, Item, Span, Task
 
 
@@ -64,6 +66,29 @@ class TestWritten:
             counted((), 0, 1, 3, 4)
         ]
 
+    def test_a_span_that_is_its_type_too_stands_behind_it(self) -> None:
+        said = tokens("attack", ": ", "attack", "; LOCATION", ": ", "A", "; attack: ", "attack")
+        written = [("attack", "attack"), ("LOCATION", "A"), ("attack", "attack")]
+        assert list(log_probabilities(said, written)) == [
+            counted((), 0, 2, 3),
+            counted((), 3, 5, 6),
+            counted((), 6, 7),
+        ]
+
+    def test_types_may_stand_behind_their_spans(self) -> None:
+        said = tokens("[", "Ada", " is a ", "person", ", ", "Bath", " is a ", "place", "]")
+        assert list(log_probabilities(said, [("person", "Ada"), ("place", "Bath")])) == [
+            counted((), 1, 2, 3),
+            counted((), 5, 6, 7),
+        ]
+
+    def test_what_is_no_item_is_passed(self) -> None:
+        said = tokens("FOO: ", "Ada", "; PER: ", "Ada", ".")
+        assert list(log_probabilities(said, [("FOO", "Ada"), ("PER", "Ada")])) == [
+            counted((), 0, 1, 2),
+            counted((), 2, 3, 4),
+        ]
+
     def test_the_search_is_bounded(self) -> None:
         said = tokens("a: " + "x" * 2 * FAR, "Rome")
         assert list(log_probabilities(said, [("a", "Rome")])) == [None]
@@ -97,8 +122,15 @@ class TestSignals:
             shown(item("place", "Bath")),
             shown(),
         ]
-        said = tokens("person: ", "Ada", "; place: ", "Ada", "; person: ", "Grace")
-        written = [("person", "Ada"), ("place", "Ada"), ("person", "Grace")]
+        said = tokens(
+            "person: ", "Ada", "; place: ", "Ada", "; river: Grace", "; person: ", "Grace"
+        )
+        written = [
+            Written(("person", "Ada"), True),
+            Written(("place", "Ada"), True),
+            Written(("river", "Grace"), False),
+            Written(("person", "Grace"), True),
+        ]
         found = list(signals(items, written, said, demonstrations))
         assert found == [
             Signals(counted((), 0, 1, 2), 0.5, 1.0, 1.0, 1.0),
@@ -107,7 +139,7 @@ class TestSignals:
         ]
 
     def test_without_probabilities_or_demonstrations(self) -> None:
-        found = list(signals([item("person", "Ada")], [("person", "Ada")], (), ()))
+        found = list(signals([item("person", "Ada")], [Written(("person", "Ada"), True)], (), ()))
         assert found == [Signals(None, 0.0, 0.0, 1.0, 0.0)]
 
 
@@ -195,6 +227,35 @@ def log_posterior(judged: Sequence[Judged], weights: Sequence[float]) -> float:
         scale = math.sqrt(sum(row[at] ** 2 for row in rows) / len(rows)) + 0.1
         total -= fitting.PRIOR_RECORDS / 4 * scale**2 * (weight - mean) ** 2 / 2
     return total
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("case", ["hardly any", "rivals", "certain", "all alike"])
+def test_it_is_fitted_whatever_the_signals_are(case: str, share: float) -> None:
+    """Confidences are, on average, about the share that is right."""
+    draw = random.Random(1)
+    judged = []
+    for group in range(400):
+        log_probability = -draw.random()
+        rivals = 0.0
+        if case == "hardly any" and draw.random() < 0.25:
+            log_probability = LEAST
+        elif case == "rivals" and draw.random() < 0.25:
+            rivals = 5.0
+        elif case == "certain":
+            log_probability = 0.0
+        drawn = Signals(log_probability, draw.random(), draw.random(), 1.0, rivals)
+        if case == "all alike":
+            drawn = SURE
+        judged.append(Judged(Task.NER, drawn, 0.5, draw.random() < share, group))
+    right = sum(each.right for each in judged) / len(judged)
+    for some in (
+        judged,
+        [replace(j, signals=replace(j.signals, log_probability=None)) for j in judged],
+    ):
+        model = fitting.fit(some)
+        told = [model.confidence(each.task, each.signals) for each in some]
+        assert sum(told) / len(told) == pytest.approx(right, abs=0.03)
 
 
 class TestReliability:

@@ -55,11 +55,14 @@ def _print(check: Check) -> None:
 
 
 def _checks(config: Settings, *, forget: bool, call: bool) -> Iterator[Check]:
+    from ruie.packaged import packaged_calibration
     from ruie.worker.cli.doctor_model import check_llm
 
     yield _check("database", lambda: _database(config))
     yield _check("redis", lambda: _redis(config))
     yield _check("bundle", lambda: _bundle(config))
+    if config.calibration != packaged_calibration():
+        yield _check("calibration", lambda: _calibration(config))
     yield from check_llm(config, forget=forget, call=call)
 
 
@@ -87,6 +90,13 @@ def _redis(config: Settings) -> str:
         return f"embedded: `ruie up` starts {find_server().name}"
     policy = check_redis(config.redis_url)
     return f"answers, eviction policy {policy or 'unknown (it must be noeviction)'}"
+
+
+def _calibration(config: Settings) -> str:
+    from ruie.confidence.model import opened
+
+    opened(config.calibration)
+    return str(config.calibration)
 
 
 def _bundle(config: Settings) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ruie.errors import UnavailableError
+from ruie.errors import UnavailableError, UsageError
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from ruie.worker.evaluation.report import Report
+    from ruie.worker.evaluation.run import Part
 
 
 @click.command()
@@ -85,11 +86,13 @@ def evaluate(
     from ruie.worker.evaluation.predictions import Predictions
     from ruie.worker.evaluation.report import Report, described
     from ruie.worker.evaluation.summary import summary
-    from ruie.worker.evaluation.trust import trust, write_calibration
+    from ruie.worker.evaluation.trust import check_calibration, trust
     from ruie.worker.prices import price_of
     from ruie.worker.terminal import counted, error_console, print_json
 
     overrides = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
+    if calibration:
+        check_calibration(calibration)
     config = load(**{name: value for name, value in overrides.items() if value is not None})
     corpora = load_corpora(gold, schema, limit, seed)
     pool = Bundle.open(config.bundle, threads=config.encoder_threads)
@@ -108,14 +111,26 @@ def evaluate(
     price = price_of(used_model, config.llm_prices, config.llm_base_url)
     settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
     report = Report(settings, summary(parts, price, seed), price, trust(parts))
-    if calibration:
-        write_calibration(calibration, parts)
     if as_json:
         print_json(report.document())
     else:
         _print_report(report)
     if output:
         _save(report, output)
+    if calibration:
+        _calibrate(calibration, parts)
+
+
+def _calibrate(file: Path, parts: Sequence[Part]) -> None:
+    from ruie.worker.evaluation.trust import write_calibration
+
+    counts = write_calibration(file, parts)
+    if not counts:
+        raise UsageError(
+            f"{file} was not written: no answer had a record.", "Evaluate more rows, or others."
+        )
+    fitted = ", ".join(f"{count:,} of {task}" for task, count in counts.items())
+    click.echo(f"{file}: fitted to records, {fitted}", err=True)
 
 
 def _save(report: Report, folder: Path) -> None:

@@ -22,6 +22,7 @@ def worker(concurrency: int) -> None:
     """
     from ruie.bundle import Bundle
     from ruie.bundle.encoder import available_threads
+    from ruie.confidence.model import opened
     from ruie.settings import settings
     from ruie.worker import shutdown, watchdog
     from ruie.worker.app import create_app
@@ -37,6 +38,7 @@ def worker(concurrency: int) -> None:
     check_redis(config.redis_url)
     Client(config).close()
     Bundle.open(config.bundle)
+    opened(config.calibration)
     _require_llm(config)
     tracing.check(config)
     processes = concurrency or config.concurrency or 2 * available_threads()

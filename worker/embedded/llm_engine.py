@@ -216,12 +216,19 @@ class Engine:
         return True
 
     def _pieces(self, tokens: Sequence[int]) -> Iterator[str]:
-        """The text of each token: what it adds to those before it."""
-        before = ""
+        """The text of each token: what it adds to those before it. A character of several tokens is
+        the last one's."""
+        begin = done = (
+            0  # what is decoded begins a step earlier: some tokenizers drop a first blank
+        )
         for end in range(1, len(tokens) + 1):
-            text = self._tokenizer.decode(tokens[:end])
-            yield text[len(before) :]
-            before = text
+            text = self._tokenizer.decode(tokens[begin:end])
+            if text.endswith("\ufffd"):
+                yield ""
+                continue
+            known = self._tokenizer.decode(tokens[begin:done]) if done > begin else ""
+            yield text[len(known) :]
+            begin, done = done, end
 
 
 def _fail(job: _Request, error: Exception) -> None:

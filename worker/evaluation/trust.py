@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruie.confidence.fitting import fit, held_out
 from ruie.confidence.judged import Judged
+from ruie.confidence.model import opened
 from ruie.confidence.reliability import Bin, Bound, bins, bounds, calibration_error
+from ruie.errors import UsageError
 from ruie.files import write_atomically
 from ruie.records import Task
 from ruie.worker.evaluation.run import Part
@@ -19,7 +22,8 @@ from ruie.worker.evaluation.run import Part
 class Trust:
     """Of the records of one corpus, task and retriever.
 
-    records, right: how many there are, and how many of them are right. stated, fitted: the bins of
+    records, right: how many there are, and how many of them are right. with_tokens: of how many the
+    probabilities of their tokens are known. stated, fitted: the bins of
     their confidences, as they were given and as a model gives them that was fitted to the other
     sentences. curve: what a bound on the fitted ones leaves.
     """
@@ -68,10 +72,22 @@ def trust(parts: Sequence[Part]) -> list[Trust]:
     return found
 
 
-def write_calibration(file: Path, parts: Sequence[Part]) -> None:
-    """Write the model that is fitted to all of these records."""
-    model = fit([each for part in parts for one in part.predictions for each in one.judged])
-    write_atomically(file, (json.dumps(model.body(), indent=2) + "\n").encode())
+def check_calibration(file: Path) -> None:
+    """Raise `UsageError` unless a calibration may be written there: also in the place of one."""
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {file.parent}.", "Create it first.")
+    if file.exists():
+        opened(file)
+
+
+def write_calibration(file: Path, parts: Sequence[Part]) -> dict[Task, int]:
+    """Write the model that is fitted to all of these records; returns how many there are of each
+    task. Where there are none, nothing is written."""
+    judged = [each for part in parts for one in part.predictions for each in one.judged]
+    if judged:
+        body = json.dumps(fit(judged).body(), indent=2)
+        write_atomically(file, f"{body}\n".encode())
+    return Counter(each.task for each in judged)
 
 
 def _trust(part: Part, task: Task, judged: Sequence[Judged], gold: int) -> Trust:

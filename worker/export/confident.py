@@ -13,6 +13,7 @@ from ruie.db.record_pages import (
     EventRecord,
     RelationRecord,
 )
+from ruie.errors import UsageError
 from ruie.worker.export.rows import Counts
 
 Stated = TypeVar("Stated", EntityRecord, RelationRecord, EventRecord, ArgumentRecord)
@@ -23,7 +24,15 @@ def confident(
 ) -> Iterator[DocumentRecords]:
     """The documents with the records whose confidence is at least `least` (None: with all of them),
     and with those of people. An event goes with its arguments. Those that are left out are counted,
-    and so are those among them of which none is known."""
+    and so are those among them of which none is known. Raises `UsageError`."""
+    if least is not None and not 0 <= least <= 1:
+        raise UsageError(f"No confidence is {least}.", "It is between 0 and 1.")
+    return _confident(documents, least, counts)
+
+
+def _confident(
+    documents: Iterable[DocumentRecords], least: float | None, counts: Counts
+) -> Iterator[DocumentRecords]:
     for document in documents:
         yield document if least is None else _of(document, least, counts)
 
