@@ -2,9 +2,8 @@
 
     python benchmarks/langextract_peer.py --url http://127.0.0.1:8999/v1 --documents 3000
 
-It is called as its users call it: documents as a list, eight examples in each prompt, answers held
-to a JSON schema, a call a sentence, 64 calls at once. It finds no examples for a sentence, and
-stores nothing.
+It is called as its users call it: documents as a list, eight examples in each prompt, answers as
+JSON, a call a sentence, 64 calls at once. It finds no examples for a sentence, and stores nothing.
 """
 
 from __future__ import annotations
