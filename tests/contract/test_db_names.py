@@ -55,7 +55,8 @@ def test_arguments_as_json_are_the_same_text_on_both(
     rows = list(run_readonly(url, "SELECT type, arguments FROM events_json ORDER BY event_id").rows)
     start = TEXT.index("crude oils")
     argument = {"role": "Item", "text": "crude oils", "canonical": "Crude Oil",
-                "start": start, "end": start + 10, "grounding": "exact"}  # fmt: skip  # one
+                "start": start, "end": start + 10, "grounding": "exact",
+                "confidence": None}  # fmt: skip  # one
     packed = json.dumps([argument], separators=(",", ":"))
     assert rows == [("Movement", packed), ("Caused", "[]")]
 

@@ -88,7 +88,7 @@ def evaluate(
     from ruie.worker.evaluation.summary import summary
     from ruie.worker.evaluation.trust import check_calibration, trust
     from ruie.worker.prices import price_of
-    from ruie.worker.terminal import counted, error_console, print_json
+    from ruie.worker.terminal import counted, error_console
 
     overrides = {"bundle": bundle, "demonstrations": k, "llm_model": model or None}
     if calibration:
@@ -110,15 +110,23 @@ def evaluate(
         used_model, parts = asyncio.run(run.run(served, corpora, chosen, kept, advance))
     price = price_of(used_model, config.llm_prices, config.llm_base_url)
     settings = described(config, used_model, pool.digest, corpora, chosen, limit, seed)
-    report = Report(settings, summary(parts, price, seed), price, trust(parts))
+    _tell(Report(settings, summary(parts, price, seed), price, trust(parts)), output, as_json)
+    if calibration:
+        _calibrate(calibration, parts)
+
+
+def _tell(report: Report, folder: Path | None, as_json: bool) -> None:
+    from ruie.worker.terminal import error_console, print_json
+
     if as_json:
         print_json(report.document())
     else:
         _print_report(report)
-    if output:
-        _save(report, output)
-    if calibration:
-        _calibrate(calibration, parts)
+    if folder:
+        try:
+            report.save(folder)
+        except UnavailableError as error:
+            error_console.print(str(error), markup=False)
 
 
 def _calibrate(file: Path, parts: Sequence[Part]) -> None:
@@ -131,15 +139,6 @@ def _calibrate(file: Path, parts: Sequence[Part]) -> None:
         )
     fitted = ", ".join(f"{count:,} of {task}" for task, count in counts.items())
     click.echo(f"{file}: fitted to records, {fitted}", err=True)
-
-
-def _save(report: Report, folder: Path) -> None:
-    from ruie.worker.terminal import error_console
-
-    try:
-        report.save(folder)
-    except UnavailableError as error:
-        error_console.print(str(error), markup=False)
 
 
 def _print_report(report: Report) -> None:
