@@ -76,8 +76,10 @@ def body(
     entities: Iterable[tuple[Entity, str]],
     relations: Iterable[tuple[Relation, str]],
     events: Iterable[tuple[Event, str]],
+    nothing: str = "Nothing found.",
 ) -> str:
-    """The text with its spans marked, and the list of its records, each with a remark or ""."""
+    """The text with its spans marked, and the list of its records, each with a remark or "".
+    nothing: what is said where there is none."""
     marks: list[Mark] = []
 
     def mark(span: Span, kind: str, type_: str) -> None:
@@ -103,7 +105,7 @@ def body(
         )
         said = _quoted(v.trigger) + _sure(v.confidence) + (arguments and f"<dl>{arguments}</dl>")
         rows.append(_record("event", v.type, said, remark))
-    records = "".join(rows) or '<li class="none">Nothing found.</li>'
+    records = "".join(rows) or f'<li class="none">{escape(nothing)}</li>'
     return (
         f'<div class="both"><div class="text">{marked(text, marks)}</div>'
         f'<ul class="records">{records}</ul></div>'

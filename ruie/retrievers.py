@@ -15,8 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ruie.bm25 import K1, B, WordIndex, libraries
-from ruie.bundle.manifest import DEMONSTRATIONS
-from ruie.bundle.retrieval import project, retrieval_text, text_key, usable_partitions
+from ruie.bundle.retrieval import project, retrieval_text, text_key
 from ruie.records import Demonstration, Query
 
 if TYPE_CHECKING:
@@ -30,16 +29,10 @@ class _Pool:
     """A bundle's demonstrations in memory, and which of them a query may have."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.partitions = bundle.manifest.partitions
-        self.digest = bundle.manifest.files[DEMONSTRATIONS].sha256
+        self.digest = bundle.content
         self.rows = bundle.demonstrations()
         self.keys = [text_key(row.text) for row in self.rows]
-
-    def candidates(self, query: Query) -> tuple[list[int], int]:
-        """The rows that the query may have, and at most how many of them have its own text."""
-        partitions = usable_partitions(query, self.partitions)
-        rows = [row for part in partitions for row in range(part.start, part.stop)]
-        return rows, sum(part.repeats for part in partitions)
+        self.candidates = bundle.candidates
 
     def first(self, rows: Iterable[int], query: Query, k: int) -> list[Demonstration]:
         """The first k of `rows` whose text is not the query's own."""

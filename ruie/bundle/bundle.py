@@ -94,6 +94,24 @@ class Bundle:
             other.reranker = self.reranker.over(overlay.table)
         return other
 
+    def candidates(self, query: Query) -> tuple[list[int], int]:
+        """The rows of `demonstrations` that the query may have, and at most how many of them have
+        its own text."""
+        partitions = usable_partitions(query, self._partitions)
+        rows = [
+            row
+            for part in partitions
+            for row in range(part.start, part.stop)
+            if row not in self._replaced.get(part.start, ())
+        ]
+        return rows, sum(part.repeats for part in partitions)
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of its demonstrations, hexadecimal, whatever its encoder is; with what lies over
+        it, its digest."""
+        return self.digest if self._overlay else self.manifest.files[DEMONSTRATIONS].sha256
+
     def by_similarity(self) -> Bundle:
         """The same bundle without its ranking."""
         other = copy.copy(self)

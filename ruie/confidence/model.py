@@ -63,28 +63,32 @@ class ConfidenceModel:
         """The inverse of `body`. Raises `UsageError`."""
         try:
             read = {
-                (task, kind): tuple(map(float, _listed(body[str(task)][kind])))
+                (task, kind): tuple(map(float, _weights(body, task, kind)))
                 for task in Task
                 for kind in SIZES
             }
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise _unreadable(source, f"{type(error).__name__}: {error}") from None
+        except (ValueError, OverflowError) as error:
+            raise _unreadable(source, str(error)) from None
         for (task, kind), weights in read.items():
             if len(weights) != SIZES[kind] or not all(map(math.isfinite, weights)):
                 raise _unreadable(source, f"{task} has no {SIZES[kind]} numbers {kind}")
         return cls(read)
 
 
-def _listed(weights: Any) -> list[float]:
-    if not isinstance(weights, list) or not all(isinstance(each, int | float) for each in weights):
-        raise TypeError("the weights are no list of numbers")
-    return weights
+def _weights(body: Any, task: Task, kind: str) -> list[float]:
+    for name in (str(task), kind):
+        if not isinstance(body, dict) or name not in body:
+            raise ValueError(f"{name} is missing")
+        body = body[name]
+    if not isinstance(body, list) or not all(isinstance(each, int | float) for each in body):
+        raise ValueError(f"{task} {kind} is no list of numbers")
+    return body
 
 
 def _unreadable(source: str, why: str) -> UsageError:
     return UsageError(
         f"{source} is no calibration of confidences: {why}.",
-        "Write one with `ruie evaluate --calibration FILE`.",
+        "A calibration is what `ruie evaluate --calibration FILE` wrote.",
     )
 
 
@@ -101,7 +105,7 @@ def opened(file: Path) -> ConfidenceModel:
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read: {error.strerror or error}.",
-            "Correct RUIE_CALIBRATION, or write it with `ruie evaluate --calibration FILE`.",
+            "A calibration is what `ruie evaluate --calibration FILE` wrote.",
         ) from None
     except (ValueError, RecursionError) as error:
         raise _unreadable(str(file), str(error)) from None

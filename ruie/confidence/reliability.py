@@ -45,9 +45,11 @@ def calibration_error(found: Iterable[Bin]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is left of the records whose confidence is at least `least`."""
+    """What is left of the records whose confidence is at least `least`: how many there are, their
+    precision, and their recall."""
 
     least: float
+    records: int
     precision: float
     recall: float
 
@@ -67,5 +69,5 @@ def bounds(confidences: Sequence[float], right: Sequence[bool], gold: int) -> li
     for number, (confidence, is_right) in enumerate(ordered, 1):
         found += is_right
         if number == len(ordered) or ordered[number][0] < confidence:
-            curve.append(Bound(confidence, found / number, found / gold if gold else 0.0))
+            curve.append(Bound(confidence, number, found / number, found / gold if gold else 0.0))
     return curve

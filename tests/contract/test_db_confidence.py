@@ -134,6 +134,13 @@ def test_every_format_is_filtered(
         known = jobs.get_job(conn, job)
     counts = write.export(database.engine, known, form, tmp_path / "x", min_confidence=0.5)
     assert (counts.documents, counts.doubtful) == (1, 3)
+    if form == "jsonl":
+        assert json.loads((tmp_path / "x").read_text())["provenance"]["min_confidence"] == 0.5
+    if form == "html":
+        page = (tmp_path / "x").read_text()
+        assert "The records of the model are those of a confidence of 0.5 or more." in page
+        write.export(database.engine, known, form, tmp_path / "y", min_confidence=1.0)
+        assert "Nothing of a confidence of 1 or more." in (tmp_path / "y").read_text()
 
 
 class _Alike:

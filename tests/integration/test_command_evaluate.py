@@ -209,7 +209,7 @@ def test_a_calibration_is_written_and_used(
     asked = ("evaluate", *FILES, *RANDOM, "--output", "out", "--json")
     done = ruie(*asked, "--calibration", "c.json", **given)
     assert done.returncode == 0, done.stderr
-    assert "c.json: fitted to records, " in done.stderr
+    assert "c.json: fitted to the records of these tasks: " in done.stderr
     before = {(r["corpus"], r["task"]): r for r in json.loads(done.stdout)["confidence"]}
     calls = len(endpoint.requests)
     again = ruie(*asked, "--calibration", "c.json", **given, RUIE_CALIBRATION="c.json")
@@ -225,9 +225,12 @@ def test_a_calibration_is_written_and_used(
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nowhere/c.json", "There is no folder nowhere."), ("other.json", "is no calibration"),
-     ("folder", "folder cannot be read: Is a directory.")],
-)  # fmt: skip  # a line each
+    [
+        ("nowhere/c.json", "There is no folder nowhere."),
+        ("other.json", "other.json exists, and is no calibration."),
+        ("folder", "folder exists, and is no calibration."),
+    ],
+)
 def test_a_calibration_that_cannot_be_written_is_said_before_anything_is_asked(
     ruie: Run, endpoint: ScriptedEndpoint, bundle_path: Path, tmp_path: Path, name: str, said: str
 ) -> None:
@@ -251,3 +254,28 @@ def test_without_a_record_there_is_no_calibration(
     assert "c.json was not written: no answer had a record." in done.stderr
     assert "0.000" in done.stdout  # the scores are there all the same
     assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize("retriever", ["trained", "similarity", "bm25", "random"])
+def test_the_demonstrations_of_a_schema_are_shown_as_in_a_job(
+    ruie: Run, bundle_path: Path, tmp_path: Path, retriever: str
+) -> None:
+    rows = [
+        {"id": str(n), "text": f"The {name} sailed at noon.",
+         "entities": [{"type": "SHIP", "text": name, "start": 4, "end": 4 + len(name)}]}
+        for n, name in enumerate(("Orion", "Vega", "Lyra"))
+    ]  # fmt: skip  # a row
+    for file, some in (("demos.jsonl", rows[:2]), ("gold.jsonl", rows[2:])):
+        (tmp_path / file).write_text("".join(f"{json.dumps(row)}\n" for row in some))
+    (tmp_path / "ships.yaml").write_text(
+        "name: ships\nentities: {SHIP: a ship}\ndemonstrations: demos.jsonl\n"
+    )
+    with ScriptedEndpoint(lambda _body, _number: answer("SHIP: Lyra")) as asked:
+        done = ruie(
+            "evaluate", "gold.jsonl", "--schema", "ships.yaml", "--retriever", retriever,
+            "--output", "out", **settings(asked, bundle_path),
+        )  # fmt: skip  # its options
+    assert done.returncode == 0, done.stderr
+    (line,) = predictions(tmp_path / "out")
+    assert len(line["demonstrations"]) == 2
+    assert "Orion" in json.dumps(asked.requests[0].body)

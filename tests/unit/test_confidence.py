@@ -269,6 +269,8 @@ class TestReliability:
 
     def test_bounds(self) -> None:
         curve = bounds([0.9, 0.5, 0.9, 0.1], [True, False, True, True], gold=5)
-        assert curve == [Bound(0.9, 1.0, 0.4), Bound(0.5, 2 / 3, 0.4), Bound(0.1, 0.75, 0.6)]
+        assert curve == [
+            Bound(0.9, 2, 1.0, 0.4), Bound(0.5, 3, 2 / 3, 0.4), Bound(0.1, 4, 0.75, 0.6),
+        ]  # fmt: skip  # a line
         assert curve[-1].f1 == pytest.approx(2 / 3)
         assert bounds([], [], gold=0) == []

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ruie.errors import UnavailableError, UsageError
+from ruie.records import Task
 from ruie.worker.cli.options import json_option
 
 if TYPE_CHECKING:
     from ruie.worker.evaluation.report import Report
     from ruie.worker.evaluation.run import Part
+
+ENOUGH = 100
+"""Records of a task that a calibration should be fitted to, at least."""
 
 
 @click.command()
@@ -78,6 +82,7 @@ def evaluate(
     endpoint is RUIE_LLM_BASE_URL, or a local model that is started for the run. With --output the
     same command continues where it was stopped.
     """
+    from ruie.annotations import schema_demonstrations
     from ruie.bundle import Bundle
     from ruie.settings import load
     from ruie.worker.embedded.stack import local_llm
@@ -96,8 +101,9 @@ def evaluate(
     config = load(**{name: value for name, value in overrides.items() if value is not None})
     corpora = load_corpora(gold, schema, limit, seed)
     pool = Bundle.open(config.bundle, threads=config.encoder_threads)
+    added = [d for corpus in corpora.values() for d in schema_demonstrations(corpus.schema)]
     chosen = run.open_retrievers(
-        retrievers or ("trained",), pool, base, seed, config.encoder_threads
+        retrievers or ("trained",), pool, base, seed, config.encoder_threads, added
     )
     with (
         Predictions(output) if output else nullcontext() as kept,
@@ -138,7 +144,11 @@ def _calibrate(file: Path, parts: Sequence[Part]) -> None:
             f"{file} was not written: no answer had a record.", "Evaluate more rows, or others."
         )
     fitted = ", ".join(f"{count:,} of {task}" for task, count in counts.items())
-    click.echo(f"{file}: fitted to records, {fitted}", err=True)
+    click.echo(f"{file}: fitted to the records of these tasks: {fitted}", err=True)
+    if few := [str(task) for task, count in counts.items() if count < ENOUGH]:
+        click.echo(f"{' and '.join(few)}: too few to rely on; some hundred are needed", err=True)
+    if rest := [str(task) for task in Task if task not in counts]:
+        click.echo(f"{', '.join(rest)}: as in the calibration that is included", err=True)
 
 
 def _print_report(report: Report) -> None:

@@ -15,6 +15,7 @@ from ruie.evaluation import Prediction, gold_queries, predict
 from ruie.extractor import Extractor
 from ruie.llm import connect
 from ruie.questioner import Retriever
+from ruie.records import Demonstration
 from ruie.retrievers import BM25, NAMES, Random
 from ruie.settings import Settings
 from ruie.worker.client import decoding
@@ -31,11 +32,17 @@ class Part:
 
 
 def open_retrievers(
-    names: Sequence[str], bundle: Bundle, base: Path | None, seed: int, threads: int
+    names: Sequence[str],
+    bundle: Bundle,
+    base: Path | None,
+    seed: int,
+    threads: int,
+    added: Sequence[Demonstration] = (),
 ) -> dict[str, Retriever]:
     """The named retrievers, in the order of `NAMES`.
 
-    base: a bundle of the same demonstrations, for the retriever of that name. Raises `UsageError`,
+    base: a bundle of the same demonstrations, for the retriever of that name. added: further
+    demonstrations that lie over the bundles, as those of a schema do in a job. Raises `UsageError`,
     `BundleError`, and `UnavailableError` where a library is missing.
     """
     selected = [name for name in NAMES if name in names]
@@ -47,12 +54,18 @@ def open_retrievers(
         )
     if base is not None and "base" not in selected:
         raise UsageError("--base has no use without the retriever 'base'.", "Add --retriever base.")
+    pool = bundle.over(added) if added else bundle
+
+    def base_pool() -> Bundle:
+        opened = _same_pool(Bundle.open(base or bundle.path, threads=threads), bundle)
+        return opened.over(added) if added else opened
+
     openers: dict[str, Callable[[], Retriever]] = {
-        "random": lambda: Random(bundle, seed),
-        "bm25": lambda: BM25(bundle),
-        "base": lambda: _same_pool(Bundle.open(base or bundle.path, threads=threads), bundle),
-        "similarity": bundle.by_similarity,
-        "trained": lambda: bundle,
+        "random": lambda: Random(pool, seed),
+        "bm25": lambda: BM25(pool),
+        "base": base_pool,
+        "similarity": pool.by_similarity,
+        "trained": lambda: pool,
     }
     return {name: openers[name]() for name in selected}
 

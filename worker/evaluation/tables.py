@@ -61,15 +61,18 @@ def _trusted(trusted: Iterable[Trust]) -> Grid:
 
 
 def _bounded(trusted: Iterable[Trust]) -> Grid:
-    columns = (*KEYS, "least", "P", "R", "F1")
+    columns = (*KEYS, "at least", "", "items", "P", "R", "F1")
     rows = [
-        (*_of(each), f"{least:.2f}", bound.precision, bound.recall, bound.f1)
+        (
+            *_of(each), f"{least:.2f}", "best F1" if least == best.least else "", bound.records,
+            bound.precision if bound.records else "–", bound.recall, bound.f1,
+        )
         for each in trusted
         for best in (each.best,)
         if best is not None
         for least in sorted({0.0, HALF, best.least})
         for bound in (each.at(least),)
-    ]
+    ]  # fmt: skip  # a row
     return Grid("Records that are at least so confident", columns, rows, len(KEYS) + 1)
 
 

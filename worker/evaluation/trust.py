@@ -51,7 +51,7 @@ class Trust:
     def at(self, least: float) -> Bound:
         """What is left of the records that are at least so confident."""
         kept = [bound for bound in self.curve if bound.least >= least]
-        return kept[-1] if kept else Bound(least, 0.0, 0.0)
+        return kept[-1] if kept else Bound(least, 0, 0.0, 0.0)
 
     @property
     def best(self) -> Bound | None:
@@ -76,8 +76,14 @@ def check_calibration(file: Path) -> None:
     """Raise `UsageError` unless a calibration may be written there: also in the place of one."""
     if not file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {file.parent}.", "Create it first.")
-    if file.exists():
+    if not file.exists():
+        return
+    try:
         opened(file)
+    except UsageError:
+        raise UsageError(
+            f"{file} exists, and is no calibration.", "Name another file with --calibration."
+        ) from None
 
 
 def write_calibration(file: Path, parts: Sequence[Part]) -> dict[Task, int]:

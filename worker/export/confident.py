@@ -27,6 +27,7 @@ def confident(
     and so are those among them of which none is known. Raises `UsageError`."""
     if least is not None and not 0 <= least <= 1:
         raise UsageError(f"No confidence is {least}.", "It is between 0 and 1.")
+    counts.least = least
     return _confident(documents, least, counts)
 
 

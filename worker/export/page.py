@@ -23,10 +23,17 @@ _KINDS = {"entity": "Entities", "relation": "Relations", "event": "Events"}
 
 
 def page(
-    documents: Iterable[DocumentRecords], schema: Schema, title: str, more: str, counts: Counts
+    documents: Iterable[DocumentRecords],
+    schema: Schema,
+    title: str,
+    more: str,
+    counts: Counts,
+    least: float | None = None,
 ) -> Iterator[str]:
     """The page in pieces. It works without JavaScript, which adds the filter, the search and the
-    keys. more: a note that not all documents are on it."""
+    keys. more: a note that not all documents are on it. least: the confidence that the model's
+    records on it have."""
+    bound = "" if least is None else f"of a confidence of {least:g} or more"
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     types = {"entity": schema.entities, "relation": schema.relations, "event": schema.events}
@@ -36,18 +43,20 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{styles}</style></head><body>"
         f'<header><h1>{escape(title)}</h1><p id="count" role="status"></p>'
+        f"{f'<p>The records of the model are those {bound}.</p>' if bound else ''}"
         '<label hidden>Search <input id="search" type="search" placeholder="id, text or record">'
         "</label></header>"
         f'<nav aria-label="Types">{"".join(starmap(_types, types.items()))}</nav><main>'
     )
     for document in documents:
         counts.documents += 1
-        yield _document(document, schema.tasks)
+        nothing = f"Nothing {bound}." if bound else "Nothing found."
+        yield _document(document, schema.tasks, nothing)
     yield f'<p class="more">{escape(more)}</p>' if more else ""
     yield f"</main><script>{script}</script></body></html>\n"
 
 
-def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
+def _document(document: DocumentRecords, tasks: Sequence[Task], nothing: str) -> str:
     body = marked_html.body(
         document.text,
         ((Entity(e.type, _span(e.span), e.confidence), _by(e.source)) for e in document.entities),
@@ -56,6 +65,7 @@ def _document(document: DocumentRecords, tasks: Sequence[Task]) -> str:
             for r in document.relations
         ),
         ((_event(v), _by(v.source)) for v in document.events),
+        nothing,
     )
     return (
         f'<article id="d{document.id}" tabindex="-1"><h2><a href="#d{document.id}">'

@@ -25,13 +25,14 @@ RecordTable = Literal["documents", "entities", "relations", "events", "event_arg
 class Counts:
     """What was written and what was left out. ungrounded: records without offsets in the text.
     unanswered: documents without a completely answered task. doubtful: records of less confidence
-    than was asked for, among them unrated ones, of which none is known."""
+    than `least`, which was asked for, among them unrated ones, of which none is known."""
 
     documents: int = 0
     ungrounded: int = 0
     unanswered: int = 0
     doubtful: int = 0
     unrated: int = 0
+    least: float | None = None
 
 
 def to_line(
@@ -84,6 +85,7 @@ def to_line(
         "external_id": document.external_id,
         "digest": document.digest,
         "models": document.models,
+        **({} if counts.least is None else {"min_confidence": counts.least}),
     }
     return json.dumps(row, ensure_ascii=False)
 

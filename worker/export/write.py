@@ -54,7 +54,8 @@ def export(
             if form == "html":
                 at_most = PAGE_DOCUMENTS if limit is None else limit
                 read = documents_in_source_order(engine, job.id, limit=at_most, document=document)
-                _page(confident(read, min_confidence, counts), job, partial, at_most, counts)
+                documents = confident(read, min_confidence, counts)
+                _page(documents, job, partial, at_most, counts, min_confidence)
                 return counts
             read = document_records(engine, job.id, limit=limit, document=document)
             documents = confident(read, min_confidence, counts)
@@ -136,7 +137,12 @@ def _folder(
 
 
 def _page(
-    documents: Iterable[DocumentRecords], job: Job, path: Path, at_most: int, counts: Counts
+    documents: Iterable[DocumentRecords],
+    job: Job,
+    path: Path,
+    at_most: int,
+    counts: Counts,
+    least: float | None,
 ) -> None:
     from ruie.worker.export import page
 
@@ -144,7 +150,7 @@ def _page(
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         title = f"{job.name} · {job.id}" if job.name else job.id
         schema = Schema.from_body(job.schema_body)
-        stream.writelines(page.page(documents, schema, title, more, counts))
+        stream.writelines(page.page(documents, schema, title, more, counts, least))
 
 
 def check(path: Path, form: Form, *, overwrite: bool) -> None:
