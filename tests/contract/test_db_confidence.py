@@ -138,9 +138,9 @@ def test_every_format_is_filtered(
         assert json.loads((tmp_path / "x").read_text())["provenance"]["min_confidence"] == 0.5
     if form == "html":
         page = (tmp_path / "x").read_text()
-        assert "The records of the model are those of a confidence of 0.5 or more." in page
+        assert "<p>confidence 0.5 or more</p>" in page
         write.export(database.engine, known, form, tmp_path / "y", min_confidence=1.0)
-        assert "Nothing of a confidence of 1 or more." in (tmp_path / "y").read_text()
+        assert "Nothing of confidence 1 or more." in (tmp_path / "y").read_text()
 
 
 class _Alike:

@@ -33,7 +33,7 @@ def page(
     """The page in pieces. It works without JavaScript, which adds the filter, the search and the
     keys. more: a note that not all documents are on it. least: the confidence that the model's
     records on it have."""
-    bound = "" if least is None else f"of a confidence of {least:g} or more"
+    bound = "" if least is None else f"confidence {least:g} or more"
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     types = {"entity": schema.entities, "relation": schema.relations, "event": schema.events}
@@ -43,14 +43,14 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{styles}</style></head><body>"
         f'<header><h1>{escape(title)}</h1><p id="count" role="status"></p>'
-        f"{f'<p>The records of the model are those {bound}.</p>' if bound else ''}"
+        f"{bound and f'<p>{bound}</p>'}"
         '<label hidden>Search <input id="search" type="search" placeholder="id, text or record">'
         "</label></header>"
         f'<nav aria-label="Types">{"".join(starmap(_types, types.items()))}</nav><main>'
     )
     for document in documents:
         counts.documents += 1
-        nothing = f"Nothing {bound}." if bound else "Nothing found."
+        nothing = f"Nothing of {bound}." if bound else "Nothing found."
         yield _document(document, schema.tasks, nothing)
     yield f'<p class="more">{escape(more)}</p>' if more else ""
     yield f"</main><script>{script}</script></body></html>\n"
