@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from query import write_anew
 from sqlalchemy import Engine, text
 
 from ruie.db.engine import reading
@@ -72,12 +73,7 @@ def rebuilt(engine: Engine) -> dict[str, tuple[int, int]]:
     """The bytes of each table, and of its indexes, before and after it was written anew: what is
     more than that is bloat. The table with its indexes counts as one."""
     before = tables(engine)
-    pooled = engine.raw_connection()
-    driver: Any = pooled.driver_connection
-    driver.autocommit = True
-    driver.execute("SET statement_timeout = 0")
-    driver.execute("VACUUM FULL ANALYZE")
-    pooled.invalidate()
+    write_anew(engine)
     after = tables(engine)
     sizes = ("bytes", "index_bytes")
     return {

@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 import psycopg  # noqa: E402  # after the path above
 from query_data import spellings  # noqa: E402  # after the path above
 from query_fill import fill  # noqa: E402  # after the path above
+from sqlalchemy import Engine  # noqa: E402  # after the path above
 from support.documents import questions, tables_page  # noqa: E402  # after the path above
 
 from ruie.db import migrate  # noqa: E402  # after the path above
@@ -65,6 +66,16 @@ def postgresql(folder: Path, *, defaults: bool = False) -> Iterator[str]:
     url = database_url(server.get_uri()).set(database="big")
     yield url.render_as_string(hide_password=False)
     server.cleanup()
+
+
+def write_anew(engine: Engine) -> None:
+    """Write every table of PostgreSQL anew, without what was updated or deleted in it."""
+    pooled = engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    driver.autocommit = True
+    driver.execute("SET statement_timeout = 0")
+    driver.execute("VACUUM FULL ANALYZE")
+    pooled.invalidate()
 
 
 def prepare(url: str, documents: int) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
-from query import postgresql  # noqa: E402  # after the path above
+from query import postgresql, write_anew  # noqa: E402  # after the path above
 from query_fill import fill  # noqa: E402  # likewise
 from sqlalchemy import Engine, text  # noqa: E402  # likewise
 
@@ -85,12 +85,7 @@ def prepare(engine: Engine, documents: int) -> None:
 def sizes(engine: Engine) -> dict[str, tuple[int, int, int]]:
     """By table: rows, bytes of the table, bytes of its indexes; without dead rows."""
     if engine.dialect.name == "postgresql":
-        pooled = engine.raw_connection()
-        driver: Any = pooled.driver_connection
-        driver.autocommit = True
-        driver.execute("SET statement_timeout = 0")
-        driver.execute("VACUUM FULL ANALYZE")
-        pooled.invalidate()
+        write_anew(engine)
     else:
         compact(engine)
     with reading(engine) as conn:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ruie.errors import UnavailableError
 from ruie.retrievers import NAMES
+from ruie.worker.evaluation.figures import as_png, new_figure
 from ruie.worker.evaluation.summary import Line
 
 if TYPE_CHECKING:
@@ -32,25 +31,15 @@ GAP = 0.3
 
 def chart(lines: Sequence[Line], title: str) -> bytes:
     """A PNG. Raises `UnavailableError` where matplotlib is not installed."""
-    png = io.BytesIO()
-    draw(lines, title).savefig(png, format="png")
-    return png.getvalue()
+    return as_png(draw(lines, title))
 
 
 def draw(lines: Sequence[Line], title: str) -> Figure:
     """A horizontal bar chart, so that corpora's names have room however many there are."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UnavailableError(
-            "The chart needs the library matplotlib.",
-            'Install it, alone or with everything for training: pip install "ruie[train]".',
-        ) from None
-
     groups = list(dict.fromkeys(map(_group, lines)))
     names = [name for name in NAMES if any(line.retriever == name for line in lines)]
     pitch = BAR * len(names) + GAP
-    figure = Figure(figsize=(8, pitch * len(groups) + 1.5), dpi=160, layout="constrained")
+    figure = new_figure(8, pitch * len(groups) + 1.5)
     axes = figure.subplots()
     for index, name in enumerate(names):
         shown = [line for line in lines if line.retriever == name]

@@ -3,12 +3,11 @@ recall of those above a bound."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from ruie.errors import UnavailableError
+from ruie.worker.evaluation.figures import as_png, new_figure
 from ruie.worker.evaluation.trust import Trust
 
 if TYPE_CHECKING:
@@ -20,22 +19,12 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9
 
 def trust_chart(trusted: Sequence[Trust], title: str) -> bytes:
     """A PNG. Raises `UnavailableError` where matplotlib is not installed."""
-    png = io.BytesIO()
-    draw(trusted, title).savefig(png, format="png")
-    return png.getvalue()
+    return as_png(draw(trusted, title))
 
 
 def draw(trusted: Sequence[Trust], title: str) -> Figure:
     """The two, side by side; a line for each corpus, task and retriever."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UnavailableError(
-            "The chart needs the library matplotlib.",
-            'Install it, alone or with everything for training: pip install "ruie[train]".',
-        ) from None
-
-    figure = Figure(figsize=(9, 4.6), dpi=160, layout="constrained")
+    figure = new_figure(9, 4.6)
     kept, bounded = figure.subplots(1, 2)
     kept.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, linestyle="--")
     for trust, colour in zip(trusted, cycle(COLOURS), strict=False):
